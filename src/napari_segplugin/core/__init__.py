@@ -1,0 +1,63 @@
+"""The words of the house: types, events, registries, errors. NumPy and the standard library only."""
+
+from napari_segplugin.core.bundle import ModelBundle, Normalisation
+from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
+from napari_segplugin.core.errors import InputError, MissingExtraError, OutOfMemoryError, SegPluginError
+from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
+from napari_segplugin.core.image import Image, check_axes, guess_axes
+from napari_segplugin.core.registry import Registry, Row
+from napari_segplugin.core.sample import Sample
+from napari_segplugin.core.segmentation import ObjectTable, Segmentation
+from napari_segplugin.core.specs import (
+    LossSpec,
+    LossTerm,
+    ModelSpec,
+    TileSpec,
+    TrainSpec,
+    classes_from_json,
+    loss_spec_from_json,
+    model_spec_from_json,
+    to_json,
+    train_spec_from_json,
+)
+
+__all__ = [
+    "BACKGROUND_PAINT",
+    "PALETTE",
+    "ClassInfo",
+    "ClassTable",
+    "Event",
+    "Image",
+    "InputError",
+    "Job",
+    "Kind",
+    "LossSpec",
+    "LossTerm",
+    "Metric",
+    "MissingExtraError",
+    "ModelBundle",
+    "ModelSpec",
+    "Normalisation",
+    "Note",
+    "ObjectTable",
+    "OutOfMemoryError",
+    "Preview",
+    "Registry",
+    "Row",
+    "Sample",
+    "SegPluginError",
+    "Segmentation",
+    "Stage",
+    "Step",
+    "Task",
+    "TileSpec",
+    "TrainSpec",
+    "check_axes",
+    "classes_from_json",
+    "drain",
+    "guess_axes",
+    "loss_spec_from_json",
+    "model_spec_from_json",
+    "to_json",
+    "train_spec_from_json",
+]

@@ -1,0 +1,97 @@
+"""Classes: a number, a name, a colour, and whether its members are counted (things) or not (stuff)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from napari_segplugin.core.errors import InputError
+
+BACKGROUND_PAINT = 65535
+"""Value that a corrections layer (uint16) holds where a person painted "background"; 0 is "not painted"."""
+
+PALETTE = ("#00000000", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999")
+"""Okabe-Ito colours, told apart by colour-blind people too; the first is the transparent background."""
+
+
+class Task(StrEnum):
+    """The kind of result."""
+
+    SEMANTIC = "semantic"
+    INSTANCE = "instance"
+    PANOPTIC = "panoptic"
+
+
+class Kind(StrEnum):
+    """Things are counted one by one, stuff is not."""
+
+    THING = "thing"
+    STUFF = "stuff"
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class: its number in the label array, name, colour "#rrggbb[aa]" and kind."""
+
+    id: int
+    name: str
+    color: str
+    kind: Kind = Kind.THING
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a task. Class 0 is always the background.
+
+    Parameters
+    ----------
+    classes : tuple of ClassInfo
+        Numbered 0, 1, 2 … without gaps; class 0 is the background (stuff).
+
+    Raises
+    ------
+    InputError
+        If the numbers have gaps, a name stands twice, or there is no class beside the background.
+
+    Examples
+    --------
+    >>> table = ClassTable.named(["axon", "myelin"], Kind.STUFF)
+    >>> [c.name for c in table], table.thing_ids
+    (['background', 'axon', 'myelin'], ())
+    """
+
+    classes: tuple[ClassInfo, ...]
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        if ids != list(range(len(ids))) or len(ids) < 2:
+            raise InputError("Classes are numbered 0 (background), 1, 2 … without gaps.", got=f"numbers {ids}")
+        names = [c.name for c in self.classes]
+        if len(set(names)) != len(names) or not all(n.strip() for n in names):
+            raise InputError("Each class needs a name of its own.", got=", ".join(repr(n) for n in names))
+
+    @classmethod
+    def named(cls, names: Iterable[str], kind: Kind = Kind.THING) -> ClassTable:
+        """A table of the background and the classes `names`, all of one kind, with default colours."""
+        rows = [ClassInfo(0, "background", PALETTE[0], Kind.STUFF)]
+        rows += [ClassInfo(i, n, PALETTE[1 + (i - 1) % (len(PALETTE) - 1)], kind) for i, n in enumerate(names, 1)]
+        return cls(tuple(rows))
+
+    def __iter__(self) -> Iterator[ClassInfo]:
+        return iter(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, index: int) -> ClassInfo:
+        return self.classes[index]
+
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        """Numbers of the classes whose members are counted."""
+        return tuple(c.id for c in self.classes[1:] if c.kind is Kind.THING)
+
+    def paint_value(self, class_id: int) -> int:
+        """The value that paints this class in a corrections layer."""
+        return BACKGROUND_PAINT if class_id == 0 else class_id

@@ -1,0 +1,63 @@
+"""The errors that a person may read: what is wrong, what came, what is accepted, what to do next."""
+
+from __future__ import annotations
+
+
+class SegPluginError(Exception):
+    """Base of every error that this package raises on purpose; its text is shown to the user as it is."""
+
+
+class InputError(SegPluginError, ValueError):
+    """Something that a person handed in cannot be used.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, as a sentence.
+    got : object, optional
+        What came; its text follows "Got".
+    accepted : str, optional
+        What is accepted; follows "Accepted:".
+    hint : str, optional
+        What to do next, as a sentence.
+
+    Examples
+    --------
+    >>> raise InputError("The image is empty.", got="shape (0, 4)", hint="Open another file.")
+    Traceback (most recent call last):
+    napari_segplugin.core.errors.InputError: The image is empty. Got shape (0, 4). Open another file.
+    """
+
+    def __init__(self, problem: str, *, got: object = None, accepted: str = "", hint: str = "") -> None:
+        parts = [problem.rstrip(".") + "."]
+        if got is not None:
+            parts.append(f"Got {str(got).rstrip('.')}.")
+        if accepted:
+            parts.append(f"Accepted: {accepted.rstrip('.')}.")
+        if hint:
+            parts.append(hint.rstrip(".") + ".")
+        super().__init__(" ".join(parts))
+
+
+class MissingExtraError(SegPluginError, ImportError):
+    """An optional package is needed and not installed.
+
+    Parameters
+    ----------
+    package : str
+        The package that cannot be imported.
+    purpose : str
+        What it is needed for, as a phrase ("read NIfTI files").
+    extra : str
+        The extra of this project that brings it.
+    """
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"The package '{package}' is needed to {purpose} and is not installed. "
+            f'Run: pip install "napari-segplugin[{extra}]"'
+        )
+
+
+class OutOfMemoryError(SegPluginError, MemoryError):
+    """No tile is small enough for the memory that is left."""

@@ -1,0 +1,95 @@
+"""Long work is a generator of these events; its return value is the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A new part of the work begins, for example "Reading tiles"."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """`done` of `total` units of the current stage are finished."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number worth plotting: the loss, or a quality on held-out strokes, at a training step."""
+
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """Labels of a part of the image, as they stand now.
+
+    Parameters
+    ----------
+    origin : tuple of int
+        Index of the first voxel of `labels` in the image's spatial axes.
+    labels : (Z, Y, X) or (Y, X) ndarray of int
+    """
+
+    origin: tuple[int, ...]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence that the person should read (a fallback was taken, a class has no strokes)."""
+
+    text: str
+
+
+Event: TypeAlias = Stage | Step | Metric | Preview | Note
+Job: TypeAlias = Generator[Event, Any, T]
+
+
+def drain(job: Job[T], on_event: Callable[[Event], None] | None = None) -> T:
+    """Run a job to its end and return its result.
+
+    Parameters
+    ----------
+    job : generator of Event
+    on_event : callable, optional
+        Is called with every event. Whatever it raises ends the job and is passed on.
+
+    Returns
+    -------
+    object
+        What the job returns.
+
+    Examples
+    --------
+    >>> def count():
+    ...     yield Step(1, 1)
+    ...     return "ready"
+    >>> drain(count())
+    'ready'
+    """
+    try:
+        while True:
+            event = next(job)
+            if on_event is not None:
+                on_event(event)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        job.close()

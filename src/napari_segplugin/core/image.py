@@ -1,0 +1,226 @@
+"""An image: an array with named axes and a physical voxel size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core.errors import InputError
+
+AXES = "TCZYX"
+SPATIAL = "ZYX"
+
+
+def check_axes(axes: str, ndim: int) -> None:
+    """Raise unless `axes` names `ndim` different axes of "TCZYX" and has Y and X.
+
+    Raises
+    ------
+    InputError
+        If a letter is unknown or stands twice, Y or X is missing, or the count differs from `ndim`.
+    """
+    unknown = set(axes) - set(AXES)
+    if unknown or len(set(axes)) != len(axes):
+        raise InputError("The axis order is not understood.", got=f"'{axes}'", accepted="each of T, C, Z, Y, X at most once")
+    if len(axes) != ndim:
+        raise InputError(
+            "The axis order does not fit the array.",
+            got=f"'{axes}' for an array of {ndim} dimensions",
+            hint=f"Name exactly {ndim} axes, for example '{AXES[-ndim:] if 2 <= ndim <= 5 else 'YX'}'.",
+        )
+    if not set("YX") <= set(axes):
+        raise InputError("An image needs the axes Y and X.", got=f"'{axes}'")
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An array with named axes, voxel size and unit.
+
+    Parameters
+    ----------
+    array : array-like
+        NumPy, zarr or dask array of any real dtype; it is read piece by piece and never changed.
+    axes : str
+        One letter a dimension, from "TCZYX", in the order of `array`.
+    spacing : tuple of float, optional
+        Size of a voxel along each spatial axis, in the order of :attr:`spatial_axes`; 1 by default.
+    unit : str
+        Unit of `spacing`, "pixel" when not known.
+    name : str
+        What a person calls it.
+    source : str
+        Where it came from (a path), for the recipe.
+    metadata : mapping
+        Whatever a writer needs back (a NIfTI affine, DICOM identifiers).
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit, the image is empty, its dtype is not numeric, or the spacing is not positive.
+
+    Examples
+    --------
+    >>> image = Image(np.zeros((3, 8, 9), np.uint8), "ZYX", spacing=(2.0, 0.5, 0.5), unit="um")
+    >>> image.spatial_shape, image.n_channels
+    ((3, 8, 9), 1)
+    """
+
+    array: Any
+    axes: str
+    spacing: tuple[float, ...] = ()
+    unit: str = "pixel"
+    name: str = "image"
+    source: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_axes(self.axes, len(self.array.shape))
+        if 0 in self.array.shape:
+            raise InputError(f"The image '{self.name}' is empty.", got=f"shape {tuple(self.array.shape)}", hint="Choose another image.")
+        dtype = np.dtype(self.array.dtype)
+        if dtype.kind not in "buif":
+            raise InputError(
+                f"The image '{self.name}' has values of a kind that cannot be segmented.",
+                got=f"dtype {dtype}",
+                accepted="bool, integers and floats",
+            )
+        if not self.spacing:
+            object.__setattr__(self, "spacing", (1.0,) * len(self.spatial_axes))
+        object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing))
+        if len(self.spacing) != len(self.spatial_axes) or not all(np.isfinite(s) and s > 0 for s in self.spacing):
+            raise InputError(
+                "The voxel size does not fit the image.",
+                got=f"{self.spacing} for the axes '{self.spatial_axes}'",
+                accepted="one positive number a spatial axis",
+            )
+
+    @property
+    def spatial_axes(self) -> str:
+        """The spatial axes in the order of the array, such as "ZYX"."""
+        return "".join(a for a in self.axes if a in SPATIAL)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each axis."""
+        return dict(zip(self.axes, (int(n) for n in self.array.shape), strict=True))
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Lengths of the spatial axes, in canonical order Z, Y, X."""
+        return tuple(self.sizes[a] for a in SPATIAL if a in self.axes)
+
+    @property
+    def canonical_spacing(self) -> tuple[float, ...]:
+        """Voxel size in canonical order Z, Y, X."""
+        table = dict(zip(self.spatial_axes, self.spacing, strict=True))
+        return tuple(table[a] for a in SPATIAL if a in self.axes)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, 2 or 3."""
+        return len(self.spatial_axes)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels, 1 where there is no C axis."""
+        return self.sizes.get("C", 1)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points, 1 where there is no T axis."""
+        return self.sizes.get("T", 1)
+
+    def read(self, region: tuple[slice, ...] | None = None, frame: int = 0) -> np.ndarray:
+        """Read a region as an array (C, Z, Y, X) or (C, Y, X), in the image's own dtype.
+
+        Parameters
+        ----------
+        region : tuple of slice, optional
+            A slice for each of Z, Y, X that the image has, in that order; everything by default.
+        frame : int
+            The time point.
+
+        Returns
+        -------
+        (C, Z, Y, X) or (C, Y, X) ndarray
+        """
+        order = [a for a in SPATIAL if a in self.axes]
+        slices: dict[str, Any] = dict(zip(order, region or (slice(None),) * len(order), strict=True))
+        index = tuple(frame if a == "T" else slices.get(a, slice(None)) for a in self.axes)
+        part = np.asarray(self.array[index])
+        left = [a for a in self.axes if a != "T"]
+        if "C" not in left:
+            part, left = part[None], ["C", *left]
+        return part.transpose([left.index(a) for a in ["C", *order]])
+
+    def frame(self, index: int) -> Image:
+        """The image of one time point, without a T axis."""
+        if "T" not in self.axes:
+            return self
+        at = self.axes.index("T")
+        array = self.array[(slice(None),) * at + (index,)]
+        return replace(self, array=array, axes=self.axes.replace("T", ""))
+
+    def plane(self, z: int) -> Image:
+        """The plane `z` of a 3D image, as a 2D image."""
+        if "Z" not in self.axes:
+            return self
+        at = self.axes.index("Z")
+        array = self.array[(slice(None),) * at + (z,)]
+        spacing = tuple(s for a, s in zip(self.spatial_axes, self.spacing, strict=True) if a != "Z")
+        return replace(self, array=array, axes=self.axes.replace("Z", ""), spacing=spacing)
+
+    def describe(self) -> str:
+        """One line for a person: sizes, channels, voxel size, dtype."""
+        sizes = " × ".join(f"{a} {n}" for a, n in self.sizes.items())
+        voxel = " × ".join(f"{s:g}" for s in self.canonical_spacing)
+        return f"{sizes} · voxel {voxel} {self.unit} · {np.dtype(self.array.dtype)}"
+
+
+def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
+    """Guess the axis order of an array that came without one.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    rgb : bool
+        True where the last axis is known to be colour.
+
+    Returns
+    -------
+    axes : str
+    doubt : str
+        Empty where the answer is certain, otherwise a question to put to the person.
+
+    Raises
+    ------
+    InputError
+        If the array has fewer than two or more than five dimensions.
+
+    Examples
+    --------
+    >>> guess_axes((100, 120, 3))[0]
+    'YXC'
+    >>> guess_axes((5, 100, 120))[0]
+    'ZYX'
+    """
+    n = len(shape)
+    if n < 2 or n > 5:
+        raise InputError("An image has two to five dimensions.", got=f"{n} dimensions, shape {shape}")
+    if rgb:
+        return AXES[AXES.index("Z") + 1 - (n - 3) : ].replace("C", "") + "C" if n < 5 else "TZYXC", ""
+    if n == 2:
+        return "YX", ""
+    if n == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 8:
+        return "YXC", ""
+    if n == 3:
+        return "ZYX", f"Is the first axis (length {shape[0]}) depth Z, channels C or time T?"
+    if n == 4 and shape[-1] in (3, 4) and min(shape[:3]) > 4:
+        return "ZYXC", f"Is the first axis (length {shape[0]}) depth Z or time T?"
+    if n == 4:
+        axes = "CZYX" if shape[0] <= 5 else "ZCYX" if shape[1] <= 5 else "TZYX"
+        return axes, f"Are the axes in the order {axes}?"
+    return "TCZYX", "Are the axes in the order TCZYX?"

@@ -1,0 +1,95 @@
+"""The result of every task: one label array and a table that says what each label is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core.classes import ClassTable, Task
+from napari_segplugin.core.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTable:
+    """What each label is; one row a label, sorted by label, without the background 0.
+
+    Parameters
+    ----------
+    label : (N,) ndarray of int64
+    class_id : (N,) ndarray of int64
+    score : (N,) ndarray of float32
+        Mean probability of its class over the object, between 0 and 1; NaN where there is none.
+    status : tuple of str
+        "predicted", "corrected", "accepted" or "rejected".
+    """
+
+    label: np.ndarray
+    class_id: np.ndarray
+    score: np.ndarray
+    status: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.label), len(self.class_id), len(self.score), len(self.status)}
+        if len(sizes) != 1:
+            raise InputError("The columns of an object table differ in length.", got=f"lengths {sorted(sizes)}")
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @classmethod
+    def of(cls, labels: np.ndarray, class_id: int = 1, status: str = "predicted") -> ObjectTable:
+        """A table of the labels that occur in an array, all of one class, without scores."""
+        present = np.unique(np.asarray(labels))
+        present = present[present != 0].astype(np.int64)
+        n = len(present)
+        return cls(present, np.full(n, class_id, np.int64), np.full(n, np.nan, np.float32), (status,) * n)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result of a segmentation.
+
+    Parameters
+    ----------
+    task : Task
+    labels : array of int, axes `axes`
+        SEMANTIC: the class number of each voxel. INSTANCE and PANOPTIC: the number of the object; each stuff
+        class that occurs is one object. 0 is background. NumPy array, or zarr array for images larger than memory.
+    objects : ObjectTable
+        label -> class, score, status.
+    classes : ClassTable
+    axes : str
+        Such as "ZYX" or "TYX"; never has C.
+    spacing : tuple of float
+        Voxel size along the spatial axes of `axes`.
+    unit : str
+    name : str
+    recipe : mapping
+        How it was made: model, parameters, versions, input. JSON values only.
+    """
+
+    task: Task
+    labels: Any
+    objects: ObjectTable
+    classes: ClassTable
+    axes: str
+    spacing: tuple[float, ...]
+    unit: str = "pixel"
+    name: str = "segmentation"
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != len(self.labels.shape) or "C" in self.axes:
+            raise InputError("The axes do not fit the labels.", got=f"'{self.axes}' for shape {tuple(self.labels.shape)}")
+
+    def semantic(self) -> np.ndarray:
+        """The class number of each voxel, axes `axes`, uint16."""
+        labels = np.asarray(self.labels)
+        if self.task is Task.SEMANTIC:
+            return labels.astype(np.uint16)
+        table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
+        table[self.objects.label] = self.objects.class_id
+        return table[labels]

@@ -1,0 +1,179 @@
+"""Settings that travel with a result: plain frozen dataclasses with a JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from napari_segplugin.core.classes import ClassInfo, ClassTable, Kind, Task
+from napari_segplugin.core.errors import InputError
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One row of a sum of losses: a registry name, its weight in the sum, and its options."""
+
+    name: str
+    weight: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A weighted sum of losses."""
+
+    terms: tuple[LossTerm, ...] = (LossTerm("cross_entropy"), LossTerm("dice"))
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a network is, without its weights.
+
+    Parameters
+    ----------
+    network : str
+        Name of a row of the network registry.
+    ndim : int
+        2 or 3.
+    in_channels : int
+        Channels of the image that it reads.
+    task : Task
+    classes : ClassTable
+    options : mapping
+        Options of the network (widths, blocks …), as its registry row names them.
+    spacing : tuple of float
+        Voxel size of the images that it was trained on, canonical order; empty where not known.
+    unit : str
+    """
+
+    network: str
+    ndim: int
+    in_channels: int
+    task: Task
+    classes: ClassTable
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spacing: tuple[float, ...] = ()
+    unit: str = "pixel"
+
+    def __post_init__(self) -> None:
+        if self.ndim not in (2, 3):
+            raise InputError("A network works in 2 or 3 dimensions.", got=self.ndim)
+        if self.in_channels < 1:
+            raise InputError("A network reads at least one channel.", got=self.in_channels)
+
+
+@dataclass(frozen=True)
+class TileSpec:
+    """How an image is cut for prediction. Zero and empty mean "choose for me".
+
+    Parameters
+    ----------
+    size : tuple of int
+        Largest tile, spatial axes in canonical order, halo included.
+    halo : tuple of int
+        Voxels on each side that are read and thrown away.
+    precision : str
+        "auto", "float32" or "bfloat16".
+    mirror : bool
+        Average over all mirrored copies (4 in 2D, 8 in 3D): slower, a little better.
+    """
+
+    size: tuple[int, ...] = ()
+    halo: tuple[int, ...] = ()
+    precision: str = "auto"
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """How a network is trained. The first limit that is reached ends the training.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall time; 0 means no limit.
+    steps : int
+        Optimiser steps; 0 means no limit.
+    loss : LossSpec
+    learning_rate : float
+        Peak of the schedule (AdamW, warm-up then cosine over the budget).
+    batch : int
+        Patches a step; 0 means "choose for me".
+    patch : tuple of int
+        Patch size, canonical order; empty means "choose for me".
+    augment : bool
+    seed : int
+    device : str
+        "auto", "cpu", "cuda", "cuda:1", "mps".
+    validate_every : float
+        Seconds between looks at the held-out data.
+    """
+
+    seconds: float = 60.0
+    steps: int = 0
+    loss: LossSpec = LossSpec()
+    learning_rate: float = 2e-3
+    batch: int = 0
+    patch: tuple[int, ...] = ()
+    augment: bool = True
+    seed: int = 0
+    device: str = "auto"
+    validate_every: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0 and self.steps <= 0:
+            raise InputError("Training needs a limit.", got=f"seconds {self.seconds}, steps {self.steps}", hint="Give seconds or steps.")
+
+
+def to_json(value: Any) -> Any:
+    """Turn a spec into plain JSON values (dicts, lists, strings, numbers)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    return value
+
+
+def _strict(cls: type[S], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Only known fields, or a sentence that names the others."""
+    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = set(data) - known
+    if unknown:
+        raise InputError(f"Unknown fields in {cls.__name__}.", got=", ".join(sorted(unknown)), accepted=", ".join(sorted(known)))
+    return dict(data)
+
+
+def classes_from_json(data: Mapping[str, Any]) -> ClassTable:
+    """Read a class table that :func:`to_json` wrote."""
+    rows = [ClassInfo(int(c["id"]), str(c["name"]), str(c["color"]), Kind(c["kind"])) for c in data["classes"]]
+    return ClassTable(tuple(rows))
+
+
+def model_spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
+    """Read a model spec that :func:`to_json` wrote."""
+    args = _strict(ModelSpec, data)
+    args["task"] = Task(args["task"])
+    args["classes"] = classes_from_json(args["classes"])
+    args["spacing"] = tuple(args.get("spacing", ()))
+    return ModelSpec(**args)
+
+
+def loss_spec_from_json(data: Mapping[str, Any]) -> LossSpec:
+    """Read a loss spec that :func:`to_json` wrote."""
+    return LossSpec(tuple(LossTerm(**_strict(LossTerm, t)) for t in data["terms"]))
+
+
+def train_spec_from_json(data: Mapping[str, Any]) -> TrainSpec:
+    """Read a training spec that :func:`to_json` wrote."""
+    args = _strict(TrainSpec, data)
+    if "loss" in args:
+        args["loss"] = loss_spec_from_json(args["loss"])
+    if "patch" in args:
+        args["patch"] = tuple(args["patch"])
+    return TrainSpec(**args)
