@@ -1,0 +1,73 @@
+"""Intensity statistics: measured once an image and channel, used for every tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, Normalisation
+
+_ENOUGH = 4_000_000
+"""Voxels that are looked at; percentiles of a regular sub-sample of this size are good to a fraction of a percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """The intensities of an image that become 0 and 1, by channel, and the bound that outliers are cut to."""
+
+    low: np.ndarray
+    high: np.ndarray
+    clip: float
+
+
+def statistics(image: Image, normalisation: Normalisation | None = None, frame: int = 0) -> Statistics:
+    """Measure the percentiles of an image, on a regular sub-sample where it is large.
+
+    Parameters
+    ----------
+    image : Image
+    normalisation : Normalisation, optional
+    frame : int
+
+    Returns
+    -------
+    Statistics
+        `low` and `high` are (C,) arrays.
+
+    Raises
+    ------
+    InputError
+        If a channel has no finite value.
+    """
+    norm = normalisation or Normalisation()
+    step = max(1, int(np.ceil((np.prod(image.spatial_shape) / _ENOUGH) ** (1 / image.ndim))))
+    part = image.read(tuple(slice(0, None, step) for _ in image.spatial_shape), frame)
+    lows, highs = [], []
+    for channel in part:
+        values = channel[np.isfinite(channel)] if channel.dtype.kind == "f" else channel.ravel()
+        if not values.size:
+            raise InputError(f"The image '{image.name}' has a channel without a finite value.", got="only NaN or infinity")
+        low, high = np.percentile(values.astype(np.float64), [norm.low, norm.high])
+        if high <= low:  # mostly constant: fall back on the full range, so that a few bright voxels still show
+            low, high = float(values.min()), float(values.max())
+        lows.append(low)
+        highs.append(high)
+    return Statistics(np.array(lows), np.array(highs), norm.clip)
+
+
+def apply(array: np.ndarray, stats: Statistics) -> np.ndarray:
+    """Map intensities (C, [Z,] Y, X) to network input, float32; NaN becomes 0, infinities the bound."""
+    shape = (-1,) + (1,) * (array.ndim - 1)
+    low = stats.low.reshape(shape)
+    span = (stats.high - stats.low).reshape(shape)
+    scale = np.where(span > 0, 1 / np.where(span > 0, span, 1), 0)
+    if np.abs(stats.low).max() < 1e6 and np.abs(stats.high).max() < 1e6:
+        out = array.astype(np.float32)
+        out -= low.astype(np.float32)
+        out *= scale.astype(np.float32)
+    else:  # float32 cannot tell neighbouring values apart here
+        out = ((array.astype(np.float64) - low) * scale).astype(np.float32)
+    if array.dtype.kind == "f":
+        np.nan_to_num(out, copy=False, nan=0.0, posinf=1 + stats.clip, neginf=-stats.clip)
+    return np.clip(out, -stats.clip, 1 + stats.clip, out=out)
