@@ -1,0 +1,148 @@
+"""Patches from images by one random affine map: crop, rotation, flip, scaling and intensity in a single step.
+
+Cropping and transforming at once means one interpolation, no empty corners, and a cost that depends on the patch, not
+on the image. Image, target and weight go through the same map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class AugmentSpec:
+    """Strength of the augmentation.
+
+    Parameters
+    ----------
+    rotate : bool
+        Random rotation: any angle in the plane, and in 3D any direction where the voxels are nearly cubes.
+    flip : bool
+        Mirror each axis with probability ½.
+    scale : float
+        Zoom between 1/scale and scale, evenly on a log axis. 1 switches it off.
+    contrast : float
+        Strength of random gamma, contrast and brightness. 0 switches it off.
+    noise : float
+        Largest standard deviation of added noise (image in [0, 1]).
+    blur : float
+        Largest standard deviation of a Gaussian blur, in voxels.
+    """
+
+    rotate: bool = True
+    flip: bool = True
+    scale: float = 1.5
+    contrast: float = 0.3
+    noise: float = 0.05
+    blur: float = 1.0
+
+
+IDENTITY = AugmentSpec(rotate=False, flip=False, scale=1.0, contrast=0.0, noise=0.0, blur=0.0)
+"""No augmentation: plain crops."""
+
+
+def random_matrix(ndim: int, spacing: Sequence[float], spec: AugmentSpec, generator: torch.Generator) -> Tensor:
+    """A random linear map (ndim, ndim) in voxel units, axes in canonical order.
+
+    Rotations and zooms act on physical positions, so a sphere stays a sphere where the planes lie far apart.
+    """
+    matrix = torch.eye(ndim, dtype=torch.float64)
+    size = torch.tensor(list(spacing), dtype=torch.float64)
+    if spec.rotate:
+        cubes = float(size.max() / size.min()) < 1.5
+        pairs = [(ndim - 2, ndim - 1)] + ([(0, 1), (0, 2)] if ndim == 3 and cubes else [])
+        for i, j in pairs:
+            angle = _uniform(generator, -math.pi, math.pi)
+            turn = torch.eye(ndim, dtype=torch.float64)
+            turn[i, i] = turn[j, j] = math.cos(angle)
+            turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
+            matrix = turn @ matrix
+    if spec.scale > 1:
+        matrix = matrix * math.exp(_uniform(generator, -math.log(spec.scale), math.log(spec.scale)))
+    matrix = torch.diag(1 / size) @ matrix @ torch.diag(size)
+    if spec.flip:
+        signs = torch.randint(0, 2, (ndim,), generator=generator).double() * 2 - 1
+        matrix = matrix @ torch.diag(signs)
+    return matrix.float()
+
+
+def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return float(torch.rand((), generator=generator)) * (high - low) + low
+
+
+def sample_grid(matrix: Tensor, centre: Sequence[float], patch: Sequence[int]) -> Tensor:
+    """Positions (*patch, ndim) in the image, voxel units, of each voxel of a patch around `centre`."""
+    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in patch]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    return grid @ matrix.T + torch.tensor(list(centre), dtype=torch.float32)
+
+
+def cut(volume: Tensor, grid: Tensor, *, nearest: bool) -> Tensor:
+    """Read a volume (C, [Z,] Y, X) at a grid of positions; outside, the border is repeated.
+
+    Returns
+    -------
+    (C, *patch) Tensor
+    """
+    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+    # grid_sample wants x first, and -1 … 1 between the outer edges of the first and last voxel
+    normal = ((grid + 0.5) / size * 2 - 1).flip(-1)
+    mode = "nearest" if nearest else "bilinear"
+    out: Tensor = F.grid_sample(volume[None], normal[None], mode=mode, padding_mode="border", align_corners=False)[0]
+    return out
+
+
+def inside(grid: Tensor, shape: Sequence[int]) -> Tensor:
+    """Where the grid lies within an image of that shape, bool (*patch)."""
+    size = torch.tensor(list(shape), dtype=torch.float32)
+    return ((grid > -0.5) & (grid < size - 0.5)).all(-1)
+
+
+def vary_intensity(image: Tensor, spec: AugmentSpec, generator: torch.Generator) -> Tensor:
+    """Random gamma, contrast, brightness, blur and noise, each patch its own; image (N, C, [Z,] Y, X) around [0, 1]."""
+    if spec.contrast <= 0 and spec.noise <= 0 and spec.blur <= 0:
+        return image
+    n = image.shape[0]
+    shape = (n,) + (1,) * (image.ndim - 1)
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.rand(shape, generator=generator) * (high - low) + low
+
+    if spec.contrast > 0:
+        gamma = torch.exp(draw(-2 * spec.contrast, 2 * spec.contrast))
+        positive = image.clamp_min(0)
+        image = torch.where(image > 0, positive.clamp_min(1e-6) ** gamma, image)
+        image = image * torch.exp(draw(-spec.contrast, spec.contrast)) + draw(-spec.contrast / 3, spec.contrast / 3)
+    if spec.blur > 0:
+        image = _blur_some(image, spec.blur, generator)
+    if spec.noise > 0:
+        image = image + torch.randn(image.shape, generator=generator) * draw(0, spec.noise)
+    return image
+
+
+def _blur_some(image: Tensor, strongest: float, generator: torch.Generator) -> Tensor:
+    """Blur a third of the patches."""
+    image = image.clone()
+    for i in range(image.shape[0]):
+        if float(torch.rand((), generator=generator)) < 1 / 3:
+            image[i] = _gaussian(image[i], _uniform(generator, 0.3, strongest))
+    return image
+
+
+def _gaussian(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (C, [Z,] Y, X), one axis after the other."""
+    radius = max(1, math.ceil(2.5 * sigma))
+    kernel = torch.exp(-(torch.arange(-radius, radius + 1, dtype=torch.float32) ** 2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    for axis in range(1, image.ndim):
+        moved = image.movedim(axis, -1)
+        flat = moved.reshape(-1, 1, moved.shape[-1])
+        padded = F.pad(flat, (radius, radius), mode="replicate")
+        image = F.conv1d(padded, kernel[None, None]).reshape(moved.shape).movedim(-1, axis)
+    return image

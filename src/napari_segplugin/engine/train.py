@@ -1,0 +1,195 @@
+"""Train a network from samples."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_segplugin.core import InputError, Job, ModelBundle, ModelSpec, Normalisation, Note, Sample, Stage, Task, TrainSpec, to_json
+from napari_segplugin.data import normalise
+from napari_segplugin.data.augment import IDENTITY, AugmentSpec
+from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
+from napari_segplugin.models import build
+from napari_segplugin.tasks import get_task, n_maps
+
+
+def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Normalisation | None = None) -> ModelBundle:
+    """A bundle with random weights, to be trained.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    name : str
+    seed : int
+    normalisation : Normalisation, optional
+
+    Returns
+    -------
+    ModelBundle
+    """
+    torch.manual_seed(seed)
+    network = build(spec, n_maps(spec.task, spec.classes))
+    return ModelBundle(name, spec, state_arrays(network), normalisation or Normalisation(), licence="yours", description="Not trained yet.")
+
+
+def load_network(bundle: ModelBundle) -> nn.Module:
+    """The network of a bundle with its weights, ready to train."""
+    network = build(bundle.spec, n_maps(bundle.spec.task, bundle.spec.classes))
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
+    return network
+
+
+def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
+    """Normalise the image of a sample and write its targets.
+
+    Raises
+    ------
+    InputError
+        If the dimensions or channels do not fit the network.
+    """
+    spec, image = bundle.spec, sample.image
+    if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
+        raise InputError(
+            f"The image '{image.name}' does not fit the network.",
+            got=f"{image.ndim}D with {image.n_channels} channel(s)",
+            accepted=f"{spec.ndim}D with {spec.in_channels} channel(s)",
+        )
+    if spec.task is not Task.SEMANTIC and sample.instances is None:
+        raise InputError(f"'{image.name}' has classes but no objects, and the task is {spec.task}.", hint="Give one number an object.")
+    targets = get_task(spec.task).encode(sample, spec.classes)
+    array = normalise.apply(image.read(), normalise.statistics(image, bundle.normalisation))
+    return prepare(array, targets.classes, targets.weight, targets.maps, targets.maps_weight, image.canonical_spacing)
+
+
+def patch_size(samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Patch and batch that suit the images: as asked, or 128² × 8 in 2D and about 32 × 64 × 64 × 2 in 3D.
+
+    A patch is a multiple of the network's stride, and not larger than the largest image needs.
+    """
+    ndim = len(multiple)
+    largest = np.max([s.image.shape[1:] for s in samples], axis=0)
+    wanted = spec.patch or ((128, 128) if ndim == 2 else (32, 64, 64))
+    size = tuple(int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True))
+    count = spec.batch or max(1, round((8 * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size)))
+    return size, min(count, 16) if not spec.batch else count
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices of a training that are not the person's: what the loop is told."""
+
+    augment: AugmentSpec = AugmentSpec()
+    map_weight: float = 2.0
+    average: float = 0.995
+    freeze_statistics: bool = False
+
+
+def train_prepared(
+    prepared: Sequence[Prepared],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    *,
+    recipe: Recipe | None = None,
+    judge: Any = None,
+    stop: threading.Event | None = None,
+) -> Job[LoopResult]:
+    """Run the loop on prepared samples from the weights of a bundle."""
+    from napari_segplugin.engine.device import autocast_dtype, resolve
+
+    recipe = recipe or Recipe()
+    device = resolve(spec.device)
+    network = load_network(bundle)
+    multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
+    patch, batch = patch_size(prepared, spec, multiple)
+    sampler = PatchSampler(prepared, patch, recipe.augment if spec.augment else IDENTITY, spec.seed)
+    return (
+        yield from run_loop(
+            network,
+            sampler,
+            spec,
+            n_classes=len(bundle.spec.classes),
+            batch=batch,
+            device=device,
+            judge=judge,
+            map_weight=recipe.map_weight,
+            autocast=autocast_dtype(device),
+            average=recipe.average,
+            freeze_statistics=recipe.freeze_statistics,
+            stop=stop,
+        )
+    )
+
+
+def train(
+    samples: Sequence[Sample],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    *,
+    validation: Sequence[Sample] = (),
+    stop: threading.Event | None = None,
+    recipe: Recipe | None = None,
+) -> Job[ModelBundle]:
+    """Train a bundle on samples and return a new one; the old one is not changed.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    bundle : ModelBundle
+        Where to start: from :func:`new_bundle`, or a trained one (transfer).
+    spec : TrainSpec
+    validation : sequence of Sample
+        Held-out samples; the state that does best on them is kept.
+    stop : threading.Event, optional
+        Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
+    recipe : Recipe, optional
+
+    Yields
+    ------
+    Stage, Step, Metric, Note
+
+    Returns
+    -------
+    ModelBundle
+
+    Raises
+    ------
+    InputError
+        If there is no sample or one does not fit the network.
+    """
+    if not samples:
+        raise InputError("Training needs at least one image with labels.", got="none")
+    yield Stage("Preparing images")
+    prepared = [prepare_sample(s, bundle) for s in samples]
+    judge = None
+    if validation:
+        from napari_segplugin.engine.judge import SampleJudge
+
+        judge = SampleJudge(validation, bundle)
+    yield Stage("Training")
+    result = yield from train_prepared(prepared, bundle, spec, recipe=recipe, judge=judge, stop=stop)
+    smallest = smallest_object(samples)
+    decode = dict(bundle.decode)
+    if bundle.spec.task is not Task.SEMANTIC and smallest:
+        decode["min_size"] = smallest
+        yield Note(f"Objects smaller than {smallest} voxels will be left out: none of the training objects is.")
+    history = (*bundle.history, training_record(samples, spec, result))
+    return replace(bundle, weights=result.state, history=history, decode=decode)
+
+
+def training_record(samples: Sequence[Sample], spec: TrainSpec, result: LoopResult) -> Mapping[str, Any]:
+    """What a bundle remembers of a training, as JSON values."""
+    return {"images": [s.image.name for s in samples], "spec": to_json(spec), "torch": torch.__version__, **result.record}
+
+
+def smallest_object(samples: Sequence[Sample]) -> int:
+    """Half the size that 99 of 100 training objects exceed, in voxels; 0 where there are no objects."""
+    counts = [np.unique(s.instances, return_counts=True)[1][1:] for s in samples if s.instances is not None]
+    sizes = np.concatenate(counts) if counts else np.zeros(0)
+    return int(np.percentile(sizes, 1) / 2) if sizes.size else 0

@@ -1,0 +1,58 @@
+"""What every task promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from napari_segplugin.core import ClassTable, ObjectTable, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a network should say for a sample.
+
+    Parameters
+    ----------
+    classes : ([Z,] Y, X) ndarray of int64
+        Class number of each voxel; 0 where unknown.
+    weight : ([Z,] Y, X) ndarray of float32
+        0 where the class is unknown.
+    maps : (M, [Z,] Y, X) ndarray of float32
+        Further maps in [0, 1], M as the task needs.
+    maps_weight : ([Z,] Y, X) ndarray of float32
+        0 where `maps` is unknown.
+    """
+
+    classes: np.ndarray
+    weight: np.ndarray
+    maps: np.ndarray
+    maps_weight: np.ndarray
+
+
+class TaskCodec(Protocol):
+    """How a task is written as maps and read back.
+
+    The network's maps are the class probabilities (softmax, one a class), then `extra_maps` maps in [0, 1] (sigmoid).
+    """
+
+    extra_maps: int
+
+    def encode(self, sample: Sample, classes: ClassTable) -> Targets:
+        """Write a sample as target maps."""
+
+    def decode(self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> tuple[np.ndarray, ObjectTable]:
+        """Read maps (K + extra, [Z,] Y, X) as labels ([Z,] Y, X) and the table of the labels."""
+
+    def defaults(self) -> dict[str, Any]:
+        """The parameters of `decode` with their default values."""
+
+
+def known_classes(sample: Sample, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
+    """Class map without numbers outside the table (they count as unknown), and the weight map."""
+    inside = (sample.classes >= 0) & (sample.classes < len(classes))
+    known = inside if sample.known is None else inside & sample.known
+    return np.where(known, sample.classes, 0).astype(np.int64), known.astype(np.float32)
