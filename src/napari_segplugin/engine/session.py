@@ -1,0 +1,224 @@
+"""What is remembered between clicks and between days: the bundles in use, and the corrections of each image.
+
+No Qt and no torch here: a session is a plain object with signals, and it can be driven from a script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_segplugin.core import Image, InputError, ModelBundle
+
+HOME_VARIABLE = "NAPARI_SEGPLUGIN_HOME"
+
+
+def home_folder() -> Path:
+    """Where sessions live: $NAPARI_SEGPLUGIN_HOME, or ``.napari-segplugin/sessions`` in the home folder."""
+    given = os.environ.get(HOME_VARIABLE, "").strip()
+    return Path(given) if given else Path.home() / ".napari-segplugin" / "sessions"
+
+
+def image_key(image: Image) -> str:
+    """A short name that is the same whenever the same image is opened, from whatever path.
+
+    It is made from shape, dtype and at most about 4000 values, so a volume larger than memory costs nothing.
+
+    Examples
+    --------
+    >>> a = Image(np.arange(12).reshape(3, 4), "YX", name="a")
+    >>> image_key(a) == image_key(Image(np.arange(12).reshape(3, 4), "YX", name="another name"))
+    True
+    """
+    array = image.array
+    step = tuple(slice(None, None, max(1, int(n) // 16)) for n in array.shape)
+    values = np.ascontiguousarray(np.asarray(array[step]))
+    digest = hashlib.sha256(repr((tuple(array.shape), str(array.dtype))).encode())
+    digest.update(values.tobytes())
+    return digest.hexdigest()[:20]
+
+
+class Session:
+    """The bundles that were made or opened, which of them is in use, and a folder where work is kept safe.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where corrections and fine-tuned models are kept; :func:`home_folder` by default. It is made when first written.
+
+    Attributes
+    ----------
+    bundle_changed : signal
+        Emitted with the bundle that is in use now, or None.
+    bundles_changed : signal
+        Emitted when the list of bundles grows.
+
+    Examples
+    --------
+    >>> session = Session("/nowhere")
+    >>> session.bundle is None, session.bundles
+    (True, ())
+    """
+
+    bundle_changed = Signal(object)
+    bundles_changed = Signal()
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder else home_folder()
+        self._bundles: list[ModelBundle] = []
+        self._trail: list[ModelBundle] = []
+
+    @property
+    def bundles(self) -> tuple[ModelBundle, ...]:
+        """Every bundle of this session, oldest first."""
+        return tuple(self._bundles)
+
+    @property
+    def bundle(self) -> ModelBundle | None:
+        """The bundle in use."""
+        return self._trail[-1] if self._trail else None
+
+    def add(self, bundle: ModelBundle, use: bool = True) -> None:
+        """Remember a bundle, and use it unless told otherwise."""
+        if not any(b is bundle for b in self._bundles):
+            self._bundles.append(bundle)
+            self.bundles_changed.emit()
+        if use:
+            self.use(bundle)
+
+    def use(self, bundle: ModelBundle) -> None:
+        """Make a bundle the one in use."""
+        if self.bundle is not bundle:
+            self._trail.append(bundle)
+            self.bundle_changed.emit(bundle)
+
+    def go_back(self) -> ModelBundle:
+        """Use the bundle that was in use before; nothing is deleted.
+
+        Raises
+        ------
+        InputError
+            If there was none.
+        """
+        if len(self._trail) < 2:
+            raise InputError("There is no earlier model to go back to.", hint="Fine-tune first.")
+        self._trail.pop()
+        bundle = self._trail[-1]
+        self.bundle_changed.emit(bundle)
+        return bundle
+
+    # --- work kept safe -------------------------------------------------------------------------------------------
+
+    def save_corrections(self, key: str, paint: np.ndarray, about: dict[str, Any] | None = None) -> Path:
+        """Write strokes to the session folder: compressed, and either whole or not at all.
+
+        Parameters
+        ----------
+        key : str
+            What :func:`image_key` returned.
+        paint : ndarray of uint16
+        about : dict, optional
+            JSON values that are kept beside the strokes (image name, axes, classes).
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written (no permission, disk full).
+        """
+        path = self._corrections_path(key)
+
+        def write(file: Any) -> None:
+            np.savez_compressed(file, paint=paint, about=np.frombuffer(json.dumps(about or {}).encode(), np.uint8))
+
+        with self._plain_errors("The corrections could not be kept safe"):
+            _write_whole(path, write)
+        return path
+
+    def load_corrections(self, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """Strokes that were kept for an image and what was said about them; None where there are none.
+
+        Raises
+        ------
+        InputError
+            If the file is there and cannot be read.
+        """
+        path = self._corrections_path(key)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return file["paint"], dict(json.loads(file["about"].tobytes().decode()))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(
+                "The corrections that were kept for this image cannot be read.",
+                got=f"{path.name}: {error}",
+                hint="Paint again, or delete the file",
+            ) from error
+
+    def forget_corrections(self, key: str) -> None:
+        """Delete the strokes that were kept for an image."""
+        with self._plain_errors("The corrections could not be deleted"):
+            self._corrections_path(key).unlink(missing_ok=True)
+
+    def save_bundle(self, bundle: ModelBundle) -> Path:
+        """Write a bundle to the session folder, beside the earlier ones.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        from napari_segplugin.io import save_bundle
+
+        stem = re.sub(r"[^\w.-]+", "-", bundle.name).strip("-.") or "model"
+        with self._plain_errors("The model could not be kept safe"):
+            folder = self.folder / "models"
+            folder.mkdir(parents=True, exist_ok=True)
+            target = folder / stem
+            n = 2
+            while target.exists():
+                target, n = folder / f"{stem}-{n}", n + 1
+            return Path(save_bundle(bundle, target))
+
+    def _corrections_path(self, key: str) -> Path:
+        return self.folder / "corrections" / f"{key}.npz"
+
+    @contextlib.contextmanager
+    def _plain_errors(self, problem: str) -> Iterator[None]:
+        """Turn what the disk says into a sentence for a person."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                problem,
+                got=f"{error.strerror or error} in {self.folder}",
+                hint="Free some space or choose another session folder in Preferences, Plugins",
+            ) from error
+
+
+def _write_whole(path: Path, write: Callable[[Any], None]) -> None:
+    """Write a file beside its place and move it there, so that a crash never leaves half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

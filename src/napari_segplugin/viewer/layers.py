@@ -1,0 +1,325 @@
+"""napari layers to our types and back. No Qt, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes
+from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+
+UNITS = {
+    "micrometer": "um",
+    "nanometer": "nm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "angstrom": "angstrom",
+}
+BACKGROUND_COLOR = "#e03131"
+"""Colour of painted background in a corrections layer: a clear "no", and none of the class colours."""
+_CHOICES = {
+    2: ("YX", "XY"),
+    3: ("ZYX", "CYX", "TYX", "YXC", "XYZ"),
+    4: ("CZYX", "ZCYX", "TZYX", "TCYX", "CTYX", "ZYXC", "TYXC"),
+    5: ("TCZYX", "CTZYX", "TZCYX", "TZYXC"),
+}
+_WORDS = {"T": "time", "C": "channels", "Z": "depth", "Y": "rows", "X": "columns"}
+
+
+def level0(layer: Any) -> Any:
+    """The array of a layer; of a pyramid the finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def axes_words(axes: str) -> str:
+    """An axis order for a person who has never seen "TCZYX".
+
+    Examples
+    --------
+    >>> axes_words("ZYX")
+    'ZYX (depth, rows, columns)'
+    """
+    return f"{axes} ({', '.join(_WORDS[a] for a in axes)})"
+
+
+def axes_of_layer(layer: Any) -> tuple[str, str]:
+    """The axis order of a layer's array, and the question to ask where it is in doubt.
+
+    Names on the layer's axes ("z", "y", "x") are taken as they are; without names the shape is looked at.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+
+    Returns
+    -------
+    axes : str
+    doubt : str
+        Empty where the answer is certain.
+
+    Raises
+    ------
+    InputError
+        If the array has fewer than two or more than five dimensions.
+    """
+    rgb = bool(getattr(layer, "rgb", False))
+    shape = tuple(int(n) for n in level0(layer).shape)
+    named = "".join(str(a).strip().upper() for a in layer.axis_labels) + ("C" if rgb else "")
+    try:
+        check_axes(named, len(shape))
+    except InputError:
+        return guess_axes(shape, rgb=rgb)
+    return named, ""
+
+
+def axes_choices(shape: Sequence[int], rgb: bool = False) -> tuple[str, ...]:
+    """Plausible axis orders for an array of this shape, the likeliest first."""
+    guess, _ = guess_axes(tuple(shape), rgb=rgb)
+    if rgb:
+        more: tuple[str, ...] = {3: (), 4: ("ZYXC", "TYXC"), 5: ("TZYXC",)}.get(len(shape), ())
+    else:
+        more = _CHOICES[len(shape)]
+    return tuple(dict.fromkeys((guess, *more)))
+
+
+def spacing_of_layer(layer: Any, axes: str) -> tuple[tuple[float, ...], str]:
+    """Voxel size along the spatial axes of `axes`, in that order, and its unit."""
+    pairs = [(float(abs(s)), str(u)) for s, u, a in zip(layer.scale, layer.units, axes, strict=False) if a in "ZYX"]
+    names = {u for _, u in pairs}
+    unit = UNITS.get(u, u) if len(names) == 1 and (u := names.pop()) else "pixel"
+    return tuple(s for s, _ in pairs), unit
+
+
+def layer_to_image(
+    layer: Any, axes: str | None = None, spacing: Sequence[float] = (), unit: str | None = None
+) -> Image:
+    """The image of a layer; its array is not copied. A pyramid gives its finest level.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+    axes : str, optional
+        Axis order of the array; what the layer says, or the likeliest, by default.
+    spacing : sequence of float, optional
+        Voxel size along the spatial axes in the order of `axes`; the layer's scale by default.
+    unit : str, optional
+        Unit of `spacing`; the layer's by default.
+
+    Returns
+    -------
+    Image
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit, the image is empty or its values cannot be segmented.
+
+    Examples
+    --------
+    >>> from napari.layers import Image as ImageLayer
+    >>> layer_to_image(ImageLayer(np.zeros((8, 9)), scale=(0.5, 0.5), name="cells")).describe()
+    'Y 8 × X 9 · voxel 0.5 × 0.5 pixel · float64'
+    """
+    array = level0(layer)
+    axes = axes or axes_of_layer(layer)[0]
+    check_axes(axes, len(array.shape))
+    own, own_unit = spacing_of_layer(layer, axes)
+    source = str(getattr(getattr(layer, "source", None), "path", None) or "")
+    meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
+    return Image(
+        array,
+        axes,
+        tuple(spacing) or own,
+        unit or own_unit,
+        name=str(layer.name),
+        source=source or str(meta.get("source", "")),
+        metadata=dict(meta),
+    )
+
+
+def image_to_layer(image: Image) -> tuple[Any, dict[str, Any], str]:
+    """Layer data of an image that was read from a file: scale, units and axis names are filled in.
+
+    A channel axis moves to the front, so that labels without channels lie over the image.
+
+    Returns
+    -------
+    tuple
+        (array, keyword arguments, "image").
+    """
+    array, axes = image.array, image.axes
+    rgb = axes.endswith("C") and image.n_channels in (3, 4) and np.dtype(array.dtype) == np.uint8
+    if "C" in axes[1:] and not rgb:
+        order = [axes.index("C"), *(i for i, a in enumerate(axes) if a != "C")]
+        array, axes = _transpose(array, order), "".join(axes[i] for i in order)
+    sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
+    shown = axes[:-1] if rgb else axes
+    doubt = str(image.metadata.get("axes_doubt", ""))
+    meta = {k: v for k, v in image.metadata.items() if k != "axes_doubt"}
+    kwargs: dict[str, Any] = {
+        "name": image.name,
+        "scale": tuple(sizes.get(a, 1.0) for a in shown),
+        "units": tuple(image.unit if a in "ZYX" else "pixel" for a in shown),
+        "rgb": rgb,
+        "metadata": {"segplugin": {**meta, "source": image.source}},
+    }
+    if not doubt:
+        kwargs["axis_labels"] = tuple(a.lower() for a in shown)
+    return array, kwargs, "image"
+
+
+def _transpose(array: Any, order: list[int]) -> Any:
+    """A transposed view; a zarr array, which has none, becomes a lazy dask array."""
+    if hasattr(array, "transpose"):
+        return array.transpose(order)
+    import dask.array
+
+    return dask.array.from_array(array, chunks="auto").transpose(order)
+
+
+def class_colormap(segmentation: Segmentation) -> DirectLabelColormap:
+    """Each class in its colour, the background transparent."""
+    return label_colormap_of({c.id: c.color for c in segmentation.classes})
+
+
+def label_colormap_of(colors: dict[int, str]) -> DirectLabelColormap:
+    """A colour map from label to colour; labels that are not named are grey, 0 is transparent."""
+    table: dict[int | None, Any] = {None: "#9a9a9a", **colors, 0: "transparent"}
+    return DirectLabelColormap(color_dict=table)
+
+
+def count_labels(labels: Any) -> dict[int, int]:
+    """Voxels of each label but 0, plane by plane, so that a large volume needs little memory."""
+    total: dict[int, int] = {}
+    planes: Iterable[Any] = labels if len(labels.shape) > 2 else (labels,)
+    for plane in planes:
+        array = np.asarray(plane)
+        values, counts = np.unique(array[array != 0], return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            total[value] = total.get(value, 0) + count
+    return total
+
+
+def features_of(segmentation: Segmentation) -> dict[str, Any]:
+    """The features table of a result: class, size in physical units, score and status of each label.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+
+    Returns
+    -------
+    dict of str to list
+        Columns "index" (how napari finds a label's row), "label", "class", "area (unit²)" or "volume (unit³)",
+        "score", "status". The first row is the background.
+    """
+    counts = count_labels(segmentation.labels)
+    voxel = float(np.prod(segmentation.spacing))
+    power = {2: ("area", "²"), 3: ("volume", "³")}[len(segmentation.spacing)]
+    unit = "µm" if segmentation.unit == "um" else segmentation.unit
+    size = f"{power[0]} ({unit}{power[1]})"
+    names = {c.id: c.name for c in segmentation.classes}
+    table = segmentation.objects
+    labels = [int(n) for n in table.label]
+    return {
+        "index": [0, *labels],
+        "label": [0, *labels],
+        "class": [names[0], *(names.get(int(c), "?") for c in table.class_id)],
+        size: [float("nan"), *(counts.get(n, 0) * voxel for n in labels)],
+        "score": [float("nan"), *(float(s) for s in table.score)],
+        "status": ["", *table.status],
+    }
+
+
+def segmentation_to_layer(
+    segmentation: Segmentation, like: Any, axes: str, *, features: dict[str, Any] | None = None, name: str | None = None
+) -> Labels:
+    """The labels layer of a result, lying exactly over its image layer.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Labels in canonical order; ``recipe["origin"]``, where there is one, is their first voxel.
+    like : napari.layers.Image
+        The image layer: its transform, units and axis names are taken over.
+    axes : str
+        Axes of the array of `like`.
+    features : dict, optional
+        What :func:`features_of` returned; worked out here if not given.
+    name : str, optional
+
+    Returns
+    -------
+    napari.layers.Labels
+    """
+    rgb = bool(getattr(like, "rgb", False))
+    if segmentation.axes != label_axes(axes):
+        raise InputError(
+            "The result does not fit the image layer.",
+            got=f"axes '{segmentation.axes}' for an image with '{axes}'",
+            hint="Choose the image that the result was made from.",
+        )
+    spatial = tuple(int(n) for n in segmentation.recipe.get("origin", ()))
+    missing = len(segmentation.axes) - len(spatial)
+    origin = (0,) * missing + spatial if spatial else ()
+    return Labels(
+        to_layer_order(np.asarray(segmentation.labels), axes, rgb),
+        name=name or segmentation.name,
+        features=features or features_of(segmentation),
+        metadata={
+            "recipe": dict(segmentation.recipe),
+            "segplugin": {"task": str(segmentation.task), "axes": segmentation.axes},
+        },
+        colormap=class_colormap(segmentation) if segmentation.task is Task.SEMANTIC else None,
+        **placement(like, axes, origin),
+    )
+
+
+def segmentation_to_layers(
+    segmentation: Segmentation, like: Any, axes: str | None = None
+) -> list[tuple[Any, dict[str, Any], str]]:
+    """The same as :func:`segmentation_to_layer`, as the layer data tuples that napari's plugins return."""
+    layer = segmentation_to_layer(segmentation, like, axes or axes_of_layer(like)[0])
+    return [layer.as_layer_data_tuple()]
+
+
+def with_region(
+    segmentation: Segmentation, shape: Sequence[int], into: np.ndarray | None = None, frame: int | None = None
+) -> Segmentation:
+    """Put the result of a region into an array of the whole image.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Its ``recipe["origin"]`` is the first voxel of the region, along the spatial axes.
+    shape : sequence of int
+        Of the whole image's labels, T first where there is one.
+    into : ndarray, optional
+        Labels of the rest of the image, which are kept; zeros by default.
+    frame : int, optional
+        The time point of the region.
+
+    Returns
+    -------
+    Segmentation
+        With labels of the whole image and without an origin.
+    """
+    part = np.asarray(segmentation.labels)
+    origin = tuple(int(n) for n in segmentation.recipe.get("origin", (0,) * part.ndim))
+    index: tuple[Any, ...] = tuple(
+        slice(o, o + n) for o, n in zip(origin[-part.ndim :], part.shape[-len(origin) :], strict=False)
+    )
+    if frame is not None:
+        index = (frame, *index)
+    whole = np.zeros(tuple(shape), part.dtype) if into is None else into.astype(part.dtype, copy=True)
+    whole[index] = part
+    recipe = {k: v for k, v in segmentation.recipe.items() if k != "origin"}
+    axes = segmentation.axes if frame is None else "T" + segmentation.axes
+    region = [[s.start, s.stop] if isinstance(s, slice) else s for s in index]
+    return replace(segmentation, labels=whole, axes=axes, recipe={**recipe, "region": region})
