@@ -1,1 +1,305 @@
-"""metrics"""
+"""Metrics of semantic, instance and panoptic results; every number names its definition.
+
+A row of :data:`METRICS` loads a function ``(truth, prediction, **options) -> float``. Rows of kind "semantic" take two
+masks (non-zero is inside), the others two images of object numbers. Its ``meta`` holds
+
+- ``kind``: "semantic", "instance" or "panoptic";
+- ``definition``: one sentence to print beside the number; words in braces are filled in by :func:`define`;
+- ``better``: "higher" or "lower"; ``best``: the value of a perfect prediction;
+- ``unit``: "" for a share, "spacing" for a distance in the unit of the voxel size;
+- ``empty_both``, ``empty_truth``, ``empty_prediction``: the value where that is empty.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from napari_segplugin.core import Registry, Row
+from napari_segplugin.metrics.instance import (
+    AP_THRESHOLDS,
+    DatasetAveragePrecision,
+    aji,
+    aji_plus,
+    average_precision,
+    average_precision_of_dataset,
+)
+from napari_segplugin.metrics.matching import Contingency, Matching, contingency, match
+from napari_segplugin.metrics.overlap import (
+    confusion,
+    dice,
+    dice_per_class,
+    iou,
+    iou_per_class,
+    mean_over_classes,
+    mean_over_images,
+    pooled,
+)
+from napari_segplugin.metrics.panoptic import PanopticCounts, panoptic_counts
+from napari_segplugin.metrics.surface import (
+    SurfaceDistances,
+    assd,
+    boundary_f1,
+    boundary_tolerance,
+    hausdorff,
+    hd95,
+    nsd,
+    surface_distances,
+    surface_of,
+)
+from napari_segplugin.metrics.value import Ratio, Value, mean
+
+METRICS = Registry("metric")
+"""All metrics, in the order in which reports list them."""
+
+_PACKAGE = "napari_segplugin.metrics"
+_SHARE = {
+    "better": "higher",
+    "best": 1.0,
+    "unit": "",
+    "empty_both": math.nan,
+    "empty_truth": 0.0,
+    "empty_prediction": 0.0,
+}
+_DISTANCE = {
+    "better": "lower",
+    "best": 0.0,
+    "unit": "spacing",
+    "empty_both": math.nan,
+    "empty_truth": math.inf,
+    "empty_prediction": math.inf,
+}
+
+
+def _row(name: str, title: str, target: str, kind: str, definition: str, reference: str = "", **rest: Any) -> None:
+    options = rest.pop("options", {})
+    meta = {**(_DISTANCE if rest.pop("distance", False) else _SHARE), "kind": kind, "definition": definition, **rest}
+    METRICS.add(Row(name, title, f"{_PACKAGE}.{target}", definition, reference, options, meta))
+
+
+_EMPTY = "not defined where both are empty"
+_row("dice", "Dice", "overlap:dice", "semantic", f"2|A∩B| / (|A|+|B|), voxels; {_EMPTY}.", "Dice 1945")
+_row("iou", "IoU", "overlap:iou", "semantic", f"|A∩B| / |A∪B|, voxels; {_EMPTY}.", "Jaccard 1912")
+_row(
+    "hd95",
+    "HD95",
+    "surface:hd95",
+    "semantic",
+    f"Greater of the two directed 95th percentiles of surface-voxel distances; infinite where one is empty, {_EMPTY}.",
+    distance=True,
+    options={"spacing": None},
+)
+_row(
+    "hausdorff",
+    "Hausdorff distance",
+    "surface:hausdorff",
+    "semantic",
+    f"Largest distance from a surface voxel of either to the other's surface; infinite where one is empty, {_EMPTY}.",
+    distance=True,
+    options={"spacing": None},
+)
+_row(
+    "assd",
+    "ASSD",
+    "surface:assd",
+    "semantic",
+    f"Mean distance to the other surface over the voxels of both surfaces; infinite where one is empty, {_EMPTY}.",
+    distance=True,
+    options={"spacing": None},
+)
+_row(
+    "nsd",
+    "NSD",
+    "surface:nsd",
+    "semantic",
+    f"Share of the surface voxels of both within {{tolerance:g}} {{unit}} of the other surface; {_EMPTY}.",
+    "Nikolov et al. 2021",
+    options={"tolerance": 1.0, "spacing": None},
+)
+_row(
+    "boundary_f1",
+    "Boundary F1",
+    "surface:boundary_f1",
+    "semantic",
+    f"Harmonic mean of the shares of either boundary within {{reach}} of the other; {_EMPTY}.",
+    "Perazzi et al. 2016",
+    options={"fraction": 0.008},
+)
+_row(
+    "ap",
+    "AP",
+    "instance:ap",
+    "instance",
+    "TP / (TP+FP+FN), objects matched one to one at IoU >= {threshold:g} (StarDist, Cellpose; not COCO's ranked AP); "
+    f"{_EMPTY}.",
+    "Caicedo et al. 2019",
+    options={"threshold": 0.5},
+)
+_row(
+    "mean_ap",
+    "Mean AP",
+    "instance:mean_ap",
+    "instance",
+    f"Mean of TP / (TP+FP+FN) over the IoU thresholds {{thresholds}}; {_EMPTY}.",
+    "Caicedo et al. 2019",
+    options={"thresholds": AP_THRESHOLDS},
+)
+_row(
+    "precision",
+    "Precision",
+    "instance:precision",
+    "instance",
+    "TP / (TP+FP), objects matched one to one at IoU >= {threshold:g}; not defined where nothing is predicted.",
+    options={"threshold": 0.5},
+    empty_prediction=math.nan,
+)
+_row(
+    "recall",
+    "Recall",
+    "instance:recall",
+    "instance",
+    "TP / (TP+FN), objects matched one to one at IoU >= {threshold:g}; not defined where the truth has no object.",
+    options={"threshold": 0.5},
+    empty_truth=math.nan,
+)
+_row(
+    "object_f1",
+    "F1",
+    "instance:object_f1",
+    "instance",
+    f"2TP / (2TP+FP+FN), objects matched one to one at IoU >= {{threshold:g}}; {_EMPTY}.",
+    options={"threshold": 0.5},
+)
+_row(
+    "aji",
+    "AJI",
+    "instance:aji",
+    "instance",
+    "Sum of intersections over sum of unions, each true object with its prediction of highest IoU, which may serve "
+    f"several; objects left over add their area; {_EMPTY}.",
+    "Kumar et al. 2017",
+)
+_row(
+    "aji_plus",
+    "AJI+",
+    "instance:aji_plus",
+    "instance",
+    "Sum of intersections over sum of unions, objects paired one to one for the highest sum of IoU; objects left over "
+    f"add their area; {_EMPTY}.",
+    "Graham et al. 2019",
+)
+_row(
+    "pq",
+    "PQ",
+    "panoptic:pq",
+    "panoptic",
+    "Sum of IoU of the matches (same class, IoU > 0.5) / (TP + FP/2 + FN/2); a class in neither is left out.",
+    "Kirillov et al. 2019",
+    options={"truth_classes": None, "prediction_classes": None, "void": None},
+)
+_row(
+    "sq",
+    "SQ",
+    "panoptic:sq",
+    "panoptic",
+    "Mean IoU of the matches (same class, IoU > 0.5), 0 without a match; a class in neither is left out.",
+    "Kirillov et al. 2019",
+    options={"truth_classes": None, "prediction_classes": None, "void": None},
+)
+_row(
+    "rq",
+    "RQ",
+    "panoptic:rq",
+    "panoptic",
+    "TP / (TP + FP/2 + FN/2), matches of the same class at IoU > 0.5; a class in neither is left out.",
+    "Kirillov et al. 2019",
+    options={"truth_classes": None, "prediction_classes": None, "void": None},
+)
+
+
+def define(name: str, unit: str = "pixel", **options: Any) -> str:
+    """The definition of a metric with its options filled in.
+
+    Examples
+    --------
+    >>> define("nsd", "mm", tolerance=2)
+    'Share of the surface voxels of both within 2 mm of the other surface; not defined where both are empty.'
+    """
+    row = METRICS[name]
+    chosen = {**row.options, **options, "unit": unit}
+    if "thresholds" in chosen:
+        chosen["thresholds"] = ", ".join(f"{t:g}" for t in chosen["thresholds"])
+    if "fraction" in chosen:
+        tolerance = chosen.get("tolerance")
+        share = f"{chosen['fraction']:g} of the image's diagonal, rounded up to whole pixels,"
+        chosen["reach"] = share if tolerance is None else f"{tolerance:g} pixels"
+    return str(row.meta["definition"]).format(**chosen)
+
+
+def measure(name: str, truth: ArrayLike, prediction: ArrayLike, *, unit: str = "pixel", **options: Any) -> Value:
+    """Measure one metric of :data:`METRICS`.
+
+    Parameters
+    ----------
+    name : str
+    truth, prediction : (Z, Y, X) or (Y, X) array of bool or int
+        Masks for rows of kind "semantic", object numbers for the others.
+    unit : str
+        Unit of the option `spacing`.
+    **options
+        Options of the row.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric, or the arrays do not fit.
+
+    Examples
+    --------
+    >>> measure("dice", [[1, 1, 0]], [[0, 1, 1]]).value
+    0.5
+    """
+    row = METRICS[name]
+    value = float(row.load()(truth, prediction, **{**row.options, **options}))
+    return Value(row.title, value, define(name, unit, **options), unit if row.meta["unit"] == "spacing" else "")
+
+
+__all__ = [
+    "AP_THRESHOLDS",
+    "METRICS",
+    "Contingency",
+    "DatasetAveragePrecision",
+    "Matching",
+    "PanopticCounts",
+    "Ratio",
+    "SurfaceDistances",
+    "Value",
+    "aji",
+    "aji_plus",
+    "assd",
+    "average_precision",
+    "average_precision_of_dataset",
+    "boundary_f1",
+    "boundary_tolerance",
+    "confusion",
+    "contingency",
+    "define",
+    "dice",
+    "dice_per_class",
+    "hausdorff",
+    "hd95",
+    "iou",
+    "iou_per_class",
+    "match",
+    "mean",
+    "mean_over_classes",
+    "mean_over_images",
+    "measure",
+    "nsd",
+    "panoptic_counts",
+    "pooled",
+    "surface_distances",
+    "surface_of",
+]
