@@ -1,0 +1,189 @@
+"""Where a network runs: which devices are there, which number format is fast on them, how many threads."""
+
+from __future__ import annotations
+
+import os
+
+# Large pages for large tensors: without them a third of the time of a big tile on a CPU goes into page faults. Read by
+# torch at its first large allocation, so it has to stand before the import; a value set by the person stays.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+import time
+from functools import cache
+
+import torch
+
+from napari_segplugin.core import InputError
+
+_BYTES = 2**30
+
+
+def available_devices() -> list[tuple[str, str]]:
+    """The devices that torch can use, fastest first.
+
+    Returns
+    -------
+    list of (name, title)
+        Such as ``("cuda:0", "NVIDIA RTX A4000")`` and ``("cpu", "CPU, 8 cores")``; the CPU is always there.
+
+    Examples
+    --------
+    >>> available_devices()[-1][0]
+    'cpu'
+    """
+    found = []
+    if torch.cuda.is_available():
+        found += [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(("mps", "Apple GPU"))
+    cores = torch.get_num_threads()
+    found.append(("cpu", f"CPU, {cores} core{'s' if cores != 1 else ''}"))
+    return found
+
+
+def resolve(name: str = "auto") -> torch.device:
+    """The device of a name.
+
+    Parameters
+    ----------
+    name : str
+        "auto" (the fastest there is), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    names = [n for n, _ in available_devices()]
+    if name == "auto":
+        return torch.device(names[0])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in names:
+        hint = ""
+        if wanted.startswith("cuda"):
+            hint = (
+                "Check the driver, and that torch was installed with CUDA"
+                if names == ["cpu"]
+                else "Choose another number"
+            )
+        raise InputError(
+            f"There is no device '{name}' on this computer.", got=name, accepted=", ".join(["auto", *names]), hint=hint
+        )
+    return torch.device(wanted)
+
+
+def title(device: torch.device) -> str:
+    """What a person calls a device: "CPU (8 cores)" or the name of the card."""
+    if device.type == "cpu":
+        n = torch.get_num_threads()
+        return f"CPU ({n} core{'s' if n != 1 else ''})"
+    return dict(available_devices()).get(str(device), str(device))
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """The half precision that is fast on a device, None where there is none."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    if device.type == "cpu" and _bfloat16_pays():
+        return torch.bfloat16
+    return None
+
+
+def inference_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """The number format of weights and activations for prediction.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : str
+        "auto", "float32" or "bfloat16", as in :class:`~napari_segplugin.core.TileSpec`.
+
+    Raises
+    ------
+    InputError
+        If the precision is not known.
+    """
+    table = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if precision == "auto":
+        return autocast_dtype(device) or torch.float32
+    if precision not in table:
+        raise InputError("The precision is not known.", got=precision, accepted="auto, float32, bfloat16")
+    return table[precision]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be allocated on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # what torch holds in its cache and does not use can be used again
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return free_host_memory()
+
+
+def free_host_memory() -> int:
+    """Bytes of main memory that can still be allocated; a careful guess where the system does not say."""
+    found = [4 * _BYTES]
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        found = [int(lines["MemAvailable"].split()[0]) * 1024]
+    except (OSError, KeyError, ValueError):
+        total = _physical_memory()
+        found = [total // 2] if total else found
+    return min([*found, *_control_group_room()])
+
+
+def _physical_memory() -> int:
+    """Bytes of main memory built in, 0 where not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _control_group_room() -> list[int]:
+    """What a container still allows, where there is a limit."""
+    try:
+        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
+            return [int(most.read()) - int(now.read())]
+    except (OSError, ValueError):
+        return []
+
+
+@cache
+def _bfloat16_pays() -> bool:
+    """Whether a bfloat16 convolution beats float32 on this CPU: a few milliseconds, once a process.
+
+    Processors without the instructions emulate bfloat16 many times slower, and flags differ by vendor and version of
+    torch, so the question is put to a stop-watch.
+    """
+    x = torch.rand(1, 16, 128, 128).contiguous(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(16, 16, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    single = _best_of(layer, x)
+    try:
+        half = _best_of(layer.to(torch.bfloat16), x.to(torch.bfloat16))
+    except RuntimeError:
+        return False
+    return half < 0.8 * single
+
+
+def _best_of(layer: torch.nn.Module, x: torch.Tensor, repeats: int = 5) -> float:
+    """Seconds of the fastest of a few runs."""
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats):
+            start = time.perf_counter()
+            layer(x)
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+__all__ = [
+    "autocast_dtype",
+    "available_devices",
+    "free_host_memory",
+    "free_memory",
+    "inference_dtype",
+    "resolve",
+    "title",
+]

@@ -1,0 +1,184 @@
+"""Run a network over tiles: a generator of steps that retreats when memory runs out and keeps what is done."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_segplugin.core import Job, Note, OutOfMemoryError, Step
+from napari_segplugin.data.tiles import Axis, Tile, split
+from napari_segplugin.engine.network import Prepared
+
+Read = Callable[[Tile], np.ndarray]
+"""Normalised input of a tile, (C, [Z,] Y, X) float32."""
+
+Write = Callable[[Tile, np.ndarray], None]
+"""Takes the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
+
+_WORDS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate",
+    "cannot allocate",
+    "alloc_failed",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+@dataclass
+class Run:
+    """How tiles are run; changes while it retreats.
+
+    Parameters
+    ----------
+    network : Prepared
+    fallback : callable
+        Makes the same network for another device and number format.
+    batch : int
+        Tiles of one shape that are run together.
+    mirror : bool
+        Average over all mirrored copies.
+    planes : bool
+        A 2D network on a 3D image: the planes of a tile are a batch.
+    """
+
+    network: Prepared
+    fallback: Callable[[torch.device, torch.dtype], Prepared]
+    batch: int = 1
+    mirror: bool = False
+    planes: bool = False
+
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Activated maps of inputs of one shape, (K, [Z,] Y, X) each."""
+        if self.planes:
+            return [
+                self._host(self.network(array.swapaxes(0, 1), mirror=self.mirror)).swapaxes(0, 1) for array in arrays
+            ]
+        stacked = arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+        return list(self._host(self.network(stacked, mirror=self.mirror)))
+
+    def _host(self, maps: torch.Tensor) -> np.ndarray:
+        """Bring maps to main memory; half precision that has overflowed is an error here, not black spots later."""
+        if self.network.dtype is torch.float16 and not bool(torch.isfinite(maps).all()):
+            raise _Overflow
+        host: np.ndarray = maps.cpu().numpy()
+        return host
+
+
+class _Overflow(Exception):
+    """Numbers too large for float16 came up; float32 is needed."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is exhausted; the CPU allocator and older drivers only say so in words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _WORDS)
+
+
+def run_tiles(run: Run, tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write) -> Job[int]:
+    """Run tiles one after the other and hand their maps on.
+
+    Parameters
+    ----------
+    run : Run
+    tiles : sequence of Tile
+    axes : sequence of Axis
+        The axes that the tiles were cut from; needed to cut them smaller.
+    read, write : callable
+
+    Yields
+    ------
+    Step
+        After every tile or batch.
+    Note
+        When a retreat was taken: smaller batch, smaller tiles, then the CPU.
+
+    Returns
+    -------
+    int
+        The number of tiles that were run.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If not even the smallest tile fits into the main memory.
+    """
+    pending, done = deque(tiles), 0
+    yield Step(0, len(pending))
+    while pending:
+        group = _next_group(pending, run.batch)
+        error = _attempt(run, group, read, write)
+        if error is None:
+            done += len(group)
+            yield Step(done, done + len(pending))
+            continue
+        pending.extendleft(reversed(group))
+        gc.collect()
+        if run.network.device.type == "cuda":
+            torch.cuda.empty_cache()
+        pending, sentence = _retreat(run, pending, len(group), axes, error)
+        yield Note(sentence)
+    return done
+
+
+def _next_group(pending: deque[Tile], batch: int) -> list[Tile]:
+    """Take the next tiles that have one shape, `batch` at most."""
+    group = [pending.popleft()]
+    while pending and len(group) < batch and pending[0].shape == group[0].shape:
+        group.append(pending.popleft())
+    return group
+
+
+def _attempt(run: Run, group: Sequence[Tile], read: Read, write: Write) -> Exception | None:
+    """Run tiles; an error that a retreat may cure is returned without its traceback, which would hold memory."""
+    try:
+        results = run.maps([read(tile) for tile in group])
+    except _Overflow as error:
+        return error.with_traceback(None)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        return error.with_traceback(None)
+    for tile, maps in zip(group, results, strict=True):
+        write(tile, maps[(slice(None), *tile.keep)])
+    return None
+
+
+def _retreat(
+    run: Run, pending: deque[Tile], tried: int, axes: Sequence[Axis], error: Exception
+) -> tuple[deque[Tile], str]:
+    """The next smaller way of running, and a sentence that says which."""
+    device = run.network.device
+    if isinstance(error, _Overflow):
+        run.network = run.fallback(device, torch.float32)
+        return pending, "The numbers of this network are too large for half precision; it goes on in float32."
+    if tried > 1:
+        run.batch = tried // 2
+        return pending, f"Memory ran out; it goes on with {run.batch} tile{'s' if run.batch > 1 else ''} at a time."
+    smaller = deque(part for tile in pending for part in split(tile, axes))
+    if len(smaller) > len(pending) and len(split(pending[0], axes)) > 1:
+        return smaller, f"Memory ran out; it goes on with smaller tiles, about {_size(smaller[0])} voxels each."
+    if device.type != "cpu":
+        run.network = run.fallback(torch.device("cpu"), torch.float32)
+        return (
+            pending,
+            "The memory of the graphics card is too small even for the smallest tile; it goes on on the CPU.",
+        )
+    raise OutOfMemoryError(
+        f"There is not enough memory for even the smallest tile, {_size(pending[0])} voxels. "
+        "Close other programs, use a smaller network, or give a smaller halo."
+    )
+
+
+def _size(tile: Tile) -> str:
+    return " × ".join(str(n) for n in tile.shape)
+
+
+__all__ = ["Run", "out_of_memory", "run_tiles"]

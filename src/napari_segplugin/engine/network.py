@@ -1,0 +1,280 @@
+"""From a bundle to a network that is ready to predict: weights, folded normalisation, memory layout, precision."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from napari_segplugin.core import InputError, ModelBundle
+from napari_segplugin.models import build
+from napari_segplugin.tasks import n_maps
+
+_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A network that is ready to predict.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In evaluation mode, on `device`, in `dtype`.
+    device : torch.device
+    dtype : torch.dtype
+    ndim : int
+    n_classes, n_maps : int
+        The first `n_classes` maps are classes (softmax), the others lie in [0, 1] each for itself (sigmoid).
+    halo : tuple of int
+        Reach of a voxel.
+    multiple : tuple of int
+        Tiles start at its multiples.
+    bytes_per_voxel : float
+        Peak of the activations of one input voxel, in this `dtype`.
+    """
+
+    module: nn.Module
+    device: torch.device
+    dtype: torch.dtype
+    ndim: int
+    n_classes: int
+    n_maps: int
+    halo: tuple[int, ...]
+    multiple: tuple[int, ...]
+    bytes_per_voxel: float
+
+    @torch.inference_mode()
+    def __call__(self, array: np.ndarray, *, mirror: bool = False) -> Tensor:
+        """Run normalised tiles (N, C, [Z,] Y, X); activated maps (N, K, [Z,] Y, X), float32, on the device."""
+        x = torch.from_numpy(array).to(self.device)
+        x = x.to(self.dtype).contiguous(memory_format=layout(self.ndim))
+        if not mirror:
+            return self._maps(x)
+        axes = [2 + i for i in range(self.ndim)]
+        total = self._maps(x)
+        for turn in range(1, 2**self.ndim):
+            flips = [a for i, a in enumerate(axes) if turn >> i & 1]
+            total = total.add_(self._maps(x.flip(flips)).flip(flips))
+        mean: Tensor = total / 2**self.ndim
+        return mean
+
+    def _maps(self, x: Tensor) -> Tensor:
+        logits = self.module(x).float()
+        k = self.n_classes
+        classes = logits[:, :k].softmax(1)
+        return classes if self.n_maps == k else torch.cat((classes, logits[:, k:].sigmoid()), 1)
+
+
+def layout(ndim: int) -> torch.memory_format:
+    """The memory layout in which convolutions run fastest: channels next to each other."""
+    return torch.channels_last if ndim == 2 else torch.channels_last_3d
+
+
+def load(bundle: ModelBundle) -> nn.Module:
+    """The network of a bundle with its weights, float32 on the CPU, in training mode.
+
+    Raises
+    ------
+    InputError
+        If a weight is missing, left over, of another shape, or not a finite number.
+    """
+    network = build(bundle.spec, n_maps(bundle.spec.task, bundle.spec.classes))
+    wanted = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    given = {k: tuple(v.shape) for k, v in bundle.weights.items()}
+    if wanted != given:
+        raise InputError(
+            f"The weights of '{bundle.name}' do not fit its network.",
+            got=_difference(wanted, given),
+            hint="The model's files do not belong together; save or download it again",
+        )
+    bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()]
+    if bad:
+        raise InputError(f"The weights of '{bundle.name}' are not all finite numbers.", got=", ".join(bad[:3]), hint="Go back to an earlier model")
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
+    return network
+
+
+def _difference(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The first few disagreements of two tables of shapes, as a phrase."""
+    missing, extra = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    other = [f"{k} of shape {given[k]} instead of {wanted[k]}" for k in wanted if k in given and wanted[k] != given[k]]
+    parts = [f"{len(missing)} missing ({missing[0]} …)"] if missing else []
+    parts += [f"{len(extra)} left over ({extra[0]} …)"] if extra else []
+    return "; ".join([*parts, *other[:2]])
+
+
+def prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Prepared:
+    """The network of a bundle ready to predict; the last few are kept.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    device : torch.device
+    dtype : torch.dtype
+
+    Returns
+    -------
+    Prepared
+    """
+    key = (id(bundle), str(device), str(dtype))
+    with _LOCK:
+        kept = _CACHE.get(key)
+        if kept is not None and kept[0]() is bundle:
+            _CACHE.move_to_end(key)
+            return kept[1]
+    prepared = _prepare(bundle, device, dtype)
+    with _LOCK:
+        _CACHE[key] = (weakref.ref(bundle), prepared)
+        while len(_CACHE) > _KEPT:
+            _CACHE.popitem(last=False)
+    return prepared
+
+
+def fingerprint(bundle: ModelBundle) -> str:
+    """SHA-256 of the weights: names, shapes, number formats and values, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(bundle.weights):
+        array = np.ascontiguousarray(bundle.weights[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+_LOCK = threading.Lock()
+_CACHE: OrderedDict[tuple[int, str, str], tuple[weakref.ref[ModelBundle], Prepared]] = OrderedDict()
+
+
+def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Prepared:
+    network = load(bundle).eval()
+    ndim = bundle.spec.ndim
+    halo = tuple(getattr(network, "halo", (32,) * ndim))
+    multiple = tuple(getattr(network, "multiple", (1,) * ndim))
+    probe = torch.rand(1, bundle.spec.in_channels, *(4 * m for m in multiple), generator=torch.Generator().manual_seed(0))
+    network = fold(network, probe)
+    values = peak_values(network, probe)
+    network = network.to(device=device, dtype=dtype, memory_format=layout(ndim))  # type: ignore[call-overload]
+    count = n_maps(bundle.spec.task, bundle.spec.classes)
+    size = torch.finfo(dtype).bits // 8
+    # input as it is read, maps in float32 and their softmax come on top of the activations
+    per_voxel = values * size + 8 * bundle.spec.in_channels + 12 * count
+    return Prepared(network, device, dtype, ndim, len(bundle.spec.classes), count, halo, multiple, per_voxel)
+
+
+@torch.no_grad()
+def fold(network: nn.Module, probe: Tensor) -> nn.Module:
+    """Fold every batch normalisation that directly follows a convolution into its weights.
+
+    The pairs are found by running a probe and watching which convolution's output a normalisation receives, so it works
+    for any network, whatever its attributes are called. The folded network has to give the same result on the probe;
+    otherwise the network is returned as it was.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode, float32, on the CPU.
+    probe : (1, C, [Z,] Y, X) Tensor
+
+    Returns
+    -------
+    nn.Module
+        A folded copy, or `network` where nothing can be folded.
+    """
+    copied = copy.deepcopy(network)
+    before, pairs = _watch(copied, probe)
+    if not pairs:
+        return network
+    for conv_name, norm_name in pairs:
+        conv, norm = copied.get_submodule(conv_name), copied.get_submodule(norm_name)
+        turned = isinstance(conv, nn.modules.conv._ConvTransposeNd)
+        _replace(copied, conv_name, fuse_conv_bn_eval(conv, norm, transpose=turned)  # type: ignore[type-var, arg-type])
+        _replace(copied, norm_name, nn.Identity())
+    after = copied(probe)
+    scale = float(before.abs().max()) or 1.0
+    same = torch.allclose(before, after, rtol=1e-3, atol=1e-3 * scale)
+    return copied.eval() if same else network
+
+
+def _watch(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[str, str]]]:
+    """Run a probe; name the convolutions whose output went straight into a batch normalisation, each used once."""
+    made: dict[int, str] = {}
+    calls: dict[str, int] = {}
+    pairs: list[tuple[str, str]] = []
+    alive: list[Tensor] = []  # tensors are told apart by identity, so none may be freed while watching
+    handles = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            if isinstance(module, nn.modules.conv._ConvNd):
+                made[id(output)] = name
+                alive.append(output)
+            elif id(inputs[0]) in made:
+                pairs.append((made[id(inputs[0])], name))
+
+        handles.append(module.register_forward_hook(hook))
+
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.conv._ConvNd | nn.modules.batchnorm._BatchNorm):
+            watch(name, module)
+    try:
+        result = network(probe)
+    finally:
+        for handle in handles:
+            handle.remove()
+    convs = [c for c, _ in pairs]
+    once = [(c, n) for c, n in pairs if calls[c] == calls[n] == 1 and convs.count(c) == 1]
+    return result, [(c, n) for c, n in once if _frozen(network.get_submodule(n))]
+
+
+def _frozen(norm: nn.Module) -> bool:
+    """Whether a normalisation uses statistics from training, not those of what it is given."""
+    return getattr(norm, "running_mean", None) is not None
+
+
+def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent) if parent else network, child, module)
+
+
+@torch.no_grad()
+def peak_values(network: nn.Module, probe: Tensor) -> float:
+    """Numbers that are held at once for each voxel of the input, at the worst moment.
+
+    Counts what a layer reads and writes, and the maps that wait for a later join: the largest output of each
+    resolution. A careful estimate, meant for the choice of tile sizes.
+    """
+    largest = 0
+    waiting: dict[tuple[int, ...], int] = {}
+    handles = []
+
+    def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor) and inputs and isinstance(inputs[0], Tensor):
+            largest = max(largest, inputs[0].numel() + output.numel())
+            shape = tuple(output.shape[2:])
+            waiting[shape] = max(waiting.get(shape, 0), output.numel())
+
+    for module in network.modules():
+        if not list(module.children()):
+            handles.append(module.register_forward_hook(hook))
+    try:
+        network(probe)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return float(largest + sum(waiting.values())) / math.prod(probe.shape[2:])
+
+
+__all__ = ["Prepared", "fingerprint", "fold", "layout", "load", "peak_values", "prepare"]

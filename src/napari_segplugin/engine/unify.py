@@ -1,0 +1,71 @@
+"""One table for many parts: frames of a series, planes of a stack."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_segplugin.core import ClassTable, ObjectTable, Task
+
+
+class Unifier:
+    """Gives the labels of part after part numbers that are unique over all, and gathers their tables.
+
+    Things get a new number each; a stuff class keeps one number over all parts, its score is the mean over its voxels.
+    Labels of a semantic result are class numbers and stay as they are.
+
+    Parameters
+    ----------
+    task : Task
+    classes : ClassTable
+    """
+
+    def __init__(self, task: Task, classes: ClassTable) -> None:
+        self._semantic = task is Task.SEMANTIC
+        self._single = {c.id for c in classes if self._semantic or c.id not in classes.thing_ids}
+        self._number: dict[int, int] = {}
+        self._weight: dict[int, tuple[float, int]] = {}
+        self._rows: dict[int, tuple[int, float, str]] = {}
+        self._last = 0
+
+    def add(self, labels: np.ndarray, table: ObjectTable) -> np.ndarray:
+        """The labels of the next part with their final numbers, int32 (uint16 for a semantic result)."""
+        if not len(table):
+            return labels if self._semantic else labels.astype(np.int32)
+        lut = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+        counts = np.bincount(labels.ravel(), minlength=len(lut))
+        columns = (table.label.tolist(), table.class_id.tolist(), table.score.tolist(), table.status)
+        for label, class_id, score, status in zip(*columns, strict=True):
+            lut[label] = self._place(label, class_id, score, status, int(counts[label]))
+        if self._semantic:
+            return labels
+        renumbered: np.ndarray = lut[labels].astype(np.int32)
+        return renumbered
+
+    def _place(self, label: int, class_id: int, score: float, status: str, count: int) -> int:
+        """The final number of a label."""
+        if class_id not in self._single:
+            self._last += 1
+            self._rows[self._last] = (class_id, score, status)
+            return self._last
+        if class_id not in self._number:
+            self._last += 1
+            self._number[class_id] = label if self._semantic else self._last
+        number = self._number[class_id]
+        total, voxels = self._weight.get(number, (0.0, 0))
+        self._weight[number] = (total + score * count, voxels + count)
+        self._rows[number] = (class_id, (total + score * count) / max(1, voxels + count), status)
+        return number
+
+    def table(self) -> ObjectTable:
+        """The table of all parts so far."""
+        numbers = sorted(self._rows)
+        rows = [self._rows[n] for n in numbers]
+        return ObjectTable(
+            np.array(numbers, np.int64),
+            np.array([c for c, _, _ in rows], np.int64),
+            np.array([s for _, s, _ in rows], np.float32),
+            tuple(s for _, _, s in rows),
+        )
+
+
+__all__ = ["Unifier"]
