@@ -101,7 +101,8 @@ def load(bundle: ModelBundle) -> nn.Module:
         )
     bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()]
     if bad:
-        raise InputError(f"The weights of '{bundle.name}' are not all finite numbers.", got=", ".join(bad[:3]), hint="Go back to an earlier model")
+        problem = f"The weights of '{bundle.name}' are not all finite numbers."
+        raise InputError(problem, got=", ".join(bad[:3]), hint="Go back to an earlier model")
     network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
     return network
 
@@ -161,7 +162,8 @@ def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> P
     ndim = bundle.spec.ndim
     halo = tuple(getattr(network, "halo", (32,) * ndim))
     multiple = tuple(getattr(network, "multiple", (1,) * ndim))
-    probe = torch.rand(1, bundle.spec.in_channels, *(4 * m for m in multiple), generator=torch.Generator().manual_seed(0))
+    shape = (1, bundle.spec.in_channels, *(4 * m for m in multiple))
+    probe = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     network = fold(network, probe)
     values = peak_values(network, probe)
     network = network.to(device=device, dtype=dtype, memory_format=layout(ndim))  # type: ignore[call-overload]
@@ -198,7 +200,8 @@ def fold(network: nn.Module, probe: Tensor) -> nn.Module:
     for conv_name, norm_name in pairs:
         conv, norm = copied.get_submodule(conv_name), copied.get_submodule(norm_name)
         turned = isinstance(conv, nn.modules.conv._ConvTransposeNd)
-        _replace(copied, conv_name, fuse_conv_bn_eval(conv, norm, transpose=turned)  # type: ignore[type-var, arg-type])
+        folded = fuse_conv_bn_eval(conv, norm, transpose=turned)  # type: ignore[type-var, arg-type]
+        _replace(copied, conv_name, folded)
         _replace(copied, norm_name, nn.Identity())
     after = copied(probe)
     scale = float(before.abs().max()) or 1.0

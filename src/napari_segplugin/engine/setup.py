@@ -89,7 +89,8 @@ def check_fit(image: Image, spec: ModelSpec) -> None:
     if image.n_channels > spec.in_channels == 1:
         hint = "Choose one of the channels, convert colour to gray, or train a model that reads all channels"
     raise InputError(
-        f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image '{image.name}' has {image.n_channels}.",
+        f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image "
+        f"'{image.name}' has {image.n_channels}.",
         got=image.describe(),
         hint=hint,
     )
