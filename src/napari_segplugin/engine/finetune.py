@@ -1,0 +1,199 @@
+"""Fine-tune on painted corrections: seconds to minutes, judged on strokes that were held out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from napari_segplugin.core import Event, Image, InputError, Job, Metric, ModelBundle, Note, Preview, Sample, Stage, Task, TrainSpec
+from napari_segplugin.data import normalise
+from napari_segplugin.data.augment import AugmentSpec
+from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
+from napari_segplugin.engine.judge import SampleJudge, activated_maps
+from napari_segplugin.engine.train import Recipe, load_network, prepare_sample, train_prepared, training_record
+from napari_segplugin.tasks import get_task
+
+_PREVIEW_SIDE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuneResult:
+    """The new bundle, and what held-out strokes say of the old and the new one.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    before, after : dict of str to float
+        The same figures of the old and the new weights; empty where nothing was held out.
+    heldout : str
+        How the figures were computed, as a sentence.
+    """
+
+    bundle: ModelBundle
+    before: dict[str, float]
+    after: dict[str, float]
+    heldout: str
+
+
+def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
+    """Say which class lacks what before any time is spent.
+
+    Raises
+    ------
+    InputError
+        If a class has no stroke at all in a semantic task (unless the network knows it already).
+    """
+    counts = count_strokes(sample, bundle.spec.classes)
+    empty = [name for name, (_, voxels) in counts.items() if not voxels]
+    painted = [name for name, (_, voxels) in counts.items() if voxels]
+    if bundle.spec.task is Task.SEMANTIC and not bundle.history and empty:
+        raise InputError(
+            f"A network that starts from scratch needs strokes of every class; there is none of {', '.join(empty)}.",
+            got=", ".join(painted) or "no strokes",
+            hint=f"Paint a few strokes of {', '.join(empty)}, or remove the class.",
+        )
+
+
+def finetune(
+    image: Image | Sequence[Image],
+    corrections: Corrections | Sequence[Corrections],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    *,
+    stop: threading.Event | None = None,
+    preview: tuple[slice, ...] | None = None,
+) -> Job[FineTuneResult]:
+    """Fine-tune a bundle on exactly what was painted, and judge it on strokes that it has not seen.
+
+    Parameters
+    ----------
+    image : Image, or several
+    corrections : Corrections, or as many
+        Unpainted voxels are unknown: they have no gradient.
+    bundle : ModelBundle
+        Is not changed.
+    spec : TrainSpec
+    stop : threading.Event, optional
+        Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
+    preview : tuple of slice, optional
+        Region of the (first) image whose labels are shown now and then as :class:`Preview`; a plane of a volume is a
+        slice of length 1.
+
+    Yields
+    ------
+    Stage, Step, Metric, Note, Preview
+
+    Returns
+    -------
+    FineTuneResult
+
+    Raises
+    ------
+    InputError
+        If nothing is painted, a class lacks strokes, or shapes do not fit.
+    """
+    images = [image] if isinstance(image, Image) else list(image)
+    marks = [corrections] if isinstance(corrections, Corrections) else list(corrections)
+    if len(images) != len(marks):
+        raise InputError("Each image needs its corrections.", got=f"{len(images)} images and {len(marks)} corrections")
+    yield Stage("Reading corrections")
+    task, classes = bundle.spec.task, bundle.spec.classes
+    samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
+    for sample in samples if len(samples) == 1 else []:
+        check_strokes(sample, bundle)
+    splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
+    heldout = [s.heldout for s in splits if s.heldout is not None]
+    sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
+    yield Note(sentence)
+
+    judge = SampleJudge(heldout, bundle) if heldout else None
+    before: dict[str, float] = {}
+    if judge is not None:
+        before = dict(judge(load_network(bundle)))
+        for name, value in before.items():
+            yield Metric(0, name, value)
+    yield Stage("Training")
+    prepared = [prepare_sample(s.train, bundle) for s in splits]
+    watch = _Watcher(judge, _preview(images[0], bundle, preview))
+    job = train_prepared(prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop)
+    result = yield from watch.follow(job)
+    tuned = replace(bundle, name=_next_name(bundle.name), weights=result.state, history=(*bundle.history, training_record(samples, spec, result)))
+    after: dict[str, float] = {}
+    if judge is not None:
+        after = dict(judge(load_network(tuned)))
+        if next(iter(after.values())) < next(iter(before.values())):
+            yield Note("On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back.")
+    return FineTuneResult(tuned, before, after, sentence)
+
+
+def recipe_for(bundle: ModelBundle) -> Recipe:
+    """A trained network keeps its statistics and is turned gently; one from scratch learns everything."""
+    trained = bool(bundle.history)
+    return Recipe(AugmentSpec(scale=1.25, contrast=0.2, noise=0.03, blur=0.7), average=0.98, freeze_statistics=trained)
+
+
+def _next_name(name: str) -> str:
+    """"nuclei" -> "nuclei, tuned 1" -> "nuclei, tuned 2"."""
+    stem, mark, number = name.rpartition(", tuned ")
+    return f"{stem}{mark}{int(number) + 1}" if mark and number.isdigit() else f"{name}, tuned 1"
+
+
+class _Preview:
+    """Predicts the visible region with the network as it stands."""
+
+    def __init__(self, image: Image, bundle: ModelBundle, region: tuple[slice, ...]) -> None:
+        sizes = image.spatial_shape
+        spans = [range(*s.indices(n)) for s, n in zip(region, sizes, strict=True)]
+        starts = [r.start for r in spans]
+        stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
+        self.bundle, self.codec = bundle, get_task(bundle.spec.task)
+        self.origin = tuple(starts)
+        wide = [(max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b) for a, b, n in zip(starts, stops, sizes, strict=True)]
+        self.inner = tuple(slice(a - w, b - w) for a, b, (w, _) in zip(starts, stops, wide, strict=True))
+        stats = normalise.statistics(image, bundle.normalisation)
+        self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
+
+    def __call__(self, network: nn.Module) -> Preview:
+        maps = activated_maps(network, self.array, len(self.bundle.spec.classes))
+        labels, _ = self.codec.decode(maps, self.bundle.spec.classes, self.bundle.decode)
+        return Preview(self.origin, np.ascontiguousarray(labels[self.inner]))
+
+
+def _preview(image: Image, bundle: ModelBundle, region: tuple[slice, ...] | None) -> _Preview | None:
+    return None if region is None else _Preview(image, bundle, region)
+
+
+class _Watcher:
+    """Judge and preview at the same moments; the preview is handed on as an event."""
+
+    def __init__(self, judge: SampleJudge | None, preview: _Preview | None) -> None:
+        self.judge, self.preview = judge, preview
+        self._waiting: Preview | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.judge is not None or self.preview is not None
+
+    def __call__(self, network: nn.Module) -> Mapping[str, float]:
+        if self.preview is not None:
+            self._waiting = self.preview(network)
+        return self.judge(network) if self.judge is not None else {}
+
+    def follow(self, job: Job[Any]) -> Job[Any]:
+        """Pass on the events of the training with the previews between them."""
+        try:
+            while True:
+                event: Event = next(job)
+                if self._waiting is not None:
+                    yield self._waiting
+                    self._waiting = None
+                yield event
+        except StopIteration as end:
+            return end.value
+        finally:
+            job.close()
