@@ -79,7 +79,7 @@ def panoptic_counts(
     Raises
     ------
     InputError
-        If the label images do not fit, or a segment has no class.
+        If the label images do not fit, or a segment has no class or one below 1.
 
     Examples
     --------
@@ -119,7 +119,14 @@ def _classes_of(ids: np.ndarray, classes: Mapping[int, int] | None, word: str) -
             got=f"{len(without)} without, such as label {without[0]}",
             hint="Give the class of every label that occurs.",
         )
-    return np.array([classes[i] for i in ids.tolist()], np.int64)
+    found = np.array([classes[i] for i in ids.tolist()], np.int64)
+    if (found < 1).any():
+        raise InputError(
+            f"A segment of the {word} has class 0, the background, or less.",
+            got=f"class {int(found.min())}",
+            hint="Set its voxels to 0, or give it a class above 0.",
+        )
+    return found
 
 
 def pq(
