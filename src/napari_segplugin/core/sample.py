@@ -36,7 +36,8 @@ class Sample:
     shape_known: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for word, array in (("classes", self.classes), ("instances", self.instances), ("known", self.known)):
+        for word in ("classes", "instances", "known", "shape_known"):
+            array = getattr(self, word)
             if array is not None and array.shape != self.image.spatial_shape:
                 raise InputError(
                     f"The {word} of '{self.image.name}' and the image differ in shape.",

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segplugin.losses.known import known_logits
+
 
 def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, *, class_weights: Sequence[float] | None = None) -> Tensor:
     r"""Weighted cross-entropy, averaged over the known voxels.
@@ -37,11 +39,9 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, *, class_weigh
     >>> round(float(cross_entropy(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long), torch.ones(1, 4, 4))), 4)
     0.6931
     """
-    logits = logits.float()
+    logits = known_logits(logits, weight)
     if class_weights is not None:
         table = logits.new_tensor(list(class_weights))
         weight = weight * table[target]
     losses = F.cross_entropy(logits, target, reduction="none")
-    # where(): a NaN or infinity of an unknown voxel must not reach the sum (0 * inf is NaN)
-    total = losses.where(weight > 0, losses.new_zeros(())) * weight
-    return total.sum() / weight.sum().clamp_min(1e-6)
+    return (losses * weight).sum() / weight.sum().clamp_min(1e-6)

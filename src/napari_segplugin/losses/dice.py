@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segplugin.losses.known import known_logits
+
 
 def dice(
     logits: Tensor, target: Tensor, weight: Tensor, *, squared: bool = False, background: bool = False, smooth: float = 1.0
@@ -42,12 +44,10 @@ def dice(
     >>> float(dice(logits, torch.tensor([[[1, 0]]]), torch.ones(1, 1, 2)))
     0.0
     """
-    probabilities = logits.float().softmax(1)
+    probabilities = known_logits(logits, weight).softmax(1)
     classes = logits.shape[1]
     truth = F.one_hot(target, classes).movedim(-1, 1).to(probabilities.dtype)
     w = weight.unsqueeze(1).to(probabilities.dtype)
-    # an unknown voxel may hold NaN; multiplying by 0 would keep it
-    probabilities = probabilities.where(w > 0, probabilities.new_zeros(()))
     axes = [0, *range(2, logits.ndim)]
     overlap = (w * probabilities * truth).sum(axes)
     guessed = (w * (probabilities**2 if squared else probabilities)).sum(axes)

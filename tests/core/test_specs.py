@@ -1,0 +1,57 @@
+"""Settings survive a round trip through JSON text, and unknown fields are named."""
+
+import json
+
+import pytest
+
+from napari_segplugin.core import (
+    ClassTable,
+    InputError,
+    Kind,
+    LossSpec,
+    LossTerm,
+    ModelSpec,
+    Task,
+    TrainSpec,
+    classes_from_json,
+    loss_spec_from_json,
+    model_spec_from_json,
+    to_json,
+    train_spec_from_json,
+)
+
+MODEL = ModelSpec("unet", 3, 2, Task.PANOPTIC, ClassTable.named(["a", "b"], Kind.STUFF), {"widths": [4, 8]}, (2.0, 0.5, 0.5), "um")
+LOSS = LossSpec((LossTerm("dice", 2.0, {"squared": True}), LossTerm("cross_entropy")))
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (MODEL, model_spec_from_json),
+        (MODEL.classes, classes_from_json),
+        (LOSS, loss_spec_from_json),
+        (TrainSpec(seconds=3, patch=(8, 16), loss=LOSS), train_spec_from_json),
+    ],
+)
+def test_written_and_read_is_equal(value, read):
+    assert read(json.loads(json.dumps(to_json(value)))) == value
+
+
+def test_an_unknown_field_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match=r"Got colour.*Accepted: .*learning_rate"):
+        train_spec_from_json({**to_json(TrainSpec()), "colour": "red"})
+
+
+def test_fields_that_are_left_out_take_their_defaults():
+    assert train_spec_from_json({"steps": 5}) == TrainSpec(steps=5)
+
+
+@pytest.mark.parametrize(("ndim", "channels", "words"), [(4, 1, "2 or 3"), (2, 0, "at least one channel")])
+def test_a_network_needs_two_or_three_dimensions_and_a_channel(ndim, channels, words):
+    with pytest.raises(InputError, match=words):
+        ModelSpec("unet", ndim, channels, Task.SEMANTIC, ClassTable.named(["a"]))
+
+
+def test_a_training_without_an_end_is_refused():
+    with pytest.raises(InputError, match="needs a limit"):
+        TrainSpec(seconds=0, steps=0)
