@@ -87,8 +87,8 @@ class Axis:
         return sum(sizes), max(sizes)
 
     def most(self) -> int:
-        """The largest sensible count: each tile writes at least `multiple` voxels."""
-        return max(1, (self.stop - self.start) // self.multiple)
+        """The largest sensible count: with it, there is a cut wherever one may be."""
+        return -(-(self.stop - self.start) // self.multiple) + 1
 
     def count_for(self, size: int) -> int:
         """The smallest count whose longest tile is not longer than `size`.
@@ -234,7 +234,7 @@ def _options(axis: Axis, most: int = 96) -> list[tuple[int, int]]:
 def waste(tiles: Sequence[Tile]) -> float:
     """Voxels read for each voxel written; 1 where the image is one tile."""
     written = sum(math.prod(s.stop - s.start for s in t.write) for t in tiles)
-    return sum(math.prod(t.shape) for t in tiles) / written
+    return float(sum(math.prod(t.shape) for t in tiles) / written)
 
 
 __all__ = ["Axis", "Region", "Tile", "axes_of", "choose_size", "plan", "split", "tile_for", "waste"]

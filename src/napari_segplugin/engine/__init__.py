@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,11 +26,23 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a verb when it is first asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+class _Verbs(ModuleType):
+    """Verbs and the files they live in share their names: ``engine.predict`` is the verb, whatever was imported first.
 
+    Importing a file binds the module to its name in this folder; the verb takes that place.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOME and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+sys.modules[__name__].__class__ = _Verbs
 
 __all__ = ["Estimate", "FineTuneResult", "available_devices", "estimate", "finetune", "new_bundle", "predict", "train"]

@@ -8,7 +8,10 @@ import os
 # torch at its first large allocation, so it has to stand before the import; a value set by the person stays.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -157,14 +160,34 @@ def _bfloat16_pays() -> bool:
     Processors without the instructions emulate bfloat16 many times slower, and flags differ by vendor and version of
     torch, so the question is put to a stop-watch.
     """
-    x = torch.rand(1, 16, 128, 128).contiguous(memory_format=torch.channels_last)
-    layer = torch.nn.Conv2d(16, 16, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    single = _best_of(layer, x)
-    try:
-        half = _best_of(layer.to(torch.bfloat16), x.to(torch.bfloat16))
-    except RuntimeError:
-        return False
+    x = torch.rand(1, 32, 128, 128).contiguous(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(32, 32, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with threads(1):  # with several, other programs make the stop-watch lie
+        single = _best_of(layer, x)
+        try:
+            half = _best_of(layer.to(torch.bfloat16), x.to(torch.bfloat16))
+        except RuntimeError:
+            return False
     return half < 0.8 * single
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute with `count` threads within the block; 0 leaves the number as it is."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def polite_threads() -> int:
+    """Threads for a job that runs beside a window: one core is left to it where there are enough; 0 means all."""
+    beside = threading.current_thread() is not threading.main_thread()
+    cores = torch.get_num_threads()
+    return cores - 1 if beside and cores > 3 else 0
 
 
 def _best_of(layer: torch.nn.Module, x: torch.Tensor, repeats: int = 5) -> float:
@@ -184,6 +207,8 @@ __all__ = [
     "free_host_memory",
     "free_memory",
     "inference_dtype",
+    "polite_threads",
     "resolve",
+    "threads",
     "title",
 ]

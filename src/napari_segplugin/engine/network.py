@@ -34,7 +34,7 @@ class Prepared:
         In evaluation mode, on `device`, in `dtype`.
     device : torch.device
     dtype : torch.dtype
-    ndim : int
+    ndim, in_channels : int
     n_classes, n_maps : int
         The first `n_classes` maps are classes (softmax), the others lie in [0, 1] each for itself (sigmoid).
     halo : tuple of int
@@ -49,6 +49,7 @@ class Prepared:
     device: torch.device
     dtype: torch.dtype
     ndim: int
+    in_channels: int
     n_classes: int
     n_maps: int
     halo: tuple[int, ...]
@@ -159,10 +160,10 @@ _CACHE: OrderedDict[tuple[int, str, str], tuple[weakref.ref[ModelBundle], Prepar
 
 def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Prepared:
     network = load(bundle).eval()
-    ndim = bundle.spec.ndim
+    ndim, inputs = bundle.spec.ndim, bundle.spec.in_channels
     halo = tuple(getattr(network, "halo", (32,) * ndim))
     multiple = tuple(getattr(network, "multiple", (1,) * ndim))
-    shape = (1, bundle.spec.in_channels, *(4 * m for m in multiple))
+    shape = (1, inputs, *(4 * m for m in multiple))
     probe = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     network = fold(network, probe)
     values = peak_values(network, probe)
@@ -170,8 +171,8 @@ def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> P
     count = n_maps(bundle.spec.task, bundle.spec.classes)
     size = torch.finfo(dtype).bits // 8
     # input as it is read, maps in float32 and their softmax come on top of the activations
-    per_voxel = values * size + 8 * bundle.spec.in_channels + 12 * count
-    return Prepared(network, device, dtype, ndim, len(bundle.spec.classes), count, halo, multiple, per_voxel)
+    per_voxel = values * size + 8 * inputs + 12 * count
+    return Prepared(network, device, dtype, ndim, inputs, len(bundle.spec.classes), count, halo, multiple, per_voxel)
 
 
 @torch.no_grad()
