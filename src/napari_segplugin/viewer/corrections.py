@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class PaintCopy:
     edited, before : ndarray of int or None
         The result as it is now and as it was predicted.
     axes : str
+    object_class : dict of int to int
+        Class of each object of `edited`.
     """
 
     paint: np.ndarray
@@ -35,6 +37,19 @@ class PaintCopy:
     edited: np.ndarray | None
     before: np.ndarray | None
     axes: str
+    object_class: dict[int, int] = field(default_factory=dict)
+
+    def frame(self, index: int | None) -> PaintCopy:
+        """One time point, without T; None gives everything."""
+        if index is None or "T" not in self.axes:
+            return self
+
+        def at(array: np.ndarray | None) -> Any:
+            return None if array is None else array[index]
+
+        return PaintCopy(
+            self.paint[index], at(self.reviewed), at(self.edited), at(self.before), self.axes[1:], self.object_class
+        )
 
     @property
     def empty(self) -> bool:

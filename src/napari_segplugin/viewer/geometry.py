@@ -68,7 +68,8 @@ def to_canonical(array: np.ndarray, axes: str, rgb: bool = False) -> np.ndarray:
     if "C" in have:
         array = np.take(array, 0, axis=have.index("C"))
         have = have.replace("C", "")
-    return array.transpose([have.index(a) for a in want])
+    moved: np.ndarray = array.transpose([have.index(a) for a in want])
+    return moved
 
 
 def placement(layer: Any, axes: str, origin: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -116,12 +117,12 @@ def placement(layer: Any, axes: str, origin: tuple[int, ...] = ()) -> dict[str, 
 
 def _shear_matrix(shear: Any, ndim: int) -> np.ndarray:
     """The shear of a layer as a matrix; napari gives the values above the diagonal where that is enough."""
-    shear = np.asarray(shear, float)
-    if shear.ndim == 2:
-        return shear
-    full = np.eye(ndim)
-    full[np.triu_indices(ndim, 1)] = shear
-    return full
+    given: np.ndarray = np.asarray(shear, float)
+    if given.ndim == 2:
+        return given
+    matrix = np.eye(ndim)
+    matrix[np.triu_indices(ndim, 1)] = given
+    return matrix
 
 
 def _level0(layer: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,7 +189,8 @@ def class_colormap(segmentation: Segmentation) -> DirectLabelColormap:
 
 def label_colormap_of(colors: dict[int, str]) -> DirectLabelColormap:
     """A colour map from label to colour; labels that are not named are grey, 0 is transparent."""
-    table: dict[int | None, Any] = {None: "#9a9a9a", **colors, 0: "transparent"}
+    table: dict[int | None, Any] = {None: "#9a9a9a", 0: "transparent"}
+    table.update({k: c for k, c in colors.items() if k})
     return DirectLabelColormap(color_dict=table)
 
 
@@ -287,39 +287,3 @@ def segmentation_to_layers(
     """The same as :func:`segmentation_to_layer`, as the layer data tuples that napari's plugins return."""
     layer = segmentation_to_layer(segmentation, like, axes or axes_of_layer(like)[0])
     return [layer.as_layer_data_tuple()]
-
-
-def with_region(
-    segmentation: Segmentation, shape: Sequence[int], into: np.ndarray | None = None, frame: int | None = None
-) -> Segmentation:
-    """Put the result of a region into an array of the whole image.
-
-    Parameters
-    ----------
-    segmentation : Segmentation
-        Its ``recipe["origin"]`` is the first voxel of the region, along the spatial axes.
-    shape : sequence of int
-        Of the whole image's labels, T first where there is one.
-    into : ndarray, optional
-        Labels of the rest of the image, which are kept; zeros by default.
-    frame : int, optional
-        The time point of the region.
-
-    Returns
-    -------
-    Segmentation
-        With labels of the whole image and without an origin.
-    """
-    part = np.asarray(segmentation.labels)
-    origin = tuple(int(n) for n in segmentation.recipe.get("origin", (0,) * part.ndim))
-    index: tuple[Any, ...] = tuple(
-        slice(o, o + n) for o, n in zip(origin[-part.ndim :], part.shape[-len(origin) :], strict=False)
-    )
-    if frame is not None:
-        index = (frame, *index)
-    whole = np.zeros(tuple(shape), part.dtype) if into is None else into.astype(part.dtype, copy=True)
-    whole[index] = part
-    recipe = {k: v for k, v in segmentation.recipe.items() if k != "origin"}
-    axes = segmentation.axes if frame is None else "T" + segmentation.axes
-    region = [[s.start, s.stop] if isinstance(s, slice) else s for s in index]
-    return replace(segmentation, labels=whole, axes=axes, recipe={**recipe, "region": region})

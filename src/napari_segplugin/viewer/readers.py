@@ -1,0 +1,41 @@
+"""The reader of the manifest: NIfTI, DICOM, OME-Zarr with axes, voxel size and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_segplugin.viewer.layers import image_to_layer
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
+    """Say whether a path can be read, without opening it.
+
+    Parameters
+    ----------
+    path : str or list of str
+
+    Returns
+    -------
+    callable or None
+        Reads the path; None for what is left to other readers.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    return _read if paths and all(_ours(Path(p)) for p in paths) else None
+
+
+def _ours(path: Path) -> bool:
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz", ".zarr", ".dcm")):
+        return True
+    return path.is_dir() and any(path.glob("*.dcm"))
+
+
+def _read(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_segplugin.io import read_image
+
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    return [image_to_layer(read_image(p)) for p in paths]

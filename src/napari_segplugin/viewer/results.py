@@ -1,0 +1,203 @@
+"""A result in the viewer: what was predicted, what a person made of it, and how a new run joins it. No Qt, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_segplugin.core import ObjectTable, Segmentation, Task
+from napari_segplugin.viewer.geometry import to_canonical, to_layer_order
+from napari_segplugin.viewer.layers import class_colormap, features_of, segmentation_to_layer
+
+
+@dataclass(eq=False)
+class Result:
+    """A result layer and what it was before anybody touched it.
+
+    Parameters
+    ----------
+    image_layer : napari.layers.Image
+    axes : str
+        Axes of the array of the image layer.
+    layer : napari.layers.Labels
+    segmentation : Segmentation
+        As predicted; nobody paints into its labels.
+    model : str
+        What the model was called in the list.
+    """
+
+    image_layer: Any
+    axes: str
+    layer: Labels
+    segmentation: Segmentation
+    model: str = ""
+
+    @property
+    def _rgb(self) -> bool:
+        return bool(getattr(self.image_layer, "rgb", False))
+
+    @property
+    def before(self) -> np.ndarray:
+        """The labels as predicted, in the order of the layer."""
+        return to_layer_order(np.asarray(self.segmentation.labels), self.axes, self._rgb)
+
+    @property
+    def edited(self) -> bool:
+        """Whether a person (or another plugin) changed the labels."""
+        return not np.array_equal(self.before, np.asarray(self.layer.data))
+
+    def current(self) -> Segmentation:
+        """The result as it is now: labels from the layer, and a table that knows what is new.
+
+        Returns
+        -------
+        Segmentation
+            A label that was added gets the first thing class and the status "corrected".
+        """
+        labels = to_canonical(np.array(self.layer.data), self.axes, self._rgb)
+        objects = table_for(labels, self.segmentation)
+        return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
+
+
+def table_for(labels: np.ndarray, like: Segmentation) -> ObjectTable:
+    """A table of the labels that occur: old rows where there are, new rows marked "corrected"."""
+    old = like.objects
+    rows = {
+        int(n): (int(c), float(s), t) for n, c, s, t in zip(old.label, old.class_id, old.score, old.status, strict=True)
+    }
+    present = [int(n) for n in np.unique(labels) if n != 0]
+    things = like.classes.thing_ids or (1,)
+
+    def row(n: int) -> tuple[int, float, str]:
+        fresh = n if like.task is Task.SEMANTIC and n < len(like.classes) else things[0]
+        return rows.get(n, (fresh, float("nan"), "corrected"))
+
+    found = [row(n) for n in present]
+    return ObjectTable(
+        np.array(present, np.int64),
+        np.array([r[0] for r in found], np.int64),
+        np.array([r[1] for r in found], np.float32),
+        tuple(r[2] for r in found),
+    )
+
+
+def whole_image(
+    part: Segmentation, shape: Sequence[int], into: Segmentation | None = None, frame: int | None = None
+) -> Segmentation:
+    """Put the result of a region into labels of the whole image.
+
+    Parameters
+    ----------
+    part : Segmentation
+        Its ``recipe["origin"]`` is the first voxel of the region, along the spatial axes.
+    shape : sequence of int
+        Of the labels of the whole image, T first where there is one.
+    into : Segmentation, optional
+        An earlier result of the whole image; outside the region it is kept. Objects keep their numbers, new objects
+        get numbers above them.
+    frame : int, optional
+        The time point of the region.
+
+    Returns
+    -------
+    Segmentation
+        Without an origin; ``recipe["region"]`` says where the last run was.
+    """
+    labels = np.asarray(part.labels)
+    origin = tuple(int(n) for n in part.recipe.get("origin", (0,) * labels.ndim))
+    index: tuple[Any, ...] = tuple(slice(o, o + n) for o, n in zip(origin, labels.shape, strict=True))
+    if frame is not None:
+        index = (slice(frame, frame + 1), *index)
+        labels = labels[None]
+    objects = part.objects
+    if into is None:
+        whole = np.zeros(tuple(shape), labels.dtype)
+        whole[index] = labels
+    else:
+        whole = np.array(into.labels)
+        shift = 0 if part.task is Task.SEMANTIC else int(whole.max(initial=0))
+        whole[index] = np.where(labels > 0, labels + np.asarray(shift, labels.dtype), 0)
+        objects = _joined(into.objects, objects, shift, whole)
+    recipe = {k: v for k, v in part.recipe.items() if k != "origin"}
+    recipe["region"] = [[int(s.start), int(s.stop)] for s in index]
+    axes = part.axes if frame is None else "T" + part.axes
+    return replace(part, labels=whole, objects=objects, axes=axes, recipe=recipe)
+
+
+def _joined(old: ObjectTable, new: ObjectTable, shift: int, labels: np.ndarray) -> ObjectTable:
+    """Rows of both tables for the labels that are still there; the new rows win."""
+    rows = {int(n): (c, s, t) for n, c, s, t in zip(old.label, old.class_id, old.score, old.status, strict=True)}
+    more = zip(new.label, new.class_id, new.score, new.status, strict=True)
+    rows.update({int(n) + shift: (c, s, t) for n, c, s, t in more})
+    kept = [int(n) for n in np.unique(labels) if int(n) in rows]
+    return ObjectTable(
+        np.array(kept, np.int64),
+        np.array([rows[n][0] for n in kept], np.int64),
+        np.array([rows[n][1] for n in kept], np.float32),
+        tuple(rows[n][2] for n in kept),
+    )
+
+
+def show_result(
+    viewer: Any,
+    segmentation: Segmentation,
+    image_layer: Any,
+    axes: str,
+    *,
+    replaces: Result | None = None,
+    features: dict[str, Any] | None = None,
+    labels: np.ndarray | None = None,
+) -> Result:
+    """Show a result. It takes the place of an earlier one only if nobody edited that.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    segmentation : Segmentation
+        Of the whole image.
+    image_layer : napari.layers.Image
+        It may have been removed from the viewer meanwhile.
+    axes : str
+    replaces : Result, optional
+        The earlier result of this image.
+    features : dict, optional
+        What :func:`napari_segplugin.viewer.layers.features_of` returned.
+    labels : ndarray, optional
+        A copy of the labels for the layer, made in a worker; made here by default.
+
+    Returns
+    -------
+    Result
+    """
+    features = features or features_of(segmentation)
+    labels = np.array(segmentation.labels) if labels is None else labels
+    name = f"{image_layer.name} · {segmentation.task}"
+    layer = segmentation_to_layer(replace(segmentation, labels=labels), image_layer, axes, features=features, name=name)
+    old = replaces.layer if replaces is not None else None
+    fits = old is not None and old in viewer.layers and old.data.shape == layer.data.shape
+    if (
+        replaces is None
+        or old is None
+        or not fits
+        or replaces.segmentation.task is not segmentation.task
+        or replaces.edited
+    ):
+        viewer.add_layer(layer)
+        return Result(image_layer, axes, layer, segmentation)
+    old.data = layer.data
+    old.features = layer.features
+    old.metadata = layer.metadata
+    if segmentation.task is Task.SEMANTIC:
+        old.colormap = class_colormap(segmentation)
+    _forget_history(old)
+    return Result(image_layer, axes, old, segmentation)
+
+
+def _forget_history(layer: Labels) -> None:
+    """Empty the undo list: its atoms belong to the old labels and would write stale values into the new ones."""
+    layer.editable = False
+    layer.editable = True

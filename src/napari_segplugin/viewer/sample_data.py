@@ -1,0 +1,56 @@
+"""Small real images with ground truth, for the File menu and the dock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import Image
+from napari_segplugin.viewer.geometry import label_axes, layer_axes, to_layer_order
+from napari_segplugin.viewer.layers import image_to_layer
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def sample_layers(sample: Mapping[str, Any]) -> list[LayerData]:
+    """Layer data of a sample: the image, and its ground truth hidden below.
+
+    Parameters
+    ----------
+    sample : mapping
+        "image" : Image; "truth" : ndarray in canonical order, or None.
+    """
+    image: Image = sample["image"]
+    array, kwargs, kind = image_to_layer(image)
+    out: list[LayerData] = []
+    truth = sample.get("truth")
+    if truth is not None:
+        rgb = bool(kwargs["rgb"])
+        axes = "".join(a.upper() for a in kwargs.get("axis_labels", ())) + ("C" if rgb else "")
+        axes = axes or image.axes
+        labels = np.ascontiguousarray(to_layer_order(np.asarray(truth), axes, rgb))
+        shown = axes[:-1] if rgb else axes
+        kept = [i for i, a in enumerate(shown) if a in layer_axes(axes, rgb)]
+        where: dict[str, Any] = {
+            k: tuple(kwargs[k][i] for i in kept) for k in ("scale", "units", "axis_labels") if k in kwargs
+        }
+        about = {"name": f"{image.name} · ground truth", "visible": False, "metadata": {"segplugin": {"role": "truth"}}}
+        out.append((labels if labels.dtype.kind in "iu" else labels.astype(np.int32), {**about, **where}, "labels"))
+    return [*out, (array, kwargs, kind)] if label_axes(image.axes) else out
+
+
+def _provider(name: str) -> Callable[[], list[LayerData]]:
+    def load() -> list[LayerData]:
+        from napari_segplugin.io import load_sample
+
+        return sample_layers(load_sample(name))
+
+    return load
+
+
+nuclei2d = _provider("nuclei2d")
+nuclei3d = _provider("nuclei3d")
+axon_sem = _provider("axon_sem")
+stardist_nuclei3d = _provider("stardist_nuclei3d")

@@ -1,0 +1,131 @@
+"""The one door between the dock and everything that computes; tests put another engine behind it.
+
+Every import is inside a method: opening the dock must not import torch.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from napari_segplugin.core import Image, Job, ModelBundle, ModelSpec, Registry, Segmentation, TileSpec, TrainSpec
+from napari_segplugin.viewer.corrections import PaintCopy
+
+
+class Engine:
+    """What the dock can ask for. Methods that compute import torch and are called in a worker."""
+
+    # --- cheap: may be called on the GUI thread -----------------------------------------------------------------
+
+    def networks(self) -> Registry:
+        """The registry of networks."""
+        from napari_segplugin.models import MODELS
+
+        return MODELS
+
+    def losses(self) -> Registry:
+        """The registry of losses."""
+        from napari_segplugin.losses import LOSSES
+
+        return LOSSES
+
+    def shipped_bundles(self) -> dict[str, Path]:
+        """Name and folder of the bundles that come with the package."""
+        from napari_segplugin.io import shipped_bundles
+
+        return shipped_bundles()
+
+    def shipped_specs(self) -> dict[str, ModelSpec]:
+        """What each shipped bundle can do, without reading its weights."""
+        return {}
+
+    def sample_names(self) -> tuple[str, ...]:
+        """Names of the sample images."""
+        from napari_segplugin.io import sample_names
+
+        return tuple(sample_names())
+
+    # --- files: in a worker -------------------------------------------------------------------------------------
+
+    def load_bundle(self, folder: str | Path) -> ModelBundle:
+        """Read a bundle."""
+        from napari_segplugin.io import load_bundle
+
+        return load_bundle(folder)
+
+    def save_bundle(self, bundle: ModelBundle, folder: str | Path) -> Path:
+        """Write a bundle."""
+        from napari_segplugin.io import save_bundle
+
+        return save_bundle(bundle, folder)
+
+    def read_image(self, path: str | Path) -> Image:
+        """Read an image file or folder."""
+        from napari_segplugin.io import read_image
+
+        return read_image(path)
+
+    def load_sample(self, name: str) -> dict[str, Any]:
+        """A sample image with its truth."""
+        from napari_segplugin.io import load_sample
+
+        return load_sample(name)
+
+    def write_segmentation(self, segmentation: Segmentation, path: str | Path) -> list[Path]:
+        """Write a result and its recipe."""
+        from napari_segplugin.io import write_segmentation
+
+        return write_segmentation(segmentation, path)
+
+    # --- torch: in a worker -------------------------------------------------------------------------------------
+
+    def available_devices(self) -> list[tuple[str, str]]:
+        """(key, title) of each device."""
+        from napari_segplugin.engine import available_devices
+
+        return available_devices()
+
+    def new_bundle(self, spec: ModelSpec, name: str) -> ModelBundle:
+        """A network with random weights."""
+        from napari_segplugin.engine import new_bundle
+
+        return new_bundle(spec, name=name)
+
+    def estimate(
+        self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: tuple[slice, ...] | None
+    ) -> Any:
+        """Tiles, memory and seconds of a prediction."""
+        from napari_segplugin.engine import estimate
+
+        return estimate(image, bundle, tiles=tiles, device=device, region=region)
+
+    def predict(
+        self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: tuple[slice, ...] | None
+    ) -> Job[Segmentation]:
+        """Segment an image or a region of it."""
+        from napari_segplugin.engine import predict
+
+        return predict(image, bundle, tiles=tiles, device=device, region=region)
+
+    def finetune(
+        self,
+        image: Image,
+        paint: PaintCopy,
+        bundle: ModelBundle,
+        spec: TrainSpec,
+        stop: threading.Event,
+        preview: tuple[slice, ...] | None,
+    ) -> Job[Any]:
+        """Train a copy of a bundle on corrections."""
+        from napari_segplugin.data.corrections import Corrections
+        from napari_segplugin.engine import finetune
+
+        corrections = Corrections(
+            paint.paint,
+            reviewed=paint.reviewed,
+            edited=paint.edited,
+            before=paint.before,
+            object_class=paint.object_class,
+        )
+        return finetune(image, corrections, bundle, spec, stop=stop, preview=preview)

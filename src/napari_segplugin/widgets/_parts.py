@@ -1,0 +1,320 @@
+"""Small Qt pieces that every step uses: the step box, the message bar, buttons and combos that stay narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+def style_sheet(theme: Any) -> str:
+    """Rules for the dock in the colours of a napari theme.
+
+    Parameters
+    ----------
+    theme : napari.utils.theme.Theme
+    """
+    accent, text, soft = (_rgb(getattr(theme, key)) for key in ("current", "text", "foreground"))
+    return f"""
+    QPushButton[primary="true"]:enabled {{ background-color: {accent}; color: {text}; font-weight: bold; }}
+    QPushButton[primary="true"]:enabled:hover {{ border: 1px solid {text}; }}
+    QToolButton#step_header {{ border: none; font-weight: bold; text-align: left; padding: 5px 2px; }}
+    QToolButton#step_header:hover {{ background-color: {soft}; }}
+    QFrame#message_bar {{ border: 1px solid {accent}; border-radius: 3px; }}
+    QFrame#step_line {{ background-color: {soft}; max-height: 1px; }}
+    """
+
+
+def _rgb(color: Any) -> str:
+    """A CSS colour from whatever a theme holds."""
+    return str(color.as_rgb()) if hasattr(color, "as_rgb") else str(color)
+
+
+def button(text: str, name: str, tip: str, clicked: Callable[[], Any] | None = None) -> Any:
+    """A push button with an object name for tests and screen readers, and a tooltip."""
+    widget = QPushButton(text)
+    describe(widget, name, text, tip)
+    widget.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Fixed)
+    if clicked is not None:
+        widget.clicked.connect(lambda _=False: clicked())
+    return widget
+
+
+def describe(widget: Any, name: str, title: str, tip: str) -> None:
+    """Name a widget for tests (`name`) and for screen readers (`title`), and explain it."""
+    widget.setObjectName(name)
+    widget.setAccessibleName(title.replace("&", "").rstrip("…"))
+    widget.setAccessibleDescription(tip)
+    widget.setToolTip(f"<p>{tip}</p>")
+
+
+def combo(name: str, title: str, tip: str) -> Any:
+    """A combo box that a long entry cannot widen; the whole entry shows in its tooltip."""
+    widget = QComboBox()
+    describe(widget, name, title, tip)
+    widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    widget.setMinimumContentsLength(6)
+    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return widget
+
+
+def wrapped(text: str = "", name: str = "") -> Any:
+    """A label that wraps and can be copied from."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setObjectName(name)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
+
+
+def row(*widgets: Any, stretch: Sequence[int] = ()) -> Any:
+    """A horizontal row without margins."""
+    holder = QWidget()
+    layout = QHBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for i, widget in enumerate(widgets):
+        layout.addWidget(widget, stretch[i] if i < len(stretch) else 0)
+    return holder
+
+
+def labelled(text: str, widget: Any) -> Any:
+    """A short label in a column of fixed width, and a widget beside it."""
+    label = QLabel(text)
+    label.setBuddy(widget)
+    label.setMinimumWidth(72)
+    label.setToolTip(widget.toolTip())
+    return row(label, widget, stretch=(0, 1))
+
+
+def set_primary(widget: Any, on: bool) -> None:
+    """Highlight a button as the one to press next, or make it quiet again."""
+    if bool(widget.property("primary")) == on:
+        return
+    widget.setProperty("primary", on)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def swatch(color: str) -> Any:
+    """A square icon in a class colour, with a rim so that it shows on every theme."""
+    pixmap = QPixmap(16, 16)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    # Qt reads "#aarrggbb" where we write "#rrggbbaa".
+    painter.setBrush(QColor(color[:7]) if len(color) < 9 or color[7:] != "00" else Qt.BrushStyle.NoBrush)
+    painter.setPen(QColor(128, 128, 128))
+    painter.drawRect(1, 1, 13, 13)
+    painter.end()
+    return QIcon(pixmap)
+
+
+def fill_combo(widget: Any, entries: Sequence[tuple[str, Any]], keep: Any = None) -> None:
+    """Replace the entries of a combo box without signals; select `keep` if it is still there.
+
+    Parameters
+    ----------
+    widget : QComboBox
+    entries : sequence of (str, object)
+        Text and data of each entry.
+    keep : object, optional
+        Data to select; what was selected before by default.
+    """
+    wanted = widget.currentData() if keep is None else keep
+    widget.blockSignals(True)
+    widget.clear()
+    for text, data in entries:
+        widget.addItem(text, data)
+        widget.setItemData(widget.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+    at = next((i for i, (_, data) in enumerate(entries) if data is wanted or _same(data, wanted)), 0)
+    widget.setCurrentIndex(at if entries else -1)
+    widget.blockSignals(False)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality for plain keys only: comparing layers or arrays is neither cheap nor a yes or no."""
+    plain = (str, int, tuple)
+    return isinstance(a, plain) and isinstance(b, plain) and a == b
+
+
+class StepBox(QFrame):
+    """A numbered step: a heading that folds, one sentence about what is missing, and the body.
+
+    Parameters
+    ----------
+    number : int
+    title : str
+    name : str
+        Object name, for tests.
+    """
+
+    def __init__(self, number: int, title: str, name: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAccessibleName(f"Step {number}: {title}")
+        self.header = QToolButton()
+        self.header.setText(f" {number}  {title}")
+        describe(self.header, "step_header", f"{number} {title}", "Fold or unfold this step.")
+        self.header.setCheckable(True)
+        self.header.setChecked(True)
+        self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.header.setArrowType(Qt.ArrowType.DownArrow)
+        self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.header.toggled.connect(self._fold)
+        self.hint = wrapped(name="hint")
+        self.body = QWidget()
+        self.rows = QVBoxLayout(self.body)
+        self.rows.setContentsMargins(8, 0, 4, 4)
+        self.rows.setSpacing(4)
+        line = QFrame()
+        line.setObjectName("step_line")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for widget in (line, self.header):
+            layout.addWidget(widget)
+        inner = row(self.hint, stretch=(1,))
+        inner.layout().setContentsMargins(8, 0, 4, 2)
+        self._hint_row = inner
+        layout.addWidget(inner)
+        layout.addWidget(self.body)
+        self.say("")
+
+    def say(self, text: str) -> None:
+        """Show the sentence that says what is missing; nothing hides it."""
+        self.hint.setText(text)
+        self._hint_row.setVisible(bool(text) and self.header.isChecked())
+
+    def open(self, on: bool = True) -> None:
+        """Unfold or fold."""
+        self.header.setChecked(on)
+
+    def _fold(self, on: bool) -> None:
+        self.header.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        self.body.setVisible(on)
+        self._hint_row.setVisible(on and bool(self.hint.text()))
+
+
+class Fold(QWidget):
+    """A quiet part that is folded away until someone asks for it.
+
+    Parameters
+    ----------
+    title, name, tip : str
+    """
+
+    def __init__(self, title: str, name: str, tip: str) -> None:
+        super().__init__()
+        self.head = QToolButton()
+        self.head.setText(title)
+        describe(self.head, name, title, tip)
+        self.head.setCheckable(True)
+        self.head.setAutoRaise(True)
+        self.head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.head.setArrowType(Qt.ArrowType.RightArrow)
+        self.head.toggled.connect(self._toggle)
+        self.body = QWidget()
+        self.rows = QVBoxLayout(self.body)
+        self.rows.setContentsMargins(8, 0, 0, 0)
+        self.rows.setSpacing(4)
+        self.body.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.head)
+        layout.addWidget(self.body)
+
+    def _toggle(self, on: bool) -> None:
+        self.head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        self.body.setVisible(on)
+
+
+class MessageBar(QFrame):
+    """One message at the top of the dock: a sentence, up to three answers, and details for those who want them."""
+
+    closed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("message_bar")
+        self.setAccessibleName("Message")
+        self.text = wrapped(name="message_text")
+        self._close = QToolButton()
+        self._close.setText("✕")
+        self._close.setAutoRaise(True)
+        describe(self._close, "message_close", "Close message", "Close this message.")
+        self._close.clicked.connect(lambda _=False: self.clear())
+        self._answers = QWidget()
+        self._answer_row = QHBoxLayout(self._answers)
+        self._answer_row.setContentsMargins(0, 0, 0, 0)
+        self.details = Fold("Details", "message_details", "The technical report, to copy into a question or an issue.")
+        self._report = QPlainTextEdit()
+        self._report.setReadOnly(True)
+        self._report.setMaximumHeight(160)
+        describe(self._report, "message_report", "Technical report", "Select and copy.")
+        self.details.rows.addWidget(self._report)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 4, 4)
+        top = row(self.text, self._close, stretch=(1, 0))
+        top.layout().setAlignment(self._close, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(top)
+        layout.addWidget(self._answers)
+        layout.addWidget(self.details)
+        self.hide()
+
+    def show_message(
+        self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], Any]]] = ()
+    ) -> None:
+        """Show a message in place of the one before.
+
+        Parameters
+        ----------
+        text : str
+        details : str
+            A technical report; folded away.
+        answers : sequence of (str, str, callable)
+            Caption, object name and action of each button; any answer closes the message.
+        """
+        self.clear(silent=True)
+        self.text.setText(text)
+        self.details.setVisible(bool(details))
+        self.details.head.setChecked(False)
+        self._report.setPlainText(details)
+        for i, (caption, name, action) in enumerate(answers):
+            push = button(caption, name, caption)
+            push.clicked.connect(lambda _=False, act=action: self._answer(act))
+            set_primary(push, i == 0)
+            self._answer_row.addWidget(push)
+        self._answers.setVisible(bool(answers))
+        self.show()
+
+    def _answer(self, action: Callable[[], Any]) -> None:
+        self.clear()
+        action()
+
+    def clear(self, silent: bool = False) -> None:
+        """Hide the message."""
+        while self._answer_row.count():
+            widget = self._answer_row.takeAt(0).widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        self.text.setText("")
+        self.hide()
+        if not silent:
+            self.closed.emit()

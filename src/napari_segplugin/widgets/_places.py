@@ -1,0 +1,58 @@
+"""What is on the screen, as a region of the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.viewer.geometry import visible_region
+from napari_segplugin.viewer.layers import level0
+from napari_segplugin.widgets.step_result import PLANE, WHOLE
+
+
+def point_in_layer(viewer: Any, layer: Any) -> np.ndarray:
+    """The position of the viewer's sliders as the index of a voxel of the layer."""
+    point = np.asarray(layer.world_to_data(viewer.dims.point), float)[-layer.ndim :]
+    top = np.asarray(level0(layer).shape[: layer.ndim]) - 1
+    return np.clip(np.round(point), 0, top).astype(int)
+
+
+def current_frame(viewer: Any, layer: Any, axes: str) -> int | None:
+    """The time point on the screen; None for an image without T."""
+    return int(point_in_layer(viewer, layer)[axes.index("T")]) if "T" in axes else None
+
+
+def region_of(viewer: Any, layer: Any, axes: str, scope: str) -> tuple[slice, ...] | None:
+    """The region to segment along Z, Y, X as far as the image has them; None means everything.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer : napari.layers.Image
+    axes : str
+        Axes of the layer's array.
+    scope : str
+        "whole", "plane" or "view".
+    """
+    if scope == WHOLE:
+        return None
+    shape = level0(layer).shape
+    point = point_in_layer(viewer, layer)
+    full = np.stack([np.zeros(layer.ndim), np.asarray(shape[: layer.ndim]) - 1])
+    corners = full.copy()
+    if scope != PLANE:
+        seen = np.asarray(layer.corner_pixels, float)
+        if layer.multiscale:
+            # napari gives the corners in voxels of the level that is drawn.
+            seen = seen * np.asarray(layer.downsample_factors)[layer.data_level]
+        # Before the first drawing the corners are all zero.
+        corners = np.where(seen[1] > seen[0], seen, full)
+    offset = viewer.dims.ndim - layer.ndim
+    shown = {d - offset for d in viewer.dims.displayed}
+    if len(shown) == 3 and "Z" in axes:
+        shown = {axes.index("Y"), axes.index("X")}
+    for i in range(layer.ndim):
+        if i not in shown:
+            corners[:, i] = point[i]
+    return visible_region(layer, axes, corners)

@@ -1,0 +1,326 @@
+"""The dock: four steps from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_segplugin.core import SegPluginError
+from napari_segplugin.engine.session import Session
+from napari_segplugin.widgets._engine import Engine
+from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
+from napari_segplugin.widgets._settings import setting
+from napari_segplugin.widgets.file_control import FileControl
+from napari_segplugin.widgets.jobs import Background, JobRunner, explain
+from napari_segplugin.widgets.paint_control import PaintControl
+from napari_segplugin.widgets.run_control import RunControl
+from napari_segplugin.widgets.step_image import ImageStep
+from napari_segplugin.widgets.step_improve import ImproveStep
+from napari_segplugin.widgets.step_method import MethodStep
+from napari_segplugin.widgets.step_result import ResultStep
+from napari_segplugin.widgets.train_control import TrainControl
+
+ESTIMATE_MS = 700
+
+
+class SegmentationDock(QWidget):
+    """Segment, correct, fine-tune: the one widget of the plugin.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    engine : Engine, optional
+        What computes; tests hand in another one.
+    session : Session, optional
+    """
+
+    def __init__(self, napari_viewer: Any, engine: Any = None, session: Session | None = None) -> None:
+        super().__init__()
+        # napari hands plugins a proxy that wraps every layer anew; layers are compared by identity here.
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.engine = engine or Engine()
+        self.session = session or Session(setting("session_folder", "") or None)
+        self.setObjectName("segmentation_dock")
+        self.job = JobRunner(self)
+        self.background = Background(self)
+        self._job_kind = ""
+        self._devices_known = False
+        self.messages = MessageBar()
+        self.image_step = ImageStep(self.viewer)
+        self.method_step = MethodStep(self.engine, self.session)
+        self.result_step = ResultStep()
+        self.improve_step = ImproveStep(self.engine)
+        self.files, self.runs = FileControl(self), RunControl(self)
+        self.paint, self.train = PaintControl(self), TrainControl(self)
+        self._estimate_timer = _timer(self, ESTIMATE_MS, self.runs.estimate)
+        self._refresh_timer = _timer(self, 50, self.refresh)
+        self._names_timer = _timer(self, 50, self._on_layers)
+        self._assemble()
+        self._connect()
+        self._watch()
+        self.image_step.fill_samples(self.engine.sample_names())
+        self._apply_settings()
+        self._on_image()
+
+    def _assemble(self) -> None:
+        inside = QWidget()
+        steps = QVBoxLayout(inside)
+        steps.setContentsMargins(4, 0, 4, 4)
+        steps.setSpacing(6)
+        for step in (self.image_step, self.method_step, self.result_step, self.improve_step):
+            steps.addWidget(step)
+        steps.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("steps")
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.messages)
+        layout.addWidget(scroll, 1)
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        image, method, result, improve = self.image_step, self.method_step, self.result_step, self.improve_step
+        image.changed.connect(self._on_image)
+        image.open_requested.connect(self.files.open_image)
+        image.sample_requested.connect(self.files.open_sample)
+        method.changed.connect(self._on_method)
+        method.load_requested.connect(self.files.open_bundle)
+        method.refused.connect(self.say)
+        result.run_requested.connect(self.runs.start)
+        result.cancel_requested.connect(self.job.cancel)
+        result.save_requested.connect(self.runs.save)
+        result.scope_changed.connect(self._estimate_timer.start)
+        improve.layer_requested.connect(self.paint.add_layer)
+        improve.reviewed_requested.connect(self.paint.add_reviewed)
+        improve.paint_requested.connect(self.paint.pick)
+        improve.train_requested.connect(self.train.start)
+        improve.stop_requested.connect(self.train.stop)
+        improve.cancel_requested.connect(self.job.cancel)
+        improve.back_requested.connect(self.train.back)
+        improve.forward_requested.connect(self.train.forward)
+        improve.save_requested.connect(self.files.save_bundle)
+        self.job.happened.connect(self._on_event)
+        self.job.returned.connect(self._on_returned)
+        self.job.failed.connect(self._on_failed)
+        self.job.cancelled.connect(self._on_cancelled)
+        self.session.bundle_changed.connect(self._on_bundle)
+
+    def _watch(self) -> None:
+        """Follow the viewer, and let go of it when the dock is destroyed."""
+        layers, theme = self.viewer.layers.events, self.viewer.events.theme
+        # napari keeps bound methods weakly, but a Qt object dies in C++ before it dies in Python: disconnect by hand.
+        soon = _Later(self._names_timer)
+        restyle = _Later(_timer(self, 0, self._restyle))
+        links = [(e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)]
+        links.append((theme, restyle))
+        for emitter, callback in links:
+            emitter.connect(callback)
+        session, on_bundle = self.session, self._on_bundle
+        job, background = self.job, self.background
+
+        def let_go(*_: Any) -> None:
+            for emitter, callback in links:
+                with suppress(ValueError, RuntimeError):
+                    emitter.disconnect(callback)
+            with suppress(ValueError):
+                session.bundle_changed.disconnect(on_bundle)
+            with suppress(RuntimeError):
+                job.abandon()
+            with suppress(RuntimeError):
+                background.abandon()
+
+        self._let_go = let_go
+        self.destroyed.connect(let_go)
+        self._restyle()
+
+    def closeEvent(self, event: Any) -> None:
+        """Cancel what runs; the window may close."""
+        self._let_go()
+        super().closeEvent(event)
+
+    def _restyle(self) -> None:
+        from napari.utils.theme import get_theme
+
+        self.setStyleSheet(style_sheet(get_theme(self.viewer.theme)))
+
+    def _apply_settings(self) -> None:
+        size = int(setting("tile_size", 0) or 0)
+        if size:
+            self.method_step.tile_spin.setValue(size)
+        device = str(setting("device", "auto"))
+        at = self.method_step.device_choice.findData(device)
+        self.method_step.device_choice.setCurrentIndex(max(at, 0))
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def say(self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], Any]]] = ()) -> None:
+        """Show a message at the top."""
+        self.messages.show_message(text, details, answers)
+
+    def fail(self, error: BaseException) -> None:
+        """Show what went wrong, as a sentence."""
+        self.say(*explain(error))
+
+    # --- jobs -----------------------------------------------------------------------------------------------------
+
+    def start_job(self, kind: str, make: Callable[[], Any], title: str) -> None:
+        """Start the main job; only one runs at a time."""
+        try:
+            self.job.start(make, title)
+        except SegPluginError as error:
+            self.fail(error)
+            return
+        self.messages.clear()
+        self._job_kind = kind
+        self.refresh()
+
+    def _control(self) -> Any:
+        return self.runs if self._job_kind == "run" else self.train
+
+    def _on_event(self, event: Any) -> None:
+        self._control().take(event)
+
+    def _end(self) -> str:
+        kind, self._job_kind = self._job_kind, ""
+        self.result_step.progress.stop()
+        self.improve_step.progress.stop()
+        if kind == "train":
+            self.train.hide_preview()
+        self.fill_devices()
+        return kind
+
+    def _on_returned(self, value: Any) -> None:
+        control = self._control()
+        self._end()
+        try:
+            control.finish(value)
+        except SegPluginError as error:
+            self.fail(error)
+        finally:
+            self.refresh()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._end()
+        self.fail(error)
+        self.refresh()
+
+    def _on_cancelled(self) -> None:
+        self._end()
+        self.say("Cancelled. Nothing has changed.")
+        self.refresh()
+
+    def fill_devices(self) -> None:
+        """Ask for the devices once, after the first job, when torch is loaded anyway."""
+        if self._devices_known:
+            return
+        self._devices_known = True
+        self.background.run("devices", self.engine.available_devices, self.method_step.set_devices, lambda _: None)
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def _on_layers(self) -> None:
+        self.image_step.refresh()
+        self.refresh()
+
+    def _on_image(self) -> None:
+        step = self.image_step
+        try:
+            image = step.image() if step.ready else None
+        except SegPluginError:
+            image = None
+        self.result_step.set_scopes(image is not None and image.ndim == 3)
+        self.method_step.set_image(image)
+        self.paint.on_image()
+        self.refresh()
+
+    def _on_method(self) -> None:
+        self.paint.recolor()
+        self._estimate_timer.start()
+        self.refresh()
+
+    def _on_bundle(self, bundle: Any) -> None:
+        if bundle is not None:
+            self.method_step.show_session_bundle(bundle)
+
+    def refresh_soon(self) -> None:
+        """Refresh when the present event is over."""
+        self._refresh_timer.start()
+
+    def refresh(self) -> None:
+        """Enable, highlight and say what is missing, in all four steps."""
+        step, choice = self.image_step, self.method_step.choice()
+        ready = step.ready and choice is not None
+        running, training = self._job_kind == "run", self._job_kind == "train"
+        result = self.runs.result_of(step.layer)
+        can_run = ready and choice is not None and not choice.scratch and not self.job.busy
+        untrained = choice is not None and choice.scratch
+        painted = bool(self.paint.counts) or (self.paint.reviewed is not None and len(self.paint.reviewed.data) > 0)
+        fresh = result is None or (choice is not None and result.model != choice.title)
+        self._say_what_is_missing(ready, untrained, result is not None)
+        set_primary(step.open_button, step.layer is None)
+        self.result_step.set_state(can_run, running, result is not None, next_step=fresh)
+        task = self.method_step.task
+        classes = choice.spec.classes if choice is not None else None
+        self.improve_step.set_paints(classes, task)
+        self.improve_step.show_counts(self.paint.counts, classes if self.paint.layer is not None else None, task)
+        self.improve_step.set_state(
+            ready=ready,
+            painting=self.paint.layer is not None,
+            can_train=painted or result is not None,
+            training=training,
+            busy=self.job.busy,
+            next_step=ready and (untrained or not fresh),
+        )
+        self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
+
+    def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
+        step = self.image_step
+        if step.layer is None:
+            step.say("Open an image to begin.")
+        elif step.problem:
+            step.say(step.problem)
+        else:
+            step.say("One question about this image:" if step.question.text() else "")
+        self.method_step.say("" if step.layer is not None else "Choose an image first.")
+        if not step.ready:
+            self.result_step.say("Answer the question in step 1." if step.question.text() else "Choose an image first.")
+        elif untrained:
+            self.result_step.say("This network is untrained: paint and train it in step 4.")
+        else:
+            self.result_step.say("" if ready else "Choose a model in step 2.")
+        if not ready:
+            self.improve_step.say("Choose an image and a model first.")
+        elif has_result or untrained:
+            self.improve_step.say("")
+        else:
+            self.improve_step.say("Run first, then paint where the result is wrong.")
+
+
+class _Later:
+    """Starts a timer when an event comes: several events in a row cause one update."""
+
+    def __init__(self, timer: Any) -> None:
+        self._timer = timer
+
+    def __call__(self, event: Any = None) -> None:
+        """Start the timer, unless its dock is gone."""
+        with suppress(RuntimeError):
+            self._timer.start()
+
+
+def _timer(parent: Any, msec: int, slot: Callable[[], Any]) -> Any:
+    """A timer that waits until nothing happened for `msec`."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(msec)
+    timer.timeout.connect(slot)
+    return timer

@@ -1,0 +1,74 @@
+"""Opening images, samples and model folders without stopping the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_segplugin.viewer.layers import image_to_layer
+from napari_segplugin.viewer.sample_data import sample_layers
+
+
+class FileControl:
+    """Reading for the dock.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+
+    def open_image(self, path: str) -> None:
+        """Read a file or folder in a worker and add it as a layer."""
+        dock, engine = self._dock, self._dock.engine
+        dock.say(f"Reading {Path(path).name} …")
+
+        def done(image: Any) -> None:
+            dock.messages.clear()
+            self._add([image_to_layer(image)])
+
+        dock.background.run(f"open {path}", lambda: engine.read_image(path), done, dock.fail)
+
+    def open_sample(self, name: str) -> None:
+        """Add a sample image and, hidden, its ground truth."""
+        dock, engine = self._dock, self._dock.engine
+        dock.background.run(f"sample {name}", lambda: sample_layers(engine.load_sample(name)), self._add, dock.fail)
+
+    def open_bundle(self, path: str) -> None:
+        """Read a model folder."""
+        dock, engine = self._dock, self._dock.engine
+
+        def done(bundle: Any) -> None:
+            dock.session.add(bundle)
+            dock.say(f"The model “{bundle.name}” is ready.")
+
+        dock.background.run(f"bundle {path}", lambda: engine.load_bundle(path), done, dock.fail)
+
+    def save_bundle(self, path: str) -> None:
+        """Write the model in use."""
+        dock, engine, choice = self._dock, self._dock.engine, self._dock.method_step.choice()
+        if choice is None:
+            return
+
+        def done(folder: Any) -> None:
+            dock.say(f"Saved the model in {folder}.")
+
+        dock.background.run("save model", lambda: engine.save_bundle(choice.load(), path), done, dock.fail)
+
+    def _add(self, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
+        from napari.layers import Layer
+
+        image = None
+        for data, kwargs, kind in layers:
+            more = dict(kwargs)
+            locked = more.pop("locked", None)
+            layer = Layer.create(data, more, kind)
+            if locked is not None and hasattr(layer, "locked"):
+                layer.locked = locked
+            self._dock.viewer.add_layer(layer)
+            image = layer if kind == "image" else image
+        if image is not None:
+            self._dock.viewer.layers.selection.active = image
+            self._dock.image_step.choose(image)

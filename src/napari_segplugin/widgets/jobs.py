@@ -1,0 +1,306 @@
+"""Running a job off the GUI thread: one worker, one mailbox, four endings.
+
+Two traps shaped this file. In napari's generator workers a `RuntimeError` (torch's out-of-memory and shape errors are
+such) fires no signal at all, and a cancelled generator is not closed before the worker is collected. So the worker
+overrides the plain `work`, drives the generator itself and closes it. The other choice is the mailbox: the job drops
+events into a queue and the GUI empties it twenty times a second, so that a job with a thousand events a second cannot
+flood the window.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import WorkerBase
+
+from napari_segplugin.core import Event, Preview, SegPluginError, Step
+
+logger = logging.getLogger(__name__)
+POLL_MS = 50
+"""The GUI looks into the mailbox this often."""
+SWITCH_INTERVAL = 0.001
+"""Seconds after which a Python thread must hand over while a job runs; the default 0.005 makes the window stutter."""
+
+
+class Mailbox:
+    """A queue between the job's thread and the GUI thread; of progress and previews only the newest is kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: deque[Event] = deque()
+        self._latest: dict[type, Event] = {}
+
+    def put(self, event: Event) -> None:
+        """Drop an event in."""
+        with self._lock:
+            if isinstance(event, Step | Preview):
+                self._latest[type(event)] = event
+            else:
+                self._events.append(event)
+
+    def take(self) -> list[Event]:
+        """Empty the box: texts and numbers in order, then the newest progress and preview."""
+        with self._lock:
+            out = [*self._events, *self._latest.values()]
+            self._events.clear()
+            self._latest.clear()
+        return out
+
+
+class JobWorker(WorkerBase):
+    """Drives one job in a thread of the pool.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the job (a generator of events), or, for short work without events, the result itself. It is called in
+        the worker's thread, so that importing torch does not stop the window.
+    mailbox : Mailbox
+    """
+
+    def __init__(self, make: Callable[[], Any], mailbox: Mailbox) -> None:
+        super().__init__()
+        self._make, self._mailbox = make, mailbox
+
+    def work(self) -> Any:
+        """Run the job; close it whatever happens."""
+        if self.abort_requested:
+            return None
+        job = self._make()
+        if not hasattr(job, "send"):
+            return job
+        with closing(job):
+            while not self.abort_requested:
+                try:
+                    event = next(job)
+                except StopIteration as stop:
+                    return stop.value
+                if event is not None:
+                    self._mailbox.put(event)
+        return None
+
+
+class JobRunner(QObject):
+    """Runs one job at a time and says how it ended.
+
+    Signals
+    -------
+    happened(object) : a job event, on the GUI thread
+    returned(object), failed(object), cancelled() : exactly one of them ends a job
+    busy_changed(bool)
+    """
+
+    happened = Signal(object)
+    returned = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+    busy_changed = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None, *, registered: bool = True) -> None:
+        super().__init__(parent)
+        self._registered = registered
+        self._worker: Any = None
+        self._outcome: tuple[str, Any] | None = None
+        self._mailbox = Mailbox()
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._deliver)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return self._worker is not None
+
+    def start(self, make: Callable[[], Any], title: str) -> None:
+        """Start a job.
+
+        Parameters
+        ----------
+        make : callable
+            See :class:`JobWorker`.
+        title : str
+
+        Raises
+        ------
+        SegPluginError
+            If a job is running already.
+        """
+        if self.busy:
+            raise SegPluginError("Another job is running. Wait for it or press Cancel.")
+        self._mailbox, self._outcome = Mailbox(), None
+        worker = _registered_worker(make, self._mailbox, title) if self._registered else JobWorker(make, self._mailbox)
+        self._worker = worker
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        _share_interpreter(+1)
+        self.busy_changed.emit(True)
+        self._timer.start()
+        worker.start()
+
+    def cancel(self) -> None:
+        """Ask the job to end; it is closed at its next event and nothing has changed."""
+        if self._worker is not None:
+            self._worker.quit()
+
+    def abandon(self) -> None:
+        """Cancel and forget: no signal comes any more. For a window that closes."""
+        worker, self._worker = self._worker, None
+        self._timer.stop()
+        if worker is None:
+            return
+        _share_interpreter(-1)
+        worker.quit()
+        for signal, slot in (
+            (worker.returned, self._on_returned),
+            (worker.errored, self._on_errored),
+            (worker.finished, self._on_finished),
+        ):
+            with suppress(TypeError, RuntimeError):
+                signal.disconnect(slot)
+
+    def _deliver(self) -> None:
+        for event in self._mailbox.take():
+            self.happened.emit(event)
+
+    def _on_returned(self, value: Any) -> None:
+        self._outcome = ("returned", value)
+
+    def _on_errored(self, error: Any) -> None:
+        self._outcome = ("failed", error)
+
+    def _on_finished(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        self._timer.stop()
+        _share_interpreter(-1)
+        if self._outcome is not None or not worker.abort_requested:
+            self._deliver()
+        self.busy_changed.emit(False)
+        kind, value = self._outcome or ("cancelled", None)
+        if kind == "cancelled" or (kind == "failed" and worker.abort_requested):
+            self.cancelled.emit()
+        elif kind == "failed":
+            self.failed.emit(value)
+        else:
+            self.returned.emit(value)
+
+
+class Background(QObject):
+    """Short work beside the main job (estimates, saving); of several requests of one kind only the newest counts.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._running: dict[str, JobRunner] = {}
+        self._next: dict[str, tuple[Callable[[], Any], Callable[[Any], None], Callable[[BaseException], None]]] = {}
+
+    def run(
+        self,
+        kind: str,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Run `work` in a thread, then `done` or `failed` on the GUI thread."""
+        if kind in self._running:
+            self._next[kind] = (work, done, failed)
+            return
+        runner = JobRunner(self, registered=False)
+        self._running[kind] = runner
+
+        def finish(then: Callable[[Any], None], value: Any) -> None:
+            self._running.pop(kind, None)
+            runner.deleteLater()
+            newer = self._next.pop(kind, None)
+            if newer is not None:
+                self.run(kind, *newer)
+            else:
+                then(value)
+
+        runner.returned.connect(lambda value: finish(done, value))
+        runner.failed.connect(lambda error: finish(failed, error))
+        runner.cancelled.connect(lambda: finish(lambda _: None, None))
+        runner.start(work, kind)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs."""
+        return bool(self._running)
+
+    def abandon(self) -> None:
+        """Cancel everything and forget it."""
+        self._next.clear()
+        for runner in self._running.values():
+            runner.abandon()
+        self._running.clear()
+
+
+class _Titled:
+    """A callable with a name that a person can read: napari shows it when the window is closed."""
+
+    def __init__(self, make: Callable[[], Any], title: str) -> None:
+        self._make, self._title = make, title
+
+    def __call__(self) -> Any:
+        """Make the job."""
+        return self._make()
+
+    def __str__(self) -> str:
+        return self._title
+
+
+def _registered_worker(make: Callable[[], Any], mailbox: Mailbox, title: str) -> Any:
+    """A worker that napari knows of, so that closing the window asks first and stops it."""
+    from napari.qt.threading import create_worker
+
+    named = _Titled(make, title)
+    return create_worker(named, mailbox, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
+
+
+_jobs_running = 0
+_usual_interval = sys.getswitchinterval()
+
+
+def _share_interpreter(change: int) -> None:
+    """Shorten Python's thread switch interval while jobs run; called on the GUI thread only."""
+    global _jobs_running, _usual_interval
+    if _jobs_running == 0 and change > 0:
+        _usual_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+    _jobs_running = max(0, _jobs_running + change)
+    if _jobs_running == 0:
+        sys.setswitchinterval(_usual_interval)
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """What to tell a person about an error: a sentence, and details for those who want them.
+
+    Returns
+    -------
+    sentence : str
+    details : str
+        Empty for errors whose sentence says everything.
+    """
+    if isinstance(error, SegPluginError):
+        return str(error), ""
+    logger.error("Unexpected error in a job", exc_info=(type(error), error, error.__traceback__))
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    if isinstance(error, MemoryError):
+        return "The memory is full. Close other programs, or choose a smaller tile or region. Your work is kept.", text
+    first = str(error).strip().splitlines()
+    reason = f" ({first[0][:160]})" if first else ""
+    return f"Something unexpected went wrong{reason}. Your image, paint and results are kept.", text

@@ -1,0 +1,91 @@
+"""The sum of losses that a network is trained with: a row for each loss, with its weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QDoubleSpinBox, QToolButton, QVBoxLayout, QWidget
+
+from napari_segplugin.core import LossSpec, LossTerm
+from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row
+
+_WEIGHT_TIP = "Share of this loss in the sum. 0 switches it off."
+
+
+class LossEditor(QWidget):
+    """Rows of loss and weight.
+
+    Parameters
+    ----------
+    engine : Engine
+        Gives the registry of losses.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__()
+        self._engine = engine
+        self._lines: list[tuple[Any, Any, Any]] = []
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(4)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._rows)
+        tip = "Add a loss to the sum. The default suits most images."
+        layout.addWidget(button("Add loss", "loss_add", tip, lambda: self.add(LossTerm(self._first()))))
+
+    def _names(self) -> list[tuple[str, str]]:
+        return [(r.title, r.name) for r in self._engine.losses()]
+
+    def _first(self) -> str:
+        names = [n for _, n in self._names()]
+        used = {box.currentData() for _, box, _ in self._lines}
+        return next((n for n in names if n not in used), names[0] if names else "cross_entropy")
+
+    def add(self, term: LossTerm) -> None:
+        """Add a row."""
+        box = combo(f"loss_{len(self._lines)}", "Loss", "What the network is punished for.")
+        fill_combo(box, self._names(), term.name)
+        box.currentIndexChanged.connect(lambda _, b=box: self._explain(b))
+        self._explain(box)
+        weight = QDoubleSpinBox()
+        weight.setRange(0.0, 100.0)
+        weight.setSingleStep(0.1)
+        weight.setDecimals(2)
+        weight.setValue(term.weight)
+        describe(weight, f"loss_weight_{len(self._lines)}", "Weight of the loss", _WEIGHT_TIP)
+        remove = QToolButton()
+        remove.setText("✕")
+        describe(remove, f"loss_remove_{len(self._lines)}", "Remove this loss", "Take this loss out of the sum.")
+        line = row(box, weight, remove, stretch=(1, 0, 0))
+        remove.clicked.connect(lambda _=False, w=line: self._remove(w))
+        self._lines.append((line, box, weight))
+        self._rows.addWidget(line)
+
+    def _explain(self, box: Any) -> None:
+        name = box.currentData()
+        registry = self._engine.losses()
+        if name in registry:
+            found = registry[name]
+            box.setToolTip(f"<p>{found.summary or found.title} <i>{found.reference}</i></p>")
+
+    def _remove(self, line: Any) -> None:
+        if len(self._lines) > 1:
+            self._lines = [a for a in self._lines if a[0] is not line]
+            line.hide()
+            line.deleteLater()
+
+    def spec(self) -> LossSpec:
+        """The sum as it stands; rows of weight 0 are left out."""
+        if not self._lines:
+            return LossSpec()
+        terms = tuple(LossTerm(str(b.currentData()), float(w.value())) for _, b, w in self._lines if w.value() > 0)
+        return LossSpec(terms) if terms else LossSpec()
+
+    def set_spec(self, spec: LossSpec) -> None:
+        """Show a sum."""
+        for line, _, _ in self._lines:
+            line.hide()
+            line.deleteLater()
+        self._lines = []
+        for term in spec.terms:
+            self.add(term)

@@ -1,0 +1,227 @@
+"""The corrections layer: made, coloured, counted, kept safe and offered again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from napari.layers import Labels, Shapes
+from qtpy.QtCore import QTimer
+
+from napari_segplugin.core import BACKGROUND_PAINT, SegPluginError
+from napari_segplugin.engine.session import image_key
+from napari_segplugin.viewer.corrections import (
+    NAME,
+    PaintCopy,
+    corrections_from_layers,
+    corrections_layer,
+    count_paint,
+    paint_colors,
+    reviewed_layer,
+)
+from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
+
+AUTOSAVE_MS, COUNT_MS = 3000, 300
+
+
+class PaintControl:
+    """Corrections for the dock, one set for each image layer.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._paint: dict[int, Labels] = {}
+        self._reviewed: dict[int, Shapes] = {}
+        self._keys: dict[int, str] = {}
+        self._asked: set[str] = set()
+        self.counts: dict[int, tuple[int, int]] = {}
+        self._count_timer = _timer(dock, COUNT_MS, self._count)
+        self._save_timer = _timer(dock, AUTOSAVE_MS, self.autosave)
+        self._save_failed = False
+
+    # --- layers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Labels | None:
+        """The corrections layer of the chosen image, if it is still in the viewer."""
+        return self._living(self._paint)
+
+    @property
+    def reviewed(self) -> Shapes | None:
+        """The reviewed area of the chosen image."""
+        return self._living(self._reviewed)
+
+    def _living(self, table: dict[int, Any]) -> Any:
+        found = table.get(id(self._dock.image_step.layer))
+        return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
+
+    def add_layer(self, paint: Any = None) -> None:
+        """Make a corrections layer, or select the one there is, with the brush in hand."""
+        dock = self._dock
+        image = dock.image_step.layer
+        choice = dock.method_step.choice()
+        if image is None or choice is None:
+            return
+        layer = self.layer
+        if layer is None:
+            colors = paint_colors(choice.spec.classes, choice.spec.task)
+            try:
+                layer = corrections_layer(image, dock.image_step.axes, colors, paint)
+            except SegPluginError as error:
+                dock.fail(error)
+                return
+            layer.name = f"{NAME} · {image.name}"
+            dock.viewer.add_layer(layer)
+            self._paint[id(image)] = layer
+            layer.events.paint.connect(self._on_paint)
+            layer.events.data.connect(self._on_paint)
+            layer.events.labels_update.connect(self._on_paint)
+        dock.viewer.dims.ndisplay = 2
+        dock.viewer.layers.selection.active = layer
+        layer.mode = "paint"
+        self._count()
+        dock.refresh()
+
+    def add_reviewed(self) -> None:
+        """Make a layer for the reviewed area, or select the one there is, with the rectangle tool in hand."""
+        dock, image = self._dock, self._dock.image_step.layer
+        if image is None:
+            return
+        layer = self.reviewed
+        if layer is None:
+            layer = reviewed_layer(image, dock.image_step.axes)
+            dock.viewer.add_layer(layer)
+            self._reviewed[id(image)] = layer
+            layer.events.data.connect(lambda _=None: dock.refresh_soon())
+        dock.viewer.dims.ndisplay = 2
+        dock.viewer.layers.selection.active = layer
+        layer.mode = "add_rectangle"
+        dock.refresh()
+
+    def pick(self, value: int) -> None:
+        """Take a paint value into the brush."""
+        self.add_layer()
+        layer = self.layer
+        if layer is None:
+            return
+        if value == ERASE:
+            layer.mode = "erase"
+            return
+        if value == NEW_OBJECT:
+            objects = [k for k in count_paint(layer.data) if k != BACKGROUND_PAINT]
+            value = max(objects, default=0) + 1
+        layer.selected_label = value
+        layer.mode = "paint"
+
+    def recolor(self) -> None:
+        """Give the layer the colours of the classes as they are now."""
+        choice, layer = self._dock.method_step.choice(), self.layer
+        if choice is not None and layer is not None:
+            layer.colormap = label_colormap_of(paint_colors(choice.spec.classes, choice.spec.task))
+
+    def copy(self) -> PaintCopy:
+        """Copies of everything that was corrected on the chosen image. Call it on the GUI thread.
+
+        Raises
+        ------
+        SegPluginError
+            If a layer does not fit the image.
+        """
+        dock = self._dock
+        result = dock.runs.result_of(dock.image_step.layer)
+        copied = corrections_from_layers(
+            dock.image_step.layer,
+            dock.image_step.axes,
+            paint=self.layer,
+            reviewed=self.reviewed,
+            result=None if result is None else result.layer,
+            before=None if result is None else result.before,
+        )
+        if result is not None:
+            table = result.segmentation.objects
+            copied.object_class.update(zip(map(int, table.label), map(int, table.class_id), strict=True))
+        return copied
+
+    # --- counting and keeping safe --------------------------------------------------------------------------------
+
+    def _on_paint(self, event: Any = None) -> None:
+        self._count_timer.start()
+        self._save_timer.start()
+
+    def _count(self) -> None:
+        layer, dock = self.layer, self._dock
+        if layer is None:
+            self.counts = {}
+            return
+        data = layer.data
+
+        def done(counts: dict[int, tuple[int, int]]) -> None:
+            self.counts = counts
+            dock.refresh()
+
+        dock.background.run("count", lambda: count_paint(data), done, dock.fail)
+
+    def autosave(self) -> None:
+        """Copy the strokes now and write them in a worker."""
+        dock, layer = self._dock, self.layer
+        key = self._keys.get(id(dock.image_step.layer))
+        if layer is None or key is None:
+            return
+        copied = layer.data.copy()
+        about = {"image": dock.image_step.layer.name, "when": time.strftime("%Y-%m-%d %H:%M")}
+        session = dock.session
+
+        def failed(error: BaseException) -> None:
+            # A disk that cannot be written is said once, not after every stroke.
+            if not self._save_failed:
+                dock.fail(error)
+            self._save_failed = True
+
+        dock.background.run("autosave", lambda: session.save_corrections(key, copied, about), lambda _: None, failed)
+
+    def on_image(self) -> None:
+        """Look whether strokes were kept for the image that is chosen now, and offer them."""
+        dock, layer = self._dock, self._dock.image_step.layer
+        if layer is None or not dock.image_step.ready:
+            return
+        self._count()
+        try:
+            image = dock.image_step.image()
+        except SegPluginError:
+            return
+        session = dock.session
+
+        def look() -> Any:
+            key = image_key(image)
+            return key, session.load_corrections(key)
+
+        def done(value: Any) -> None:
+            key, kept = value
+            self._keys[id(layer)] = key
+            if kept is None or key in self._asked or self.layer is not None or not kept[0].any():
+                return
+            self._asked.add(key)
+            paint, about = kept
+            dock.say(
+                f"Corrections of this image were kept ({about.get('when', 'earlier')}). Go on with them?",
+                answers=[
+                    ("Restore", "restore_yes", lambda: self.add_layer(paint)),
+                    ("Not now", "restore_no", lambda: None),
+                ],
+            )
+
+        dock.background.run("restore", look, done, dock.fail)
+
+
+def _timer(parent: Any, msec: int, slot: Any) -> Any:
+    """A timer that waits until nothing happened for `msec`."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(msec)
+    timer.timeout.connect(slot)
+    return timer

@@ -1,0 +1,272 @@
+"""Step 1: which image, what its axes mean, and how large a voxel is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image as ImageLayer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QLabel, QMenu
+
+from napari_segplugin.core import Image, InputError
+from napari_segplugin.viewer.layers import (
+    axes_choices,
+    axes_of_layer,
+    axes_words,
+    layer_to_image,
+    level0,
+    spacing_of_layer,
+)
+from napari_segplugin.widgets._parts import StepBox, button, combo, describe, fill_combo, labelled, row, wrapped
+
+UNITS = ("pixel", "nm", "um", "mm", "cm", "m")
+
+
+class ImageStep(StepBox):
+    """Which image layer, its axes and its voxel size.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Signals
+    -------
+    changed : another image, other axes or another voxel size
+    open_requested(str) : a path to read
+    sample_requested(str) : a sample's name
+    """
+
+    changed = Signal()
+    open_requested = Signal(str)
+    sample_requested = Signal(str)
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(1, "Image", "step_image")
+        self._viewer = viewer
+        self._axes = ""
+        self._doubt = ""
+        self.problem = ""
+        self.choice = combo("image_choice", "Image", "The image layer that is segmented.")
+        self.choice.currentIndexChanged.connect(lambda _: self._on_layer())
+        self.open_menu = QMenu(self)
+        self.open_menu.addAction("File…", self._ask_file)
+        self.open_menu.addAction("Folder (DICOM, OME-Zarr)…", self._ask_folder)
+        self.open_button = button(
+            "Open…",
+            "open_button",
+            "Open an image file or folder (TIFF, NIfTI, DICOM, OME-Zarr, PNG). Your file is only read.",
+        )
+        self.open_button.setMenu(self.open_menu)
+        self.sample_menu = QMenu(self)
+        self.sample_button = button(
+            "Sample", "sample_button", "Open a small real image with ground truth. No download."
+        )
+        self.sample_button.setMenu(self.sample_menu)
+        self.info = wrapped(name="image_info")
+        self.axes_choice = combo("axes_choice", "Axes", "What each axis of the array means, first axis first.")
+        self.axes_choice.currentIndexChanged.connect(lambda _: self.set_axes(str(self.axes_choice.currentData())))
+        self.question = wrapped(name="axes_question")
+        self.answers = row()
+        self.answers.setObjectName("axes_answers")
+        self._build_spacing()
+        for widget in (
+            self.choice,
+            row(self.open_button, self.sample_button, stretch=(1, 1)),
+            self.info,
+            self.question,
+            self.answers,
+            self._axes_row,
+            self._voxel_row,
+        ):
+            self.rows.addWidget(widget)
+        self.refresh()
+
+    def _build_spacing(self) -> None:
+        self._axes_row = labelled("Axes", self.axes_choice)
+        self.spins: dict[str, Any] = {}
+        self.unit_choice = combo("unit_choice", "Unit", "Unit of the voxel size. Sizes in the table use it.")
+        fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in UNITS])
+        self.unit_choice.setMinimumContentsLength(3)
+        self.unit_choice.currentIndexChanged.connect(lambda _: self._write_spacing())
+        for axis in "ZYX":
+            spin = QDoubleSpinBox()
+            spin.setDecimals(4)
+            spin.setRange(0.0001, 1e6)
+            spin.setKeyboardTracking(False)
+            spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+            spin.setMinimumWidth(44)
+            spin.setPrefix(f"{axis} ")
+            describe(spin, f"spacing_{axis}", f"Voxel size {axis}", f"Size of a voxel along {axis}.")
+            spin.valueChanged.connect(lambda _: self._write_spacing())
+            self.spins[axis] = spin
+        label = QLabel("Voxel")
+        label.setMinimumWidth(40)
+        self._voxel_row = row(label, *self.spins.values(), self.unit_choice, stretch=(0, 1, 1, 1, 1))
+
+    # --- what the other steps ask ---------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Any:
+        """The chosen layer or None."""
+        return self.choice.currentData()
+
+    @property
+    def axes(self) -> str:
+        """Axes of the chosen layer's array."""
+        return self._axes
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an image and no open question about it."""
+        return self.layer is not None and not self._doubt and not self.problem
+
+    def image(self) -> Image:
+        """The chosen image.
+
+        Raises
+        ------
+        InputError
+            If there is none or the layer cannot be used.
+        """
+        if self.layer is None:
+            raise InputError("There is no image.", hint="Open one in step 1.")
+        return layer_to_image(self.layer, self._axes)
+
+    # --- following the viewer -------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Fill the list from the viewer's layers; the newest image is chosen if the old one is gone."""
+        layers = [a for a in self._viewer.layers if isinstance(a, ImageLayer)]
+        before = self.layer
+        keep = before if any(a is before for a in layers) else (layers[-1] if layers else None)
+        fill_combo(self.choice, [(a.name, a) for a in layers], keep)
+        self.choice.setEnabled(bool(layers))
+        self.choice.setToolTip(f"<p>{self.choice.currentText() or 'The image layer that is segmented.'}</p>")
+        if self.layer is not before or not layers:
+            self._on_layer()
+
+    def choose(self, layer: Any) -> None:
+        """Choose a layer."""
+        for i in range(self.choice.count()):
+            if self.choice.itemData(i) is layer:
+                self.choice.setCurrentIndex(i)
+
+    def fill_samples(self, names: tuple[str, ...]) -> None:
+        """Fill the sample menu."""
+        self.sample_menu.clear()
+        for name in names:
+            self.sample_menu.addAction(name.replace("_", " "), lambda n=name: self.sample_requested.emit(n))
+        self.sample_button.setEnabled(bool(names))
+
+    def _on_layer(self) -> None:
+        self._axes, self._doubt, self.problem = "", "", ""
+        layer = self.layer
+        for widget in (self.info, self._axes_row, self._voxel_row):
+            widget.setVisible(layer is not None)
+        if layer is not None:
+            try:
+                self._axes, self._doubt = axes_of_layer(layer)
+                rgb = bool(getattr(layer, "rgb", False))
+                choices = axes_choices(level0(layer).shape, rgb)
+                choices = tuple(dict.fromkeys((self._axes, *choices)))
+                fill_combo(self.axes_choice, [(axes_words(a), a) for a in choices], self._axes)
+            except InputError as error:
+                self.problem = str(error)
+        self._ask()
+        self._show()
+        self.changed.emit()
+
+    def set_axes(self, axes: str) -> None:
+        """Settle what the axes mean; the layer's axes are named accordingly, so the answer stays with the layer."""
+        layer = self.layer
+        if layer is None or not axes or axes == "None":
+            return
+        self._axes, self._doubt = axes, ""
+        rgb = bool(getattr(layer, "rgb", False))
+        layer.axis_labels = tuple(a.lower() for a in (axes[:-1] if rgb else axes))
+        fill_combo(
+            self.axes_choice,
+            [(self.axes_choice.itemText(i), self.axes_choice.itemData(i)) for i in range(self.axes_choice.count())],
+            axes,
+        )
+        self._ask()
+        self._show()
+        self.changed.emit()
+
+    def _ask(self) -> None:
+        """Show the question and a button for each answer, or nothing."""
+        layout = self.answers.layout()
+        while layout.count():
+            widget = layout.takeAt(0).widget()
+            widget.hide()
+            widget.deleteLater()
+        self.question.setText(self._doubt)
+        self.question.setVisible(bool(self._doubt))
+        self.answers.setVisible(bool(self._doubt))
+        if not self._doubt:
+            return
+        for axes in [self.axes_choice.itemData(i) for i in range(min(3, self.axes_choice.count()))]:
+            tip = f"The axes are {axes_words(axes)}. You can change it below at any time."
+            push = button(_answer(axes), f"axes_answer_{axes}", tip)
+            push.clicked.connect(lambda _=False, a=axes: self.set_axes(a))
+            push.setProperty("primary", True)
+            layout.addWidget(push)
+
+    def _show(self) -> None:
+        """The line about the image, and the voxel size boxes."""
+        if self.layer is None:
+            return
+        try:
+            image = self.image()
+        except InputError as error:
+            self.problem = str(error)
+            self.info.setText("")
+            return
+        self.problem = ""
+        self.info.setText(image.describe().replace(" um ", " µm "))
+        sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
+        for axis, spin in self.spins.items():
+            spin.blockSignals(True)
+            spin.setVisible(axis in sizes)
+            spin.setValue(sizes.get(axis, 1.0))
+            spin.blockSignals(False)
+        known = [self.unit_choice.itemData(i) for i in range(self.unit_choice.count())]
+        names = list(dict.fromkeys([*known, image.unit]))
+        fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in names], image.unit)
+
+    def _write_spacing(self) -> None:
+        """Give the voxel size to the layer, and to the layers that lie over it."""
+        layer = self.layer
+        if layer is None:
+            return
+        old, old_unit = spacing_of_layer(layer, self._axes)
+        spatial = [a for a in self._axes if a in "ZYX"]
+        new = {a: self.spins[a].value() for a in spatial}
+        unit = str(self.unit_choice.currentData() or "pixel")
+        if [new[a] for a in spatial] == list(old) and unit == old_unit:
+            return
+        shown = self._axes[:-1] if getattr(layer, "rgb", False) else self._axes
+        layer.scale = [new.get(a, s) for a, s in zip(shown, layer.scale, strict=True)]
+        layer.units = tuple(unit if a in "ZYX" else str(u) for a, u in zip(shown, layer.units, strict=True))
+        self._show()
+        self.changed.emit()
+
+    # --- opening --------------------------------------------------------------------------------------------------
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open an image", str(Path.home()))
+        if path:
+            self.open_requested.emit(path)
+
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a folder (DICOM series or OME-Zarr)", str(Path.home()))
+        if path:
+            self.open_requested.emit(path)
+
+
+def _answer(axes: str) -> str:
+    """A button's caption for an axis order: the first word decides."""
+    if len(axes) == 3 and axes.endswith("YX"):
+        return {"Z": "Depth Z", "C": "Channels C", "T": "Time T"}[axes[0]]
+    return axes

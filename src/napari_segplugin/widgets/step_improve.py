@@ -1,0 +1,319 @@
+"""Step 4: paint corrections, fine-tune on them, judge, go back or keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem, QWidget
+
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
+from napari_segplugin.viewer.layers import BACKGROUND_COLOR
+from napari_segplugin.widgets._parts import (
+    Fold,
+    StepBox,
+    button,
+    combo,
+    describe,
+    fill_combo,
+    labelled,
+    row,
+    set_primary,
+    swatch,
+    wrapped,
+)
+from napari_segplugin.widgets._plot import LinePlot
+from napari_segplugin.widgets.loss_table import LossEditor
+from napari_segplugin.widgets.step_result import ProgressLine
+
+NEW_OBJECT, ERASE = -1, 0
+
+
+class ImproveStep(StepBox):
+    """The last step.
+
+    Parameters
+    ----------
+    engine : Engine
+
+    Signals
+    -------
+    layer_requested(), reviewed_requested()
+    paint_requested(int) : a paint value; -1 a new object, 0 erase
+    train_requested(), stop_requested(), cancel_requested()
+    back_requested(), forward_requested()
+    save_requested(str)
+    """
+
+    layer_requested = Signal()
+    reviewed_requested = Signal()
+    paint_requested = Signal(int)
+    train_requested = Signal()
+    stop_requested = Signal()
+    cancel_requested = Signal()
+    back_requested = Signal()
+    forward_requested = Signal()
+    save_requested = Signal(str)
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__(4, "Improve", "step_improve")
+        self._paint_key: Any = None
+        self.layer_button = button(
+            "Add corrections layer",
+            "corrections_button",
+            "Adds a layer to paint on. What you leave unpainted counts as unknown, never as background.",
+            self.layer_requested.emit,
+        )
+        self.reviewed_button = button(
+            "Reviewed area",
+            "reviewed_button",
+            "Draw a rectangle or polygon around what you have looked through: inside it, the result with your edits "
+            "is taken as right.",
+            self.reviewed_requested.emit,
+        )
+        self.paints = QWidget()
+        self._paint_grid = QGridLayout(self.paints)
+        self._paint_grid.setContentsMargins(0, 0, 0, 0)
+        self._paint_grid.setSpacing(4)
+        self.counts = wrapped(name="counts")
+        self.train_button = button(
+            "Fine-tune",
+            "train_button",
+            "Train a copy of the model on your corrections, for the time below. The old model is kept.",
+            self.train_requested.emit,
+        )
+        self.stop_button = button("Stop", "stop_button", "End now and keep the best so far.", self.stop_requested.emit)
+        self.abort_button = button("Cancel", "train_cancel", "End now and change nothing.", self.cancel_requested.emit)
+        self.progress = ProgressLine("train_progress", "")
+        self.loss_plot = LinePlot("Loss (lower is better)", "loss_plot")
+        self.quality_plot = LinePlot("Quality on held-out strokes (higher is better)", "quality_plot")
+        self.losses = LossEditor(engine)
+        self.losses.set_spec(LossSpec())
+        self._build_verdict()
+        self.model_button = button(
+            "Save model…",
+            "save_model",
+            "Save the model in use as a folder, to open it on another day or computer.",
+            self._ask,
+        )
+        for widget in (
+            row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
+            self.paints,
+            self.counts,
+            self._budget(),
+            self._advanced(),
+            row(self.train_button, self.stop_button, self.abort_button, stretch=(2, 1, 1)),
+            self.progress.bar,
+            self.progress.text,
+            self.loss_plot,
+            self.quality_plot,
+            self.verdict,
+            self.model_button,
+        ):
+            self.rows.addWidget(widget)
+        self.loss_plot.hide()
+        self.quality_plot.hide()
+        self.show_counts({}, None, Task.INSTANCE)
+
+    def _budget(self) -> Any:
+        self.budget_spin = QSpinBox()
+        self.budget_spin.setRange(1, 100000)
+        self.budget_spin.setValue(60)
+        describe(
+            self.budget_spin,
+            "budget",
+            "Train for",
+            "How long the training takes. You can stop it earlier and keep the best.",
+        )
+        self.budget_unit = combo("budget_unit", "Unit of the training time", "Seconds, minutes, or training steps.")
+        fill_combo(self.budget_unit, [("seconds", "s"), ("minutes", "min"), ("steps", "steps")])
+        return labelled("Train for", row(self.budget_spin, self.budget_unit, stretch=(1, 1)))
+
+    def _advanced(self) -> Any:
+        fold = Fold("Loss", "loss_fold", "What the network is punished for while it trains. The default is good.")
+        fold.rows.addWidget(self.losses)
+        return fold
+
+    def _build_verdict(self) -> None:
+        self.verdict = QWidget()
+        self.verdict_table = QTableWidget(0, 3)
+        describe(
+            self.verdict_table,
+            "verdict_table",
+            "Before and after",
+            "Quality of the old and the new model, on strokes that were not trained on.",
+        )
+        self.verdict_table.setHorizontalHeaderLabels(["Held-out", "Before", "After"])
+        self.verdict_table.verticalHeader().hide()
+        self.verdict_table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        header = self.verdict_table.horizontalHeader()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for i in (1, 2):
+            header.setSectionResizeMode(i, QHeaderView.ResizeMode.ResizeToContents)
+        self.verdict_text = wrapped(name="verdict_text")
+        self.back_button = button(
+            "Go back", "back_button", "Use the model from before the training again.", self.back_requested.emit
+        )
+        self.use_button = button("Use new", "use_button", "Use the new model.", self.forward_requested.emit)
+        layout = QGridLayout(self.verdict)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.verdict_table, 0, 0, 1, 2)
+        layout.addWidget(self.verdict_text, 1, 0, 1, 2)
+        layout.addWidget(self.back_button, 2, 0)
+        layout.addWidget(self.use_button, 2, 1)
+        self.verdict.hide()
+
+    # --- painting -------------------------------------------------------------------------------------------------
+
+    def set_paints(self, classes: ClassTable | None, task: Task) -> None:
+        """A button for each thing that can be painted."""
+        key = (classes, task)
+        if key == self._paint_key:
+            return
+        self._paint_key = key
+        while self._paint_grid.count():
+            widget = self._paint_grid.takeAt(0).widget()
+            widget.hide()
+            widget.deleteLater()
+        if classes is None:
+            return
+        if task is Task.SEMANTIC:
+            entries = [(c.name, c.color, c.id, f"Paint “{c.name}”.") for c in classes if c.id]
+            entries.append(("Background", BACKGROUND_COLOR, BACKGROUND_PAINT, "Paint where none of the classes is."))
+        else:
+            entries = [
+                ("New object", "", NEW_OBJECT, "Paint one object that was missed, in a number of its own."),
+                (
+                    "Not an object",
+                    BACKGROUND_COLOR,
+                    BACKGROUND_PAINT,
+                    "Paint where there is no object: false finds, and gaps between two that were merged.",
+                ),
+            ]
+        entries.append(("Erase paint", "", ERASE, "Take paint away: erased is unknown again."))
+        for i, (text, color, value, tip) in enumerate(entries):
+            push = button(text, f"paint_{value}", tip)
+            push.setCheckable(True)
+            push.setAutoExclusive(True)
+            if color:
+                push.setIcon(swatch(color))
+            push.clicked.connect(lambda _=False, v=value: self.paint_requested.emit(v))
+            self._paint_grid.addWidget(push, i // 2, i % 2)
+
+    def show_counts(
+        self, counts: Mapping[int, tuple[int, int]], classes: ClassTable | None, task: Task, more: str = ""
+    ) -> None:
+        """Strokes and voxels of each thing that was painted."""
+        lines = []
+        if classes is not None and task is Task.SEMANTIC:
+            for info in classes:
+                strokes, voxels = counts.get(classes.paint_value(info.id), (0, 0))
+                lines.append(
+                    f"{info.name}: {_strokes(strokes)}, {voxels:,} voxels" if strokes else f"{info.name}: none yet"
+                )
+        elif counts:
+            objects = [v for k, v in counts.items() if k != BACKGROUND_PAINT]
+            lines.append(
+                f"{len(objects)} painted object{'s' * (len(objects) != 1)}, {sum(v for _, v in objects):,} voxels"
+            )
+            strokes, voxels = counts.get(BACKGROUND_PAINT, (0, 0))
+            lines.append(
+                f"not an object: {_strokes(strokes)}, {voxels:,} voxels" if strokes else "not an object: none yet"
+            )
+        if more:
+            lines.append(more)
+        self.counts.setText("\n".join(lines))
+        self.counts.setVisible(bool(lines))
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    def train_spec(self, device: str) -> TrainSpec:
+        """The training as it is set."""
+        n, unit = self.budget_spin.value(), self.budget_unit.currentData()
+        seconds = {"s": float(n), "min": 60.0 * n, "steps": 0.0}[unit]
+        # Looks at the held-out strokes cost time: about twelve in a training, but not more often than every second.
+        every = max(1.0, seconds / 12) if seconds else 5.0
+        return TrainSpec(
+            seconds=seconds,
+            steps=n if unit == "steps" else 0,
+            loss=self.losses.spec(),
+            device=device,
+            validate_every=every,
+        )
+
+    def begin_training(self) -> None:
+        """Empty the curves and show them."""
+        self.verdict.hide()
+        self.loss_plot.clear()
+        self.quality_plot.clear()
+        self.loss_plot.show()
+        self.quality_plot.show()
+        self.progress.begin("Preparing")
+
+    def take_metric(self, step: int, name: str, value: float) -> None:
+        """Add a point to the curve it belongs to."""
+        plot = self.quality_plot if name.startswith("held-out") else self.loss_plot
+        plot.add(name.removeprefix("held-out "), step, value)
+
+    def show_verdict(self, before: Mapping[str, float], after: Mapping[str, float], text: str) -> None:
+        """The old and the new model side by side."""
+        names = list(dict.fromkeys([*before, *after]))
+        self.verdict_table.setRowCount(len(names))
+        for i, name in enumerate(names):
+            for j, value in enumerate((name, _number(before.get(name)), _number(after.get(name)))):
+                self.verdict_table.setItem(i, j, QTableWidgetItem(value))
+        height = sum(self.verdict_table.rowHeight(i) for i in range(min(6, len(names))))
+        self.verdict_table.setFixedHeight(height + self.verdict_table.horizontalHeader().sizeHint().height() + 4)
+        self.verdict_table.setVisible(bool(names))
+        self.verdict_text.setText(text)
+        self.verdict.show()
+
+    def show_choice(self, old: object, new: object, used: object) -> None:
+        """Offer the one of the two models that is not in use."""
+        self.back_button.setEnabled(old is not None and used is not old)
+        self.use_button.setEnabled(new is not None and used is not new)
+
+    def set_state(
+        self, *, ready: bool, painting: bool, can_train: bool, training: bool, busy: bool, next_step: bool
+    ) -> None:
+        """Enable and highlight.
+
+        Parameters
+        ----------
+        ready : bool
+            An image and a network are chosen.
+        painting : bool
+            There is a corrections layer.
+        can_train : bool
+            There is something to learn from.
+        training, busy : bool
+            This step's job runs; any job runs.
+        next_step : bool
+            Whether this step holds the button to press next.
+        """
+        self.layer_button.setEnabled(ready and not training)
+        self.layer_button.setText("Go on painting" if painting else "Add corrections layer")
+        self.reviewed_button.setEnabled(ready and not training)
+        self.paints.setVisible(painting)
+        self.train_button.setEnabled(ready and can_train and not busy)
+        for widget in (self.stop_button, self.abort_button):
+            widget.setVisible(training)
+        set_primary(self.layer_button, next_step and not painting and not busy)
+        set_primary(self.train_button, next_step and can_train and not busy)
+        set_primary(self.stop_button, training)
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the model as a folder", str(Path.home() / "my-model"))
+        if path:
+            self.save_requested.emit(path)
+
+
+def _strokes(n: int) -> str:
+    return f"{n} stroke{'s' * (n != 1)}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,317 @@
+"""Step 2: what to look for, with which network, on which device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QSpinBox
+
+from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
+from napari_segplugin.widgets._parts import Fold, StepBox, button, combo, describe, fill_combo, labelled, row, wrapped
+from napari_segplugin.widgets.class_table import ClassEditor
+
+TASKS = (
+    ("Objects, one by one (instance)", Task.INSTANCE),
+    ("Classes of pixels (semantic)", Task.SEMANTIC),
+    ("Both (panoptic)", Task.PANOPTIC),
+)
+SCRATCH = ("scratch", "")
+_TILE_TIP = "Longest side of a tile in voxels. Larger is faster and needs more memory."
+_HALO_TIP = "Voxels around a tile that are read and thrown away. Larger hides seams and costs time."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen in this step.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    load : callable
+        Returns the bundle; reads files or makes weights, so it is called in a worker.
+    scratch : bool
+        True where the weights are random: good for training, not for a result.
+    title : str
+    """
+
+    spec: ModelSpec
+    load: Callable[[], ModelBundle]
+    scratch: bool
+    title: str
+
+
+class MethodStep(StepBox):
+    """Task, weights, network, classes, device, and what a run will cost.
+
+    Parameters
+    ----------
+    engine : Engine
+    session : Session
+
+    Signals
+    -------
+    changed : anything that a run depends on
+    load_requested(str) : a bundle folder
+    refused(str) : an edit was taken back, with the reason
+    """
+
+    changed = Signal()
+    load_requested = Signal(str)
+    refused = Signal(str)
+
+    def __init__(self, engine: Any, session: Any) -> None:
+        super().__init__(2, "Method", "step_method")
+        self._engine, self._session = engine, session
+        self._image: Image | None = None
+        self._loaded: dict[Any, ModelBundle] = {}
+        self._edited: dict[Any, ClassTable] = {}
+        self._settled = False
+        self.task_choice = combo("task_choice", "Find", "What kind of result you want.")
+        for text, task in TASKS:
+            self.task_choice.addItem(text, task)
+        self.weights_choice = combo(
+            "weights_choice", "Model", "A trained model that fits this image, or an untrained one to train in step 4."
+        )
+        self.file_button = button("From file…", "weights_file", "Open a model folder that was saved before.", self._ask)
+        self.network_choice = combo("network_choice", "Network", "The kind of network that is trained.")
+        self.ndim_choice = combo(
+            "ndim_choice", "Works in", "Volumes use the depth; planes are faster and need less paint."
+        )
+        fill_combo(self.ndim_choice, [("volumes (3D)", 3), ("planes (2D)", 2)])
+        self.note = wrapped(name="method_note")
+        self.classes = ClassEditor()
+        self.device_choice = combo(
+            "device_choice", "Device", "Where it is computed. Automatic takes a GPU if there is one."
+        )
+        fill_combo(self.device_choice, [("automatic", "auto"), ("CPU", "cpu")])
+        self.estimate = wrapped(name="estimate")
+        self._network_row = labelled("Network", self.network_choice)
+        self._ndim_row = labelled("Works in", self.ndim_choice)
+        for widget in (
+            labelled("Find", self.task_choice),
+            labelled("Model", row(self.weights_choice, self.file_button, stretch=(1, 0))),
+            self.note,
+            self._network_row,
+            self._ndim_row,
+            self.classes,
+            labelled("Device", self.device_choice),
+            self._advanced(),
+            self.estimate,
+        ):
+            self.rows.addWidget(widget)
+        self._connect()
+        self.refresh()
+
+    def _connect(self) -> None:
+        self.task_choice.currentIndexChanged.connect(lambda _: self._on_task())
+        self.weights_choice.currentIndexChanged.connect(lambda _: self._on_weights())
+        self.network_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.ndim_choice.currentIndexChanged.connect(lambda _: self.refresh())
+        self.device_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.classes.changed.connect(self._on_classes)
+        self.classes.refused.connect(self.refused)
+
+    def _advanced(self) -> Any:
+        fold = Fold("Advanced", "advanced", "Tile size, halo, precision, mirroring. The defaults are good.")
+        self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
+        for spin, name, title, top, tip in (
+            (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
+            (self.halo_spin, "tile_halo", "Halo", 1024, _HALO_TIP),
+        ):
+            spin.setRange(0, top)
+            spin.setSingleStep(16)
+            spin.setSpecialValueText("automatic")
+            spin.setKeyboardTracking(False)
+            describe(spin, name, title, tip)
+            spin.valueChanged.connect(lambda _: self.changed.emit())
+            fold.rows.addWidget(labelled(title, spin))
+        self.precision_choice = combo("precision", "Precision", "bfloat16 halves the memory on GPUs that have it.")
+        fill_combo(self.precision_choice, [("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16")])
+        self.precision_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
+        fold.rows.addWidget(labelled("Precision", self.precision_choice))
+        self.mirror_box = QCheckBox("Average over mirrored copies")
+        describe(
+            self.mirror_box, "mirror", "Average over mirrored copies", "A little better, 4 (2D) or 8 (3D) times slower."
+        )
+        self.mirror_box.toggled.connect(lambda _: self.changed.emit())
+        fold.rows.addWidget(self.mirror_box)
+        return fold
+
+    # --- what the other steps ask ---------------------------------------------------------------------------------
+
+    @property
+    def task(self) -> Task:
+        """The chosen task."""
+        return Task(self.task_choice.currentData())
+
+    @property
+    def device(self) -> str:
+        """The chosen device."""
+        return str(self.device_choice.currentData() or "auto")
+
+    def tiles(self, ndim: int) -> TileSpec:
+        """The tile settings for a network of `ndim` dimensions."""
+        size, halo = self.tile_spin.value(), self.halo_spin.value()
+        return TileSpec(
+            size=(size,) * ndim if size else (),
+            halo=(halo,) * ndim if halo else (),
+            precision=str(self.precision_choice.currentData()),
+            mirror=self.mirror_box.isChecked(),
+        )
+
+    def choice(self) -> Choice | None:
+        """What is chosen; None while there is no image or no network."""
+        key = self.weights_choice.currentData()
+        if self._image is None or key is None:
+            return None
+        if key == SCRATCH:
+            return self._scratch()
+        spec = self._spec(key)
+        classes = self._edited.get(key, spec.classes)
+        spec = replace(spec, classes=classes)
+
+        def load() -> ModelBundle:
+            bundle = self._bundle(key)
+            return (
+                bundle
+                if bundle.spec.classes == classes
+                else replace(bundle, spec=replace(bundle.spec, classes=classes))
+            )
+
+        return Choice(spec, load, False, self.weights_choice.currentText())
+
+    def _scratch(self) -> Choice | None:
+        if self._image is None or self.network_choice.currentData() is None:
+            return None
+        ndim = int(self.ndim_choice.currentData()) if self._image.ndim == 3 else 2
+        spec = ModelSpec(
+            network=str(self.network_choice.currentData()),
+            ndim=ndim,
+            in_channels=self._image.n_channels,
+            task=self.task,
+            classes=self.classes.table,
+            spacing=self._image.canonical_spacing[-ndim:],
+            unit=self._image.unit,
+        )
+        return Choice(spec, lambda: self._engine.new_bundle(spec, "my model"), True, "From scratch")
+
+    def _spec(self, key: Any) -> ModelSpec:
+        kind, name = key
+        spec: ModelSpec = self._session.bundles[name].spec if kind == "session" else self._engine.shipped_specs()[name]
+        return spec
+
+    def _bundle(self, key: Any) -> ModelBundle:
+        kind, name = key
+        if kind == "session":
+            bundle: ModelBundle = self._session.bundles[name]
+            return bundle
+        if key not in self._loaded:
+            self._loaded[key] = self._engine.load_bundle(self._engine.shipped_bundles()[name])
+        return self._loaded[key]
+
+    # --- filling --------------------------------------------------------------------------------------------------
+
+    def set_image(self, image: Image | None) -> None:
+        """Offer what fits this image."""
+        self._image = image
+        if image is not None and not self._settled:
+            # The first image decides which task is offered first: one that works without training.
+            fitting = [s.task for s in self._engine.shipped_specs().values() if self._fits(s)]
+            if fitting and self.task not in fitting:
+                self._set_task(fitting[0])
+            self._settled = True
+        self.refresh()
+
+    def set_devices(self, devices: list[tuple[str, str]]) -> None:
+        """Offer the devices that were found."""
+        fill_combo(self.device_choice, [("automatic", "auto"), *((title, key) for key, title in devices)])
+
+    def show_session_bundle(self, bundle: ModelBundle) -> None:
+        """Choose a bundle of the session."""
+        at = next(i for i, b in enumerate(self._session.bundles) if b is bundle)
+        self._set_task(bundle.spec.task)
+        self.refresh(("session", at))
+
+    def _set_task(self, task: Task) -> None:
+        self.task_choice.blockSignals(True)
+        self.task_choice.setCurrentIndex([t for _, t in TASKS].index(task))
+        self.task_choice.blockSignals(False)
+
+    def refresh(self, select: Any = None) -> None:
+        """Fill the lists for the image and the task."""
+        if self._image is not None:
+            specs = [(("shipped", n), n.replace("_", " "), s) for n, s in self._engine.shipped_specs().items()]
+            own = [(("session", i), b.name, b.spec) for i, b in enumerate(self._session.bundles)]
+            rows = [(key, t, s) for key, t, s in [*reversed(own), *specs] if s.task is self.task]
+            fitting = [(key, t, s) for key, t, s in rows if self._fits(s)]
+            fitting.sort(key=lambda r: r[2].ndim != self._image.ndim)  # type: ignore[union-attr]
+            entries = [(self._title(t, s), key) for key, t, s in fitting]
+            fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
+            left = len(rows) - len(fitting)
+            self.note.setText(
+                f"{left} more for images of another kind (this one: {_kind(self._image)})." if left else ""
+            )
+            self.note.setVisible(bool(left) and not fitting)
+        networks = [r for r in self._engine.networks() if self._takes(r)]
+        fill_combo(self.network_choice, [(r.title, r.name) for r in networks])
+        for i, r in enumerate(networks):
+            self.network_choice.setItemData(i, r.summary, 3)
+        self._on_weights()
+
+    def _takes(self, network: Any) -> bool:
+        """Whether a network row can do the task, as far as the row says so."""
+        tasks = network.meta.get("tasks")
+        return tasks is None or str(self.task) in [str(t) for t in tasks]
+
+    def _fits(self, spec: ModelSpec) -> bool:
+        image = self._image
+        return image is not None and spec.in_channels == image.n_channels and spec.ndim <= image.ndim
+
+    def _title(self, title: str, spec: ModelSpec) -> str:
+        plane = self._image is not None and spec.ndim < self._image.ndim
+        return f"{title} (plane by plane)" if plane else title
+
+    def _on_task(self) -> None:
+        self._edited.pop(SCRATCH, None)
+        self.refresh()
+
+    def _on_weights(self) -> None:
+        key = self.weights_choice.currentData()
+        scratch = key == SCRATCH
+        self._network_row.setVisible(scratch)
+        self._ndim_row.setVisible(scratch and self._image is not None and self._image.ndim == 3)
+        self.classes.setVisible(key is not None)
+        self.weights_choice.setToolTip(f"<p>{self.weights_choice.currentText()}</p>")
+        if scratch:
+            self.classes.set_table(self._edited.get(SCRATCH, _first_classes(self.task)))
+        elif key is not None:
+            self.classes.set_table(self._edited.get(key, self._spec(key).classes), fixed=True)
+        self.changed.emit()
+
+    def _on_classes(self) -> None:
+        self._edited[self.weights_choice.currentData()] = self.classes.table
+        self.changed.emit()
+
+    def _ask(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open a model folder", str(Path.home()))
+        if path:
+            self.load_requested.emit(path)
+
+
+def _first_classes(task: Task) -> ClassTable:
+    """Classes to begin with."""
+    if task is Task.SEMANTIC:
+        return ClassTable.named(["foreground"], Kind.STUFF)
+    if task is Task.INSTANCE:
+        return ClassTable.named(["object"])
+    both = ClassTable.named(["object", "region"])
+    return ClassTable((both[0], both[1], replace(both[2], kind=Kind.STUFF)))
+
+
+def _kind(image: Image) -> str:
+    channels = "one channel" if image.n_channels == 1 else f"{image.n_channels} channels"
+    return f"{image.ndim}D, {channels}"

@@ -1,0 +1,182 @@
+"""Step 3: run, watch, cancel, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QProgressBar
+
+from napari_segplugin.core import Stage, Step
+from napari_segplugin.widgets._parts import (
+    StepBox,
+    button,
+    combo,
+    describe,
+    fill_combo,
+    labelled,
+    row,
+    set_primary,
+    wrapped,
+)
+
+WHOLE, PLANE, VIEW = "whole", "plane", "view"
+FILTERS = "TIFF (*.tif);;NIfTI (*.nii.gz);;OME-Zarr (*.ome.zarr);;NumPy (*.npy);;PNG (*.png)"
+
+
+class ProgressLine:
+    """A progress bar with a stage and the time that is left, made of two widgets.
+
+    Parameters
+    ----------
+    name : str
+        Object name of the bar.
+    unit : str
+        What is counted ("tiles").
+    """
+
+    def __init__(self, name: str, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._unit, self._clock, self._began, self._first = unit, clock, 0.0, 0
+        self.bar = QProgressBar()
+        describe(self.bar, name, "Progress", "What is done of the whole.")
+        self.text = wrapped(name=f"{name}_text")
+        self.stop()
+
+    def begin(self, text: str) -> None:
+        """Show a bar without an end until the first step arrives."""
+        self._began = 0.0
+        self.bar.setRange(0, 0)
+        self.text.setText(text)
+        self.bar.show()
+        self.text.show()
+
+    def take(self, event: Any) -> None:
+        """Show a stage or a step."""
+        if isinstance(event, Stage):
+            self.text.setText(event.text)
+            self._began = 0.0
+            self.bar.setRange(0, 0)
+        elif isinstance(event, Step) and event.total > 0:
+            if not self._began:
+                self._began, self._first = self._clock(), event.done
+            self.bar.setRange(0, event.total)
+            self.bar.setValue(event.done)
+            self.text.setText(f"{event.done} of {event.total} {self._unit}{self._left(event)}")
+
+    def _left(self, event: Step) -> str:
+        done, spent = event.done - self._first, self._clock() - self._began
+        if done <= 0 or spent < 0.5:
+            return ""
+        return f" · {duration(spent / done * (event.total - event.done))} left"
+
+    def stop(self) -> None:
+        """Hide."""
+        self.bar.hide()
+        self.text.hide()
+
+
+def duration(seconds: float) -> str:
+    """A time span for a person.
+
+    Examples
+    --------
+    >>> duration(4.2), duration(75), duration(7300)
+    ('5 s', '1 min 15 s', '2 h 2 min')
+    """
+    whole = int(-(-seconds // 1))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class ResultStep(StepBox):
+    """Run the chosen model on the image or a part of it.
+
+    Signals
+    -------
+    run_requested(str) : "whole", "plane" or "view"
+    cancel_requested()
+    save_requested(str) : a path
+    scope_changed()
+    """
+
+    run_requested = Signal(str)
+    cancel_requested = Signal()
+    save_requested = Signal(str)
+    scope_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(3, "Result", "step_result")
+        self.scope_choice = combo(
+            "scope_choice", "Where", "The whole image, or only what is on the screen: a quick look."
+        )
+        self.scope_choice.currentIndexChanged.connect(lambda _: self.scope_changed.emit())
+        self.set_scopes(False)
+        self.run_button = button(
+            "Run", "run_button", "Segment the image. It runs in the background; Cancel stops it at the next tile."
+        )
+        self.run_button.clicked.connect(lambda _=False: self.run_requested.emit(self.scope))
+        self.cancel_button = button(
+            "Cancel", "cancel_button", "Stop at the next tile. Nothing has changed then.", self.cancel_requested.emit
+        )
+        self.progress = ProgressLine("progress", "tiles")
+        self.summary = wrapped(name="summary")
+        self.save_button = button(
+            "Save…",
+            "save_button",
+            "Save the result with your edits, and a recipe that says how it was made.",
+            self._ask,
+        )
+        for widget in (
+            labelled("Where", self.scope_choice),
+            row(self.run_button, self.cancel_button, stretch=(2, 1)),
+            self.progress.bar,
+            self.progress.text,
+            self.summary,
+            self.save_button,
+        ):
+            self.rows.addWidget(widget)
+        self.summary.hide()
+        self.set_state(False, False, False)
+
+    @property
+    def scope(self) -> str:
+        """Where to run."""
+        return str(self.scope_choice.currentData() or WHOLE)
+
+    def set_scopes(self, has_planes: bool) -> None:
+        """Offer the visible plane where the image has planes."""
+        planes = [("Visible plane", PLANE)] if has_planes else []
+        fill_combo(self.scope_choice, [("Whole image", WHOLE), *planes, ("Visible region", VIEW)])
+
+    def set_state(self, can_run: bool, running: bool, has_result: bool, next_step: bool = False) -> None:
+        """Enable and highlight.
+
+        Parameters
+        ----------
+        can_run, running, has_result : bool
+        next_step : bool
+            Whether Run is the button to press next.
+        """
+        self.run_button.setEnabled(can_run and not running)
+        self.scope_choice.setEnabled(not running)
+        self.cancel_button.setVisible(running)
+        self.cancel_button.setEnabled(running)
+        self.save_button.setEnabled(has_result and not running)
+        set_primary(self.run_button, can_run and next_step)
+        set_primary(self.cancel_button, running)
+
+    def show_summary(self, text: str) -> None:
+        """A line about the result."""
+        self.summary.setText(text)
+        self.summary.setVisible(bool(text))
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the result", str(Path.home() / "segmentation.tif"), FILTERS)
+        if path:
+            self.save_requested.emit(path)

@@ -1,0 +1,145 @@
+"""From the click on Fine-tune to the verdict, and back again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_segplugin.core import InputError, Metric, ModelBundle, Note, Preview, SegPluginError, Stage, Step
+from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.step_result import VIEW
+
+PREVIEW = "preview"
+
+
+class TrainControl:
+    """Fine-tuning for the dock.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._stop = threading.Event()
+        self._preview: Labels | None = None
+        self._target: tuple[Any, str, int | None, Any] | None = None
+        self.old: ModelBundle | None = None
+        self.new: ModelBundle | None = None
+
+    def start(self) -> None:
+        """Copy the strokes, freeze everything into a job, and start it."""
+        dock = self._dock
+        layer, axes, choice = dock.image_step.layer, dock.image_step.axes, dock.method_step.choice()
+        try:
+            if choice is None:
+                raise InputError("There is no model to train.", hint="Choose one in step 2.")
+            frame = current_frame(dock.viewer, layer, axes)
+            image = dock.image_step.image()
+            image = image if frame is None else image.frame(frame)
+            paint = dock.paint.copy().frame(frame)
+            if paint.empty:
+                raise InputError(
+                    "Nothing is painted yet." if frame is None else "Nothing is painted at this time point.",
+                    hint="Paint a few strokes, or correct the result, then press Fine-tune",
+                )
+            preview = region_of(dock.viewer, layer, axes, VIEW)
+            spec = dock.improve_step.train_spec(dock.method_step.device)
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        self._stop = stop = threading.Event()
+        engine = dock.engine
+        used: list[ModelBundle] = []
+
+        def make() -> Any:
+            used.append(choice.load())
+            return _with_old(engine.finetune(image, paint, used[0], spec, stop, preview), used[0])
+
+        self._target = (layer, axes, frame, choice.spec.classes)
+        dock.paint.autosave()
+        dock.improve_step.begin_training()
+        dock.start_job("train", make, f"Fine-tuning {choice.title}")
+
+    def stop(self) -> None:
+        """End normally and keep the best state."""
+        self._stop.set()
+        self._dock.improve_step.stop_button.setEnabled(False)
+        self._dock.improve_step.progress.text.setText("Ending; the best so far is kept …")
+
+    def take(self, event: Any) -> None:
+        """Show an event of the running job."""
+        step = self._dock.improve_step
+        if isinstance(event, Metric):
+            step.take_metric(event.step, event.name, event.value)
+        elif isinstance(event, Preview):
+            self._show_preview(event)
+        elif isinstance(event, Note):
+            self._dock.say(event.text)
+        elif isinstance(event, Stage | Step):
+            step.progress.take(event)
+
+    def finish(self, value: tuple[Any, ModelBundle]) -> None:
+        """Use the new bundle, keep it safe and show the verdict."""
+        dock = self._dock
+        result, old = value
+        self.old, self.new = old, result.bundle
+        self.hide_preview()
+        dock.session.add(old)
+        dock.session.add(result.bundle)
+        dock.improve_step.show_verdict(result.before, result.after, result.heldout)
+        session = dock.session
+        dock.background.run("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None, dock.fail)
+        dock.say(f"Trained “{result.bundle.name}”. Press Run in step 3 to see what it finds.")
+
+    def back(self) -> None:
+        """Use the bundle from before the training."""
+        if self.old is not None:
+            self._dock.session.use(self.old)
+
+    def forward(self) -> None:
+        """Use the trained bundle."""
+        if self.new is not None:
+            self._dock.session.use(self.new)
+
+    # --- the preview ----------------------------------------------------------------------------------------------
+
+    def _show_preview(self, event: Preview) -> None:
+        if self._target is None:
+            return
+        layer, axes, frame, classes = self._target
+        viewer = self._dock.viewer
+        origin = tuple(event.origin) if frame is None else (frame, *event.origin)
+        labels = np.asarray(event.labels)
+        labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
+        rgb = bool(getattr(layer, "rgb", False))
+        array = to_layer_order(labels.astype(np.int32), axes, rgb)
+        where = placement(layer, axes, (0,) * (len(label_axes(axes)) - len(origin)) + origin)
+        if self._preview is None or not any(a is self._preview for a in viewer.layers):
+            active = viewer.layers.selection.active
+            self._preview = Labels(array, name=PREVIEW, opacity=0.5, **where)
+            if str(self._dock.method_step.task) == "semantic":
+                self._preview.colormap = label_colormap_of({c.id: c.color for c in classes})
+            viewer.add_layer(self._preview)
+            viewer.layers.selection.active = active
+            return
+        self._preview.data = array
+        self._preview.translate = where["translate"]
+
+    def hide_preview(self) -> None:
+        """Take the preview away."""
+        if self._preview is not None and any(a is self._preview for a in self._dock.viewer.layers):
+            self._dock.viewer.layers.remove(self._preview)
+        self._preview = None
+
+
+def _with_old(job: Any, old: ModelBundle) -> Any:
+    """The job's result together with the bundle that it started from."""
+    result = yield from job
+    return result, old

@@ -1,0 +1,190 @@
+"""An engine without torch: thresholds instead of networks, and events like the real ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_segplugin.core import (
+    ClassTable,
+    Image,
+    InputError,
+    Kind,
+    Metric,
+    ModelBundle,
+    ModelSpec,
+    Note,
+    ObjectTable,
+    Preview,
+    Registry,
+    Row,
+    Segmentation,
+    Stage,
+    Step,
+    Task,
+)
+
+
+def registry(kind: str, *names: str) -> Registry:
+    shelf = Registry(kind)
+    for name in names:
+        shelf.add(Row(name, name.replace("_", " ").capitalize(), "math:pi", f"What {name} does.", "Nobody 2026"))
+    return shelf
+
+
+def spec(ndim: int = 2, channels: int = 1, task: Task = Task.INSTANCE, classes: ClassTable | None = None) -> ModelSpec:
+    return ModelSpec("unet", ndim, channels, task, classes or ClassTable.named(["nucleus"]))
+
+
+def default_shelf() -> dict[str, ModelSpec]:
+    tissue = ClassTable.named(["axon", "myelin"], Kind.STUFF)
+    return {
+        "nuclei_2d": spec(2),
+        "nuclei_3d": spec(3),
+        "axons": spec(2, task=Task.SEMANTIC, classes=tissue),
+        "histology": spec(2, channels=3),
+    }
+
+
+@dataclass
+class FakeEngine:
+    """What the dock asks of an engine; `trouble` is raised by the next job."""
+
+    pause: float = 0.0
+    tiles: int = 4
+    trouble: BaseException | None = None
+    nothing: bool = False
+    shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
+    closed: list[str] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    saved: list[Any] = field(default_factory=list)
+
+    def networks(self) -> Registry:
+        return registry("network", "unet", "resunet")
+
+    def losses(self) -> Registry:
+        return registry("loss", "cross_entropy", "dice", "focal")
+
+    def shipped_bundles(self) -> dict[str, Path]:
+        return {name: Path("/shipped") / name for name in self.shelf}
+
+    def shipped_specs(self) -> dict[str, ModelSpec]:
+        return self.shelf
+
+    def sample_names(self) -> tuple[str, ...]:
+        return ("nuclei2d", "axon_sem")
+
+    def load_bundle(self, folder: Any) -> ModelBundle:
+        name = Path(folder).name
+        if name not in self.shelf:
+            raise InputError("This folder is not a model.", got=name)
+        return ModelBundle(name, self.shelf[name], {"w": np.zeros(1, np.float32)})
+
+    def save_bundle(self, bundle: ModelBundle, folder: Any) -> Path:
+        self.saved.append((bundle, folder))
+        return Path(folder)
+
+    def read_image(self, path: Any) -> Image:
+        if "missing" in str(path):
+            raise InputError("The file cannot be read.", got=path)
+        return Image(blobs((40, 50)), "YX", spacing=(0.5, 0.5), unit="um", name=Path(path).stem, source=str(path))
+
+    def load_sample(self, name: str) -> dict[str, Any]:
+        image = Image(blobs((30, 40)), "YX", spacing=(0.3, 0.3), unit="um", name=name)
+        return {"image": image, "truth": (image.array > 100).astype(np.uint16), "corrections": None}
+
+    def write_segmentation(self, segmentation: Segmentation, path: Any) -> list[Path]:
+        self.saved.append((segmentation, path))
+        return [Path(path)]
+
+    def available_devices(self) -> list[tuple[str, str]]:
+        return [("cpu", "CPU, 2 cores"), ("cuda:0", "NVIDIA Something")]
+
+    def new_bundle(self, model: ModelSpec, name: str) -> ModelBundle:
+        return ModelBundle(name, model, {"w": np.zeros(1, np.float32)})
+
+    def estimate(self, image: Image, bundle: ModelBundle, tiles: Any, device: str, region: Any) -> Any:
+        self.calls.append(("estimate", region))
+        return SimpleNamespace(text=f"{self.tiles} tiles · about 0.2 GB · 3 s on CPU")
+
+    def predict(self, image: Image, bundle: ModelBundle, tiles: Any, device: str, region: Any) -> Any:
+        self.calls.append(("predict", (image, bundle, tiles, device, region)))
+        try:
+            yield Stage("Looking at the image")
+            for i in range(self.tiles):
+                time.sleep(self.pause)
+                yield Step(i + 1, self.tiles)
+                if self.trouble is not None and i == 1:
+                    trouble, self.trouble = self.trouble, None
+                    raise trouble
+            frames = [self._labels(image, bundle, t, region) for t in range(image.n_frames)]
+        finally:
+            self.closed.append("predict")
+        labels = np.stack(frames) if "T" in image.axes else frames[0]
+        axes = "".join(a for a in "TZYX" if a in image.axes)
+        recipe = {"model": bundle.name}
+        if region is not None:
+            recipe["origin"] = [s.start for s in region]  # type: ignore[assignment]
+        table = ObjectTable.of(labels)
+        if bundle.spec.task is Task.SEMANTIC:
+            table = replace(table, class_id=table.label)
+        table = replace(table, score=np.full(len(table), 0.9, np.float32))
+        return Segmentation(
+            bundle.spec.task,
+            labels,
+            table,
+            bundle.spec.classes,
+            axes,
+            image.canonical_spacing,
+            image.unit,
+            recipe=recipe,
+        )
+
+    def _labels(self, image: Image, bundle: ModelBundle, frame: int, region: Any) -> np.ndarray:
+        plane = np.nan_to_num(image.read(region, frame).astype(float)).mean(axis=0)
+        if self.nothing:
+            return np.zeros(plane.shape, np.int32)
+        mask = plane > plane.mean()
+        if bundle.spec.task is Task.SEMANTIC:
+            return mask.astype(np.uint16)
+        return np.asarray(ndimage.label(mask)[0], np.int32)
+
+    def finetune(
+        self, image: Image, paint: Any, bundle: ModelBundle, train: Any, stop: threading.Event, preview: Any
+    ) -> Any:
+        self.calls.append(("finetune", (image, paint, bundle, train)))
+        try:
+            yield Note("Every fifth stroke was held out.")
+            yield Metric(0, "held-out Dice", 0.5)
+            for i in range(1, 6):
+                time.sleep(self.pause)
+                if self.trouble is not None:
+                    trouble, self.trouble = self.trouble, None
+                    raise trouble
+                yield Step(i, 5)
+                yield Metric(i, "loss", 1 / i)
+                yield Metric(i, "held-out Dice", 0.5 + 0.05 * i)
+                yield Preview((0,) * image.ndim, np.ones((1,) * (image.ndim - 2) + (5, 5), np.int32))
+                while self.pause and not stop.is_set() and i == 5:
+                    time.sleep(0.005)
+                    yield Step(i, 5)
+                if stop.is_set():
+                    break
+        finally:
+            self.closed.append("finetune")
+        new = replace(bundle, name=bundle.name + ", tuned 1", history=(*bundle.history, {"steps": 5}))
+        return SimpleNamespace(bundle=new, before={"Dice": 0.5}, after={"Dice": 0.75}, heldout="On 2 of 10 strokes.")
+
+
+def blobs(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).random(shape)
+    smooth = ndimage.gaussian_filter(noise, 3)
+    smooth = (smooth - smooth.min()) / (smooth.max() - smooth.min())
+    return (smooth * 255).astype(np.uint8)
