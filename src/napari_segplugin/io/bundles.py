@@ -1,0 +1,282 @@
+"""Model bundles on disk: a folder of JSON, safetensors and text. Nothing in it can run code."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from napari_segplugin.core import InputError, ModelBundle, Normalisation, SegPluginError, model_spec_from_json, to_json
+from napari_segplugin.io.files import as_path, first_line, move_into_place, partial_name, reading, remove, writing
+
+FORMAT_NAME = "napari-segplugin bundle"
+FORMAT_VERSION = 1
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
+
+
+def save_bundle(
+    bundle: ModelBundle,
+    folder: str | os.PathLike[str],
+    *,
+    thumbnail: np.ndarray | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a bundle: spec.json, weights.safetensors, history.json, LICENSE.txt, README.md and thumbnail.png.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    folder : path
+        Is made; the folder above it must be there.
+    thumbnail : (Y, X) or (Y, X, 3) ndarray of uint8, optional
+    overwrite : bool
+        Replace a bundle that is there. Any other folder is never replaced.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is there already, the thumbnail is not a picture, the weights or the decode parameters cannot
+        be stored, or the disk refuses.
+    """
+    place = as_path(folder)
+    _check_target(place, overwrite)
+    if thumbnail is not None and not (thumbnail.dtype == np.uint8 and _is_picture(thumbnail.shape)):
+        raise InputError(
+            "The thumbnail is not a picture.",
+            got=f"{thumbnail.dtype}, shape {thumbnail.shape}",
+            accepted="uint8 of shape (Y, X) or (Y, X, 3)",
+        )
+    made = partial_name(place)
+    try:
+        with writing(place):
+            made.mkdir()
+            _fill(made, bundle)
+            if thumbnail is not None:
+                imageio.imwrite(made / "thumbnail.png", thumbnail, plugin="pillow")
+            move_into_place(made, place)
+    finally:
+        remove(made)
+    return place
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    return 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[-1] == 3))
+
+
+def _check_target(place: Path, overwrite: bool) -> None:
+    with writing(place):
+        if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+            return
+        if not (place / "spec.json").is_file():
+            raise InputError(f"'{place.name}' is there already and is no bundle.", hint="Choose another name.")
+    if not overwrite:
+        raise InputError(
+            f"There is already a bundle '{place.name}'.", hint="Choose another name, or ask for it to be replaced."
+        )
+
+
+def _fill(folder: Path, bundle: ModelBundle) -> None:
+    # ascontiguousarray would turn a number into a vector; safetensors stores views of other arrays wrongly.
+    weights = {name: np.array(array, order="C") for name, array in bundle.weights.items()}
+    try:
+        save_file(weights, folder / "weights.safetensors")
+    except (SafetensorError, KeyError) as error:
+        raise InputError(
+            "The weights cannot be stored.", got=first_line(error), accepted="arrays of numbers"
+        ) from error
+    spec = {
+        "format": FORMAT_NAME,
+        "version": FORMAT_VERSION,
+        "name": bundle.name,
+        "description": bundle.description,
+        "licence": bundle.licence,
+        "spec": to_json(bundle.spec),
+        "normalisation": to_json(bundle.normalisation),
+        "decode": to_json(bundle.decode),
+        "weights": {
+            "sha256": _digest(folder / "weights.safetensors"),
+            "tensors": {name: [str(a.dtype), list(a.shape)] for name, a in weights.items()},
+        },
+    }
+    _dump(spec, folder / "spec.json")
+    _dump(to_json(bundle.history), folder / "history.json")
+    (folder / "LICENSE.txt").write_text(f"{bundle.licence.rstrip()}\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
+
+
+def _dump(value: Any, path: Path) -> None:
+    try:
+        text = json.dumps(value, indent=2, default=_number)
+    except TypeError as error:
+        raise InputError(f"'{path.name}' cannot be written as JSON.", got=first_line(error)) from error
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _readme(bundle: ModelBundle) -> str:
+    spec = bundle.spec
+    licence = (bundle.licence.splitlines() or ["not stated"])[0]
+    classes = ", ".join(f"{c.id} {c.name}" for c in spec.classes)
+    lines = [
+        f"# {bundle.name}",
+        bundle.description or "No description.",
+        f"- task: {spec.task}, {spec.ndim}D, {spec.in_channels} channel(s)\n- classes: {classes}\n"
+        f"- network: {spec.network}\n- weights under: {licence}",
+        "The weights are in the safetensors format, everything else is JSON and text.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
+    """Read a bundle that :func:`save_bundle` wrote, checking every part of it.
+
+    Parameters
+    ----------
+    folder : path
+        The bundle's folder, or its spec.json.
+
+    Returns
+    -------
+    ModelBundle
+
+    Raises
+    ------
+    InputError
+        If it is no bundle, a file of it is missing or damaged, a field is missing or unknown, the version is not
+        known, the weights do not match the spec, or a pickled checkpoint is handed in.
+    """
+    place = as_path(folder)
+    place = place.parent if place.name == "spec.json" else place
+    _check_bundle(place)
+    spec = _read_json(place / "spec.json", dict)
+    _check_fields(spec, place)
+    history = _read_json(place / "history.json", list)
+    with reading(place, "a model bundle"):
+        return ModelBundle(
+            name=str(spec["name"]),
+            spec=model_spec_from_json(spec["spec"]),
+            weights=_read_weights(place, spec["weights"]),
+            normalisation=_normalisation(spec["normalisation"]),
+            history=tuple(history),
+            decode=dict(spec["decode"]),
+            licence=str(spec["licence"]),
+            description=str(spec["description"]),
+        )
+
+
+def _check_bundle(place: Path) -> None:
+    with reading(place, "a model bundle"):
+        names = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
+        exists = place.exists()
+    pickled = place.name if place.suffix.lower() in _PICKLES else ""
+    if not pickled and "spec.json" not in names:
+        pickled = next((n for n in names if n.lower().endswith(_PICKLES)), "")
+    if pickled:
+        raise InputError(
+            "Only safetensors bundles are read, because a pickled checkpoint can run any code when it is opened.",
+            got=f"'{pickled}'",
+            accepted="a folder with spec.json and weights.safetensors",
+            hint="Train or fine-tune a model here and save it as a bundle.",
+        )
+    if not exists:
+        raise InputError("There is no such bundle.", got=f"'{place}'", hint="Check the spelling.")
+    missing = [n for n in ("spec.json", "weights.safetensors", "history.json") if n not in names]
+    if missing:
+        raise InputError(
+            f"'{place.name}' is not a complete model bundle.",
+            got=f"no {', no '.join(missing)}",
+            accepted="a folder with spec.json, weights.safetensors and history.json",
+        )
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    with reading(path, "JSON"):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, kind):
+        raise InputError(f"'{path.name}' of the bundle holds something else.", got=f"a {type(value).__name__}")
+    return value
+
+
+def _check_fields(spec: Mapping[str, Any], place: Path) -> None:
+    if spec.get("format") != FORMAT_NAME or spec.get("version") != FORMAT_VERSION:
+        raise InputError(
+            f"'{place.name}' is in a format that this version does not know.",
+            got=f"format {spec.get('format')!r}, version {spec.get('version')!r}",
+            accepted=f"format {FORMAT_NAME!r}, version {FORMAT_VERSION}",
+            hint="A newer version of napari-segplugin may have written it; update.",
+        )
+    unknown, missing = sorted(set(spec) - _FIELDS), sorted(_FIELDS - set(spec))
+    if unknown or missing:
+        words = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(missing)
+        raise InputError(f"The fields in spec.json of '{place.name}' are not the right ones.", got="; ".join(words))
+
+
+def _normalisation(data: Mapping[str, Any]) -> Normalisation:
+    known = {f.name for f in dataclasses.fields(Normalisation)}
+    if set(data) - known:
+        raise InputError(
+            "Unknown fields in the normalisation.", got=", ".join(sorted(set(data) - known)), accepted=", ".join(known)
+        )
+    return Normalisation(**{k: float(v) for k, v in data.items()})
+
+
+def _read_weights(place: Path, listed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    path = place / "weights.safetensors"
+    try:
+        weights: dict[str, np.ndarray] = load_file(path)
+    except SafetensorError as error:
+        raise InputError(
+            f"The weights of '{place.name}' cannot be read; the file is damaged or not complete.",
+            got=f'"{first_line(error)}"',
+            hint="Copy the bundle again.",
+        ) from error
+    here = {name: [str(a.dtype), list(a.shape)] for name, a in weights.items()}
+    wrong = sorted(n for n in set(here) | set(listed["tensors"]) if here.get(n) != listed["tensors"].get(n))
+    if wrong or _digest(path) != listed["sha256"]:
+        raise InputError(
+            f"The weights of '{place.name}' do not match its spec.json.",
+            got=f"differences in {', '.join(wrong[:5])}" if wrong else "another checksum",
+            hint="Copy the whole bundle again.",
+        )
+    return {name: weights[name] for name in listed["tensors"]}
+
+
+def load_thumbnail(folder: str | os.PathLike[str]) -> np.ndarray | None:
+    """The picture of a bundle, (Y, X) or (Y, X, 3) uint8; None where there is none or it cannot be read."""
+    path = as_path(folder) / "thumbnail.png"
+    try:
+        with reading(path, "PNG"):
+            return np.asarray(imageio.imread(path, plugin="pillow")) if path.is_file() else None
+    except SegPluginError:
+        return None  # a picture is a nicety; a bundle without it still works
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Folders of the bundles that come with the package, by folder name. Nothing is loaded."""
+    shelf = Path(__file__).parent.parent / "resources" / "bundles"
+    return {p.parent.name: p.parent for p in sorted(shelf.glob("*/spec.json"))}

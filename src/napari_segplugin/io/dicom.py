@@ -1,0 +1,236 @@
+"""A folder with one DICOM series, or one DICOM file, through pydicom (extra "medical")."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.io.files import Format, Found, native, reading
+
+_KIND = "DICOM"
+_NOT_IMAGES = {"SEG", "SR", "RTSTRUCT", "RTDOSE", "RTPLAN", "PR", "KO", "REG", "DOC"}
+_UNEVEN = 0.05  # share of the usual distance by which two slices may differ from it; scanners round positions
+
+
+def _pydicom() -> Any:
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingExtraError("pydicom", "read DICOM files", "medical") from error
+    return pydicom
+
+
+def read(path: Path) -> Found:
+    """Read a series: slices sorted along their normal, stored values turned into units by slope and intercept.
+
+    Raises
+    ------
+    InputError
+        If there is no image, there are several series, slices are missing, doubled, or differ in size or direction.
+    MissingExtraError
+        If pydicom is not installed.
+    """
+    pydicom = _pydicom()
+    with reading(path, _KIND), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns about every value that breaks the standard's letter
+        slices, skipped = _images(pydicom, path)
+        _one_series(slices, path)
+        if len(slices) == 1:
+            return _single(slices[0], skipped)
+        return _stack(slices, skipped, path)
+
+
+def _images(pydicom: Any, path: Path) -> tuple[list[Any], list[str]]:
+    """The image files and the names of the others."""
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    images, skipped = [], []
+    for file in files:
+        try:
+            data = pydicom.dcmread(file)
+        except pydicom.errors.InvalidDicomError:
+            skipped.append(file.name)
+            continue
+        if "Rows" not in data or str(data.get("Modality", "")) in _NOT_IMAGES:
+            skipped.append(file.name)
+        else:
+            images.append(data)
+    if not images:
+        _no_images(path, skipped)
+    return images, skipped
+
+
+def _no_images(path: Path, skipped: list[str]) -> None:
+    if not path.is_dir():
+        raise InputError(
+            f"'{path.name}' holds no DICOM image.",
+            got="damaged data, or a segmentation or report",
+            hint="Choose the folder with the series.",
+        )
+    folders = sorted(p.name for p in path.iterdir() if p.is_dir())
+    hint = "Open one file in it instead" if skipped else "Choose a folder with a DICOM series or an OME-Zarr"
+    if folders:
+        hint = f"Perhaps the series is in one of its folders: {', '.join(folders[:5])}"
+    raise InputError(f"The folder '{path.name}' holds no DICOM image.", got=f"{len(skipped)} other files", hint=hint)
+
+
+def _one_series(slices: Sequence[Any], path: Path) -> None:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for data in slices:
+        groups[str(data.get("SeriesInstanceUID", ""))].append(data)
+    if len(groups) == 1:
+        return
+    texts = []
+    for rows in groups.values():
+        name = str(rows[0].get("SeriesDescription", "")) or f"number {rows[0].get('SeriesNumber', '?')}"
+        texts.append(f"{rows[0].get('Modality', '?')} '{name}' ({len(rows)} files)")
+    raise InputError(
+        f"The folder '{path.name}' holds {len(groups)} DICOM series.",
+        got="; ".join(sorted(texts)),
+        hint="Put each series into a folder of its own.",
+    )
+
+
+def _values(data: Any) -> np.ndarray:
+    """Pixels in the units of the modality (Hounsfield units for CT): int16 or int32 where exact, else float32."""
+    array = np.asarray(data.pixel_array)
+    slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
+    if (slope, intercept) == (1.0, 0.0):
+        return native(array)
+    if slope.is_integer() and intercept.is_integer() and array.dtype.kind in "iu":
+        whole = array.astype(np.int64) * int(slope) + int(intercept)
+        small = whole.min() >= -(2**15) and whole.max() < 2**15
+        return whole.astype(np.int16 if small else np.int32)
+    return (array.astype(np.float64) * slope + intercept).astype(np.float32)
+
+
+def _pixel_spacing(data: Any) -> tuple[float, float]:
+    """Distance between rows and between columns, mm; projection images have it at the detector only."""
+    pair = _measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing")
+    return (float(pair[0]), float(pair[1])) if pair else (1.0, 1.0)
+
+
+def _measures(data: Any, name: str) -> Any:
+    """A value of the image, or of the functional groups that multi-frame images have instead."""
+    if name in data:
+        return data.get(name)
+    for group in data.get("SharedFunctionalGroupsSequence", ()):
+        for item in group.get("PixelMeasuresSequence", ()):
+            if name in item:
+                return item.get(name)
+    return None
+
+
+def _metadata(data: Any, skipped: list[str]) -> dict[str, Any]:
+    names = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "SeriesDescription")
+    about: dict[str, Any] = {f"dicom_{n}": str(data[n].value) for n in names if n in data}
+    if "PhotometricInterpretation" in data:
+        about["dicom_PhotometricInterpretation"] = str(data.PhotometricInterpretation)
+    if skipped:
+        about["dicom_skipped"] = list(skipped)
+    return about
+
+
+def _single(data: Any, skipped: list[str]) -> Found:
+    """One file: a plane, or the frames of a multi-frame image."""
+    array = _values(data)
+    colour = int(data.get("SamplesPerPixel", 1)) > 1
+    row, column = _pixel_spacing(data)
+    spacing = {"Y": row, "X": column}
+    thick = _measures(data, "SpacingBetweenSlices") or _measures(data, "SliceThickness")
+    if thick and float(thick) > 0:
+        spacing["Z"] = float(thick)
+    frames = array.ndim == 4 if colour else array.ndim == 3
+    axes = ("Z" if frames else "") + "YX" + ("C" if colour else "")
+    doubt = f"Is the first axis (length {array.shape[0]}) depth Z or time T?" if frames else ""
+    metadata = {**_metadata(data, skipped), "dicom_SOPInstanceUIDs": [str(data.get("SOPInstanceUID", ""))]}
+    known = bool(_measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing"))
+    return Found(array, axes, doubt, spacing, "mm" if known else "pixel", metadata)
+
+
+def _stack(slices: list[Any], skipped: list[str], path: Path) -> Found:
+    _same_geometry(slices, path)
+    slices, step, normal = _sorted(slices, path)
+    planes = [_values(data) for data in slices]
+    colour = planes[0].ndim == 3
+    row, column = _pixel_spacing(slices[0])
+    metadata = {
+        **_metadata(slices[0], skipped),
+        "dicom_SOPInstanceUIDs": [str(d.get("SOPInstanceUID", "")) for d in slices],
+    }
+    if normal is not None:
+        metadata["nifti_affine"] = _affine(slices[0], normal * step, row, column).tolist()
+    spacing = {"Z": step, "Y": row, "X": column}
+    return Found(np.stack(planes), "ZYXC" if colour else "ZYX", "", spacing, "mm", metadata)
+
+
+def _same_geometry(slices: Sequence[Any], path: Path) -> None:
+    if any(int(d.get("NumberOfFrames", 1) or 1) > 1 for d in slices):
+        raise InputError(
+            f"The series in '{path.name}' is made of several multi-frame files.", hint="Open one of the files."
+        )
+    for name, word in (("Rows", "height"), ("Columns", "width"), ("PixelSpacing", "pixel size")):
+        values = {str(d.get(name)) for d in slices}
+        if len(values) > 1:
+            raise InputError(f"The slices in '{path.name}' differ in {word}.", got=", ".join(sorted(values)))
+    directions = [d.get("ImageOrientationPatient") for d in slices]
+    if all(directions) and np.ptp(np.array(directions, float), axis=0).max() > 1e-3:
+        raise InputError(
+            f"The slices in '{path.name}' lie in different directions.",
+            got="a localizer or a reformat among them",
+            hint="Put the slices of one direction into a folder of their own.",
+        )
+
+
+def _sorted(slices: list[Any], path: Path) -> tuple[list[Any], float, np.ndarray | None]:
+    """The slices along their normal, their distance in mm, and the normal (None where positions are missing)."""
+    if not all(d.get("ImagePositionPatient") and d.get("ImageOrientationPatient") for d in slices):
+        ordered = sorted(slices, key=lambda d: int(d.get("InstanceNumber", 0) or 0))
+        step = ordered[0].get("SpacingBetweenSlices") or ordered[0].get("SliceThickness") or 1.0
+        return ordered, float(step), None
+    direction = np.array(slices[0].ImageOrientationPatient, float)
+    normal = np.cross(direction[:3], direction[3:])
+    places = np.array([float(np.dot(np.array(d.ImagePositionPatient, float), normal)) for d in slices])
+    order = np.argsort(places, kind="stable")
+    step = _check_gaps(places[order], path)
+    return [slices[i] for i in order], step, normal
+
+
+def _check_gaps(places: np.ndarray, path: Path) -> float:
+    gaps = np.diff(places)
+    if gaps.min() < 1e-4:
+        at = places[int(gaps.argmin())]
+        raise InputError(
+            f"Two slices in '{path.name}' lie at the same place.", got=f"position {at:g} mm", hint="Remove the copies."
+        )
+    # The median, because one missing slice doubles one gap; with two or three slices the smaller one is the step.
+    usual = float(np.median(gaps)) if len(gaps) > 2 else float(gaps.min())
+    wide = [i for i, gap in enumerate(gaps) if abs(gap - usual) > _UNEVEN * usual]
+    if wide:
+        spots = ", ".join(f"{places[i]:g} to {places[i + 1]:g}" for i in wide[:4])
+        raise InputError(
+            f"Slices are missing in '{path.name}', or they are not evenly spaced.",
+            got=f"usual distance {usual:g} mm, but from {spots} mm",
+            hint="Copy the whole series again, or resample it to even slices.",
+        )
+    return float(f"{gaps.mean():.9g}")
+
+
+def _affine(first: Any, step: np.ndarray, row: float, column: float) -> np.ndarray:
+    """Voxel (x, y, z) to millimetres as NIfTI has it: x to the right and y to the front, DICOM's the other way."""
+    direction = np.array(first.ImageOrientationPatient, float)
+    affine = np.eye(4)
+    affine[:3, 0] = direction[:3] * column
+    affine[:3, 1] = direction[3:] * row
+    affine[:3, 2] = step
+    affine[:3, 3] = np.array(first.ImagePositionPatient, float)
+    affine[:2] *= -1
+    return affine
+
+
+FORMAT = Format(read=read)

@@ -1,0 +1,266 @@
+"""What all formats share: checks before reading, errors in words, writing that leaves nothing half done."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import struct
+import tokenize
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import InputError, SegPluginError
+
+IN_MEMORY = 256 * 2**20
+"""Bytes up to which an image is read into memory at once; larger ones stay on disk where the format allows."""
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+    tokenize.TokenError,
+)
+"""What the reading libraries raise for damaged files; found by cutting and scrambling real files of each format."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a reader found in a file, before the person's own axes, voxel size and unit are put on it.
+
+    Parameters
+    ----------
+    array : array-like
+        NumPy or lazy array, axes `axes`.
+    axes : str
+    doubt : str
+        Question about the axes, empty where the file names them.
+    spacing : mapping of axis letter to float
+        What the file says; letters that are missing count 1.
+    unit : str
+    metadata : mapping
+    """
+
+    array: Any
+    axes: str
+    doubt: str = ""
+    spacing: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "pixel"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsToWrite:
+    """Labels on their way into a file: checked, axes in canonical order, with the dtype chosen.
+
+    Parameters
+    ----------
+    array : array-like of int, axes `axes`
+        NumPy or zarr array; a writer takes it piece by piece or whole.
+    dtype : dtype
+        Smallest of uint8, uint16, uint32 that holds every label.
+    axes : str
+    spacing : mapping of axis letter to float
+    unit : str
+    name : str
+    affine : (4, 4) ndarray, optional
+        Voxel (x, y, z) to patient millimetres, as NIfTI has it.
+    """
+
+    array: Any
+    dtype: np.dtype[Any]
+    axes: str
+    spacing: Mapping[str, float]
+    unit: str = "pixel"
+    name: str = "segmentation"
+    affine: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """The functions of one file format.
+
+    Parameters
+    ----------
+    read : callable, optional
+        ``(path) -> Found``
+    write : callable, optional
+        ``(labels, path) -> None``
+    read_labels : callable, optional
+        ``(path) -> Found``, where labels are read differently from images.
+    """
+
+    read: Callable[[Path], Found] | None = None
+    write: Callable[[LabelsToWrite, Path], None] | None = None
+    read_labels: Callable[[Path], Found] | None = None
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path from what a person typed: quotes around it (Windows' "copy as path") and ``~`` are understood.
+
+    Examples
+    --------
+    >>> as_path('"cells.tif"').name
+    'cells.tif'
+    """
+    text = os.fspath(path)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return Path(text).expanduser() if text.startswith("~") else Path(text)
+
+
+def check_readable(path: Path) -> None:
+    """Raise unless the path is there, may be read and is not an empty file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, it may not be read, or the file is empty.
+    """
+    try:
+        if path.is_dir():
+            next(iter(os.scandir(path)), None)
+            return
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            stream.read(1)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "Check the spelling"
+        if "\\" in str(path) and os.sep != "\\":
+            hint = "Backslashes separate folders on Windows only; use / here"
+        raise InputError("There is no such file or folder.", got=f"'{path}'", hint=hint) from None
+    except PermissionError:
+        raise InputError(
+            f"'{path.name}' may not be read.", got="no permission", hint="Ask its owner, or copy it to your own folder."
+        ) from None
+    except (OSError, ValueError) as error:  # a name that is too long, a null byte in it, a disk that went away
+        raise InputError("The path cannot be opened.", got=f"'{path}', {first_line(error)}") from None
+    if size == 0:
+        raise InputError(f"The file '{path.name}' is empty.", got="0 bytes", hint="Copy it again from where it came.")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, shortened, for use inside a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]
+
+
+@contextlib.contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what a library raises while it reads `path` into one sentence.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, may not be read, or does not fit in memory.
+    """
+    try:
+        yield
+    except SegPluginError:
+        raise
+    except PermissionError:
+        raise InputError(
+            f"'{path.name}' may not be read.", got="no permission", hint="Ask its owner, or copy it to your own folder."
+        ) from None
+    except MemoryError as error:
+        raise InputError(
+            f"'{path.name}' does not fit in memory.",
+            got=first_line(error),
+            hint="Open a part of it, or close other images.",
+        ) from error
+    except LIBRARY_ERRORS as error:
+        raise InputError(
+            f"'{path.name}' cannot be read as {kind}; it is damaged, not complete or of another kind.",
+            got=f'"{first_line(error)}"',
+            hint="Copy it again from where it came, or save it anew in the program that made it.",
+        ) from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system raises while `path` is written into one sentence.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or may not be written to, the disk is full, or writing fails otherwise.
+    """
+    try:
+        yield
+    except SegPluginError:
+        raise
+    except OSError as error:
+        raise _write_error(path, error) from error
+    except (ValueError, TypeError, RuntimeError, struct.error) as error:
+        raise InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"') from error
+
+
+def _write_error(path: Path, error: OSError) -> InputError:
+    """The sentence for an OSError while writing."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            f"The disk is full; '{path.name}' was not written.", hint="Free some space or choose another folder."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return InputError(
+            f"'{path.name}' may not be written there.",
+            got=f"folder '{path.parent}' without write permission",
+            hint="Choose another folder.",
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InputError(
+            "The folder does not exist.", got=f"'{path.parent}'", hint="Make it first, or choose another."
+        )
+    return InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"')
+
+
+def partial_name(path: Path, extension: str = "") -> Path:
+    """A name beside `path` that nobody else uses, ending in `extension` (libraries choose the format by it)."""
+    return path.with_name(f".partial-{uuid.uuid4().hex[:12]}{extension}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder that may not be there; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def move_into_place(made: Path, path: Path) -> None:
+    """Rename a finished file or folder to its final name, replacing what is there.
+
+    A folder cannot be replaced in one step: the old one is moved aside first and put back if the second step fails.
+    """
+    if not path.is_dir():
+        os.replace(made, path)
+        return
+    aside = partial_name(path)
+    os.replace(path, aside)
+    try:
+        os.replace(made, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
+    remove(aside)
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The array in the byte order of this machine (torch and numba take no other)."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

@@ -1,0 +1,234 @@
+"""The table of file formats, and reading by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, Registry, Row
+from napari_segplugin.io.files import Format, Found, as_path, check_readable
+from napari_segplugin.io.units import short_unit
+
+FORMATS = Registry("file format")
+"""One row a format; meta: extensions (tuple of str), reads, writes (bool), folder (bool, it is a folder)."""
+
+
+def _row(
+    name: str, title: str, extensions: tuple[str, ...], *, writes: bool, folder: bool = False, extra: str = ""
+) -> None:
+    meta = {"extensions": extensions, "reads": True, "writes": writes, "folder": folder, "extra": extra}
+    FORMATS.add(Row(name, title, f"napari_segplugin.io.{name}:FORMAT", meta=meta))
+
+
+_row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"), writes=True)
+_row("raster", "PNG and JPEG", (".png", ".jpg", ".jpeg"), writes=True)
+_row("omezarr", "OME-Zarr", (".zarr",), writes=True, folder=True)
+_row("nifti", "NIfTI", (".nii.gz", ".nii"), writes=True, extra="medical")
+_row("dicom", "DICOM file or series folder", (".dcm", ".dicom"), writes=False, folder=True, extra="medical")
+_row("npy", "NumPy array", (".npy",), writes=True)
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+
+def extension_of(path: Path) -> str:
+    """The known extension of a name in lower case (".nii.gz" counts as one), or its last suffix.
+
+    Examples
+    --------
+    >>> extension_of(Path("brain.v2.NII.GZ"))
+    '.nii.gz'
+    """
+    name = path.name.lower()
+    known = sorted((e for row in FORMATS for e in row.meta["extensions"]), key=len, reverse=True)
+    return next((e for e in known if name.endswith(e)), path.suffix.lower())
+
+
+def stem_of(path: Path) -> str:
+    """The name without its known extension (and without ".ome" before it).
+
+    Examples
+    --------
+    >>> stem_of(Path("a.b.ome.tif"))
+    'a.b'
+    """
+    stem = path.name[: len(path.name) - len(extension_of(path))]
+    return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
+
+
+def accepted(use: str = "reads") -> str:
+    """The extensions that can be read (or written: ``"writes"``), as a list for a sentence."""
+    return ", ".join(e for row in FORMATS if row.meta[use] for e in row.meta["extensions"])
+
+
+def format_of(path: Path) -> Row:
+    """The row that reads an existing file or folder.
+
+    Raises
+    ------
+    InputError
+        If the extension is not known, or a folder holds neither a zarr nor a DICOM series.
+    """
+    if path.is_dir():
+        is_zarr = extension_of(path) == ".zarr" or any((path / name).is_file() for name in _ZARR_FILES)
+        return FORMATS["omezarr" if is_zarr else "dicom"]
+    extension = extension_of(path)
+    for row in FORMATS:
+        if extension in row.meta["extensions"] and row.name != "omezarr":
+            return row
+    if _has_dicom_mark(path):
+        return FORMATS["dicom"]
+    raise InputError(
+        f"'{path.name}' is of a kind that cannot be read.",
+        got=f"extension '{extension}'" if extension else "no extension",
+        accepted=accepted() + ", a folder with a DICOM series",
+        hint="Save it as TIFF in the program that made it.",
+    )
+
+
+def _has_dicom_mark(path: Path) -> bool:
+    """DICOM files often have no extension; they have "DICM" at byte 128."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+) -> Image:
+    """Read an image with its axes, voxel size and unit.
+
+    Parameters
+    ----------
+    path : path
+        A file of one of the :data:`FORMATS`, an OME-Zarr folder, or a folder with one DICOM series.
+    axes : str, optional
+        Order of the axes, from "TCZYX"; wins over what the file says.
+    spacing : sequence of float, optional
+        Voxel size along the spatial axes, in the order of the axes; wins over what the file says.
+    unit : str, optional
+        Unit of the voxel size; wins over what the file says.
+
+    Returns
+    -------
+    Image
+        Large TIFF files and OME-Zarr stay on disk and are read piece by piece. ``metadata["axes_doubt"]`` holds a
+        question where the file does not name its axes, and is empty otherwise.
+
+    Raises
+    ------
+    InputError
+        If the path is missing, may not be read, is damaged or of an unknown kind, or the axes do not fit.
+    MissingExtraError
+        If NIfTI or DICOM is read without the extra "medical".
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "stack.npy"
+    >>> np.save(path, np.zeros((3, 8, 9), np.uint8))
+    >>> read_image(path, axes="ZYX", spacing=(2, 1, 1), unit="um").describe()
+    'Z 3 × Y 8 × X 9 · voxel 2 × 1 × 1 um · uint8'
+    """
+    place = as_path(path)
+    check_readable(place)
+    row = format_of(place)
+    found = _functions(row).read
+    if found is None:
+        raise InputError(f"{row.title} can be written but not read.", accepted=accepted())
+    return _as_image(found(place), place, axes, spacing, unit)
+
+
+def _functions(row: Row) -> Format:
+    functions: Format = row.load()
+    return functions
+
+
+def _as_image(found: Found, path: Path, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Image:
+    """Put the person's own words over what the file says."""
+    order = axes.strip().upper() if axes else found.axes
+    sizes = tuple(spacing) if spacing is not None else tuple(found.spacing.get(a, 1.0) for a in order if a in "ZYX")
+    return Image(
+        found.array,
+        order,
+        spacing=sizes,
+        unit=short_unit(unit) if unit is not None else found.unit,
+        name=stem_of(path) or path.name,
+        source=str(path),
+        metadata={**found.metadata, "axes_doubt": "" if axes else found.doubt},
+    )
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[np.ndarray, str]:
+    """Read a label image: whole numbers, none negative, no colours.
+
+    Parameters
+    ----------
+    path : path
+        Any format that :func:`read_image` reads. Of a PNG with a palette, the palette's indices are the labels.
+
+    Returns
+    -------
+    labels : ndarray of int
+        Whole numbers that were stored as floats become int32 or int64, bool becomes uint8.
+    axes : str
+        Without C.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds colours, several channels, fractions or negative numbers.
+    """
+    place = as_path(path)
+    check_readable(place)
+    functions = _functions(format_of(place))
+    reader = functions.read_labels or functions.read
+    if reader is None:
+        raise InputError(f"'{place.name}' can be written but not read.", accepted=accepted())
+    image = _as_image(reader(place), place, None, None, None)
+    return _without_channels(image, place.name)
+
+
+def _without_channels(image: Image, name: str) -> tuple[np.ndarray, str]:
+    axes = image.axes
+    array = np.asarray(image.array)
+    if "C" in axes and image.metadata["axes_doubt"] and array.ndim == 4:
+        axes = "TZYX"  # labels have no channels, so a guess that names them is wrong
+    if "C" in axes and image.n_channels == 1:
+        array, axes = array.take(0, axis=axes.index("C")), axes.replace("C", "")
+    if "C" in axes:
+        raise InputError(
+            f"'{name}' has colours or channels, so it is not a label image.",
+            got=f"{image.n_channels} channels, axes '{axes}'",
+            accepted="one whole number a voxel",
+            hint="Save the labels as TIFF of 8 or 16 bits with one channel.",
+        )
+    return _whole_numbers(array, name), axes
+
+
+def _whole_numbers(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.round(array)) & (np.abs(array) < 2.0**62)
+        if not whole.all():
+            raise InputError(
+                f"'{name}' has values that are not whole numbers, so it is not a label image.",
+                got=f"for example {array[~whole][0]:g}",
+                hint="Choose the label image instead of the intensities or probabilities.",
+            )
+        array = array.astype(np.int32 if np.abs(array).max(initial=0) < 2**31 else np.int64)
+    if array.dtype.kind == "i" and array.min(initial=0) < 0:
+        raise InputError(
+            f"'{name}' has negative values, so it is not a label image.",
+            got=f"smallest value {array.min()}",
+            accepted="0 for background, 1, 2 … for classes or objects",
+        )
+    result: Any = array
+    return np.asarray(result)

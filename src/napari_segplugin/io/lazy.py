@@ -1,0 +1,66 @@
+"""An array on disk that speaks in sentences when a piece of it is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.io.files import reading
+
+
+class LazyArray:
+    """A zarr array whose pieces are read when they are asked for.
+
+    Damage inside a chunk shows only when that chunk is read, long after :func:`read_image` returned; this wrapper
+    turns it into the same sentence there.
+
+    Parameters
+    ----------
+    array : zarr array
+    path : Path
+        For the sentence.
+    kind : str
+        Name of the format, for the sentence.
+    keep : object
+        Whatever must stay open as long as the array is used.
+    """
+
+    def __init__(self, array: Any, path: Path, kind: str, keep: Any = None) -> None:
+        self._array = array
+        self._path = path
+        self._kind = kind
+        self._keep = keep
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.chunks: tuple[int, ...] = tuple(int(n) for n in array.chunks)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the whole array takes in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        with reading(self._path, self._kind):
+            return np.asarray(self._array[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = self[...]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"LazyArray({self._path.name}, shape={self.shape}, dtype={self.dtype}, chunks={self.chunks})"

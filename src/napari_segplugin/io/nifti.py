@@ -1,0 +1,110 @@
+"""NIfTI, through nibabel (extra "medical")."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import InputError, MissingExtraError, guess_axes
+from napari_segplugin.io.files import Format, Found, LabelsToWrite, first_line, native, reading
+from napari_segplugin.io.units import in_metres
+
+_KIND = "NIfTI"
+_UNITS = {"mm": "mm", "micron": "um", "meter": "m", "unknown": "mm"}  # the format's own default is mm
+
+
+def _nibabel() -> Any:
+    try:
+        import nibabel
+    except ImportError as error:
+        raise MissingExtraError("nibabel", "read and write NIfTI files", "medical") from error
+    return nibabel
+
+
+def read(path: Path) -> Found:
+    """Read a NIfTI image, its axes turned from (x, y, z[, t]) to ([T,] Z, Y, X).
+
+    Affine and zooms go to the metadata, so that a result can be written back into the same space.
+    """
+    nibabel = _nibabel()
+    with reading(path, _KIND):
+        try:
+            image = nibabel.Nifti1Image.from_stream(_stream(path)) if _odd_case(path) else nibabel.load(path)
+            array = _values(image)
+        except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
+            raise InputError(
+                f"'{path.name}' cannot be read as {_KIND}; it is damaged, not complete or of another kind.",
+                got=f'"{first_line(error)}"',
+                hint="Copy it again from where it came, or convert it anew.",
+            ) from error
+        while array.ndim > 3 and array.shape[-1] == 1:
+            array = array[..., 0]
+        axes, doubt = _axes(array.shape, tuple(int(n) for n in image.shape))
+        zooms = [float(z) for z in image.header.get_zooms()]
+        space, _ = image.header.get_xyzt_units()
+    good = all(np.isfinite(z) and z > 0 for z in zooms[:3])
+    spacing = dict(zip("XYZ", zooms, strict=False)) if good else {}
+    metadata = {
+        "nifti_affine": np.asarray(image.affine, float).tolist(),
+        "nifti_zooms": zooms,
+        "nifti_orientation": "".join(str(c) for c in nibabel.aff2axcodes(image.affine)),
+    }
+    return Found(array.transpose(), axes, doubt, spacing, _UNITS.get(space, "mm") if good else "pixel", metadata)
+
+
+def _odd_case(path: Path) -> bool:
+    """nibabel knows lower-case extensions only, and Windows programs write others."""
+    return not path.name.endswith((".nii", ".nii.gz"))
+
+
+def _stream(path: Path) -> Any:
+    data = path.read_bytes()
+    return io.BytesIO(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+
+
+def _values(image: Any) -> np.ndarray:
+    """The voxels (x, y, z …): stored integers as they are, scaled ones as float32, colours on a last axis."""
+    stored = image.dataobj
+    if image.get_data_dtype().names:
+        raw = np.asarray(stored)
+        return np.stack([raw[name] for name in ("R", "G", "B")], axis=-1)
+    scaled = (float(stored.slope), float(stored.inter)) != (1.0, 0.0)
+    array = np.asanyarray(stored)
+    if scaled and array.dtype.kind == "f" and image.get_data_dtype().itemsize <= 2:
+        array = array.astype(np.float32)
+    return native(array)
+
+
+def _axes(shape: tuple[int, ...], stored: tuple[int, ...]) -> tuple[str, str]:
+    """Axes of the transposed array, for a shape in the order x, y, z, t, c."""
+    if len(shape) == 3 and len(stored) == 2:
+        return "CYX", ""
+    if len(shape) == 4 and len(stored) == 3:
+        return "CZYX", ""
+    names = {2: "YX", 3: "ZYX", 4: "TZYX" if len(stored) == 4 else "CZYX", 5: "CTZYX"}
+    if len(shape) not in names:
+        return guess_axes(shape)
+    doubt = f"Is the fourth axis (length {shape[3]}) time T or channels C?" if len(shape) == len(stored) == 4 else ""
+    return names[len(shape)], doubt
+
+
+def write(labels: LabelsToWrite, path: Path) -> None:
+    """Write the labels as (x, y, z[, t]), with the affine of the image they were made from, or one from the spacing."""
+    nibabel = _nibabel()
+    array = np.asarray(labels.array).astype(labels.dtype).transpose()
+    if "T" in labels.axes and "Z" not in labels.axes:
+        array = array[:, :, None, :]
+    factor = (in_metres(labels.unit) or 1e-3) / 1e-3
+    zooms = [labels.spacing.get(a, 1.0) * factor for a in "XYZ"]
+    affine = labels.affine if labels.affine is not None else np.diag([*zooms, 1.0])
+    image = nibabel.Nifti1Image(array, affine, dtype=labels.dtype)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(affine, code="scanner")
+    nibabel.save(image, path)
+
+
+FORMAT = Format(read=read, write=write)

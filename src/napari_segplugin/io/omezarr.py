@@ -1,0 +1,146 @@
+"""OME-Zarr 0.4 and 0.5 (and plain zarr arrays), read lazily, written piece by piece."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
+from napari_segplugin.io.lazy import LazyArray
+from napari_segplugin.io.units import long_unit, one_unit
+
+_KIND = "OME-Zarr"
+
+
+def read(path: Path) -> Found:
+    """Read level 0 of an OME-Zarr image, or a plain zarr array; the pixels stay on disk.
+
+    Raises
+    ------
+    InputError
+        If there is no image in it, it is a plate of many images, or its metadata is damaged.
+    """
+    with reading(path, _KIND):
+        # A store, not a string: zarr takes "#" and "::" in strings for something else.
+        node = zarr.open(LocalStore(path, read_only=True), mode="r")
+        if isinstance(node, zarr.Array):
+            return _plain(node, path)
+        return _from_group(node, path)
+
+
+def _from_group(group: Any, path: Path) -> Found:
+    about = _about(group)
+    if "plate" in about or "well" in about:
+        raise InputError(
+            f"'{path.name}' is a plate or a well with many images.", hint="Open one field in it, such as A/1/0."
+        )
+    if "multiscales" not in about and "bioformats2raw.layout" in about:
+        group, about = group["0"], _about(group["0"])
+    if "multiscales" in about:
+        return _multiscale(group, about["multiscales"][0], path)
+    arrays = sorted(name for name, _ in group.arrays())
+    if "0" in arrays or len(arrays) == 1:
+        return _plain(group["0" if "0" in arrays else arrays[0]], path)
+    raise InputError(
+        f"'{path.name}' does not say which of its arrays is the image.",
+        got=f"arrays {', '.join(arrays)}" if arrays else "no array at its top",
+        accepted="an OME-Zarr image (with 'multiscales') or one array",
+        hint="Open the folder of one array.",
+    )
+
+
+def _about(group: Any) -> Mapping[str, Any]:
+    """The attributes; version 0.5 puts them under "ome"."""
+    attributes = dict(group.attrs)
+    about: Mapping[str, Any] = attributes.get("ome", attributes)
+    return about
+
+
+def _plain(array: Any, path: Path) -> Found:
+    lazy = _probed(array, path)
+    axes, doubt = guess_axes(lazy.shape)
+    return Found(lazy, axes, doubt)
+
+
+def _multiscale(group: Any, scales: Mapping[str, Any], path: Path) -> Found:
+    level = scales["datasets"][0]
+    lazy = _probed(group[level["path"]], path)
+    entries = [a if isinstance(a, Mapping) else {"name": a} for a in scales.get("axes", ())]
+    letters = "".join(str(entry["name"]).upper() for entry in entries)
+    named = len(letters) == lazy.ndim and set(letters) <= set("TCZYX") and len(set(letters)) == len(letters)
+    axes, doubt = (letters, "") if named else guess_axes(lazy.shape)
+    sizes: dict[str, float] = {}
+    units: dict[str, str] = {}
+    if named:
+        factors = np.array(_scale(level, lazy.ndim)) * np.array(_scale(scales, lazy.ndim))
+        for letter, size, entry in zip(letters, factors, entries, strict=True):
+            if letter in "ZYX":
+                sizes[letter], units[letter] = float(size), str(entry.get("unit") or "")
+    spacing, unit = one_unit(sizes, units)
+    return Found(lazy, axes, doubt, spacing, unit, {"ome_name": str(scales.get("name", ""))})
+
+
+def _scale(entry: Mapping[str, Any], ndim: int) -> list[float]:
+    """The scale among the coordinate transformations, 1 where there is none."""
+    for step in entry.get("coordinateTransformations", ()):
+        if step.get("type") == "scale" and "scale" in step:
+            return [float(s) for s in step["scale"]]
+    return [1.0] * ndim
+
+
+def _probed(array: Any, path: Path) -> LazyArray:
+    """A lazy array whose first chunk can be read, so that gross damage shows at once."""
+    lazy = LazyArray(array, path, _KIND)
+    if lazy.size:
+        _ = lazy[(0,) * lazy.ndim]
+    return lazy
+
+
+def write(labels: LabelsToWrite, path: Path) -> None:
+    """Write the labels as OME-Zarr 0.4 with one level, chunk by chunk."""
+    shape = tuple(int(n) for n in labels.array.shape)
+    chunks = tuple(_chunk(axis, n) for axis, n in zip(labels.axes, shape, strict=True))
+    group = zarr.open_group(LocalStore(path), mode="w", zarr_format=2)
+    target = group.create_array(
+        "0",
+        shape=shape,
+        chunks=chunks,
+        dtype=labels.dtype,
+        fill_value=0,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )
+    for box in _boxes(shape, chunks):
+        target[box] = np.asarray(labels.array[box]).astype(labels.dtype)
+    group.attrs.update({"multiscales": [_multiscales(labels)], "image-label": {"version": "0.4"}})
+
+
+def _chunk(axis: str, length: int) -> int:
+    return min(length, {"T": 1, "Z": 32}.get(axis, 256))
+
+
+def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    steps = [[slice(i, min(i + c, n)) for i in range(0, n, c)] for n, c in zip(shape, chunks, strict=True)]
+    return itertools.product(*steps)
+
+
+def _multiscales(labels: LabelsToWrite) -> dict[str, Any]:
+    axes: list[dict[str, str]] = []
+    for letter in labels.axes:
+        axis = {"name": letter.lower(), "type": "time" if letter == "T" else "space"}
+        unit = long_unit(labels.unit)
+        if letter != "T" and unit:
+            axis["unit"] = unit
+        axes.append(axis)
+    scale = [labels.spacing.get(letter, 1.0) for letter in labels.axes]
+    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    return {"version": "0.4", "name": labels.name, "axes": axes, "datasets": [level]}
+
+
+FORMAT = Format(read=read, write=write)

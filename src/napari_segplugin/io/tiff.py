@@ -1,0 +1,207 @@
+"""TIFF, OME-TIFF and ImageJ TIFF, through tifffile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native, reading
+from napari_segplugin.io.lazy import LazyArray
+from napari_segplugin.io.units import one_unit, short_unit
+
+_KIND = "TIFF"
+_IMAGEJ_LIMIT = 2 * 2**30  # ImageJ's own TIFF has no 64-bit offsets
+_COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
+
+
+def read(path: Path) -> Found:
+    """Read the first (full-resolution) series of a TIFF.
+
+    Axes, voxel size and unit come from OME-XML, from ImageJ's description or from tifffile's; a plain TIFF gives its
+    resolution only where it is finer than 10 µm (a coarser one was meant for a printer). Above about 256 MB the pixels
+    stay on disk.
+    """
+    with reading(path, _KIND):
+        tif = tifffile.TiffFile(path)
+        try:
+            return _read(tif, path)
+        except BaseException:
+            tif.close()
+            raise
+
+
+def _read(tif: Any, path: Path) -> Found:
+    if not tif.series or not tif.series[0].shape or 0 in tif.series[0].shape:
+        raise InputError(f"'{path.name}' holds no image.", got="a TIFF without pages", hint="Copy it again.")
+    series = tif.series[0]
+    letters = series.axes.upper()
+    _check_compression(series, path)
+    metadata: dict[str, Any] = {"tiff_kind": series.kind, "tiff_axes": letters}
+    if len(tif.series) > 1:
+        metadata["note"] = f"The file holds {len(tif.series)} images; this is the first."
+    spacing, unit = _voxel(tif, series)
+    if series.size * series.dtype.itemsize > IN_MEMORY:
+        store = series.aszarr(level=0)
+        array: Any = LazyArray(zarr.open_array(store, mode="r"), path, _KIND, keep=(tif, store))
+    else:
+        array = native(series.asarray(level=0))
+        tif.close()
+        array, letters, metadata = _without_extras(array, letters, series, metadata)
+    axes, doubt = _name_axes(letters, array.shape)
+    return Found(array, axes, doubt, spacing, unit, metadata)
+
+
+def _check_compression(series: Any, path: Path) -> None:
+    """A compression that needs the package imagecodecs is a thing to install, not a damaged file."""
+    page = series.keyframe
+    if page.is_tiled or page.compression != 1:
+        try:
+            decoder_missing = tifffile.TIFF.DECOMPRESSORS[page.compression] is None
+        except KeyError:
+            decoder_missing = True
+        if decoder_missing:
+            raise InputError(
+                f"'{path.name}' is compressed in a way that needs one more package.",
+                got=f"compression {getattr(page.compression, 'name', page.compression)}",
+                hint="Run: pip install imagecodecs",
+            )
+
+
+def _without_extras(
+    array: np.ndarray, letters: str, series: Any, metadata: dict[str, Any]
+) -> tuple[np.ndarray, str, dict[str, Any]]:
+    """Drop an alpha channel and axes of length 1 that nobody named."""
+    page = series.keyframe
+    if "S" in letters and page.photometric == 2 and array.shape[letters.index("S")] == 4 and 2 in _extra(page):
+        array = array.take(range(3), axis=letters.index("S"))
+        metadata = {**metadata, "alpha": "dropped"}
+    for at in reversed(range(len(letters))):
+        if array.shape[at] == 1 and letters[at] not in "YX" and array.ndim > 2:
+            array, letters = array.take(0, axis=at), letters[:at] + letters[at + 1 :]
+    return array, letters, metadata
+
+
+def _extra(page: Any) -> set[int]:
+    """Kinds of the extra samples; associated alpha (1) counts as alpha (2)."""
+    return {2 if int(kind) in (1, 2) else int(kind) for kind in page.extrasamples}
+
+
+def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
+    """Our axis letters; S (samples) is C, and Q or I (unnamed) are guessed and doubted."""
+    if "S" in letters and "C" in letters:
+        raise InputError(
+            "The image has both channels and colour samples.",
+            got=f"axes '{letters}', shape {tuple(shape)}",
+            hint="Split the colours in the program that made it.",
+        )
+    named = letters.replace("S", "C")
+    if set(named) <= set("TCZYX") and len(set(named)) == len(named):
+        return named, ""
+    if len(shape) == 3 and "C" in named:
+        return named, ""
+    colour = letters.endswith("S")
+    if colour and len(shape) == 4:
+        return "ZYXC", f"Is the first axis (length {shape[0]}) depth Z or time T?"
+    return guess_axes(tuple(shape), rgb=colour)
+
+
+def _voxel(tif: Any, series: Any) -> tuple[dict[str, float], str]:
+    """Voxel size by axis letter, and its unit."""
+    if tif.is_ome and tif.ome_metadata:
+        return _ome_voxel(tif.ome_metadata)
+    x, y = _pixels_per_unit(series.keyframe)
+    about = tif.imagej_metadata
+    if about is None and tif.shaped_metadata:
+        about = tif.shaped_metadata[0]
+    if about is not None:
+        unit = short_unit(str(about.get("unit", "")))
+        sizes = {"Y": 1 / y, "X": 1 / x}
+        if _positive(about.get("spacing")):
+            sizes["Z"] = float(about["spacing"])
+        return sizes, unit
+    metres = {2: 0.0254, 3: 0.01}.get(int(series.keyframe.resolutionunit or 1))
+    if metres is None or (x, y) == (1, 1) or not (metres / x < _COARSEST and metres / y < _COARSEST):
+        return {}, "pixel"
+    return {"Y": float(f"{metres / y * 1e6:.9g}"), "X": float(f"{metres / x * 1e6:.9g}")}, "um"
+
+
+def _pixels_per_unit(page: Any) -> tuple[float, float]:
+    """Resolution along X and Y, 1 where the tag is missing or senseless."""
+    values = []
+    for name in ("XResolution", "YResolution"):
+        tag = page.tags.get(name)
+        pair = tag.value if tag is not None else (1, 1)
+        good = isinstance(pair, tuple) and len(pair) == 2 and pair[0] > 0 and pair[1] > 0
+        values.append(pair[0] / pair[1] if good else 1.0)
+    return values[0], values[1]
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and np.isfinite(value) and value > 0
+
+
+def _ome_voxel(text: str) -> tuple[dict[str, float], str]:
+    root = ElementTree.fromstring(text)
+    pixels = next((e for e in root.iter() if re.sub(r"^\{.*\}", "", e.tag) == "Pixels"), None)
+    sizes: dict[str, float] = {}
+    units: dict[str, str] = {}
+    for axis in "ZYX":
+        value = None if pixels is None else pixels.get(f"PhysicalSize{axis}")
+        if pixels is None or value is None or not _positive(float(value)):
+            continue
+        sizes[axis] = float(value)
+        units[axis] = pixels.get(f"PhysicalSize{axis}Unit", "µm")  # the schema's default
+    return one_unit(sizes, units)
+
+
+def write(labels: LabelsToWrite, path: Path) -> None:
+    """Write a label TIFF plane by plane: ImageJ's flavour up to 16 bits and 2 GB, OME-TIFF beyond."""
+    shape = tuple(int(n) for n in labels.array.shape)
+    size = int(np.prod(shape, dtype=np.int64)) * labels.dtype.itemsize
+    fiji = labels.dtype.itemsize <= 2 and size < _IMAGEJ_LIMIT
+    x, y = labels.spacing.get("X", 1.0), labels.spacing.get("Y", 1.0)
+    options: dict[str, Any] = {"imagej": True} if fiji else {"ome": True, "bigtiff": size > _IMAGEJ_LIMIT}
+    with tifffile.TiffWriter(path, **options) as tif:
+        tif.write(
+            _planes(labels),
+            shape=shape,
+            dtype=labels.dtype,
+            compression="zlib",
+            photometric="minisblack",
+            resolution=(1 / x, 1 / y),
+            resolutionunit="NONE",
+            metadata=_imagej_metadata(labels) if fiji else _ome_metadata(labels),
+        )
+
+
+def _planes(labels: LabelsToWrite) -> Iterator[np.ndarray]:
+    for index in np.ndindex(tuple(labels.array.shape[:-2])):
+        yield np.ascontiguousarray(labels.array[index], dtype=labels.dtype)
+
+
+def _imagej_metadata(labels: LabelsToWrite) -> dict[str, Any]:
+    about: dict[str, Any] = {"axes": labels.axes, "unit": labels.unit, "mode": "grayscale"}
+    if "Z" in labels.axes:
+        about["spacing"] = labels.spacing.get("Z", 1.0)
+    return about
+
+
+def _ome_metadata(labels: LabelsToWrite) -> dict[str, Any]:
+    about: dict[str, Any] = {"axes": labels.axes, "Name": labels.name}
+    unit = {"um": "µm", "angstrom": "Å", "inch": "in"}.get(labels.unit, labels.unit)
+    for axis in "ZYX":
+        if axis in labels.axes:
+            about[f"PhysicalSize{axis}"] = labels.spacing.get(axis, 1.0)
+            about[f"PhysicalSize{axis}Unit"] = unit
+    return about
+
+
+FORMAT = Format(read=read, write=write)

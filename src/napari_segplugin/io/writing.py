@@ -1,0 +1,220 @@
+"""A segmentation into files: the labels, the recipe (JSON) and the table of objects (CSV), all or none."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import InputError, Segmentation, to_json
+from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
+from napari_segplugin.io.formats import FORMATS, extension_of, stem_of
+
+_PIECE = 2**24  # voxels that are looked at once
+
+
+def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str]) -> list[Path]:
+    """Write labels, recipe and object table; nothing is left behind when one of them fails.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Its labels may be a zarr array larger than memory; .tif and .zarr are then written piece by piece.
+    path : path
+        Ends in .tif, .tiff, .png (planes only), .nii.gz, .nii, .zarr or .npy. An existing result is replaced.
+
+    Returns
+    -------
+    list of Path
+        The label file, ``<stem>.recipe.json`` and ``<stem>.objects.csv``.
+
+    Raises
+    ------
+    InputError
+        If the extension is not known, the labels are not whole numbers from 0 to 4294967295 or do not fit the
+        format, the folder is missing or may not be written to, or the disk is full.
+    MissingExtraError
+        If NIfTI is written without the extra "medical".
+    """
+    place = as_path(path)
+    writer = _writer(place)
+    _check_target(place)
+    counts = _count(segmentation.labels)
+    labels = _prepare(segmentation, max(counts, default=0))
+    stem = place.with_name(stem_of(place) or place.name)
+    targets = [place, Path(f"{stem}.recipe.json"), Path(f"{stem}.objects.csv")]
+    made = [partial_name(t, e) for t, e in zip(targets, (extension_of(place), ".json", ".csv"), strict=True)]
+    try:
+        with writing(place):
+            writer(labels, made[0])
+            made[1].write_text(json.dumps(_recipe(segmentation, place), indent=2), encoding="utf-8")
+            _write_table(segmentation, counts, made[2])
+            for temporary, target in zip(made, targets, strict=True):
+                move_into_place(temporary, target)
+    finally:
+        for temporary in made:
+            remove(temporary)
+    return targets
+
+
+def _writer(path: Path) -> Any:
+    extension = extension_of(path)
+    for row in FORMATS:
+        if extension in row.meta["extensions"] and row.meta["writes"]:
+            functions: Format = row.load()
+            return functions.write
+    raise InputError(
+        f"Labels cannot be written to '{path.name}'.",
+        got=f"extension '{extension}'" if extension else "no extension",
+        accepted=".tif, .tiff, .png, .nii.gz, .nii, .zarr, .npy",
+        hint="Choose one of these extensions.",
+    )
+
+
+def _check_target(path: Path) -> None:
+    """Never replace a folder that is not a zarr: it may be somebody's data."""
+    with writing(path):
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
+        if not path.is_dir():
+            return
+        names = {p.name for p in path.iterdir()}
+    if extension_of(path) != ".zarr" or (names and not names & {"zarr.json", ".zgroup", ".zarray"}):
+        raise InputError(
+            f"'{path.name}' is a folder that is there already and would be replaced.", hint="Choose another name."
+        )
+
+
+def _pieces(labels: Any) -> Iterator[np.ndarray]:
+    """The labels in boxes of bounded size, along the leading axes."""
+    shape = tuple(int(n) for n in labels.shape)
+    plane = int(np.prod(shape[1:], dtype=np.int64)) or 1
+    rows = max(1, _PIECE // plane)
+    chunk = int((getattr(labels, "chunks", None) or (1,))[0])
+    rows = max(rows // chunk, 1) * chunk  # whole chunks, so that none is decompressed twice
+    for start in range(0, shape[0], rows):
+        yield np.asarray(labels[start : start + rows])
+
+
+def _count(labels: Any) -> dict[int, int]:
+    """Voxels of each label but 0, in ascending order.
+
+    Raises
+    ------
+    InputError
+        If there are no voxels, or the labels are not whole numbers from 0 to 4294967295.
+    """
+    dtype = np.dtype(labels.dtype)
+    if dtype.kind not in "bui":
+        raise InputError("Labels are whole numbers.", got=f"dtype {dtype}", hint="Convert them to uint16 or uint32.")
+    if 0 in labels.shape:
+        raise InputError("There is nothing to write.", got=f"labels of shape {tuple(labels.shape)}")
+    counts: dict[int, int] = {}
+    for piece in _pieces(labels):
+        values, numbers = np.unique(piece, return_counts=True)
+        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
+            counts[int(value)] = counts.get(int(value), 0) + number
+    if min(counts) < 0 or max(counts) >= 2**32:
+        raise InputError(
+            "A label file holds numbers from 0 to 4294967295.",
+            got=f"labels from {min(counts)} to {max(counts)}",
+            hint="Number the objects anew from 1.",
+        )
+    counts.pop(0, None)
+    return dict(sorted(counts.items()))
+
+
+def _prepare(segmentation: Segmentation, largest: int) -> LabelsToWrite:
+    """Labels with axes in the order T, Z, Y, X, and the smallest dtype that holds them."""
+    dtype = np.dtype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32)
+    axes = segmentation.axes
+    order = "".join(a for a in "TZYX" if a in axes)
+    array = segmentation.labels
+    if order != axes:
+        array = np.asarray(array).transpose([axes.index(a) for a in order])
+    spatial = [a for a in axes if a in "ZYX"]
+    if len(segmentation.spacing) != len(spatial) or not all(np.isfinite(s) and s > 0 for s in segmentation.spacing):
+        raise InputError(
+            "The voxel size does not fit the labels.",
+            got=f"{segmentation.spacing} for the axes '{axes}'",
+            accepted="one positive number a spatial axis",
+        )
+    spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
+    affine = _affine(segmentation.recipe)
+    return LabelsToWrite(array, dtype, order, spacing, segmentation.unit, segmentation.name, affine)
+
+
+def _affine(recipe: Mapping[str, Any]) -> np.ndarray | None:
+    """The affine of the input somewhere in the recipe, moved to the region's first voxel if there is one."""
+    found = _find(recipe, "nifti_affine")
+    if found is None:
+        return None
+    affine = np.array(found, float)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise InputError("The recipe holds an affine that is not one.", got=f"{found}", accepted="4 × 4 numbers")
+    origin = recipe.get("origin")
+    if origin:
+        start = dict(zip("ZYX"[-len(origin) :], origin, strict=False))
+        affine[:3, 3] += affine[:3, :3] @ np.array([float(start.get(a, 0)) for a in "XYZ"])
+    return affine
+
+
+def _find(recipe: Mapping[str, Any], key: str) -> Any:
+    """The value of `key`, however deep."""
+    if key in recipe:
+        return recipe[key]
+    inner = (value for value in recipe.values() if isinstance(value, Mapping))
+    return next((found for value in inner if (found := _find(value, key)) is not None), None)
+
+
+def _recipe(segmentation: Segmentation, path: Path) -> dict[str, Any]:
+    s = segmentation
+    about = {
+        "name": s.name,
+        "labels": path.name,
+        "task": str(s.task),
+        "classes": to_json(s.classes),
+        "axes": s.axes,
+        "spacing": list(s.spacing),
+        "unit": s.unit,
+        "recipe": s.recipe,
+    }
+    plain: dict[str, Any] = _plain(about)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """JSON values only: arrays as lists, paths and what else comes as text, numbers that are not finite as null."""
+    value = to_json(value)
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+def _write_table(segmentation: Segmentation, counts: Mapping[int, int], path: Path) -> None:
+    """One row a label: its class, score, status and size."""
+    s = segmentation
+    voxel = float(np.prod(s.spacing))
+    power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
+    names = {c.id: c.name for c in s.classes}
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["label", "class", "name", "score", "status", "voxels", f"size ({s.unit}{power})"])
+        table = s.objects
+        rows = zip(table.label.tolist(), table.class_id.tolist(), table.score.tolist(), table.status, strict=True)
+        for label, class_id, score, status in rows:
+            voxels = counts.get(int(label), 0)
+            mark = "" if np.isnan(score) else f"{score:.4f}"
+            writer.writerow([label, class_id, names.get(class_id, ""), mark, status, voxels, f"{voxels * voxel:.6g}"])
