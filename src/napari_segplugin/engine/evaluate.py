@@ -344,7 +344,8 @@ def _panoptic(
     prediction_classes: Mapping[int, int],
 ) -> Iterator[Measured]:
     counts = panoptic_counts(truth, prediction, truth_classes, prediction_classes, None if known is None else ~known)
-    named = set(counts) | set(range(1, len(table) if table is not None else 0))
+    known_classes = range(len(table)) if table is not None else [*truth_classes.values(), *prediction_classes.values()]
+    named = set(counts) | {int(c) for c in known_classes if c > 0} or {1}
     position = {c: i for i, c in enumerate(sorted(named), 1)}
     truth, prediction = _positions(truth, truth_classes, position), _positions(prediction, prediction_classes, position)
     matrix = confusion(truth, prediction, len(position) + 1, known)
