@@ -25,7 +25,9 @@ def test_more_classes_than_colours_never_get_the_transparent_background():
 
 
 def test_things_are_the_counted_classes_without_the_background():
-    table = ClassTable((row(0, "back"), row(1, "cell"), ClassInfo(2, "tissue", "#000000", Kind.STUFF), row(3, "vessel")))
+    table = ClassTable(
+        (row(0, "back"), row(1, "cell"), ClassInfo(2, "tissue", "#000000", Kind.STUFF), row(3, "vessel"))
+    )
     assert table.thing_ids == (1, 3)
 
 

@@ -20,7 +20,9 @@ from napari_segplugin.core import (
     train_spec_from_json,
 )
 
-MODEL = ModelSpec("unet", 3, 2, Task.PANOPTIC, ClassTable.named(["a", "b"], Kind.STUFF), {"widths": [4, 8]}, (2.0, 0.5, 0.5), "um")
+MODEL = ModelSpec(
+    "unet", 3, 2, Task.PANOPTIC, ClassTable.named(["a", "b"], Kind.STUFF), {"widths": [4, 8]}, (2.0, 0.5, 0.5), "um"
+)
 LOSS = LossSpec((LossTerm("dice", 2.0, {"squared": True}), LossTerm("cross_entropy")))
 
 

@@ -150,7 +150,13 @@ def test_dice_agrees_with_monai(squared):
     losses = pytest.importorskip("monai.losses")
     logits, target, _ = example(3)
     theirs = losses.DiceLoss(
-        include_background=False, to_onehot_y=True, softmax=True, squared_pred=squared, batch=True, smooth_nr=1, smooth_dr=1
+        include_background=False,
+        to_onehot_y=True,
+        softmax=True,
+        squared_pred=squared,
+        batch=True,
+        smooth_nr=1,
+        smooth_dr=1,
     )
     if squared:
         # theirs squares the one-hot truth too, which changes nothing

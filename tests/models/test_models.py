@@ -162,7 +162,8 @@ def test_strides_that_do_not_fit_the_widths_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("network", "options", "words"), [("vgg", {}, "no network named 'vgg'"), ("unet", {"depth": 3}, "Got depth.*widths")]
+    ("network", "options", "words"),
+    [("vgg", {}, "no network named 'vgg'"), ("unet", {"depth": 3}, "Got depth.*widths")],
 )
 def test_an_unknown_network_or_option_is_refused(network, options, words):
     with pytest.raises(InputError, match=words):

@@ -1,0 +1,74 @@
+"""Patches show what is known, rare classes as often as common ones, and never claim to know what lies outside."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from napari_segplugin.core import InputError  # noqa: E402
+from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
+from napari_segplugin.data.sampling import PatchSampler, prepare  # noqa: E402
+
+
+def scene(shape=(40, 60), maps=1):
+    """A small known square of class 1 in an image that is known only along its left half."""
+    classes = np.zeros(shape, int)
+    classes[..., 5:9, 5:9] = 1
+    weight = np.zeros(shape)
+    weight[..., :30] = 1
+    image = np.stack([classes.astype(np.float32), np.indices(shape)[-1] / 60])
+    return prepare(image, classes, weight, np.repeat(classes[None], maps, 0) * 0.5, weight, (1.0,) * len(shape))
+
+
+@pytest.mark.parametrize(("shape", "patch"), [((40, 60), (16, 16)), ((12, 40, 60), (8, 16, 16)), ((40, 60), (64, 64))])
+@pytest.mark.parametrize("maps", [0, 1])
+def test_a_batch_has_the_shapes_that_the_loop_reads(shape, patch, maps):
+    batch = PatchSampler([scene(shape, maps)], patch, AugmentSpec()).draw(3)
+    assert batch.image.shape == (3, 2, *patch)
+    assert batch.classes.shape == batch.weight.shape == batch.maps_weight.shape == (3, *patch)
+    assert batch.maps.shape == (3, maps, *patch)
+    assert batch.classes.dtype == torch.int64
+    assert set(batch.weight.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_without_augmentation_image_and_labels_agree_voxel_by_voxel():
+    batch = PatchSampler([scene()], (16, 16)).draw(20)
+    assert ((batch.image[:, 0] > 0.5) == (batch.classes == 1)).float().mean() > 0.98
+    assert torch.allclose(batch.maps[:, 0], batch.image[:, 0] / 2, atol=1e-4)
+
+
+def test_every_patch_shows_something_known():
+    batch = PatchSampler([scene()], (16, 16), AugmentSpec(), seed=1).draw(60)
+    assert (batch.weight.sum((1, 2)) > 0).all()
+
+
+def test_a_rare_class_is_seen_about_as_often_as_chance_over_classes_says():
+    batch = PatchSampler([scene()], (8, 8), seed=2).draw(120)
+    share = float((batch.classes == 1).flatten(1).any(1).float().mean())
+    assert share > 0.3  # 16 of 1200 known voxels are of class 1
+
+
+def test_beyond_the_image_nothing_is_known():
+    small = prepare(
+        np.zeros((1, 4, 4)), np.zeros((4, 4)), np.ones((4, 4)), np.zeros((0, 4, 4)), np.ones((4, 4)), (1, 1)
+    )
+    batch = PatchSampler([small], (16, 16)).draw(4)
+    assert (batch.weight.sum((1, 2)) <= 16).all()
+
+
+def test_the_same_seed_draws_the_same_patches():
+    first, again, other = (PatchSampler([scene()], (8, 8), AugmentSpec(), seed=s).draw(4).image for s in (5, 5, 6))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_samples_without_anything_known_are_passed_over():
+    empty = prepare(
+        np.full((1, 9, 9), 7.0), np.zeros((9, 9)), np.zeros((9, 9)), np.zeros((0, 9, 9)), np.zeros((9, 9)), (1, 1)
+    )
+    known = prepare(
+        np.zeros((1, 9, 9)), np.zeros((9, 9)), np.ones((9, 9)), np.zeros((0, 9, 9)), np.ones((9, 9)), (1, 1)
+    )
+    assert not PatchSampler([empty, known], (4, 4)).draw(10).image.any()
+    with pytest.raises(InputError, match="no voxel has a known label"):
+        PatchSampler([empty], (4, 4))

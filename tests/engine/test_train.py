@@ -1,0 +1,245 @@
+"""Training: the loss falls, a seed repeats it, stop keeps the best, cancel changes nothing, unknown teaches nothing."""
+
+import threading
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from napari_segplugin.core import (  # noqa: E402
+    ClassTable,
+    Image,
+    InputError,
+    LossSpec,
+    LossTerm,
+    Metric,
+    ModelSpec,
+    Note,
+    Sample,
+    Step,
+    Task,
+    TrainSpec,
+    drain,
+    to_json,
+)
+from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
+from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
+from napari_segplugin.engine import new_bundle, train  # noqa: E402
+from napari_segplugin.engine.loop import batch_losses, learning_rate, run_loop  # noqa: E402
+from napari_segplugin.engine.train import load_network, patch_size, prepare_sample, smallest_object  # noqa: E402
+from napari_segplugin.losses import build_loss  # noqa: E402
+
+CLASSES = ClassTable.named(["cell"])
+
+
+def spec_of(task=Task.SEMANTIC, ndim=2, channels=1):
+    return ModelSpec("unet", ndim, channels, task, CLASSES, {"widths": (4, 8)})
+
+
+def scene(shape=(32, 40), seed=0, known=None, name="scene"):
+    """Bright discs in noise."""
+    rng = np.random.default_rng(seed)
+    objects = np.zeros(shape, np.int32)
+    grids = np.indices(shape)
+    for number in range(1, 6):
+        centre = [rng.integers(3, n - 3) for n in shape]
+        objects[sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)) <= 16] = number
+    image = (objects > 0) * 100.0 + rng.normal(50, 10, shape)
+    axes = "ZYX"[-len(shape) :]
+    return Sample(Image(image.astype(np.float32), axes, name=name), (objects > 0).astype(int), objects, known)
+
+
+def steps(n, **rest):
+    return TrainSpec(
+        **{"seconds": 0, "steps": n, "batch": 2, "patch": (16, 16), "learning_rate": 1e-2, "device": "cpu", **rest}
+    )
+
+
+def losses_of(samples, bundle, spec, **rest):
+    events = []
+    result = drain(train(samples, bundle, spec, **rest), events.append)
+    return result, [e.value for e in events if isinstance(e, Metric) and e.name == "loss"], events
+
+
+@pytest.mark.parametrize("task", list(Task))
+@pytest.mark.parametrize("shape", [(32, 40), (8, 24, 24)])
+def test_the_loss_falls_for_every_task_in_2d_and_3d(task, shape):
+    bundle = new_bundle(spec_of(task, len(shape)), name="tiny")
+    result, losses, _ = losses_of([scene(shape)], bundle, steps(60, batch=4, patch=(8, 16, 16)[-len(shape) :]))
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:3])
+    assert result.history[-1]["steps"] == 60
+
+
+def test_the_same_seed_repeats_a_training_exactly_and_another_does_not():
+    bundle = new_bundle(spec_of(), name="tiny")
+    one, again, other = (drain(train([scene()], bundle, steps(4, seed=s))).weights for s in (1, 1, 2))
+    assert all(np.array_equal(one[k], again[k]) for k in one)
+    assert any(not np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_new_bundles_follow_their_seed():
+    one, again, other = (new_bundle(spec_of(), name="a", seed=s).weights for s in (1, 1, 2))
+    assert all(np.array_equal(one[k], again[k]) for k in one)
+    assert any(not np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_the_bundle_handed_in_is_not_changed():
+    bundle = new_bundle(spec_of(), name="tiny")
+    kept = {k: v.copy() for k, v in bundle.weights.items()}
+    result = drain(train([scene()], bundle, steps(3)))
+    assert all(np.array_equal(kept[k], bundle.weights[k]) for k in kept)
+    assert bundle.history == ()
+    assert any(not np.array_equal(kept[k], result.weights[k]) for k in kept)
+
+
+def test_cancel_in_the_middle_changes_nothing():
+    bundle = new_bundle(spec_of(), name="tiny")
+    kept = {k: v.copy() for k, v in bundle.weights.items()}
+    job = train([scene()], bundle, steps(1000))
+    for event in job:
+        if isinstance(event, Metric) and event.step == 3:
+            break
+    job.close()
+    assert all(np.array_equal(kept[k], bundle.weights[k]) for k in kept)
+    with pytest.raises(StopIteration):
+        next(job)
+
+
+def test_stop_ends_normally_and_the_history_says_when():
+    stop = threading.Event()
+
+    def listen(event):
+        if isinstance(event, Metric) and event.step == 5:
+            stop.set()
+
+    result = drain(train([scene()], new_bundle(spec_of(), name="tiny"), steps(1000), stop=stop), listen)
+    assert result.history[-1]["steps"] == 5
+
+
+def test_the_state_that_did_best_on_the_judge_is_kept():
+    scores = iter([0.9, 0.1, 0.1, 0.1, 0.1])
+    seen = []
+
+    def judge(network):
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return {"quality": next(scores)}
+
+    bundle = new_bundle(spec_of(), name="tiny")
+    sampler = PatchSampler([prepare_sample(scene(), bundle)], (16, 16))
+    job = run_loop(
+        load_network(bundle),
+        sampler,
+        steps(4, validate_every=0.0),
+        n_classes=2,
+        batch=1,
+        device=torch.device("cpu"),
+        judge=judge,
+    )
+    result = drain(job)
+    assert result.record["best_step"] == 1
+    assert all(np.array_equal(result.state[k], seen[0][k].numpy()) for k in result.state)
+
+
+def test_validation_samples_are_judged():
+    bundle = new_bundle(spec_of(), name="tiny")
+    result, _, events = losses_of([scene()], bundle, steps(6, validate_every=0.0), validation=[scene(seed=1)])
+    judged = [e for e in events if isinstance(e, Metric) and "Dice" in e.name]
+    assert {e.step for e in judged} == set(range(1, 7))
+    assert {row["step"] for row in result.history[-1]["held_out"]} == set(range(1, 7))
+
+
+def test_progress_ends_at_the_total():
+    *_, events = losses_of([scene()], new_bundle(spec_of(), name="tiny"), steps(4))
+    last = [e for e in events if isinstance(e, Step)][-1]
+    assert (last.done, last.total) == (4, 4)
+
+
+def test_the_history_is_json_and_names_the_images():
+    import json
+
+    result = drain(train([scene(name="discs")], new_bundle(spec_of(), name="tiny"), steps(2)))
+    record = json.loads(json.dumps(to_json(result.history[-1])))
+    assert record["images"] == ["discs"]
+    assert record["spec"]["steps"] == 2
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_gradient_comes_from_known_voxels_only(task):
+    known = np.zeros((32, 40), bool)
+    known[4:9, 6:20] = True
+    bundle = new_bundle(spec_of(task), name="tiny")
+    sampler = PatchSampler([prepare_sample(scene(known=known), bundle)], (24, 24), AugmentSpec(), seed=1)
+    batch = sampler.draw(3)
+    logits = load_network(bundle)(batch.image).detach().requires_grad_()
+    terms = build_loss(LossSpec((LossTerm("cross_entropy"), LossTerm("dice"))))
+    torch.stack(list(batch_losses((logits,), batch, terms, 2, 2.0).values())).sum().backward()
+    touched = logits.grad.abs().sum(1) > 0
+    assert touched.any()
+    assert not (touched & ~((batch.weight > 0) | (batch.maps_weight > 0))).any()
+
+
+def test_labels_of_unknown_voxels_do_not_matter():
+    known = np.zeros((32, 40), bool)
+    known[4:16, 6:30] = True
+    sample = scene(known=known)
+    lies = Sample(sample.image, np.where(known, sample.classes, 1 - sample.classes), None, known)
+    bundle = new_bundle(spec_of(), name="tiny")
+    truth, lied = (drain(train([s], bundle, steps(3))).weights for s in (sample, lies))
+    assert all(np.array_equal(truth[k], lied[k]) for k in truth)
+
+
+def test_small_objects_of_the_truth_set_the_smallest_of_the_result():
+    result, _, events = losses_of([scene()], new_bundle(spec_of(Task.INSTANCE), name="tiny"), steps(1))
+    assert result.decode["min_size"] == smallest_object([scene()]) > 0
+    assert any(isinstance(e, Note) and "left out" in e.text for e in events)
+    assert smallest_object([Sample(scene().image, scene().classes)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        (scene((8, 16, 16)), "3D with 1 channel"),
+        (Sample(Image(np.zeros((16, 16, 2)), "YXC"), np.zeros((16, 16), int)), "2D with 2 channel"),
+    ],
+)
+def test_an_image_that_does_not_fit_the_network_is_refused(sample, words):
+    with pytest.raises(InputError, match=rf"does not fit the network.*{words}"):
+        drain(train([sample], new_bundle(spec_of(), name="tiny"), steps(1)))
+
+
+def test_classes_without_objects_cannot_teach_objects():
+    sample = Sample(scene().image, scene().classes)
+    with pytest.raises(InputError, match="has classes but no objects"):
+        drain(train([sample], new_bundle(spec_of(Task.INSTANCE), name="tiny"), steps(1)))
+
+
+def test_no_sample_is_refused():
+    with pytest.raises(InputError, match="at least one image"):
+        drain(train([], new_bundle(spec_of(), name="tiny"), steps(1)))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_advice():
+    sample = scene()
+    bundle = new_bundle(spec_of(), name="tiny")
+    broken = {k: np.full_like(v, np.nan) if v.dtype.kind == "f" else v for k, v in bundle.weights.items()}
+    with pytest.raises(InputError, match=r"no longer a number.*Lower the learning rate"):
+        drain(train([sample], type(bundle)("broken", bundle.spec, broken), steps(30)))
+
+
+@pytest.mark.parametrize(("image", "expected"), [((100, 300), (104, 128)), ((20, 20), (24, 24))])
+def test_patches_are_multiples_that_fit_the_image(image, expected):
+    sample = prepare_sample(scene(image), new_bundle(spec_of(), name="tiny"))
+    size, count = patch_size([sample], TrainSpec(), (8, 8))
+    assert size == expected
+    assert 1 <= count <= 16
+
+
+def test_the_learning_rate_rises_then_falls():
+    rates = [learning_rate(1.0, i / 100, i) for i in range(101)]
+    top = int(np.argmax(rates))
+    assert rates[0] == pytest.approx(0.05)
+    assert 10 < top < 25
+    assert (np.diff(rates[:top]) > 0).all()
+    assert (np.diff(rates[top:]) <= 0).all()
+    assert rates[-1] == pytest.approx(0.01)
