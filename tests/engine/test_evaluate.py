@@ -123,8 +123,11 @@ def test_panoptic_quality_of_many_images_is_pooled_over_counts():
 
 
 def test_one_tolerance_holds_for_all_images():
-    pairs = [[segmentation(TRUTH, Task.SEMANTIC, (s, s)) for _ in range(2)] for s in (0.5, 2.0)]
+    moved = np.roll(TRUTH == 1, 1, axis=1).astype(int)
+    pairs = [[segmentation(a, Task.SEMANTIC, (s, s)) for a in (moved, (TRUTH == 1).astype(int))] for s in (0.5, 2.0)]
     report = evaluate_many(pairs, task="semantic")
+    # The square moves by one voxel: 0.5 um in the first image, within its voxel; 2 um in the second, where half is off.
+    assert report.value("NSD, mean over images", "nucleus") == pytest.approx((1 + 0.5) / 2)
     assert "within 0.5 um" in next(r for r in report.rows if r.title == "NSD").definition
 
 
