@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
-from napari_segplugin.engine.maps import Run, run_tiles
+from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
+from napari_segplugin.engine.maps import Read, Run, Write, run_tiles
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.recipe import make_recipe
 from napari_segplugin.engine.setup import Setup, set_up
+from napari_segplugin.engine.stitch import BYTES_PER_VOXEL, Blocks, block_size
+from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
 from napari_segplugin.tasks import get_task
 
@@ -63,67 +68,49 @@ def predict(
         If not even the smallest tile fits into memory.
     """
     tiles = tiles or TileSpec()
+    path = check_output(output)
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:
         yield Note(setup.note)
-    run = Run(setup.network, lambda d, t: prepare(bundle, d, t), setup.batch, tiles.mirror, setup.planes)
-    unifier = Unifier(bundle.spec.task, bundle.spec.classes)
-    frames: list[np.ndarray] = []
-    stats: list[Mapping[str, Any]] = []
-    for frame in range(image.n_frames):
-        yield Stage("Measuring intensities")
-        statistics = normalise.statistics(image, bundle.normalisation, frame)
-        stats.append({"low": statistics.low.tolist(), "high": statistics.high.tolist()})
-        yield Stage("Predicting" if image.n_frames == 1 else f"Predicting frame {frame + 1} of {image.n_frames}")
-        maps = yield from _maps(image, setup, run, statistics, frame)
-        yield Stage("Finding objects" if bundle.spec.task is not Task.SEMANTIC else "Choosing classes")
-        frames.append(_decode(maps, bundle, setup, unifier))
-        del maps
-    labels = np.stack(frames) if "T" in image.axes else frames[0]
-    recipe = make_recipe(image, bundle, tiles, setup, run, stats)
-    return segmentation(labels, image, bundle, unifier, recipe)
-
-
-def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Any:
-    """Reads tiles as network input."""
-
-    def read(tile: Tile) -> np.ndarray:
-        return normalise.apply(image.read(tile.read, frame), statistics)
-
-    return read
-
-
-def _maps(image: Image, setup: Setup, run: Run, statistics: normalise.Statistics, frame: int) -> Job[np.ndarray]:
-    """Maps of one frame in memory, (K, [Z,] Y, X) float32."""
-    maps = np.empty((setup.network.n_maps, *setup.shape), np.float32)
-
-    def write(tile: Tile, values: np.ndarray) -> None:
-        at = tuple(slice(w.start - r.start, w.stop - r.start) for w, r in zip(tile.write, setup.region, strict=True))
-        maps[(slice(None), *at)] = values
-
-    yield from run_tiles(run, setup.tiles, setup.axes, reader(image, statistics, frame), write)
-    return maps
-
-
-def _decode(maps: np.ndarray, bundle: ModelBundle, setup: Setup, unifier: Unifier) -> np.ndarray:
-    """Labels of one frame, with numbers that are unique over all frames so far."""
-    codec = get_task(bundle.spec.task)
-    parts = [maps[:, z] for z in range(maps.shape[1])] if setup.planes else [maps]
-    labels = [unifier.add(*codec.decode(part, bundle.spec.classes, bundle.decode)) for part in parts]
-    return np.stack(labels) if setup.planes else labels[0]
-
-
-def segmentation(
-    labels: Any, image: Image, bundle: ModelBundle, unifier: Unifier, recipe: Mapping[str, Any]
-) -> Segmentation:
-    """The result with axes, voxel size and recipe."""
+    work = _Work(
+        image,
+        bundle,
+        setup,
+        Run(setup.network, lambda d, t: prepare(bundle, d, t), setup.batch, tiles.mirror, setup.planes),
+    )
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
+    shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
+    kind = "uint16" if work.semantic else "int32"
+    stream = path is not None or not work.fits()
+    if path is None and math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
+        raise InputError(
+            "The result is larger than the free memory.",
+            got=f"labels of shape {shape}",
+            hint="Give an output path, so that it is written to disk piece by piece, or choose a region",
+        )
+    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
+        for frame in range(image.n_frames):
+            yield Stage("Measuring intensities")
+            work.measure(frame)
+            yield Stage("Predicting" if image.n_frames == 1 else f"Predicting frame {frame + 1} of {image.n_frames}")
+            index = (frame,) if axes[0] == "T" else ()
+            yield from work.classes(labels, index) if work.semantic else work.objects(labels, index, path, stream)
+        if work.uncertain:
+            yield Note(
+                f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
+                "they may belong to another object."
+            )
+        recipe = make_recipe(image, bundle, tiles, setup, work.run, work.intensities) | {
+            "uncertain_voxels": work.uncertain
+        }
+        if path is not None:
+            labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
     return Segmentation(
         bundle.spec.task,
         labels,
-        unifier.table(),
+        work.unifier.table(),
         bundle.spec.classes,
         axes,
         image.canonical_spacing,
@@ -133,4 +120,105 @@ def segmentation(
     )
 
 
-__all__ = ["predict"]
+class _Work:
+    """The parts of one prediction, and what they gather over frames and planes."""
+
+    def __init__(self, image: Image, bundle: ModelBundle, setup: Setup, run: Run) -> None:
+        self.image, self.bundle, self.setup, self.run = image, bundle, setup, run
+        self.task, self.table = bundle.spec.task, bundle.spec.classes
+        self.codec = get_task(self.task)
+        self.unifier = Unifier(self.task, self.table)
+        self.semantic = self.task is Task.SEMANTIC
+        self.intensities: list[Mapping[str, Any]] = []
+        self.uncertain = 0
+
+    def measure(self, frame: int) -> None:
+        """Take the intensities of a frame; its tiles are read with them."""
+        statistics = normalise.statistics(self.image, self.bundle.normalisation, frame)
+        self.intensities.append({"low": statistics.low.tolist(), "high": statistics.high.tolist()})
+        self.read = reader(self.image, statistics, frame)
+
+    def fits(self) -> bool:
+        """Whether the maps of a frame and the search for objects fit into half of the free memory."""
+        voxels = math.prod(self.setup.shape)
+        return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
+
+    def tiles(self, write: Write) -> Job[int]:
+        """Run the tiles of the frame that was measured."""
+        return run_tiles(self.run, self.setup.tiles, self.setup.axes, self.read, write)
+
+    def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
+        """Semantic: each tile is read as classes at once, so maps are never held."""
+        out = Shifted(labels, self.setup.region, index)
+
+        def write(tile: Tile, maps: np.ndarray) -> None:
+            out[tile.write] = self.unifier.add(*self.codec.decode(maps, self.table, self.bundle.decode))
+
+        yield from self.tiles(write)
+
+    def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Instance and panoptic: all maps first, then the objects."""
+        shape = (self.setup.network.n_maps, *self.setup.shape)
+        if not stream:
+            maps = np.empty(shape, np.float32)
+            yield from self.tiles(_keep(Shifted(maps, self.setup.region, (slice(None),))))
+            yield Stage("Finding objects")
+            labels[index or ...] = self._decode(maps)
+            return
+        with scratch(beside) as folder:
+            store = scratch_array(folder / "maps.zarr", shape, self.image.ndim, "float16")
+            yield from self.tiles(_keep(Shifted(store, self.setup.region, (slice(None),))))
+            yield Stage("Finding objects")
+            for z in range(self.setup.shape[0]) if self.setup.planes else [None]:
+                plane = () if z is None else (z,)
+                yield from self._blocks(View(store, (slice(None), *plane)), View(labels, (*index, *plane)), folder, z)
+
+    def _decode(self, maps: np.ndarray) -> np.ndarray:
+        """Labels of a frame in memory, with numbers that are unique over all so far."""
+        parts = [maps[:, z] for z in range(maps.shape[1])] if self.setup.planes else [maps]
+        found = [self.unifier.add(*self.codec.decode(part, self.table, self.bundle.decode)) for part in parts]
+        return np.stack(found) if self.setup.planes else found[0]
+
+    def _blocks(self, maps: View, out: View, folder: Path, plane: int | None) -> Job[None]:
+        """Labels of a frame or plane, block by block."""
+        shape = self.setup.shape if plane is None else self.setup.shape[1:]
+        seeds = scratch_array(folder / f"seeds{plane}.zarr", shape, len(shape), "int64")
+        block, most = block_size(shape, min(2 * 2**30, free_host_memory() // 4))
+        job = Blocks(
+            shape,
+            maps.__getitem__,
+            seeds,
+            out,
+            self.table,
+            {**self.codec.defaults(), **self.bundle.decode},
+            block,
+            most,
+            panoptic=self.task is Task.PANOPTIC,
+            first=self.unifier.reserve(),
+            stuff_numbers=self.unifier.stuff_numbers,
+        )
+        table = yield from job.run()
+        self.unifier.take(table, job.stuff)
+        self.uncertain += job.uncertain
+        shutil.rmtree(folder / f"seeds{plane}.zarr", ignore_errors=True)
+
+
+def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
+    """Reads tiles as network input."""
+
+    def read(tile: Tile) -> np.ndarray:
+        return normalise.apply(image.read(tile.read, frame), statistics)
+
+    return read
+
+
+def _keep(store: Shifted) -> Write:
+    """Writes maps as they are."""
+
+    def write(tile: Tile, maps: np.ndarray) -> None:
+        store[tile.write] = maps
+
+    return write
+
+
+__all__ = ["predict", "reader"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from napari_segplugin.core import ClassTable, ObjectTable, Task
@@ -55,6 +57,36 @@ class Unifier:
         self._weight[number] = (total + score * count, voxels + count)
         self._rows[number] = (class_id, (total + score * count) / max(1, voxels + count), status)
         return number
+
+    def reserve(self) -> int:
+        """Number every stuff class ahead of the parts; the last number that is taken."""
+        for class_id in sorted(self._single - {0}):
+            if class_id not in self._number:
+                self._last += 1
+                self._number[class_id] = self._last
+        return self._last
+
+    @property
+    def stuff_numbers(self) -> dict[int, int]:
+        """The number of each stuff class that has one."""
+        return dict(self._number)
+
+    def take(self, things: ObjectTable, stuff: Mapping[int, tuple[float, int]]) -> None:
+        """Take in a part whose labels have their final numbers already.
+
+        Parameters
+        ----------
+        things : ObjectTable
+            Numbered without gaps after what :meth:`reserve` said.
+        stuff : mapping of class to (sum of its probability, voxels)
+        """
+        columns = (things.label.tolist(), things.class_id.tolist(), things.score.tolist(), things.status)
+        for label, class_id, score, status in zip(*columns, strict=True):
+            self._rows[label] = (class_id, score, status)
+            self._last = max(self._last, label)
+        for class_id, (total, count) in stuff.items():
+            if count:
+                self._place(0, class_id, total / count, "predicted", count)
 
     def table(self) -> ObjectTable:
         """The table of all parts so far."""
