@@ -52,7 +52,9 @@ class Corrections:
             array = getattr(self, word)
             if array is not None and array.shape != self.paint.shape:
                 raise InputError(
-                    f"The corrections and the {word} area differ in shape." if word == "reviewed" else f"The corrections and the {word} result differ in shape.",
+                    f"The corrections and the {word} area differ in shape."
+                    if word == "reviewed"
+                    else f"The corrections and the {word} result differ in shape.",
                     got=f"{self.paint.shape} and {array.shape}",
                     hint="Make a new corrections layer for this image.",
                 )
@@ -69,7 +71,10 @@ class Corrections:
 
     def copy(self) -> Corrections:
         """A copy whose arrays nobody else paints into."""
-        arrays = {w: None if getattr(self, w) is None else np.array(getattr(self, w)) for w in ("paint", "reviewed", "edited", "before")}
+        arrays = {
+            w: None if getattr(self, w) is None else np.array(getattr(self, w))
+            for w in ("paint", "reviewed", "edited", "before")
+        }
         return replace(self, **arrays)  # type: ignore[arg-type]
 
 
@@ -93,7 +98,9 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
     make = _semantic if task is Task.SEMANTIC else _instance
     sample = make(image, corrections, classes)
     if sample.known is None or not sample.known.any():
-        raise InputError("Nothing is painted yet.", hint="Paint some strokes of each class, or correct some objects, then fine-tune.")
+        raise InputError(
+            "Nothing is painted yet.", hint="Paint some strokes of each class, or correct some objects, then fine-tune."
+        )
     return sample
 
 
@@ -199,11 +206,21 @@ def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, s
         if len(mine) >= 3:
             heldout[rng.permutation(mine)[: max(1, round(share * len(mine)))]] = True
     if not heldout.any():
-        return Split(sample, None, "No stroke was held out (that needs three strokes of a class), so quality cannot be judged yet.")
+        return Split(
+            sample,
+            None,
+            "No stroke was held out (that needs three strokes of a class), so quality cannot be judged yet.",
+        )
     mask = heldout[pieces] & known
     word = "objects" if sample.instances is not None else "strokes"
-    counts = ", ".join(f"{int(heldout[owner == c].sum())} {classes[int(c)].name}" for c in np.unique(owner[1:]) if heldout[owner == c].any())
-    return Split(replace(sample, known=known & ~mask), replace(sample, known=mask), f"Judged on held-out {word}: {counts}.")
+    counts = ", ".join(
+        f"{int(heldout[owner == c].sum())} {classes[int(c)].name}"
+        for c in np.unique(owner[1:])
+        if heldout[owner == c].any()
+    )
+    return Split(
+        replace(sample, known=known & ~mask), replace(sample, known=mask), f"Judged on held-out {word}: {counts}."
+    )
 
 
 def _pieces(sample: Sample, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,20 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from napari_segplugin.core import Event, Image, InputError, Job, Metric, ModelBundle, Note, Preview, Sample, Stage, Task, TrainSpec
+from napari_segplugin.core import (
+    Event,
+    Image,
+    InputError,
+    Job,
+    Metric,
+    ModelBundle,
+    Note,
+    Preview,
+    Sample,
+    Stage,
+    Task,
+    TrainSpec,
+)
 from napari_segplugin.data import normalise
 from napari_segplugin.data.augment import AugmentSpec
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
@@ -120,14 +133,23 @@ def finetune(
     yield Stage("Training")
     prepared = [prepare_sample(s.train, bundle) for s in splits]
     watch = _Watcher(judge, _preview(images[0], bundle, preview))
-    job = train_prepared(prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop)
+    job = train_prepared(
+        prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop
+    )
     result = yield from watch.follow(job)
-    tuned = replace(bundle, name=_next_name(bundle.name), weights=result.state, history=(*bundle.history, training_record(samples, spec, result)))
+    tuned = replace(
+        bundle,
+        name=_next_name(bundle.name),
+        weights=result.state,
+        history=(*bundle.history, training_record(samples, spec, result)),
+    )
     after: dict[str, float] = {}
     if judge is not None:
         after = dict(judge(load_network(tuned)))
         if next(iter(after.values())) < next(iter(before.values())):
-            yield Note("On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back.")
+            yield Note(
+                "On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back."
+            )
     return FineTuneResult(tuned, before, after, sentence)
 
 
@@ -138,7 +160,7 @@ def recipe_for(bundle: ModelBundle) -> Recipe:
 
 
 def _next_name(name: str) -> str:
-    """"nuclei" -> "nuclei, tuned 1" -> "nuclei, tuned 2"."""
+    """ "nuclei" -> "nuclei, tuned 1" -> "nuclei, tuned 2"."""
     stem, mark, number = name.rpartition(", tuned ")
     return f"{stem}{mark}{int(number) + 1}" if mark and number.isdigit() else f"{name}, tuned 1"
 
@@ -153,7 +175,10 @@ class _Preview:
         stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
         self.bundle, self.codec = bundle, get_task(bundle.spec.task)
         self.origin = tuple(starts)
-        wide = [(max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b) for a, b, n in zip(starts, stops, sizes, strict=True)]
+        wide = [
+            (max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b)
+            for a, b, n in zip(starts, stops, sizes, strict=True)
+        ]
         self.inner = tuple(slice(a - w, b - w) for a, b, (w, _) in zip(starts, stops, wide, strict=True))
         stats = normalise.statistics(image, bundle.normalisation)
         self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)

@@ -104,7 +104,10 @@ def _crops(sample: Sample, bundle: ModelBundle, most: int) -> list[_Crop]:
     found = []
     margin = side // 4
     for square in chosen:
-        region = tuple(slice(max(0, int(q) * side - margin), min(n, (int(q) + 1) * side + margin)) for q, n in zip(square, known.shape, strict=True))
+        region = tuple(
+            slice(max(0, int(q) * side - margin), min(n, (int(q) + 1) * side + margin))
+            for q, n in zip(square, known.shape, strict=True)
+        )
         image = normalise.apply(sample.image.read(region), stats)
         instances = None if sample.instances is None else sample.instances[region]
         found.append(_Crop(image, sample.classes[region], instances, known[region]))

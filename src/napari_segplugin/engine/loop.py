@@ -94,7 +94,11 @@ def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> fl
 
 
 def batch_losses(
-    outputs: tuple[Tensor, ...], batch: Batch, terms: Mapping[str, tuple[float, Loss]], n_classes: int, map_weight: float
+    outputs: tuple[Tensor, ...],
+    batch: Batch,
+    terms: Mapping[str, tuple[float, Loss]],
+    n_classes: int,
+    map_weight: float,
 ) -> dict[str, Tensor]:
     """Each term of the loss, summed over the outputs of deep supervision with weights 1, ½, ¼ … normalised to 1."""
     shares = [0.5**i for i in range(len(outputs))]
@@ -129,7 +133,9 @@ def _at_scale(batch: Batch, size: torch.Size) -> Batch:
 
     classes = shrink(batch.classes[:, None].float())[:, 0].long()
     maps = shrink(batch.maps) if batch.maps.shape[1] else batch.maps.new_zeros((len(classes), 0, *size))
-    return Batch(batch.image, classes, shrink(batch.weight[:, None])[:, 0], maps, shrink(batch.maps_weight[:, None])[:, 0])
+    return Batch(
+        batch.image, classes, shrink(batch.weight[:, None])[:, 0], maps, shrink(batch.maps_weight[:, None])[:, 0]
+    )
 
 
 def run_loop(
@@ -205,7 +211,10 @@ def run_loop(
         losses = _step(network, sampler.draw(batch), terms, n_classes, map_weight, autocast, device, optimiser)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
-            raise InputError("The loss is no longer a number.", hint="Lower the learning rate, or check the image for extreme values.")
+            raise InputError(
+                "The loss is no longer a number.",
+                hint="Lower the learning rate, or check the image for extreme values.",
+            )
         progress.step += 1
         if losses is not None:
             mean.update(network)

@@ -11,9 +11,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_segplugin.core import InputError, Job, ModelBundle, ModelSpec, Normalisation, Note, Sample, Stage, Task, TrainSpec, to_json
+from napari_segplugin.core import (
+    InputError,
+    Job,
+    ModelBundle,
+    ModelSpec,
+    Normalisation,
+    Note,
+    Sample,
+    Stage,
+    Step,
+    Task,
+    TrainSpec,
+    to_json,
+)
 from napari_segplugin.data import normalise
 from napari_segplugin.data.augment import IDENTITY, AugmentSpec
+from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.models import build
@@ -36,7 +50,14 @@ def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Norm
     """
     torch.manual_seed(seed)
     network = build(spec, n_maps(spec.task, spec.classes))
-    return ModelBundle(name, spec, state_arrays(network), normalisation or Normalisation(), licence="yours", description="Not trained yet.")
+    return ModelBundle(
+        name,
+        spec,
+        state_arrays(network),
+        normalisation or Normalisation(),
+        licence="yours",
+        description="Not trained yet.",
+    )
 
 
 def load_network(bundle: ModelBundle) -> nn.Module:
@@ -62,10 +83,45 @@ def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
             accepted=f"{spec.ndim}D with {spec.in_channels} channel(s)",
         )
     if spec.task is not Task.SEMANTIC and sample.instances is None:
-        raise InputError(f"'{image.name}' has classes but no objects, and the task is {spec.task}.", hint="Give one number an object.")
-    targets = get_task(spec.task).encode(sample, spec.classes)
+        raise InputError(
+            f"'{image.name}' has classes but no objects, and the task is {spec.task}.",
+            hint="Give one number an object.",
+        )
     array = normalise.apply(image.read(), normalise.statistics(image, bundle.normalisation))
-    return prepare(array, targets.classes, targets.weight, targets.maps, targets.maps_weight, image.canonical_spacing)
+    return _prepare(array, sample, bundle)
+
+
+def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared:
+    """Targets beside the normalised image (C, [Z,] Y, X)."""
+    targets = get_task(bundle.spec.task).encode(sample, bundle.spec.classes)
+    return prepare(
+        array, targets.classes, targets.weight, targets.maps, targets.maps_weight, sample.image.canonical_spacing
+    )
+
+
+def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: np.random.Generator) -> Prepared:
+    """The sample with copies of its objects set beside others (see :mod:`napari_segplugin.data.paste`)."""
+    if sample.instances is None:
+        raise InputError(
+            "Objects can only be pasted where there are objects.", got=f"'{sample.image.name}' without instances"
+        )
+    numbers, inverse = np.unique(sample.instances, return_inverse=True)
+    compact = inverse.reshape(sample.instances.shape) + int(numbers[0] != 0)
+    array, instances, classes = paste_objects(prepared.image.numpy(), compact, sample.classes, rng, share=1.5)
+    return _prepare(array, replace(sample, instances=instances, classes=classes), bundle)
+
+
+def _prepare_all(samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int) -> Job[list[Prepared]]:
+    """Prepare every sample, and composites of those whose every voxel is known."""
+    rng = np.random.default_rng(seed)
+    found: list[Prepared] = []
+    for done, sample in enumerate(samples, 1):
+        first = prepare_sample(sample, bundle)
+        found.append(first)
+        if bundle.spec.task is not Task.SEMANTIC and sample.known is None:
+            found += [paste_sample(first, sample, bundle, rng) for _ in range(copies)]
+        yield Step(done, len(samples))
+    return found
 
 
 def patch_size(samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[int]) -> tuple[tuple[int, ...], int]:
@@ -76,19 +132,35 @@ def patch_size(samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[
     ndim = len(multiple)
     largest = np.max([s.image.shape[1:] for s in samples], axis=0)
     wanted = spec.patch or ((128, 128) if ndim == 2 else (32, 64, 64))
-    size = tuple(int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True))
+    size = tuple(
+        int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
+    )
     count = spec.batch or max(1, round((8 * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size)))
     return size, min(count, 16) if not spec.batch else count
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices of a training that are not the person's: what the loop is told."""
+    """The choices of a training that are not the person's.
+
+    Parameters
+    ----------
+    augment : AugmentSpec
+    map_weight : float
+        Weight of the distance map in the loss.
+    average : float
+        Decay of the moving average of the weights.
+    freeze_statistics : bool
+        Keep the batch-normalisation statistics of the start.
+    paste : int
+        Composites with touching objects that are made of each fully annotated image (instance and panoptic).
+    """
 
     augment: AugmentSpec = AugmentSpec()
     map_weight: float = 2.0
     average: float = 0.995
     freeze_statistics: bool = False
+    paste: int = 3
 
 
 def train_prepared(
@@ -166,7 +238,7 @@ def train(
     if not samples:
         raise InputError("Training needs at least one image with labels.", got="none")
     yield Stage("Preparing images")
-    prepared = [prepare_sample(s, bundle) for s in samples]
+    prepared = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     judge = None
     if validation:
         from napari_segplugin.engine.judge import SampleJudge
@@ -185,11 +257,18 @@ def train(
 
 def training_record(samples: Sequence[Sample], spec: TrainSpec, result: LoopResult) -> Mapping[str, Any]:
     """What a bundle remembers of a training, as JSON values."""
-    return {"images": [s.image.name for s in samples], "spec": to_json(spec), "torch": torch.__version__, **result.record}
+    return {
+        "images": [s.image.name for s in samples],
+        "spec": to_json(spec),
+        "torch": torch.__version__,
+        **result.record,
+    }
 
 
 def smallest_object(samples: Sequence[Sample]) -> int:
     """Half the size that 99 of 100 training objects exceed, in voxels; 0 where there are no objects."""
-    counts = [np.unique(s.instances, return_counts=True)[1][1:] for s in samples if s.instances is not None]
+    counts = [
+        np.unique(s.instances[s.instances > 0], return_counts=True)[1] for s in samples if s.instances is not None
+    ]
     sizes = np.concatenate(counts) if counts else np.zeros(0)
     return int(np.percentile(sizes, 1) / 2) if sizes.size else 0

@@ -1,16 +1,18 @@
 """Instance and panoptic: class probabilities and one map of the distance to the outline.
 
 The distance of a voxel to the outline of its object is divided by the largest distance in that object, so small and
-large objects look alike to the network and one threshold finds a seed in each. Objects that touch are parted by the
-valley between them; a concave object keeps one seed as long as it is nowhere thinner than `seed` times its widest place.
+large objects look alike to the network and one set of thresholds finds a seed in each. Objects that touch are parted by
+the valley between them; a concave object keeps one seed as long as its neck is wider than `valley` times its widest place.
 Works in 2D and 3D; with anisotropic voxels the distance is physical.
 
-The pieces (`seed_mask`, `flood`) look at a neighbourhood only, so that large images are decoded block by block.
+Everything is made of connected components at fixed thresholds, their peaks, and a flooding: components and peaks of blocks
+join exactly across faces, and flooding looks no further than the objects reach, so that large images are decoded block by
+block with the result of the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,15 +39,18 @@ class InstanceCodec:
         if sample.instances is not None:
             distance = normalised_distance(sample.instances, sample.image.canonical_spacing)
         shape_known = weight if sample.shape_known is None else weight * sample.shape_known
+        if sample.instances is not None:
+            # the valley between two objects is a few voxels wide and decides everything: it counts more
+            shape_known = shape_known * (1 + 3 * gap_weight(sample.instances))
         return Targets(target, weight, distance[None], shape_known.astype(np.float32))
 
-    def decode(self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> tuple[np.ndarray, ObjectTable]:
+    def decode(
+        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
+    ) -> tuple[np.ndarray, ObjectTable]:
         """Seeds from the distance, flooded inside the foreground."""
         p = {**self.defaults(), **params}
         maps = np.asarray(maps, np.float32)
-        seeds = connected_components(seed_mask(maps, classes, p), connectivity=maps.ndim - 1)
-        seeds = drop_small(seeds, int(p["min_seed"]))
-        labels = drop_small(flood(maps, seeds, classes, p), int(p["min_size"]))
+        labels = drop_small(flood(maps, find_seeds(maps, classes, p), classes, p), int(p["min_size"]))
         return self.finish(labels, maps, classes)
 
     def finish(self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, ObjectTable]:
@@ -65,8 +70,12 @@ class InstanceCodec:
         return labels, ObjectTable(ids, class_id, score.astype(np.float32), ("predicted",) * len(ids))
 
     def defaults(self) -> dict[str, Any]:
-        """Thresholds, smoothing in voxels, smallest seed and object in voxels."""
-        return {"foreground": 0.5, "seed": 0.5, "smooth": 0.5, "min_seed": 3, "min_size": 10}
+        """Thresholds, smoothing in voxels, smallest object in voxels.
+
+        `foreground`: probability above which a voxel is in an object. `seed`: smoothed distance that every object
+        reaches. `valley`: two peaks are two objects when the valley between them is lower than this share of both.
+        """
+        return {"foreground": 0.6, "seed": 0.4, "valley": 0.7, "smooth": 1.0, "min_size": 10}
 
 
 def normalised_distance(instances: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
@@ -108,6 +117,30 @@ def normalised_distance(instances: np.ndarray, spacing: tuple[float, ...]) -> np
     return out
 
 
+def gap_weight(instances: np.ndarray, reach: float = 3.0, width: float = 2.0) -> np.ndarray:
+    """1 on the line between two objects that are closer than twice `reach` voxels, falling off over `width` voxels.
+
+    The idea is U-Net's border weight (Ronneberger et al. 2015, eq. 2), on the lines of equal distance.
+    """
+    free = instances == 0
+    if free.all():
+        return np.zeros(instances.shape, np.float32)
+    distance, nearest = ndi.distance_transform_edt(free, return_indices=True)
+    owner = instances[tuple(nearest)]
+    line = np.zeros(instances.shape, bool)
+    for axis in range(instances.ndim):
+        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(instances.ndim))
+        back = tuple(slice(None, -1) if a == axis else slice(None) for a in range(instances.ndim))
+        different = owner[ahead] != owner[back]
+        line[ahead] |= different
+        line[back] |= different
+    line &= distance <= reach
+    if not line.any():
+        return np.zeros(instances.shape, np.float32)
+    weight: np.ndarray = np.exp(-((ndi.distance_transform_edt(~line) / width) ** 2)).astype(np.float32)
+    return weight
+
+
 def _things(maps: np.ndarray, classes: ClassTable) -> np.ndarray:
     """Probability that a voxel belongs to any thing class."""
     ids = list(classes.thing_ids)
@@ -115,21 +148,118 @@ def _things(maps: np.ndarray, classes: ClassTable) -> np.ndarray:
     return total
 
 
-def seed_mask(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
-    """Where the smoothed distance is above `seed` inside the foreground, bool ([Z,] Y, X)."""
-    return (_smooth_distance(maps, params) > params["seed"]) & (_things(maps, classes) > params["foreground"])
+def seed_levels(params: Mapping[str, Any]) -> tuple[float, ...]:
+    """The thresholds at which the smoothed distance is cut, lowest first, a tenth apart."""
+    lowest = float(params["seed"])
+    return tuple(lowest + 0.1 * k for k in range(max(1, int(np.ceil((0.75 - lowest) / 0.1 - 1e-6)))))
 
 
-def _smooth_distance(maps: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
+def level_mask(
+    smoothed: np.ndarray, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any], level: float
+) -> np.ndarray:
+    """Where the smoothed distance is above a threshold inside the foreground, bool ([Z,] Y, X)."""
+    return (smoothed > level) & (_things(maps, classes) > params["foreground"])
+
+
+def smooth_distance(maps: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
+    """The distance map, smoothed by a Gaussian that reaches 3 sigma."""
     sigma = float(params["smooth"])
     smoothed: np.ndarray = ndi.gaussian_filter(maps[-1], sigma, truncate=3.0) if sigma else maps[-1]
     return smoothed
 
 
+def find_seeds(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+    """One numbered seed an object, int32 ([Z,] Y, X).
+
+    The components at each threshold form a tree, since they lie inside those of the threshold below. Going down from
+    the peaks, components join where their valley is; two that both rise clearly above it stay two seeds.
+    """
+    smoothed, levels = smooth_distance(maps, params), seed_levels(params)
+    full = maps.ndim - 1
+    labels = [connected_components(level_mask(smoothed, maps, classes, params, t), connectivity=full) for t in levels]
+    peaks = [component_peaks(smoothed, x) for x in labels]
+    parents = [component_parents(below, above) for below, above in zip(labels[:-1], labels[1:], strict=True)]
+    seeds = np.zeros(smoothed.shape, np.int32)
+    for label_map, number in zip(labels, number_seeds(peaks, parents, levels, float(params["valley"])), strict=True):
+        found = (number > 0)[label_map]
+        seeds[found] = number[label_map[found]]
+    return seeds
+
+
+def component_peaks(smoothed: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Largest value of each component, (n + 1,), entry 0 for "none". Block results join by the maximum."""
+    n = int(labels.max(initial=0))
+    peaks = np.zeros(n + 1)
+    inside = labels > 0
+    np.maximum.at(peaks, labels[inside], smoothed[inside])
+    return peaks
+
+
+def component_parents(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """The component of the lower threshold in which each component of the higher one lies, (n + 1,)."""
+    parents = np.zeros(int(above.max(initial=0)) + 1, np.int64)
+    inside = above > 0
+    parents[above[inside]] = below[inside]
+    return parents
+
+
+def number_seeds(
+    peaks: Sequence[np.ndarray], parents: Sequence[np.ndarray], levels: Sequence[float], valley: float
+) -> list[np.ndarray]:
+    """Choose the components that are seeds and number them 1, 2 … over all levels.
+
+    Parameters
+    ----------
+    peaks : sequence of (n_k + 1,) ndarray
+        Largest smoothed distance in each component of level k.
+    parents : sequence of (n_k + 1,) ndarray
+        For levels 1, 2 …: the component of the level below.
+    levels : sequence of float
+    valley : float
+        A component counts as a branch when its threshold is below `valley` times its peak.
+
+    Returns
+    -------
+    list of (n_k + 1,) ndarray of int32
+        The number of the seed, 0 where the component is none. Chosen components never lie inside one another.
+    """
+    top = len(levels) - 1
+    chosen = [np.zeros(len(p), bool) for p in peaks]
+    branches = np.zeros(len(peaks[top]), np.int64)
+    for k in range(top, -1, -1):
+        clear = peaks[k] * valley >= levels[k] if k else np.ones(len(peaks[0]), bool)
+        clear[0] = False
+        # a component with fewer than two branches inside is one object: it replaces them, being the larger seed
+        chosen[k] = clear & (branches < 2)
+        branches = np.where(chosen[k], 1, branches)
+        if k:
+            branches = np.bincount(parents[k - 1], weights=branches, minlength=len(peaks[k - 1])).astype(np.int64)
+            branches[0] = 0
+    return _number_outermost(chosen, parents)
+
+
+def _number_outermost(chosen: list[np.ndarray], parents: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Drop chosen components that lie inside a chosen one, and number the rest."""
+    numbers: list[np.ndarray] = []
+    covered = np.zeros(len(chosen[0]), bool)
+    count = 0
+    for k, mine in enumerate(chosen):
+        if k:
+            covered = covered[parents[k - 1]]
+            covered[0] = False
+        keep = mine & ~covered
+        number = np.zeros(len(mine), np.int32)
+        number[keep] = np.arange(count + 1, count + 1 + int(keep.sum()))
+        count += int(keep.sum())
+        numbers.append(number)
+        covered = covered | mine
+    return numbers
+
+
 def flood(maps: np.ndarray, seeds: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
     """Grow numbered seeds down the distance, inside the foreground (Meyer's flooding watershed)."""
     mask = _things(maps, classes) > params["foreground"]
-    labels: np.ndarray = watershed(-_smooth_distance(maps, params), seeds, mask=mask)
+    labels: np.ndarray = watershed(-smooth_distance(maps, params), seeds, mask=mask)
     return labels
 
 
@@ -159,7 +289,8 @@ def object_sums(labels: np.ndarray, maps: np.ndarray, classes: ClassTable, n: in
     ids = flat[inside]
     count = np.bincount(ids, minlength=n + 1)
     rows = [
-        np.bincount(ids, weights=maps[c].ravel()[inside].astype(np.float64), minlength=n + 1) for c in range(len(classes))
+        np.bincount(ids, weights=maps[c].ravel()[inside].astype(np.float64), minlength=n + 1)
+        for c in range(len(classes))
     ]
     return np.stack(rows)[:, : n + 1], count[: n + 1]
 
