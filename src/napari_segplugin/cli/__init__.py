@@ -1,0 +1,75 @@
+"""The command line: ``segplugin predict | finetune | train | evaluate | models``.
+
+Exit codes: 0 done; 2 something that was handed in cannot be used (its sentence is on stderr); 130 Ctrl-C, where what
+was finished before stays. With ``--json`` stdout holds one JSON object and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from napari_segplugin.cli.parser import make_parser
+from napari_segplugin.core import SegPluginError
+
+OK, WRONG_INPUT, INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the name of the program; from the command line by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    options = make_parser().parse_args(arguments)
+    try:
+        # here, not above: `--help` and `models` must not wait for torch
+        from napari_segplugin.cli import commands
+
+        result, text = getattr(commands, options.command)(options)
+    except SegPluginError as error:
+        return _fail(options, str(error), WRONG_INPUT)
+    except KeyboardInterrupt:
+        return _fail(options, "Stopped. What was finished before is kept.", INTERRUPTED)
+    _write(_dump(result) if options.json else text)
+    return INTERRUPTED if result.get("interrupted") else OK
+
+
+def _fail(options: Any, sentence: str, code: int) -> int:
+    sys.stderr.write(f"segplugin {options.command}: {sentence}\n")
+    if options.json:
+        _write(_dump({"command": options.command, "error": sentence}))
+    return code
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    """JSON without NaN and infinity, which other languages do not read."""
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+__all__ = ["main"]

@@ -1,0 +1,357 @@
+"""What each command does: read, run a job of the engine, write. Each returns its result as JSON values and as text."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.cli.parser import loss_of
+from napari_segplugin.cli.progress import Progress, stop_on_interrupt
+from napari_segplugin.core import (
+    ClassInfo,
+    ClassTable,
+    Image,
+    InputError,
+    Kind,
+    ModelBundle,
+    ModelSpec,
+    Sample,
+    SegPluginError,
+    Task,
+    TileSpec,
+    TrainSpec,
+    drain,
+)
+from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles, write_segmentation
+
+Result = tuple[dict[str, Any], str]
+
+
+def find_model(name: str) -> ModelBundle:
+    """A shipped model by name, or a bundle by folder.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    shipped = shipped_bundles()
+    if name in shipped:
+        return load_bundle(shipped[name])
+    if not Path(name).expanduser().exists():
+        known = ", ".join(shipped) or "none is shipped"
+        raise InputError(f"There is no model '{name}'.", accepted=f"{known}, or the folder of a bundle")
+    return load_bundle(name)
+
+
+def open_image(path: str, options: Namespace, progress: Progress) -> Image:
+    """Read an image as the options say; a doubt about its axes is shown as a note."""
+    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
+    doubt = str(image.metadata.get("axes_doubt", ""))
+    if doubt and not options.axes:
+        progress.note(f"{doubt} Taken as {image.axes}; say --axes if that is wrong.")
+    return image
+
+
+def open_labels(path: str | Path) -> np.ndarray:
+    """Read labels in canonical order."""
+    from napari_segplugin.engine.folders import canonical_labels
+
+    return canonical_labels(*read_labels(path))
+
+
+def predict(options: Namespace) -> Result:
+    """Segment images one after the other; those that are done stay when a later one fails."""
+    targets = _targets(options)
+    bundle = find_model(options.model)
+    from napari_segplugin.engine import predict as job
+
+    rows = []
+    for path, target in zip(options.images, targets, strict=True):
+        start = time.perf_counter()
+        with Progress(Path(path).name, options.quiet) as progress:
+            image = open_image(path, options, progress)
+            tiles = TileSpec(
+                _spread(options.tile, image), _spread(options.halo, image), options.precision, options.mirror
+            )
+            found = drain(job(image, bundle, tiles=tiles, device=options.device), progress)
+            files = write_segmentation(found, target)
+        row = {"image": str(path), "outputs": [str(f) for f in files], "objects": len(found.objects)}
+        rows.append({**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes})
+    word = "classes" if bundle.spec.task is Task.SEMANTIC else "objects"
+    lines = [f"{r['outputs'][0]}: {r['objects']} {word}, {r['seconds']:.1f} s" for r in rows]  # type: ignore[index]
+    return {"command": "predict", "model": bundle.name, "task": str(bundle.spec.task), "results": rows}, "\n".join(
+        lines
+    )
+
+
+def _targets(options: Namespace) -> list[Path]:
+    """Where each result goes; two images must not end in one file."""
+    from napari_segplugin.engine.folders import stem_of
+
+    folder = Path(options.output).expanduser() if options.output else None
+    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}_labels.{options.format}" for p in options.images]
+    twice = {t for t in targets if targets.count(t) > 1}
+    if twice:
+        raise InputError(
+            "Two images would be written to one file.",
+            got=f"'{min(twice)}'",
+            hint="Give another --output for one of them.",
+        )
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError("The output folder cannot be made.", got=f"'{folder}', {error.strerror}") from error
+    return targets
+
+
+def _spread(sizes: tuple[int, ...], image: Image) -> tuple[int, ...]:
+    """One number stands for all axes."""
+    return sizes * image.ndim if len(sizes) == 1 else sizes
+
+
+def finetune(options: Namespace) -> Result:
+    """Train a copy of a model on corrections."""
+    from napari_segplugin.data.corrections import Corrections
+
+    _check_new(options.output)
+    bundle = find_model(options.model)
+    with Progress(Path(options.image).name, options.quiet) as progress:
+        image = open_image(options.image, options, progress)
+        extra = {"edited": options.result, "before": options.before, "reviewed": options.reviewed}
+        arrays: dict[str, Any] = {word: open_labels(path) for word, path in extra.items() if path}
+        if "reviewed" in arrays:
+            arrays["reviewed"] = arrays["reviewed"] > 0
+        marks = Corrections(open_labels(options.corrections), **arrays)
+        from napari_segplugin.engine import finetune as job
+
+        with stop_on_interrupt() as stop:
+            result = drain(job(image, marks, bundle, _train_spec(options), stop=stop), progress)
+            place = save_bundle(result.bundle, options.output)
+    record = _last_training(result.bundle)
+    data: dict[str, Any] = {
+        "command": "finetune",
+        "bundle": str(place),
+        "name": result.bundle.name,
+        "before": result.before,
+    }
+    data |= {"after": result.after, "heldout": result.heldout, **record, "notes": progress.notes}
+    data["interrupted"] = stop.is_set()
+    lines = [f"{place}: {record['steps']} steps in {record['seconds']:.0f} s", result.heldout]
+    lines += [f"{name}: {result.before[name]:.3f} before, {after:.3f} after" for name, after in result.after.items()]
+    return data, "\n".join(lines)
+
+
+def train(options: Namespace) -> Result:
+    """Train a model from a folder of images and labels."""
+    _check_new(options.output)
+    if not 0 <= options.validation < 1:
+        raise InputError("The share to judge on lies between 0 and 1.", got=options.validation)
+    base = find_model(options.start) if options.start else None
+    with Progress(Path(options.folder).name, options.quiet) as progress:
+        samples, start = _training_set(options, base, progress)
+        learn, judge = _hold_out(samples, options.validation, options.seed)
+        if options.validation and not judge:
+            progress.note("There is a single image, so nothing is held out and the last state is kept.")
+        from napari_segplugin.engine import train as job
+
+        with stop_on_interrupt() as stop:
+            bundle = drain(job(learn, start, _train_spec(options), validation=judge, stop=stop), progress)
+            place = save_bundle(bundle, options.output)
+    record = _last_training(bundle)
+    data: dict[str, Any] = {
+        "command": "train",
+        "bundle": str(place),
+        "name": bundle.name,
+        "task": str(bundle.spec.task),
+    }
+    data |= {"images": len(learn), "validation": len(judge), **record, "notes": progress.notes}
+    data["interrupted"] = stop.is_set()
+    lines = [f"{place}: {len(learn)} images, {record['steps']} steps in {record['seconds']:.0f} s"]
+    lines += [f"{name} on {len(judge)} held-out images: {value:.3f}" for name, value in record["quality"].items()]
+    return data, "\n".join(lines)
+
+
+def _training_set(options: Namespace, base: ModelBundle | None, progress: Progress) -> tuple[list[Sample], ModelBundle]:
+    """The samples of a folder, and the bundle that training starts from."""
+    from napari_segplugin.engine.folders import find_pairs, make_sample, planes_of
+
+    pairs = find_pairs(options.folder)
+    task = Task(options.task) if options.task else base.spec.task if base else Task.INSTANCE
+    read = [
+        (
+            open_image(str(p.image), options, progress),
+            open_labels(p.labels),
+            None if p.classes is None or task is Task.SEMANTIC else open_labels(p.classes),
+        )
+        for p in pairs
+    ]
+    classes = base.spec.classes if base else _classes(options, task, [labels for _, labels, _ in read])
+    samples = [make_sample(i, m, task, classes, kinds=k, ignore=options.ignore) for i, m, k in read]
+    ndim = base.spec.ndim if base else options.ndim or samples[0].image.ndim
+    if ndim == 2:
+        samples = [plane for s in samples for plane in planes_of(s)]
+    return samples, base or _new(options, task, classes, ndim, samples[0].image)
+
+
+def _new(options: Namespace, task: Task, classes: ClassTable, ndim: int, image: Image) -> ModelBundle:
+    from napari_segplugin.engine import new_bundle
+
+    spec = ModelSpec(options.network, ndim, image.n_channels, task, classes, {}, image.canonical_spacing, image.unit)
+    return new_bundle(spec, name=Path(options.output).name, seed=options.seed)
+
+
+def _classes(options: Namespace, task: Task, labels: Sequence[np.ndarray]) -> ClassTable:
+    """The classes that were named; otherwise one for objects, or as many as the labels show."""
+    wrong = sorted(set(options.stuff) - set(options.classes))
+    if wrong:
+        raise InputError(
+            "Stuff is named among the classes too.", got=", ".join(wrong), accepted=", ".join(options.classes)
+        )
+    found = options.classes
+    if not found and task is Task.SEMANTIC:
+        most = max(int(np.where(m == options.ignore, 0, m).max(initial=0)) for m in labels)
+        if most > 255:
+            raise InputError(
+                "There are too many label values to be classes.",
+                got=most,
+                hint="Choose --task instance, or name the --classes.",
+            )
+        found = tuple(f"class {i}" for i in range(1, max(1, most) + 1))
+    table = ClassTable.named(found or ("object",), Kind.STUFF if task is Task.SEMANTIC else Kind.THING)
+    rows = [ClassInfo(c.id, c.name, c.color, Kind.STUFF if c.name in options.stuff else c.kind) for c in table]
+    return ClassTable(tuple(rows))
+
+
+def _hold_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Part the samples by a seed; at least one is left to learn from, and one to judge on if the share is not 0."""
+    if share <= 0 or len(samples) < 2:
+        return list(samples), []
+    order = np.random.default_rng(seed).permutation(len(samples))
+    count = min(len(samples) - 1, max(1, round(share * len(samples))))
+    held = set(order[:count].tolist())
+    return [s for i, s in enumerate(samples) if i not in held], [s for i, s in enumerate(samples) if i in held]
+
+
+def _train_spec(options: Namespace) -> TrainSpec:
+    seconds = options.seconds if options.seconds is not None else (0.0 if options.steps else options.default_seconds)
+    rate = {} if options.learning_rate is None else {"learning_rate": options.learning_rate}
+    return TrainSpec(
+        seconds=seconds,
+        steps=options.steps,
+        loss=loss_of(options.loss),
+        batch=options.batch,
+        patch=options.patch,
+        seed=options.seed,
+        device=options.device,
+        **rate,
+    )
+
+
+def _check_new(folder: str) -> None:
+    """Before any time is spent: the folder of the new bundle must be free and its parent there."""
+    place = Path(folder).expanduser()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise InputError(
+            f"'{place}' is there already.", hint="Choose another --output; a bundle is never written over."
+        )
+    if not place.parent.is_dir():
+        raise InputError("The folder for the new bundle is not there.", got=f"'{place.parent}'", hint="Make it first.")
+
+
+def _last_training(bundle: ModelBundle) -> dict[str, Any]:
+    record = bundle.history[-1]
+    curve = list(record.get("held_out", ()))
+    best: dict[str, Any] = next((row for row in curve if row["step"] == record.get("best_step")), {})
+    quality = {k: v for k, v in best.items() if k not in ("step", "seconds")}
+    return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
+
+
+def evaluate(options: Namespace) -> Result:
+    """Measure a prediction, or a folder of them."""
+    from napari_segplugin.engine.evaluate import evaluate as measure
+    from napari_segplugin.engine.evaluate import evaluate_many
+    from napari_segplugin.engine.folders import list_files, match_names
+
+    one, other = Path(options.prediction).expanduser(), Path(options.truth).expanduser()
+    folders = [p.is_dir() and not (p.suffix == ".zarr" or (p / "zarr.json").exists()) for p in (one, other)]
+    if folders[0] != folders[1]:
+        raise InputError("Compare two files or two folders.", got="one file and one folder")
+    pairs = match_names(list_files(one), list_files(other)) if folders[0] else [(one, other)]
+    if not pairs:
+        raise InputError("There are no files to compare.", got=f"'{one}' is empty")
+    task = Task(options.task) if options.task else _recorded_task(pairs[0][0])
+    rest: dict[str, Any] = {
+        "task": task,
+        "spacing": options.spacing,
+        "unit": options.unit,
+        "tolerance": options.tolerance,
+    }
+    rest["surfaces"] = not options.no_surfaces
+    rest["classes"] = ClassTable.named(options.classes) if options.classes else None
+    if len(pairs) == 1 and not folders[0]:
+        report = measure(open_labels(one), open_labels(other), **rest)
+    else:
+        report = evaluate_many(((open_labels(p), open_labels(t)) for p, t in pairs), **rest)
+    data = json.loads(report.to_json())
+    return {"command": "evaluate", "images": len(pairs), **data}, report.text()
+
+
+def _recorded_task(path: Path) -> Task:
+    """The task that the recipe beside a result names."""
+    from napari_segplugin.engine.folders import stem_of
+
+    try:
+        recipe = json.loads((path.parent / f"{stem_of(path)}.recipe.json").read_text(encoding="utf-8"))
+        return Task(recipe["task"] if "task" in recipe else recipe["model"]["spec"]["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"It is not known what the labels of '{path.name}' are.",
+            accepted="--task semantic (class numbers), --task instance (object numbers), --task panoptic",
+            hint="Name the task.",
+        ) from None
+
+
+def models(options: Namespace) -> Result:
+    """List the models that come with the package, and those in the folders given."""
+    places = list(shipped_bundles().values())
+    for name in options.folders:
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise InputError("There is no such folder.", got=f"'{folder}'")
+        inner = sorted(p.parent for p in folder.glob("*/spec.json"))
+        places += [folder] if (folder / "spec.json").is_file() or not inner else inner
+    rows = [_describe(p) for p in places]
+    lines = [f"{r['key']:<16} {r.get('summary') or r.get('error')}" for r in rows]
+    return {"command": "models", "models": rows}, "\n".join(lines) or "There are no models."
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    """One row; a bundle that cannot be read says why and does not hide the others."""
+    try:
+        bundle = load_bundle(folder)
+    except SegPluginError as error:
+        return {"key": folder.name, "folder": str(folder), "error": str(error)}
+    spec = bundle.spec
+    classes = [c.name for c in spec.classes.classes[1:]]
+    row: dict[str, Any] = {
+        "key": folder.name,
+        "folder": str(folder),
+        "name": bundle.name,
+        "task": str(spec.task),
+        "ndim": spec.ndim,
+    }
+    row |= {"channels": spec.in_channels, "classes": classes, "network": spec.network, "licence": bundle.licence}
+    row["description"] = bundle.description
+    row["summary"] = f"{spec.task}, {spec.ndim}D, {spec.in_channels} ch: {', '.join(classes)}. {bundle.description}"
+    return row
+
+
+__all__ = ["evaluate", "find_model", "finetune", "models", "open_image", "open_labels", "predict", "train"]
