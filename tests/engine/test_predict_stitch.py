@@ -11,6 +11,7 @@ from scipy import ndimage as ndi
 from napari_segplugin.core import ClassInfo, ClassTable, Kind, Step, Task, drain
 from napari_segplugin.engine.stitch import Blocks, block_size
 from napari_segplugin.tasks import get_task
+from napari_segplugin.tasks.instance import seed_levels
 
 THINGS = ClassTable.named(["cell", "fibre"])
 MIXED = ClassTable((*THINGS, ClassInfo(3, "soil", "#aaaaaa", Kind.STUFF)))
@@ -44,8 +45,8 @@ def as_maps(distance, rng, classes=THINGS, rough=0.0):
 def in_blocks(maps, classes, block, most=10**9, panoptic=False, params=None, halo=1, **more):
     shape = maps.shape[1:]
     codec = get_task(Task.PANOPTIC if panoptic else Task.INSTANCE)
-    out, seeds = np.zeros(shape, np.int32), np.zeros(shape, np.int64)
     p = {**codec.defaults(), **(params or {})}
+    out, seeds = np.zeros(shape, np.int32), np.zeros((len(seed_levels(p)), *shape), np.int64)
     job = Blocks(shape, lambda r: maps[(slice(None), *r)], seeds, out, classes, p, block, most, panoptic, halo, **more)
     events = []
     table = drain(job.run(), events.append)
@@ -183,14 +184,15 @@ def test_numbers_start_after_those_that_are_taken_and_have_no_gaps():
     assert [e.done for e in events if isinstance(e, Step)] == list(range(1, events[-1].total + 1))
 
 
-def test_small_seeds_are_dropped_by_their_whole_size_not_the_part_in_a_block():
-    distance = np.zeros((32, 32), np.float32)
-    distance[15:17, 14:18] = 1  # 8 voxels over four blocks
+@pytest.mark.parametrize(("low", "objects"), [(0.45, 2), (0.9, 1)])
+@pytest.mark.parametrize("face", [14, 16, 18])
+def test_two_peaks_are_parted_by_their_valley_wherever_the_faces_lie(low, objects, face):
+    distance = np.zeros((12, 40), np.float32)
+    distance[3:9, 4:36] = np.interp(np.arange(4, 36), [4, 12, 20, 28, 35], [0.5, 1, low, 1, 0.5])
     maps = as_maps(distance, np.random.default_rng(0))
-    params = {"smooth": 0.0, "min_seed": 8, "min_size": 8}
-    assert len(in_blocks(maps, THINGS, (16, 16), params=params)[1]) == 1
-    params["min_seed"] = 9
-    assert len(in_blocks(maps, THINGS, (16, 16), params=params)[1]) == 0
+    out, table, _, _ = in_blocks(maps, THINGS, (5, face))
+    assert len(table) == objects
+    same_tables(out, table, *whole(maps, THINGS))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5000, 5000), (10, 4000, 4000), (700, 700, 700)])

@@ -22,6 +22,7 @@ from napari_segplugin.engine.stitch import BYTES_PER_VOXEL, Blocks, block_size
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
 from napari_segplugin.tasks import get_task
+from napari_segplugin.tasks.instance import seed_levels
 
 
 def predict(
@@ -182,21 +183,13 @@ class _Work:
     def _blocks(self, maps: View, out: View, folder: Path, plane: int | None) -> Job[None]:
         """Labels of a frame or plane, block by block."""
         shape = self.setup.shape if plane is None else self.setup.shape[1:]
-        seeds = scratch_array(folder / f"seeds{plane}.zarr", shape, len(shape), "int64")
+        params = {**self.codec.defaults(), **self.bundle.decode}
+        levels = len(seed_levels(params))
+        seeds = scratch_array(folder / f"seeds{plane}.zarr", (levels, *shape), len(shape), "int64", together=False)
         block, most = block_size(shape, min(2 * 2**30, free_host_memory() // 4))
-        job = Blocks(
-            shape,
-            maps.__getitem__,
-            seeds,
-            out,
-            self.table,
-            {**self.codec.defaults(), **self.bundle.decode},
-            block,
-            most,
-            panoptic=self.task is Task.PANOPTIC,
-            first=self.unifier.reserve(),
-            stuff_numbers=self.unifier.stuff_numbers,
-        )
+        job = Blocks(shape, maps.__getitem__, seeds, out, self.table, params, block, most)
+        job.panoptic = self.task is Task.PANOPTIC
+        job.first, job.stuff_numbers = self.unifier.reserve(), self.unifier.stuff_numbers
         table = yield from job.run()
         self.unifier.take(table, job.stuff)
         self.uncertain += job.uncertain

@@ -1,7 +1,8 @@
 """Objects of images larger than memory: block by block, and still what the whole image would give.
 
-1. Seeds are numbered in each block; numbers that meet at a block's face, edge or corner are joined (exact: connected
-   components do not depend on the order in which they are found).
+1. Components at each threshold are numbered in each block; numbers that meet at a block's face, edge or corner are
+   joined (exact: components do not depend on the order in which they are found). Peaks join by the maximum, and which
+   component lies in which is known from any of its voxels, so the seeds are those of the whole image.
 2. Each block is flooded with a halo around it, from seeds with their final numbers. What may come in from outside is
    flooded too, as "unknown", from every foreground voxel at the window's border. A voxel that a numbered seed wins
    against it has the number it would have in the whole image, because the real flood from outside arrives later or not
@@ -24,7 +25,18 @@ from skimage.measure import label as connected_components
 
 from napari_segplugin.core import ClassTable, Job, ObjectTable, Step
 from napari_segplugin.data.tiles import Region, Tile, plan
-from napari_segplugin.tasks.instance import add_stuff, classify, flood, object_sums, seed_mask
+from napari_segplugin.tasks.instance import (
+    add_stuff,
+    classify,
+    component_parents,
+    component_peaks,
+    flood,
+    level_mask,
+    number_seeds,
+    object_sums,
+    seed_levels,
+    smooth_distance,
+)
 
 ReadMaps = Callable[[Region], np.ndarray]
 """Activated maps of a region, (K, [Z,] Y, X)."""
@@ -43,8 +55,10 @@ class Blocks:
         ([Z,] Y, X).
     read : callable
         Reads maps of a region.
-    seeds, out : array-like of `shape`
-        Read and written by region: a scratch array (int64) and the result (int32).
+    seeds : array-like of (L, [Z,] Y, X), int64
+        Scratch, read and written by region; L is the number of :attr:`levels`.
+    out : array-like of `shape`, int32
+        The result, read and written by region.
     classes : ClassTable
     params : mapping
         All parameters of the decoder.
@@ -78,6 +92,7 @@ class Blocks:
     """Sum of the probability and number of voxels of each stuff class that occurs; after the run."""
 
     def __post_init__(self) -> None:
+        self.levels = seed_levels(self.params)
         self.radius = int(3.0 * float(self.params["smooth"]) + 0.5)  # as far as the decoder's smoothing looks
         halo = (self.radius,) * len(self.shape)
         size = tuple(b + 2 * self.radius for b in self.block)
@@ -87,19 +102,21 @@ class Blocks:
 
     def run(self) -> Job[ObjectTable]:
         """Find the objects; yields a step after each block, returns the table of the things."""
-        total, done = 3 * len(self.tiles), 0
-        sizes: list[np.ndarray] = []
-        last = 0
+        total, done = 4 * len(self.tiles), 0
+        found = [_Level() for _ in self.levels]
         for tile in self.tiles:
-            sizes.append(self._seed(tile, last))
-            last += len(sizes[-1])
+            self._components(tile, found)
             done += 1
             yield Step(done, total)
-        numbers, count = self._number(np.concatenate([np.zeros(1, np.int64), *sizes]))
+        numbers, count = self._number(found)
+        for tile in self.tiles:
+            self._seed(tile, numbers)
+            done += 1
+            yield Step(done, total)
         sums = np.zeros((len(self.classes), count + 1))
         voxels = np.zeros(count + 1, np.int64)
         for tile in self.tiles:
-            self._flood(tile, numbers, sums, voxels)
+            self._flood(tile, sums, voxels)
             done += 1
             yield Step(done, total)
         keep = voxels >= max(1, int(self.params["min_size"]))
@@ -114,29 +131,46 @@ class Blocks:
         n = len(kept) - 1
         return ObjectTable(np.arange(1, n + 1, dtype=np.int64) + self.first, class_id, score, ("predicted",) * n)
 
-    def _seed(self, tile: Tile, last: int) -> np.ndarray:
-        """Number the seeds of a block after `last`; their sizes."""
+    def _components(self, tile: Tile, found: Sequence[_Level]) -> None:
+        """Number the components of a block at each threshold, after those of the blocks before."""
         maps = np.asarray(self.read(tile.read), np.float32)
-        mask = seed_mask(maps, self.classes, self.params)[tile.keep]
-        found = connected_components(mask, connectivity=mask.ndim).astype(np.int64)
-        sizes = np.bincount(found.ravel())[1:]
-        self.seeds[tile.write] = np.where(found > 0, found + last, 0)
-        return sizes
+        smoothed = smooth_distance(maps, self.params)
+        kept = smoothed[tile.keep]
+        below: np.ndarray | None = None
+        for k, (level, record) in enumerate(zip(self.levels, found, strict=True)):
+            mask = level_mask(smoothed, maps, self.classes, self.params, level)[tile.keep]
+            labels = connected_components(mask, connectivity=mask.ndim)
+            parents = None if below is None else component_parents(below, labels)[1:]
+            before = record.count
+            record.add(component_peaks(kept, labels)[1:], parents, 0 if k == 0 else found[k - 1].last)
+            self.seeds[(k, *tile.write)] = np.where(labels > 0, labels.astype(np.int64) + before, 0)
+            below = labels
 
-    def _number(self, sizes: np.ndarray) -> tuple[np.ndarray, int]:
-        """The final number of each block-wise number, 0 for seeds that are too small; and the largest."""
-        pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._meetings()])
-        n = len(sizes)
-        graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-        _, joined = join(graph, directed=False)
-        total = np.bincount(joined, weights=sizes).astype(np.int64)
-        keep = total >= max(1, int(self.params["min_seed"]))
-        keep[joined[0]] = False  # number 0 is "no seed" and stands alone
-        numbers = np.where(keep, np.cumsum(keep), 0)[joined]
-        return numbers, int(keep.sum())
+    def _number(self, found: Sequence[_Level]) -> tuple[list[np.ndarray], int]:
+        """The number of the seed behind each block-wise component of each level, 0 for none; and how many seeds."""
+        joined = [_join(record.count, self._meetings(k)) for k, record in enumerate(found)]
+        peaks, parents = [], []
+        for k, (record, to) in enumerate(zip(found, joined, strict=True)):
+            top = np.zeros(int(to.max()) + 1)
+            np.maximum.at(top, to, np.concatenate([[0.0], *record.peaks]))
+            peaks.append(top)
+            if k:
+                inside = np.zeros(len(top), np.int64)
+                inside[to] = joined[k - 1][np.concatenate([[0], *record.parents]).astype(np.int64)]
+                parents.append(inside)
+        numbers = number_seeds(peaks, parents, self.levels, float(self.params["valley"]))
+        return [number[to] for number, to in zip(numbers, joined, strict=True)], max(int(n.max()) for n in numbers)
 
-    def _meetings(self) -> Iterator[np.ndarray]:
-        """Pairs of numbers that touch across the faces between blocks, diagonals included."""
+    def _seed(self, tile: Tile, numbers: Sequence[np.ndarray]) -> None:
+        """Write the seeds of a block in place of the components of the lowest threshold."""
+        seeds = np.zeros([s.stop - s.start for s in tile.write], np.int64)
+        for k, number in enumerate(numbers):
+            here = number[np.asarray(self.seeds[(k, *tile.write)])]
+            np.copyto(seeds, here, where=here > 0)
+        self.seeds[(0, *tile.write)] = seeds
+
+    def _meetings(self, level: int) -> Iterator[np.ndarray]:
+        """Pairs of components that touch across the faces between blocks, diagonals included."""
         ndim = len(self.shape)
         for axis in range(ndim):
             others = [i for i in range(ndim) if i != axis]
@@ -150,23 +184,23 @@ class Blocks:
             for cut, piece in product(self.cuts[axis][1:-1], product(*spans)):
                 region = [slice(*s) for s in piece]
                 region.insert(axis, slice(cut - 1, cut + 1))
-                sides = np.moveaxis(np.asarray(self.seeds[tuple(region)]), axis, 0)
+                sides = np.moveaxis(np.asarray(self.seeds[(level, *region)]), axis, 0)
                 yield _touching(sides[0], sides[1])
 
-    def _flood(self, tile: Tile, numbers: np.ndarray, sums: np.ndarray, voxels: np.ndarray) -> None:
+    def _flood(self, tile: Tile, sums: np.ndarray, voxels: np.ndarray) -> None:
         """Write the objects of a block, by the numbers of their seeds, and add up their probabilities."""
         halo = self.halo or max(8, max(self.block) // 4)
         while True:
             window = self._window(tile, halo)
             grown = self._window(tile, 2 * halo)
             final = window == grown or math.prod(s.stop - s.start for s in grown) > self.most
-            labels, maps, ids, unknown = self._try(tile, window, numbers)
+            labels, maps, ids, unknown = self._try(tile, window)
             if not unknown or final:
                 break
             halo *= 2
         if unknown:
             self.uncertain += unknown
-            labels, maps, ids, _ = self._try(tile, window, numbers, guard=False)
+            labels, maps, ids, _ = self._try(tile, window, guard=False)
         self.out[tile.write] = ids[labels]
         add, count = object_sums(labels, maps, self.classes, len(ids) - 1)
         sums[:, ids[1:]] += add[:, 1:]
@@ -179,11 +213,9 @@ class Blocks:
             slice(max(0, w.start - reach), min(n, w.stop + reach)) for w, n in zip(tile.write, self.shape, strict=True)
         )
 
-    def _try(
-        self, tile: Tile, window: Region, numbers: np.ndarray, guard: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    def _try(self, tile: Tile, window: Region, guard: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """Flood a window; labels and maps of the block, the number behind each label, and how many are unknown."""
-        seeds = numbers[np.asarray(self.seeds[window])]
+        seeds = np.asarray(self.seeds[(0, *window)])
         maps = np.asarray(self.read(window), np.float32)
         ids = np.unique(seeds[seeds > 0])
         ids = np.concatenate([np.zeros(1, np.int64), ids])
@@ -195,7 +227,7 @@ class Blocks:
         return labels, maps[(slice(None), *inner)], ids, int((labels == len(ids)).sum())
 
     def _border(self, window: Region) -> np.ndarray:
-        """The rim of a window where it does not end with the image, as wide as smoothing is wrong there, and one more."""
+        """The rim of a window where the image goes on, as wide as smoothing is wrong there, and one more."""
         width = self.radius + 1
         rim = np.zeros([s.stop - s.start for s in window], bool)
         for axis, (s, n) in enumerate(zip(window, self.shape, strict=True)):
@@ -221,6 +253,32 @@ class Blocks:
                     labels[where] = -number
             labels = np.abs(labels)
         self.out[tile.write] = labels.astype(np.int32)
+
+
+@dataclass
+class _Level:
+    """The components of one threshold, gathered over the blocks."""
+
+    peaks: list[np.ndarray] = field(default_factory=list)
+    parents: list[np.ndarray] = field(default_factory=list)
+    count: int = 0
+    last: int = 0
+    """The count before the block that was added last."""
+
+    def add(self, peaks: np.ndarray, parents: np.ndarray | None, first: int) -> None:
+        """Add those of a block; `parents` are numbers within the block, of components that start after `first`."""
+        self.peaks.append(peaks)
+        if parents is not None:
+            self.parents.append(parents + first)
+        self.last, self.count = self.count, self.count + len(peaks)
+
+
+def _join(count: int, meetings: Iterator[np.ndarray]) -> np.ndarray:
+    """The component of the whole image, 1, 2 …, of each block-wise one, (count + 1,); entry 0 is 0."""
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *meetings])
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count + 1, count + 1))
+    joined: np.ndarray = join(graph, directed=False)[1].astype(np.int64)
+    return joined
 
 
 def _touching(before: np.ndarray, after: np.ndarray) -> np.ndarray:

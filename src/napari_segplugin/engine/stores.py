@@ -108,9 +108,10 @@ def scratch(beside: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def scratch_array(path: Path, shape: tuple[int, ...], spatial: int, dtype: str) -> Any:
-    """A zarr that is fast to write: light compression, leading axes in one chunk."""
-    chunks = (*shape[:-spatial], *_chunks(shape[-spatial:]))
+def scratch_array(path: Path, shape: tuple[int, ...], spatial: int, dtype: str, *, together: bool = True) -> Any:
+    """A zarr that is fast to write: light compression; leading axes in one chunk where they are read `together`."""
+    lead = shape[:-spatial] if together else (1,) * (len(shape) - spatial)
+    chunks = (*lead, *_chunks(shape[-spatial:]))
     codec = zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
     return zarr.create_array(str(path), shape=shape, chunks=chunks, dtype=dtype, compressors=codec)
 
