@@ -98,6 +98,7 @@ def _one_series(slices: Sequence[Any], path: Path) -> None:
 
 def _values(data: Any) -> np.ndarray:
     """Pixels in the units of the modality (Hounsfield units for CT): int16 or int32 where exact, else float32."""
+    _check_decoder(data)
     array = np.asarray(data.pixel_array)
     slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
     if (slope, intercept) == (1.0, 0.0):
@@ -107,6 +108,23 @@ def _values(data: Any) -> np.ndarray:
         small = whole.min() >= -(2**15) and whole.max() < 2**15
         return whole.astype(np.int16 if small else np.int32)
     return (array.astype(np.float64) * slope + intercept).astype(np.float32)
+
+
+def _check_decoder(data: Any) -> None:
+    """A compression without a decoder is a thing to install, not a damaged file."""
+    syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
+    if syntax is None or not syntax.is_compressed:
+        return
+    try:
+        available = _pydicom().pixels.get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise InputError(
+            "The DICOM pixels are compressed in a way that needs one more package.",
+            got=syntax.name,
+            hint='Run: pip install "pylibjpeg[all]", or export the series without compression',
+        )
 
 
 def _pixel_spacing(data: Any) -> tuple[float, float]:

@@ -32,6 +32,7 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     RuntimeError,
     SyntaxError,
+    AssertionError,
     struct.error,
     zlib.error,
     tokenize.TokenError,
@@ -134,7 +135,8 @@ def check_readable(path: Path) -> None:
     """
     try:
         if path.is_dir():
-            next(iter(os.scandir(path)), None)
+            with os.scandir(path) as entries:
+                next(entries, None)
             return
         size = path.stat().st_size
         with path.open("rb") as stream:

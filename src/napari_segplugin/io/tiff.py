@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from napari_segplugin.io.units import one_unit, short_unit
 
 _KIND = "TIFF"
 _IMAGEJ_LIMIT = 2 * 2**30  # ImageJ's own TIFF has no 64-bit offsets
+# tifffile logs these and goes on with the pages that it found: a cut stack would pass as a single plane.
+_LOST = re.compile(r"page offset|tag list|reshape|corrupt|TiffTag (25[4-9]|2[67]\d|28[0-3]|32[2-5]) ")
 _COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
 
 
@@ -29,13 +34,36 @@ def read(path: Path) -> Found:
     resolution only where it is finer than 10 µm (a coarser one was meant for a printer). Above about 256 MB the pixels
     stay on disk.
     """
-    with reading(path, _KIND):
+    with reading(path, _KIND), _complaints() as complaints:
         tif = tifffile.TiffFile(path)
         try:
-            return _read(tif, path)
+            found = _read(tif, path)
+            lost = [text for text in complaints if _LOST.search(text)]
+            if lost:
+                raise tifffile.TiffFileError(lost[0])
         except BaseException:
             tif.close()
             raise
+    return found
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs as an error in this thread, kept off the console."""
+    texts: list[str] = []
+    here = threading.get_ident()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == here:
+                texts.append(record.getMessage())
+
+    collector, logger = Collector(logging.ERROR), logging.getLogger("tifffile")
+    logger.addHandler(collector)
+    try:
+        yield texts
+    finally:
+        logger.removeHandler(collector)
 
 
 def _read(tif: Any, path: Path) -> Found:
