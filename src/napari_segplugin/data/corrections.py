@@ -250,7 +250,7 @@ def _pieces(sample: Sample, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def count_strokes(sample: Sample, classes: ClassTable) -> dict[str, tuple[int, int]]:
     """Strokes (or objects) and voxels of each class: name -> (strokes, voxels)."""
     known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
-    pieces, owner = _pieces(sample, known)
+    _, owner = _pieces(sample, known)
     counts: dict[str, tuple[int, int]] = {}
     for info in classes:
         voxels = int((known & (sample.classes == info.id)).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -156,7 +156,7 @@ class Recipe:
         Composites with touching objects that are made of each fully annotated image (instance and panoptic).
     """
 
-    augment: AugmentSpec = AugmentSpec()
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
     map_weight: float = 2.0
     average: float = 0.995
     freeze_statistics: bool = False

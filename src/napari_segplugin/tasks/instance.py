@@ -13,6 +13,7 @@ block with the result of the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,9 @@ class InstanceCodec:
         shape_known = weight if sample.shape_known is None else weight * sample.shape_known
         if sample.instances is not None:
             # the valley between two objects is a few voxels wide and decides everything: it counts more
-            shape_known = shape_known * (1 + 3 * gap_weight(sample.instances))
-        return Targets(target, weight, distance[None], shape_known.astype(np.float32))
+            gap = gap_weight(sample.instances)
+            weight, shape_known = weight * (1 + 2 * gap), shape_known * (1 + 3 * gap)
+        return Targets(target, weight.astype(np.float32), distance[None], shape_known.astype(np.float32))
 
     def decode(
         self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
@@ -178,7 +180,7 @@ def find_seeds(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any])
     full = maps.ndim - 1
     labels = [connected_components(level_mask(smoothed, maps, classes, params, t), connectivity=full) for t in levels]
     peaks = [component_peaks(smoothed, x) for x in labels]
-    parents = [component_parents(below, above) for below, above in zip(labels[:-1], labels[1:], strict=True)]
+    parents = [component_parents(below, above) for below, above in pairwise(labels)]
     seeds = np.zeros(smoothed.shape, np.int32)
     for label_map, number in zip(labels, number_seeds(peaks, parents, levels, float(params["valley"])), strict=True):
         found = (number > 0)[label_map]
