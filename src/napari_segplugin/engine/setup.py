@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, TileSpec
-from napari_segplugin.data.tiles import Axis, Region, Tile, axes_of, choose_size, plan, waste
+from napari_segplugin.data.tiles import Axis, Region, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import Prepared, prepare
 
@@ -175,7 +175,7 @@ def _halo(
     """The reach where that is affordable, otherwise the largest halo that is.
 
     In 3D a wide reach would make most of the work halo. Voxels at the far end of the reach hardly matter, so the halo
-    shrinks until no more than three voxels are read for each one written.
+    shrinks until no voxel is read more than three times, taken over all.
     """
     for share in (8, 6, 4, 3, 2):
         halo = tuple(min(r, max(m, r * share // 8)) if r else 0 for r, m in zip(reach, multiple, strict=True))
@@ -185,7 +185,9 @@ def _halo(
         ):
             continue
         cut = plan(shape, size or choose_size(axes, room), halo, multiple, region)
-        if len(shape) == 2 or share == 2 or waste(cut) <= _MOST_WASTE:
+        # a thin region needs much around it however it is cut, so the measure is what one tile would read
+        once = math.prod(b - a for a, b in (axis.span(axis.start, axis.stop) for axis in axes))
+        if len(shape) == 2 or share == 2 or sum(math.prod(t.shape) for t in cut) <= _MOST_WASTE * once:
             return halo
     return tuple(min(r, m) for r, m in zip(reach, multiple, strict=True))
 
