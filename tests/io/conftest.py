@@ -13,8 +13,6 @@ import pytest
 
 from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task
 
-FIXTURES = Path(__file__).parent.parent / "data"
-
 
 @pytest.fixture
 def rng() -> np.random.Generator:

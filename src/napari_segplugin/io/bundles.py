@@ -16,7 +16,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from napari_segplugin.core import InputError, ModelBundle, Normalisation, SegPluginError, model_spec_from_json, to_json
-from napari_segplugin.io.files import as_path, first_line, move_into_place, partial_name, reading, remove, writing
+from napari_segplugin.io.files import (
+    as_path,
+    first_line,
+    move_into_place,
+    native,
+    partial_name,
+    reading,
+    remove,
+    writing,
+)
 
 FORMAT_NAME = "napari-segplugin bundle"
 FORMAT_VERSION = 1
@@ -92,7 +101,7 @@ def _check_target(place: Path, overwrite: bool) -> None:
 
 def _fill(folder: Path, bundle: ModelBundle) -> None:
     # ascontiguousarray would turn a number into a vector; safetensors stores views of other arrays wrongly.
-    weights = {name: np.array(array, order="C") for name, array in bundle.weights.items()}
+    weights = {name: native(np.array(array, order="C")) for name, array in bundle.weights.items()}
     try:
         save_file(weights, folder / "weights.safetensors")
     except (SafetensorError, KeyError) as error:

@@ -43,6 +43,8 @@ def read(path: Path) -> Found:
             ) from error
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]
+        if array.ndim == 5 and array.shape[3] == 1:  # vectors and channels stand on the fifth axis, after an empty time
+            array = array[:, :, :, 0]
         axes, doubt = _axes(array.shape, tuple(int(n) for n in image.shape))
         zooms = [float(z) for z in image.header.get_zooms()]
         space, _ = image.header.get_xyzt_units()
