@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,7 @@ def save(name: str, image: np.ndarray, truth: np.ndarray, about: dict[str, Any],
     if image.shape != truth.shape:
         raise SystemExit(f"{name}: image {image.shape} and truth {truth.shape} differ in shape")
     folder = SHELF / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     smallest = np.uint8 if truth.max() < 2**8 else np.uint16
     for part, array in (("image", image), ("truth", truth.astype(smallest))):
         options = {"compression": "zlib", "compressionargs": {"level": 9}}

@@ -58,7 +58,7 @@ def test_voxel_size_and_unit_survive(tmp_path, make_segmentation, extension, lar
     assert (image.axes, image.unit, image.metadata["axes_doubt"]) == ("ZYX", unit, "")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     labels=nst.arrays(
         st.sampled_from([np.bool_, np.uint8, np.int16, np.uint32, np.int64]),

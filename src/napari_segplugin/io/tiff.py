@@ -194,7 +194,8 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     """Write a label TIFF plane by plane: ImageJ's flavour up to 16 bits and 2 GB, OME-TIFF beyond."""
     shape = tuple(int(n) for n in labels.array.shape)
     size = int(np.prod(shape, dtype=np.int64)) * labels.dtype.itemsize
-    fiji = labels.dtype.itemsize <= 2 and size < _IMAGEJ_LIMIT
+    # An X of 1 would be taken for a colour sample in ImageJ's flavour.
+    fiji = labels.dtype.itemsize <= 2 and size < _IMAGEJ_LIMIT and shape[-1] > 1
     x, y = labels.spacing.get("X", 1.0), labels.spacing.get("Y", 1.0)
     options: dict[str, Any] = {"imagej": True} if fiji else {"ome": True, "bigtiff": size > _IMAGEJ_LIMIT}
     with tifffile.TiffWriter(path, **options) as tif:
