@@ -10,7 +10,7 @@ import zarr
 from PIL import Image as pillow
 
 from napari_segplugin.core import InputError
-from napari_segplugin.io import FORMATS, omezarr, read_image, tiff
+from napari_segplugin.io import FORMATS, omezarr, read_image, read_labels, tiff
 from napari_segplugin.io.files import Format
 from napari_segplugin.io.formats import extension_of, stem_of
 from napari_segplugin.io.lazy import LazyArray
@@ -281,3 +281,11 @@ def test_units() -> None:
     ]
     assert one_unit({"Z": 1.0, "X": 2.0}, {"Z": "furlong", "X": "um"}) == ({"Z": 1.0, "X": 2.0}, "pixel")
     assert one_unit({}, {}) == ({}, "pixel")
+
+
+def test_format_that_can_only_be_written(tmp_path, monkeypatch) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((9, 11)))
+    monkeypatch.setattr("napari_segplugin.io.npy.FORMAT", Format())
+    for reader in (read_image, read_labels):
+        with pytest.raises(InputError, match="written but not read"):
+            reader(tmp_path / "a.npy")
