@@ -90,6 +90,35 @@ class TestInstance:
         assert sample.known[4:8, 7 - RIM : 12].all()
         assert sample.instances[5, 6] != sample.instances[5, 7]
 
+    def test_a_strip_of_a_neighbour_in_the_rim_has_a_class_and_no_shape(self):
+        edited = boxes((4, 4), (4, 9))
+        paint = np.where(edited == 1, 1, 0).astype(np.uint16)
+        sample = to_sample(IMAGE, Corrections(paint, edited=edited, before=edited), Task.INSTANCE, THINGS)
+        strip = sample.known & (edited == 2)
+        assert strip.any()
+        assert sample.classes[strip].all()
+        assert not sample.instances[strip].any()
+        assert not sample.shape_known[strip].any()
+        assert count_strokes(sample, THINGS)["cell"][0] == 1
+
+    def test_what_paint_left_of_a_wrong_object_is_unknown(self):
+        edited = blank(np.int32)
+        edited[4:8, 2:12] = 1  # two objects that were found as one
+        paint = np.where(edited & (np.arange(16) < 7), 1, 0).astype(np.uint16)
+        sample = to_sample(IMAGE, Corrections(paint, edited=edited, before=edited), Task.INSTANCE, THINGS)
+        assert not sample.known[4:8, 7:12].any()
+        assert sample.known[paint > 0].all()
+        assert sample.known[3, 2:7].all()
+
+    def test_neighbours_in_a_reviewed_area_are_right(self):
+        edited = boxes((4, 4), (4, 9))
+        paint = np.where(edited == 1, 1, 0).astype(np.uint16)
+        marks = Corrections(paint, np.ones((12, 16), bool), edited, edited)
+        sample = to_sample(IMAGE, marks, Task.INSTANCE, THINGS)
+        assert sample.known.all()
+        assert sample.shape_known is None
+        assert len(np.unique(sample.instances)) == 3
+
     def test_painted_numbers_do_not_collide_with_numbers_of_the_result(self):
         edited = boxes((1, 1))
         paint = np.roll(edited, (5, 8), (0, 1)).astype(np.uint16)

@@ -82,7 +82,8 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
     """Write corrections as a training sample.
 
     Semantic: a painted voxel, a changed voxel and a reviewed voxel are known. Instance: an object that was painted or
-    changed is known whole, with a rim of 2 voxels around it; erased voxels are known background.
+    changed is known whole, with a rim of 2 voxels around it; erased voxels are known background. Of an object beside it
+    that nobody corrected the rim shows a strip, of which only the class is known, not the shape.
 
     Raises
     ------
@@ -135,8 +136,24 @@ def _instance(image: Image, c: Corrections, classes: ClassTable) -> Sample:
     seen = _grow(certain, RIM) | (c.paint != 0) | c.changed
     if c.reviewed is not None:
         seen = seen | c.reviewed
-    class_of = _class_lookup(objects, offset, c, first_thing)
-    return Sample(image, class_of[objects], objects, seen)
+    kinds = _class_lookup(objects, offset, c, first_thing)[objects]
+    doubtful, leftover = _neighbours(c, objects, certain)
+    return Sample(image, kinds, np.where(doubtful, 0, objects), seen & ~leftover, ~doubtful if doubtful.any() else None)
+
+
+def _neighbours(c: Corrections, objects: np.ndarray, certain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Objects of the result that nobody corrected, as masks: all of them, and those of which paint took a part.
+
+    A rim shows a strip of them. That it is foreground may be learnt from an object that was left as it is, but a strip is
+    no object: it has no distance to an outline, and does not count as one when objects are held out. What is left of an
+    object that was painted over is neither: it was wrong.
+    """
+    doubtful = (objects > 0) & ~certain
+    if c.edited is None:
+        return doubtful, np.zeros(objects.shape, bool)
+    if c.reviewed is not None and c.reviewed.any():
+        doubtful &= ~np.isin(objects, np.unique(objects[c.reviewed]))
+    return doubtful, doubtful & np.isin(objects, np.unique(np.asarray(c.edited)[c.paint != 0]))
 
 
 def _class_lookup(objects: np.ndarray, offset: int, c: Corrections, first_thing: int) -> np.ndarray:
