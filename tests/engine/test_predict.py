@@ -343,9 +343,7 @@ class Watched:
 @pytest.mark.parametrize("task", [Task.SEMANTIC, Task.INSTANCE])
 def test_no_piece_is_larger_than_memory_allows(task, tmp_path, monkeypatch):
     limit = 16_000_000
-    for name in ("predict", "setup"):
-        for word in ("free_memory", "free_host_memory"):
-            monkeypatch.setattr(sys.modules[f"napari_segplugin.engine.{name}"], word, lambda *_: limit, raising=False)
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.setup"], "free_memory", lambda _: limit)
     monkeypatch.setattr("napari_segplugin.data.normalise._ENOUGH", 10_000)
     array = Watched(np.random.default_rng(0).integers(0, 200, (60, 90, 90)).astype(np.uint8))
     calls, real = [], Prepared.__call__
@@ -356,13 +354,23 @@ def test_no_piece_is_larger_than_memory_allows(task, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "side"), [("semantic", 410), ("instance", 410)])
-def test_a_volume_of_four_times_the_memory(task, side, tmp_path):
+def test_a_volume_of_four_times_the_memory(tmp_path):
     limit = 64 * 2**20
-    grown, volume, tiles = bounded(limit, task, side, tmp_path)
+    grown, volume, tiles = bounded(limit, "semantic", 410, tmp_path)
     assert tiles > 20
     assert volume > 4 * limit
     assert grown < 1.5 * limit
+
+
+@pytest.mark.slow
+def test_finding_objects_needs_no_more_memory_in_eight_times_the_volume(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    limit = 64 * 2**20
+    small, volume, _ = bounded(limit, "instance", 100, tmp_path / "a")
+    large, eightfold, _ = bounded(limit, "instance", 200, tmp_path / "b")
+    assert eightfold == 8 * volume
+    assert large < 1.4 * small
 
 
 # ---------------------------------------------------------------- retreat

@@ -167,12 +167,18 @@ class _Work:
             labels[index or ...] = self._decode(maps)
             return
         with scratch(beside) as folder:
-            store = scratch_array(folder / "maps.zarr", shape, self.image.ndim, "float16")
+            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
             yield from self.tiles(_keep(Shifted(store, self.setup.region, (slice(None),))))
             yield Stage("Finding objects")
             for z in range(self.setup.shape[0]) if self.setup.planes else [None]:
                 plane = () if z is None else (z,)
                 yield from self._blocks(View(store, (slice(None), *plane)), View(labels, (*index, *plane)), folder, z)
+
+    def block(self) -> tuple[tuple[int, ...], int]:
+        """The blocks in which objects are found, and the voxels that a window may have."""
+        shape = self.setup.shape[1:] if self.setup.planes else self.setup.shape
+        block, most = block_size(shape, min(2 * 2**30, free_host_memory() // 4))
+        return ((1, *block) if self.setup.planes else block), most
 
     def _decode(self, maps: np.ndarray) -> np.ndarray:
         """Labels of a frame in memory, with numbers that are unique over all so far."""
@@ -185,9 +191,11 @@ class _Work:
         shape = self.setup.shape if plane is None else self.setup.shape[1:]
         params = {**self.codec.defaults(), **self.bundle.decode}
         levels = len(seed_levels(params))
-        seeds = scratch_array(folder / f"seeds{plane}.zarr", (levels, *shape), len(shape), "int64", together=False)
-        block, most = block_size(shape, min(2 * 2**30, free_host_memory() // 4))
-        job = Blocks(shape, maps.__getitem__, seeds, out, self.table, params, block, most)
+        block, most = self.block()
+        seeds = scratch_array(
+            folder / f"seeds{plane}.zarr", (levels, *shape), block[-len(shape) :], "int64", together=False
+        )
+        job = Blocks(shape, maps.__getitem__, seeds, out, self.table, params, block[-len(shape) :], most)
         job.panoptic = self.task is Task.PANOPTIC
         job.first, job.stuff_numbers = self.unifier.reserve(), self.unifier.stuff_numbers
         table = yield from job.run()

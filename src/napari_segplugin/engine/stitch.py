@@ -137,14 +137,15 @@ class Blocks:
         smoothed = smooth_distance(maps, self.params)
         kept = smoothed[tile.keep]
         below: np.ndarray | None = None
+        written = np.zeros((len(found), *kept.shape), np.int64)
         for k, (level, record) in enumerate(zip(self.levels, found, strict=True)):
             mask = level_mask(smoothed, maps, self.classes, self.params, level)[tile.keep]
             labels = connected_components(mask, connectivity=mask.ndim)
             parents = None if below is None else component_parents(below, labels)[1:]
-            before = record.count
+            np.copyto(written[k], labels.astype(np.int64) + record.count, where=labels > 0)
             record.add(component_peaks(kept, labels)[1:], parents, 0 if k == 0 else found[k - 1].last)
-            self.seeds[(k, *tile.write)] = np.where(labels > 0, labels.astype(np.int64) + before, 0)
             below = labels
+        self.seeds[(slice(None), *tile.write)] = written
 
     def _number(self, found: Sequence[_Level]) -> tuple[list[np.ndarray], int]:
         """The number of the seed behind each block-wise component of each level, 0 for none; and how many seeds."""
@@ -163,9 +164,10 @@ class Blocks:
 
     def _seed(self, tile: Tile, numbers: Sequence[np.ndarray]) -> None:
         """Write the seeds of a block in place of the components of the lowest threshold."""
-        seeds = np.zeros([s.stop - s.start for s in tile.write], np.int64)
-        for k, number in enumerate(numbers):
-            here = number[np.asarray(self.seeds[(k, *tile.write)])]
+        components = np.asarray(self.seeds[(slice(None), *tile.write)])
+        seeds = np.zeros(components.shape[1:], np.int64)
+        for number, labels in zip(numbers, components, strict=True):
+            here = number[labels]
             np.copyto(seeds, here, where=here > 0)
         self.seeds[(0, *tile.write)] = seeds
 
@@ -174,10 +176,12 @@ class Blocks:
         ndim = len(self.shape)
         for axis in range(ndim):
             others = [i for i in range(ndim) if i != axis]
+            # two planes thick, so several blocks wide is no more than a block
+            wide = max(1, int((self.block[axis] / 2) ** (1 / len(others))))
             spans = [
                 [
-                    (max(0, a - 1), min(self.shape[i], b + 1))
-                    for a, b in zip(self.cuts[i][:-1], self.cuts[i][1:], strict=True)
+                    (max(0, a - 1), min(self.shape[i], a + 1 + wide * self.block[i]))
+                    for a in range(0, self.shape[i], wide * self.block[i])
                 ]
                 for i in others
             ]

@@ -108,10 +108,25 @@ def scratch(beside: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def scratch_array(path: Path, shape: tuple[int, ...], spatial: int, dtype: str, *, together: bool = True) -> Any:
-    """A zarr that is fast to write: light compression; leading axes in one chunk where they are read `together`."""
-    lead = shape[:-spatial] if together else (1,) * (len(shape) - spatial)
-    chunks = (*lead, *_chunks(shape[-spatial:]))
+def scratch_array(
+    path: Path, shape: tuple[int, ...], block: tuple[int, ...], dtype: str, *, together: bool = True
+) -> Any:
+    """A zarr that is fast to write: light compression, chunks that suit blocks.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        Any leading axes, then the spatial ones.
+    block : tuple of int
+        Spatial size of what is written and read at once.
+    dtype : str
+    together : bool
+        Whether the leading axes are read together; they share a chunk then.
+    """
+    lead = shape[: -len(block)] if together else (1,) * (len(shape) - len(block))
+    sides = (min(most, max(16, b)) for b, most in zip(block, _chunks(shape[-len(block) :]), strict=True))
+    chunks = (*lead, *(min(s, n) for s, n in zip(sides, shape[-len(block) :], strict=True)))
     codec = zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
     return zarr.create_array(str(path), shape=shape, chunks=chunks, dtype=dtype, compressors=codec)
 
