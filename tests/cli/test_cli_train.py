@@ -41,7 +41,7 @@ def test_train_from_a_model_keeps_its_classes(run, files, folder, make_bundle):
     assert load_bundle(files.folder / "new").spec.classes[1].name == "cell"
 
 
-@pytest.mark.parametrize(("ndim", "shape"), [(2, (3, 40, 48)), (3, (4, 40, 48))])
+@pytest.mark.parametrize(("ndim", "shape"), [(2, (3, 40, 48)), (3, (8, 40, 48))])
 def test_train_on_volumes_in_3d_or_plane_by_plane(run, files, ndim, shape):
     for seed in range(2):
         image, objects = files.scene(shape, seed)
@@ -55,7 +55,7 @@ def test_train_on_volumes_in_3d_or_plane_by_plane(run, files, ndim, shape):
         "--ndim",
         ndim,
         "--patch",
-        "4,16,16"[2 * (3 - ndim) :],
+        "8,16,16"[2 * (3 - ndim) :],
         *FAST,
     )
     assert got.code == 0, got.err

@@ -65,8 +65,8 @@ def values(events, name):
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_strokes_teach_and_held_out_strokes_say_so(ndim):
-    shape = (40, 48) if ndim == 2 else (4, 40, 48)
-    spec = replace(SPEC, steps=40, patch=(4, 16, 16)[-ndim:])
+    shape = (40, 48) if ndim == 2 else (8, 40, 48)
+    spec = replace(SPEC, steps=40, patch=(8, 16, 16)[-ndim:])
     result, events = run(Corrections(strokes(shape)), bundle_of(ndim=ndim), spec, image_and_objects(shape)[0])
     losses = values(events, "loss")
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])

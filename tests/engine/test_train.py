@@ -78,6 +78,20 @@ def test_the_same_seed_repeats_a_training_exactly_and_another_does_not():
     assert any(not np.array_equal(one[k], other[k]) for k in one)
 
 
+@pytest.mark.xfail(
+    strict=False,
+    reason="torch's bfloat16 convolutions on CPU, channels last in 3D, give garbage weight gradients where a level of the "
+    "network is two voxels deep; contiguous memory or float32 does not",
+)
+def test_a_shallow_volume_repeats_in_half_precision_too(monkeypatch):
+    monkeypatch.setattr("napari_segplugin.engine.device._bfloat16_pays", lambda: True)
+    bundle = new_bundle(spec_of(ndim=3), name="tiny")
+    shallow = scene((6, 24, 24))
+    runs = [drain(train([shallow], bundle, steps(6, patch=(4, 16, 16)))).weights for _ in range(3)]
+    assert all(np.array_equal(runs[0][k], other[k]) for other in runs[1:] for k in other)
+    assert all(np.isfinite(v).all() for v in runs[0].values())
+
+
 def test_new_bundles_follow_their_seed():
     one, again, other = (new_bundle(spec_of(), name="a", seed=s).weights for s in (1, 1, 2))
     assert all(np.array_equal(one[k], again[k]) for k in one)
