@@ -92,4 +92,5 @@ class Segmentation:
             return labels.astype(np.uint16)
         table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
         table[self.objects.label] = self.objects.class_id
-        return table[labels]
+        classes: np.ndarray = table[labels]
+        return classes

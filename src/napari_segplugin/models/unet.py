@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, cat, nn
 
@@ -63,7 +64,7 @@ class UNet(nn.Module):
             for level, (i, o) in enumerate(zip(inputs, widths, strict=True))
         )
         self.pools = nn.ModuleList(pool(ndim, s) for s in self.strides)
-        self.reduce = nn.ModuleList(conv(ndim, w, v, 1) for v, w in zip(widths[:-1], widths[1:], strict=True))
+        self.reduce = nn.ModuleList(conv(ndim, w, v, 1) for v, w in pairwise(widths))
         self.up = nn.ModuleList(ConvBlock(ndim, 2 * v, v, residual=residual) for v in widths[:-1])
         heads = len(widths) - 1 if deep_supervision else 1
         self.heads = nn.ModuleList(conv(ndim, widths[i], out_channels, 1, bias=True) for i in range(heads))
