@@ -14,8 +14,20 @@ fi
 bash scripts/setup.sh ${all:+dev}
 # limits that a shell happens to have make torch crawl and change what is tested
 unset OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS
-bash scripts/with-screen.sh "$venv/bin/python" -m pytest "$@"
-[ -n "$all" ] || exit 0
-"$venv/bin/ruff" check .
-"$venv/bin/mypy"
-"$venv/bin/lint-imports"
+failed=()
+check() {
+    local name=$1
+    shift
+    printf '\n== %s\n' "$name" >&2
+    "$@" || failed+=("$name")
+}
+check tests bash scripts/with-screen.sh "$venv/bin/python" -m pytest "$@"
+if [ -n "$all" ]; then
+    check style "$venv/bin/ruff" check .
+    check types "$venv/bin/mypy"
+    check floors "$venv/bin/lint-imports"
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nNot green: %s\n' "${failed[*]}" >&2
+    exit 1
+fi
