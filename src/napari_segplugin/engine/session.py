@@ -11,6 +11,8 @@ import json
 import os
 import re
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,7 +164,7 @@ class Session:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return file["paint"], dict(json.loads(file["about"].tobytes().decode()))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
                 "The corrections that were kept for this image cannot be read.",
                 got=f"{path.name}: {error}",

@@ -5,16 +5,30 @@ Every import is inside a method: opening the dock must not import torch.
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.core import Image, Job, ModelBundle, ModelSpec, Registry, Segmentation, TileSpec, TrainSpec
+from napari_segplugin.core import (
+    Image,
+    Job,
+    ModelBundle,
+    ModelSpec,
+    Registry,
+    Segmentation,
+    TileSpec,
+    TrainSpec,
+    model_spec_from_json,
+)
 from napari_segplugin.viewer.corrections import PaintCopy
 
 
 class Engine:
     """What the dock can ask for. Methods that compute import torch and are called in a worker."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ModelSpec] | None = None
 
     # --- cheap: may be called on the GUI thread -----------------------------------------------------------------
 
@@ -38,7 +52,10 @@ class Engine:
 
     def shipped_specs(self) -> dict[str, ModelSpec]:
         """What each shipped bundle can do, without reading its weights."""
-        return {}
+        if self._specs is None:
+            texts = {n: (p / "spec.json").read_text(encoding="utf-8") for n, p in self.shipped_bundles().items()}
+            self._specs = {name: model_spec_from_json(json.loads(text)["spec"]) for name, text in texts.items()}
+        return self._specs
 
     def sample_names(self) -> tuple[str, ...]:
         """Names of the sample images."""

@@ -30,12 +30,15 @@ def style_sheet(theme: Any) -> str:
     """
     accent, text, soft = (_rgb(getattr(theme, key)) for key in ("current", "text", "foreground"))
     return f"""
+    QAbstractSpinBox {{ min-width: 34px; }}
+    QComboBox {{ min-width: 40px; }}
+    QPushButton {{ min-width: 40px; }}
     QPushButton[primary="true"]:enabled {{ background-color: {accent}; color: {text}; font-weight: bold; }}
     QPushButton[primary="true"]:enabled:hover {{ border: 1px solid {text}; }}
     QToolButton#step_header {{ border: none; font-weight: bold; text-align: left; padding: 5px 2px; }}
     QToolButton#step_header:hover {{ background-color: {soft}; }}
     QFrame#message_bar {{ border: 1px solid {accent}; border-radius: 3px; }}
-    QFrame#step_line {{ background-color: {soft}; max-height: 1px; }}
+    QFrame#step_line {{ background-color: {soft}; min-height: 1px; max-height: 1px; }}
     """
 
 
@@ -48,7 +51,7 @@ def button(text: str, name: str, tip: str, clicked: Callable[[], Any] | None = N
     """A push button with an object name for tests and screen readers, and a tooltip."""
     widget = QPushButton(text)
     describe(widget, name, text, tip)
-    widget.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Fixed)
+    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     if clicked is not None:
         widget.clicked.connect(lambda _=False: clicked())
     return widget
@@ -67,7 +70,7 @@ def combo(name: str, title: str, tip: str) -> Any:
     widget = QComboBox()
     describe(widget, name, title, tip)
     widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    widget.setMinimumContentsLength(6)
+    widget.setMinimumContentsLength(4)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return widget
 
@@ -80,6 +83,12 @@ def wrapped(text: str = "", name: str = "") -> Any:
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
+
+
+def tell(label: Any, text: str) -> None:
+    """Set the text of a label; an empty one takes no room."""
+    label.setText(text)
+    label.setVisible(bool(text))
 
 
 def row(*widgets: Any, stretch: Sequence[int] = ()) -> Any:
@@ -97,7 +106,7 @@ def labelled(text: str, widget: Any) -> Any:
     """A short label in a column of fixed width, and a widget beside it."""
     label = QLabel(text)
     label.setBuddy(widget)
-    label.setMinimumWidth(72)
+    label.setMinimumWidth(60)
     label.setToolTip(widget.toolTip())
     return row(label, widget, stretch=(0, 1))
 

@@ -41,7 +41,7 @@ class ClassEditor(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
         self.grid.setColumnWidth(0, 28)
-        self.grid.setColumnWidth(2, 84)
+        self.grid.setColumnWidth(2, 104)
         self.grid.cellDoubleClicked.connect(self._on_double_click)
         self.grid.itemChanged.connect(self._on_item)
         self.add_button = button("Add class", "class_add", "Add a class.", self.add_class)
@@ -59,7 +59,7 @@ class ClassEditor(QWidget):
         """The classes, with the background."""
         return self._table
 
-    def set_table(self, table: ClassTable, fixed: bool = False) -> None:
+    def set_table(self, table: ClassTable, fixed: bool = False, kinds: bool = False) -> None:
         """Show a table.
 
         Parameters
@@ -67,13 +67,17 @@ class ClassEditor(QWidget):
         table : ClassTable
         fixed : bool
             True where a trained network decides how many classes there are; names and colours stay free.
+        kinds : bool
+            Whether counted or not is a question at all: only a panoptic result has both.
         """
+        self.grid.setColumnHidden(2, not kinds)
         self._table, self._fixed = table, fixed
         self._buttons.setVisible(not fixed)
         self._fill()
 
     def _fill(self) -> None:
         self.grid.blockSignals(True)
+        self.grid.setRowCount(0)
         self.grid.setRowCount(len(self._table) - 1)
         for i, info in enumerate(list(self._table)[1:]):
             color = QTableWidgetItem(swatch(info.color), "")

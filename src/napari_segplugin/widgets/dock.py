@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.engine.session import Session
+from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
@@ -85,11 +86,12 @@ class SegmentationDock(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.messages)
         layout.addWidget(scroll, 1)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(318)
 
     def _connect(self) -> None:
         image, method, result, improve = self.image_step, self.method_step, self.result_step, self.improve_step
         image.changed.connect(self._on_image)
+        image.moved.connect(self._on_moved)
         image.open_requested.connect(self.files.open_image)
         image.sample_requested.connect(self.files.open_sample)
         method.changed.connect(self._on_method)
@@ -242,6 +244,15 @@ class SegmentationDock(QWidget):
         self.paint.on_image()
         self.refresh()
 
+    def _on_moved(self) -> None:
+        """Move what lies over the image with it."""
+        layer, axes = self.image_step.layer, self.image_step.axes
+        over = [r.layer for r in self.runs.results if r.image_layer is layer]
+        for found in (*over, self.paint.layer, self.paint.reviewed):
+            if found is not None:
+                for key, value in placement(layer, axes).items():
+                    setattr(found, key, value)
+
     def _on_method(self) -> None:
         self.paint.recolor()
         self._estimate_timer.start()
@@ -276,6 +287,7 @@ class SegmentationDock(QWidget):
             ready=ready,
             painting=self.paint.layer is not None,
             can_train=painted or result is not None,
+            painted=painted,
             training=training,
             busy=self.job.busy,
             next_step=ready and (untrained or not fresh),

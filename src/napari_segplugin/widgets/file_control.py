@@ -71,4 +71,5 @@ class FileControl:
             image = layer if kind == "image" else image
         if image is not None:
             self._dock.viewer.layers.selection.active = image
+            self._dock.image_step.refresh()
             self._dock.image_step.choose(image)

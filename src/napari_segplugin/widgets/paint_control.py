@@ -80,7 +80,8 @@ class PaintControl:
             self._paint[id(image)] = layer
             layer.events.paint.connect(self._on_paint)
             layer.events.data.connect(self._on_paint)
-            layer.events.labels_update.connect(self._on_paint)
+            # Undo and redo say only that something is drawn anew.
+            layer.events.set_data.connect(self._on_redraw)
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
@@ -153,6 +154,9 @@ class PaintControl:
         self._count_timer.start()
         self._save_timer.start()
 
+    def _on_redraw(self, event: Any = None) -> None:
+        self._count_timer.start()
+
     def _count(self) -> None:
         layer, dock = self.layer, self._dock
         if layer is None:
@@ -161,6 +165,8 @@ class PaintControl:
         data = layer.data
 
         def done(counts: dict[int, tuple[int, int]]) -> None:
+            if counts != self.counts:
+                self._save_timer.start()
             self.counts = counts
             dock.refresh()
 

@@ -11,6 +11,7 @@ from napari_segplugin.core import InputError, Job, Note, Segmentation, SegPlugin
 from napari_segplugin.viewer.geometry import label_axes
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.results import Result, show_result, whole_image
+from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
 
 
@@ -115,14 +116,14 @@ class RunControl:
         step = dock.method_step
         choice = step.choice()
         if choice is None or choice.scratch or not dock.image_step.ready:
-            step.estimate.setText("")
+            tell(step.estimate, "")
             return
         layer, axes = dock.image_step.layer, dock.image_step.axes
         try:
             image = dock.image_step.image()
             region = region_of(dock.viewer, layer, axes, dock.result_step.scope)
         except SegPluginError:
-            step.estimate.setText("")
+            tell(step.estimate, "")
             return
         engine, tiles, device = dock.engine, step.tiles(choice.spec.ndim), step.device
         part = image.frame(0) if region is not None else image
@@ -131,11 +132,11 @@ class RunControl:
             return engine.estimate(part, choice.load(), tiles, device, region)
 
         def done(value: Any) -> None:
-            step.estimate.setText(str(value.text))
+            tell(step.estimate, str(value.text))
             dock.fill_devices()
 
         # An estimate that fails is no reason to disturb anybody: Run will say what is wrong.
-        dock.background.run("estimate", work, done, lambda _: step.estimate.setText(""))
+        dock.background.run("estimate", work, done, lambda _: tell(step.estimate, ""))
 
 
 def _measured(

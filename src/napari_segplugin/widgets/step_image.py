@@ -33,11 +33,13 @@ class ImageStep(StepBox):
     Signals
     -------
     changed : another image, other axes or another voxel size
+    moved : the image layer was scaled, so what lies over it must follow
     open_requested(str) : a path to read
     sample_requested(str) : a sample's name
     """
 
     changed = Signal()
+    moved = Signal()
     open_requested = Signal(str)
     sample_requested = Signal(str)
 
@@ -90,13 +92,12 @@ class ImageStep(StepBox):
         self.unit_choice.setMinimumContentsLength(3)
         self.unit_choice.currentIndexChanged.connect(lambda _: self._write_spacing())
         for axis in "ZYX":
-            spin = QDoubleSpinBox()
-            spin.setDecimals(4)
+            spin = _ShortSpin()
             spin.setRange(0.0001, 1e6)
             spin.setKeyboardTracking(False)
             spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            spin.setMinimumWidth(44)
             spin.setPrefix(f"{axis} ")
+            spin.setDecimals(4)
             describe(spin, f"spacing_{axis}", f"Voxel size {axis}", f"Size of a voxel along {axis}.")
             spin.valueChanged.connect(lambda _: self._write_spacing())
             self.spins[axis] = spin
@@ -250,6 +251,7 @@ class ImageStep(StepBox):
         layer.scale = [new.get(a, s) for a, s in zip(shown, layer.scale, strict=True)]
         layer.units = tuple(unit if a in "ZYX" else str(u) for a, u in zip(shown, layer.units, strict=True))
         self._show()
+        self.moved.emit()
         self.changed.emit()
 
     # --- opening --------------------------------------------------------------------------------------------------
@@ -263,6 +265,14 @@ class ImageStep(StepBox):
         path = QFileDialog.getExistingDirectory(self, "Open a folder (DICOM series or OME-Zarr)", str(Path.home()))
         if path:
             self.open_requested.emit(path)
+
+
+class _ShortSpin(QDoubleSpinBox):
+    """A box that shows 0.5 and not 0.5000: three of them and a unit fit in a narrow dock."""
+
+    def textFromValue(self, value: float) -> str:
+        """The shortest text of a value."""
+        return f"{value:g}"
 
 
 def _answer(axes: str) -> str:

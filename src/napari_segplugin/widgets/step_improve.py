@@ -277,7 +277,15 @@ class ImproveStep(StepBox):
         self.use_button.setEnabled(new is not None and used is not new)
 
     def set_state(
-        self, *, ready: bool, painting: bool, can_train: bool, training: bool, busy: bool, next_step: bool
+        self,
+        *,
+        ready: bool,
+        painting: bool,
+        can_train: bool,
+        painted: bool,
+        training: bool,
+        busy: bool,
+        next_step: bool,
     ) -> None:
         """Enable and highlight.
 
@@ -287,8 +295,8 @@ class ImproveStep(StepBox):
             An image and a network are chosen.
         painting : bool
             There is a corrections layer.
-        can_train : bool
-            There is something to learn from.
+        can_train, painted : bool
+            There may be something to learn from (edits count); there is paint or a reviewed area.
         training, busy : bool
             This step's job runs; any job runs.
         next_step : bool
@@ -302,7 +310,7 @@ class ImproveStep(StepBox):
         for widget in (self.stop_button, self.abort_button):
             widget.setVisible(training)
         set_primary(self.layer_button, next_step and not painting and not busy)
-        set_primary(self.train_button, next_step and can_train and not busy)
+        set_primary(self.train_button, next_step and painted and not busy)
         set_primary(self.stop_button, training)
 
     def _ask(self) -> None:

@@ -11,12 +11,23 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QSpinBox
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
-from napari_segplugin.widgets._parts import Fold, StepBox, button, combo, describe, fill_combo, labelled, row, wrapped
+from napari_segplugin.widgets._parts import (
+    Fold,
+    StepBox,
+    button,
+    combo,
+    describe,
+    fill_combo,
+    labelled,
+    row,
+    tell,
+    wrapped,
+)
 from napari_segplugin.widgets.class_table import ClassEditor
 
 TASKS = (
-    ("Objects, one by one (instance)", Task.INSTANCE),
-    ("Classes of pixels (semantic)", Task.SEMANTIC),
+    ("Objects (instance)", Task.INSTANCE),
+    ("Pixel classes (semantic)", Task.SEMANTIC),
     ("Both (panoptic)", Task.PANOPTIC),
 )
 SCRATCH = ("scratch", "")
@@ -76,7 +87,7 @@ class MethodStep(StepBox):
         self.weights_choice = combo(
             "weights_choice", "Model", "A trained model that fits this image, or an untrained one to train in step 4."
         )
-        self.file_button = button("From file…", "weights_file", "Open a model folder that was saved before.", self._ask)
+        self.file_button = button("Open…", "weights_file", "Open a model folder that was saved before.", self._ask)
         self.network_choice = combo("network_choice", "Network", "The kind of network that is trained.")
         self.ndim_choice = combo(
             "ndim_choice", "Works in", "Volumes use the depth; planes are faster and need less paint."
@@ -104,6 +115,8 @@ class MethodStep(StepBox):
         ):
             self.rows.addWidget(widget)
         self._connect()
+        tell(self.note, "")
+        tell(self.estimate, "")
         self.refresh()
 
     def _connect(self) -> None:
@@ -252,10 +265,8 @@ class MethodStep(StepBox):
             entries = [(self._title(t, s), key) for key, t, s in fitting]
             fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
             left = len(rows) - len(fitting)
-            self.note.setText(
-                f"{left} more for images of another kind (this one: {_kind(self._image)})." if left else ""
-            )
-            self.note.setVisible(bool(left) and not fitting)
+            text = f"{left} more for images of another kind (this one: {_kind(self._image)})."
+            tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
         fill_combo(self.network_choice, [(r.title, r.name) for r in networks])
         for i, r in enumerate(networks):
@@ -281,15 +292,15 @@ class MethodStep(StepBox):
 
     def _on_weights(self) -> None:
         key = self.weights_choice.currentData()
-        scratch = key == SCRATCH
+        scratch, both = key == SCRATCH, self.task is Task.PANOPTIC
         self._network_row.setVisible(scratch)
         self._ndim_row.setVisible(scratch and self._image is not None and self._image.ndim == 3)
         self.classes.setVisible(key is not None)
         self.weights_choice.setToolTip(f"<p>{self.weights_choice.currentText()}</p>")
         if scratch:
-            self.classes.set_table(self._edited.get(SCRATCH, _first_classes(self.task)))
+            self.classes.set_table(self._edited.get(SCRATCH, _first_classes(self.task)), kinds=both)
         elif key is not None:
-            self.classes.set_table(self._edited.get(key, self._spec(key).classes), fixed=True)
+            self.classes.set_table(self._edited.get(key, self._spec(key).classes), fixed=True, kinds=both)
         self.changed.emit()
 
     def _on_classes(self) -> None:

@@ -1,0 +1,32 @@
+"""Steps that many tests of the dock share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+
+def add_image(dock: Any, qtbot: Any, data: Any, **kwargs: Any) -> Any:
+    layer = dock.viewer.add_image(data, **kwargs)
+    qtbot.waitUntil(lambda: dock.image_step.layer is layer, timeout=3000)
+    return layer
+
+
+def wait_idle(qtbot: Any, dock: Any) -> None:
+    with contextlib.suppress(RuntimeError):
+        for name in ("_estimate_timer", "_refresh_timer", "_names_timer"):
+            getattr(dock, name).stop()
+        dock.job.cancel()
+        qtbot.waitUntil(lambda: not dock.job.busy and not dock.background.busy, timeout=8000)
+        dock._let_go()
+        for timer in (dock.paint._count_timer, dock.paint._save_timer, dock._estimate_timer, dock._refresh_timer):
+            timer.stop()
+        dock._names_timer.stop()
+
+
+def run(dock: Any, qtbot: Any, press: Callable[[], None] | None = None) -> None:
+    """Press Run (or something else) and wait for the end of the job."""
+    with qtbot.waitSignal(dock.job.busy_changed, timeout=8000, check_params_cb=lambda busy: not busy):
+        (press or dock.result_step.run_button.click)()
+    qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
