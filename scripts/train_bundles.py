@@ -69,7 +69,7 @@ AXON = ClassTable.named(["axon", "myelin"], Kind.STUFF)
 RECIPES: dict[str, tuple[Callable[[Path], Split], ModelSpec, str]] = {
     "nuclei2d": (
         nuclei2d,
-        ModelSpec("unet", 2, 1, Task.INSTANCE, NUCLEUS, {"widths": [24, 48, 96, 192]}),
+        ModelSpec("unet", 2, 1, Task.INSTANCE, NUCLEUS, {"widths": [16, 32, 64, 128]}),
         "Fluorescent nuclei in 2D, bright on dark, about 8 to 60 pixels wide.",
     ),
     "nuclei3d": (
@@ -87,7 +87,7 @@ RECIPES: dict[str, tuple[Callable[[Path], Split], ModelSpec, str]] = {
     ),
     "axon_sem": (
         axon_sem,
-        ModelSpec("unet", 2, 1, Task.SEMANTIC, AXON, {"widths": [24, 48, 96, 192, 192]}),
+        ModelSpec("unet", 2, 1, Task.SEMANTIC, AXON, {"widths": [16, 32, 64, 128, 128]}),
         "Axons and their myelin in scanning electron micrographs of nerve.",
     ),
 }
@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--score", action="store_true", help="only score the bundle that is there")
     args = parser.parse_args()
+    HOME.mkdir(parents=True, exist_ok=True)
     load, spec, description = RECIPES[args.name]
     learn, test, licence = load(args.data)
     folder = HOME / args.name

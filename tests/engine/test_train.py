@@ -78,11 +78,6 @@ def test_the_same_seed_repeats_a_training_exactly_and_another_does_not():
     assert any(not np.array_equal(one[k], other[k]) for k in one)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="torch's bfloat16 convolutions on CPU, channels last in 3D, give garbage weight gradients where a level of the "
-    "network is two voxels deep; contiguous memory or float32 does not",
-)
 def test_a_shallow_volume_repeats_in_half_precision_too(monkeypatch):
     monkeypatch.setattr("napari_segplugin.engine.device._bfloat16_pays", lambda: True)
     bundle = new_bundle(spec_of(ndim=3), name="tiny")

@@ -100,7 +100,8 @@ class TrainSpec:
         Optimiser steps; 0 means no limit.
     loss : LossSpec
     learning_rate : float
-        Peak of the schedule (AdamW, warm-up then cosine over the budget).
+        Peak of the schedule (AdamW, warm-up then cosine over the budget). 0 means "choose for me": 2e-3 from random
+        weights, 4e-4 from trained ones, which a large step would make forget what was right.
     batch : int
         Patches a step; 0 means "choose for me".
     patch : tuple of int
@@ -116,7 +117,7 @@ class TrainSpec:
     seconds: float = 60.0
     steps: int = 0
     loss: LossSpec = LossSpec()
-    learning_rate: float = 2e-3
+    learning_rate: float = 0.0
     batch: int = 0
     patch: tuple[int, ...] = ()
     augment: bool = True

@@ -117,10 +117,11 @@ def batch_losses(
 
 def distance_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute error of the sigmoid maps; voxels inside objects count three times, since most are outside."""
-    guess = logits.float().sigmoid()
     w = weight.unsqueeze(1) * (1 + 2 * (target > 0))
-    error = (guess - target).abs()
-    return (error.where(w > 0, error.new_zeros(())) * w).sum() / w.sum().clamp_min(1e-6)
+    # masked before the sigmoid: a NaN of an unknown voxel must reach neither the sum nor the gradient
+    logits = logits.float().where(w > 0, logits.new_zeros((), dtype=torch.float32))
+    error = (logits.sigmoid() - target.where(w > 0, target.new_zeros(()))).abs()
+    return (error * w).sum() / w.sum().clamp_min(1e-6)
 
 
 def _at_scale(batch: Batch, size: torch.Size) -> Batch:
@@ -195,7 +196,7 @@ def run_loop(
     """
     torch.manual_seed(spec.seed)
     terms = build_loss(spec.loss)
-    network = network.to(device, memory_format=channels_last(sampler.patch))  # type: ignore[call-overload]
+    network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=spec.learning_rate, weight_decay=1e-4)
     mean, progress, best = MovingAverage(network, average), Progress(spec), _Best()
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
@@ -224,7 +225,7 @@ def run_loop(
         yield Step(min(total, int(progress.share * total)), total)
         if judge is not None and best.due(progress, spec.validate_every):
             yield from best.look(judge, mean.network, progress)
-    if judge is not None and best.step != progress.step:
+    if judge is not None and best.looked != progress.step:
         yield from best.look(judge, mean.network, progress)
     state = best.state or state_arrays(mean.network)
     record: dict[str, object] = {"steps": progress.step, "seconds": round(progress.seconds, 2), "loss": _thin(curve)}
@@ -244,7 +245,7 @@ def _step(
 ) -> dict[str, float] | None:
     """One optimiser step; None where the loss is not a number (the step is left out)."""
     batch = Batch(*(t.to(device, non_blocking=True) for t in vars(batch).values()))
-    image = batch.image.contiguous(memory_format=channels_last(batch.image.shape[2:]))
+    image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
     with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         out = network(image)
     outputs = out if isinstance(out, tuple) else (out,)
@@ -266,6 +267,7 @@ class _Best:
     def __init__(self) -> None:
         self.state: dict[str, np.ndarray] | None = None
         self.score, self.step, self.last = -math.inf, 0, 0.0
+        self.looked = -1
         self.curve: list[dict[str, float]] = []
 
     def due(self, progress: Progress, every: float) -> bool:
@@ -273,7 +275,7 @@ class _Best:
 
     def look(self, judge: Judge, network: nn.Module, progress: Progress) -> Iterator[Event]:
         values = judge(network)
-        self.last = progress.seconds
+        self.last, self.looked = progress.seconds, progress.step
         self.curve.append({"step": progress.step, "seconds": round(progress.seconds, 2), **values})
         for name, value in values.items():
             yield Metric(progress.step, name, value)
@@ -284,9 +286,15 @@ class _Best:
             self.state, self.score, self.step = state_arrays(network), first, progress.step
 
 
-def channels_last(spatial: torch.Size | tuple[int, ...]) -> torch.memory_format:
-    """The memory layout in which convolutions run fastest."""
-    return torch.channels_last if len(spatial) == 2 else torch.channels_last_3d
+def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> torch.memory_format:
+    """The memory layout in which training is fast and right.
+
+    Channels last, but for volumes on the CPU: there torch 2.13's bfloat16 convolutions give wrong weight gradients in
+    that layout once a level of the network is about two voxels deep.
+    """
+    if len(spatial) == 2:
+        return torch.channels_last
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last_3d
 
 
 def freeze_batch_norm(network: nn.Module) -> None:

@@ -176,6 +176,7 @@ def train_prepared(
     from napari_segplugin.engine.device import autocast_dtype, resolve
 
     recipe = recipe or Recipe()
+    spec = replace(spec, learning_rate=spec.learning_rate or (4e-4 if bundle.history else 2e-3))
     device = resolve(spec.device)
     network = load_network(bundle)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)

@@ -160,7 +160,8 @@ def level_mask(
     smoothed: np.ndarray, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any], level: float
 ) -> np.ndarray:
     """Where the smoothed distance is above a threshold inside the foreground, bool ([Z,] Y, X)."""
-    return (smoothed > level) & (_things(maps, classes) > params["foreground"])
+    above: np.ndarray = (smoothed > level) & (_things(maps, classes) > params["foreground"])
+    return above
 
 
 def smooth_distance(maps: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
