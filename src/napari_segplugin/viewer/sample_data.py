@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ def sample_layers(sample: Mapping[str, Any]) -> list[LayerData]:
     Parameters
     ----------
     sample : mapping
-        "image" : Image; "truth" : ndarray in canonical order, or None.
+        "image" : Image; "truth" : ndarray in canonical order, or None; "name" : str, optional.
     """
     image: Image = sample["image"]
+    image = replace(image, name=str(sample.get("name") or image.name))
     array, kwargs, kind = image_to_layer(image)
     out: list[LayerData] = []
     truth = sample.get("truth")

@@ -39,6 +39,7 @@ class PaintControl:
         self._reviewed: dict[int, Shapes] = {}
         self._keys: dict[int, str] = {}
         self._asked: set[str] = set()
+        self._colors: dict[int, dict[int, str]] = {}
         self.counts: dict[int, tuple[int, int]] = {}
         self._count_timer = _timer(dock, COUNT_MS, self._count)
         self._save_timer = _timer(dock, AUTOSAVE_MS, self.autosave)
@@ -78,6 +79,7 @@ class PaintControl:
             layer.name = f"{NAME} · {image.name}"
             dock.viewer.add_layer(layer)
             self._paint[id(image)] = layer
+            self._colors[id(layer)] = colors
             layer.events.paint.connect(self._on_paint)
             layer.events.data.connect(self._on_paint)
             # Undo and redo say only that something is drawn anew.
@@ -122,8 +124,13 @@ class PaintControl:
     def recolor(self) -> None:
         """Give the layer the colours of the classes as they are now."""
         choice, layer = self._dock.method_step.choice(), self.layer
-        if choice is not None and layer is not None:
-            layer.colormap = label_colormap_of(paint_colors(choice.spec.classes, choice.spec.task))
+        if choice is None or layer is None:
+            return
+        colors = paint_colors(choice.spec.classes, choice.spec.task)
+        # A colour map of 65536 labels takes napari a quarter of a second: only when it differs.
+        if colors != self._colors.get(id(layer)):
+            self._colors[id(layer)] = colors
+            layer.colormap = label_colormap_of(colors)
 
     def copy(self) -> PaintCopy:
         """Copies of everything that was corrected on the chosen image. Call it on the GUI thread.
