@@ -33,6 +33,8 @@ from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.models import build
 from napari_segplugin.tasks import get_task, n_maps
 
+_COMPOSITES = 48
+
 
 def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Normalisation | None = None) -> ModelBundle:
     """A bundle with random weights, to be trained.
@@ -114,6 +116,8 @@ def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: n
 def _prepare_all(samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int) -> Job[list[Prepared]]:
     """Prepare every sample, and composites of those whose every voxel is known."""
     rng = np.random.default_rng(seed)
+    # composites help where images are few; where there are many they would only cost time
+    copies = min(copies, -(-_COMPOSITES // len(samples)))
     found: list[Prepared] = []
     for done, sample in enumerate(samples, 1):
         first = prepare_sample(sample, bundle)
