@@ -165,6 +165,19 @@ def test_half_precision_agrees_on_almost_every_voxel():
     assert np.mean(a.labels == b.labels) > 0.95
 
 
+@pytest.mark.parametrize("shape", [(1, 40), (33, 40), (1, 24, 24), (2, 24, 24), (3, 20, 17), (16, 16, 16)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layout_and_precision_are_right_in_shallow_images_too(shape, dtype):
+    """Training in half precision is not, in one layout, where a level is two voxels deep; predicting has to be."""
+    bundle = small(len(shape), widths=(4, 6, 8))
+    x = np.random.default_rng(0).random((1, 1, *shape), np.float32)
+    with torch.no_grad():
+        logits = load(bundle).eval()(torch.from_numpy(x))
+    wanted = torch.cat((logits[:, :3].softmax(1), logits[:, 3:].sigmoid()), 1)
+    difference = (prepare(bundle, CPU, dtype)(x) - wanted).abs().max()
+    assert difference < (1e-4 if dtype is torch.float32 else 0.05)
+
+
 def test_the_reach_of_the_network_is_not_understated():
     """A voxel beyond the halo has no influence, whatever its place in the pooling grid."""
     net = UNet(2, 1, 2, widths=(2, 3, 4)).eval()
