@@ -19,6 +19,10 @@ from torch.nn import functional as F
 class AugmentSpec:
     """Strength of the augmentation.
 
+    The intensity part is gentle by default: a strong gamma or blur moves the visible outline away from the drawn one,
+    and the network answers with fat outlines that fill gaps (nuclei from eight images: AP@0.5 0.80 with 0.3, 0.05 and
+    1.0; 0.82 with the values here).
+
     Parameters
     ----------
     rotate : bool
@@ -38,9 +42,9 @@ class AugmentSpec:
     rotate: bool = True
     flip: bool = True
     scale: float = 1.5
-    contrast: float = 0.3
-    noise: float = 0.05
-    blur: float = 1.0
+    contrast: float = 0.1
+    noise: float = 0.02
+    blur: float = 0.0
 
 
 IDENTITY = AugmentSpec(rotate=False, flip=False, scale=1.0, contrast=0.0, noise=0.0, blur=0.0)

@@ -156,7 +156,7 @@ def finetune(
 def recipe_for(bundle: ModelBundle) -> Recipe:
     """A trained network keeps its statistics and is turned gently; one from scratch learns everything."""
     trained = bool(bundle.history)
-    return Recipe(AugmentSpec(scale=1.25, contrast=0.2, noise=0.03, blur=0.7), average=0.98, freeze_statistics=trained)
+    return Recipe(AugmentSpec(scale=1.25), average=0.98, freeze_statistics=trained)
 
 
 def _next_name(name: str) -> str:
