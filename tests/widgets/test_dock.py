@@ -158,6 +158,9 @@ def test_an_untrained_network_cannot_run_and_says_why(with_image: Any) -> None:
     method.weights_choice.setCurrentIndex(method.weights_choice.findData(SCRATCH))
     assert not with_image.result_step.run_button.isEnabled()
     assert "step 4" in with_image.result_step.hint.text()
+    with_image.runs.start("whole")
+    assert "untrained" in message(with_image)
+    assert not with_image.job.busy
     assert with_image.improve_step.layer_button.property("primary")
 
 
@@ -431,6 +434,18 @@ def test_the_strokes_are_copied_before_the_job(with_image: Any, engine: FakeEngi
     qtbot.waitUntil(lambda: not with_image._job_kind, timeout=5000)
     copied = next(v for k, v in engine.calls if k == "finetune")[1].paint
     assert set(np.unique(copied)) == {0, 1}
+
+
+def test_a_training_that_fails_leaves_paint_and_buttons(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
+    with_image.improve_step.layer_button.click()
+    paint(with_image.paint.layer, 1)
+    strokes = with_image.paint.layer.data.copy()
+    engine.trouble = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    run(with_image, qtbot, with_image.train.start)
+    assert "shapes cannot be multiplied" in message(with_image)
+    np.testing.assert_array_equal(with_image.paint.layer.data, strokes)
+    assert with_image.improve_step.train_button.isEnabled()
+    assert not with_image.improve_step.stop_button.isVisibleTo(with_image.improve_step)
 
 
 def test_fine_tuning_without_paint_is_a_sentence(with_image: Any, qtbot: Any) -> None:

@@ -57,6 +57,11 @@ class LinePlot(QWidget):
         self.setAccessibleDescription(f"{self.title}: {last}")
         self.update()
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to see."""
+        return not self._series
+
     def values(self, name: str) -> list[float]:
         """The heights of a curve."""
         return [y for _, y in self._series.get(name, [])]
@@ -105,11 +110,14 @@ class LinePlot(QWidget):
             if len(curve) == 1:
                 painter.drawEllipse(shape[0], 2, 2)
             painter.drawPolyline(shape)
+            caption = f"{name} {curve[-1][1]:.3g}"
+            width = painter.fontMetrics().horizontalAdvance(caption)
+            if left + 14 + width > self.width():
+                continue  # no room for this name; its curve is drawn all the same
             painter.drawLine(QPointF(left, line / 2 + 1), QPointF(left + 10, line / 2 + 1))
             painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
-            caption = f"{name} {curve[-1][1]:.3g}"
             painter.drawText(QPointF(left + 14, line - 1), caption)
-            left += 24 + painter.fontMetrics().horizontalAdvance(caption)
+            left += 24 + width
 
 
 def _limits(points: list[tuple[float, float]]) -> tuple[float, float, float, float]:

@@ -194,8 +194,8 @@ class SegmentationDock(QWidget):
     def _end(self) -> str:
         kind, self._job_kind = self._job_kind, ""
         self.result_step.progress.stop()
-        self.improve_step.progress.stop()
         if kind == "train":
+            self.improve_step.end_training()
             self.train.hide_preview()
         self.fill_devices()
         return kind
@@ -311,7 +311,7 @@ class SegmentationDock(QWidget):
             self.result_step.say("" if ready else "Choose a model in step 2.")
         if not ready:
             self.improve_step.say("Choose an image and a model first.")
-        elif has_result or untrained:
+        elif has_result or untrained or self.paint.layer is not None:
             self.improve_step.say("")
         else:
             self.improve_step.say("Run first, then paint where the result is wrong.")

@@ -46,6 +46,8 @@ class RunControl:
         try:
             if choice is None:
                 raise InputError("There is nothing to run yet.", hint="Open an image in step 1.")
+            if choice.scratch:
+                raise InputError("This network is untrained.", hint="Paint and train it in step 4, or choose a model.")
             image = dock.image_step.image()
             region = region_of(dock.viewer, layer, axes, scope)
         except SegPluginError as error:

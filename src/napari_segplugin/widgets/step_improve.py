@@ -61,7 +61,7 @@ class ImproveStep(StepBox):
         super().__init__(4, "Improve", "step_improve")
         self._paint_key: Any = None
         self.layer_button = button(
-            "Add corrections layer",
+            "Paint corrections",
             "corrections_button",
             "Adds a layer to paint on. What you leave unpainted counts as unknown, never as background.",
             self.layer_requested.emit,
@@ -253,6 +253,12 @@ class ImproveStep(StepBox):
         self.quality_plot.show()
         self.progress.begin("Preparing")
 
+    def end_training(self) -> None:
+        """Hide the progress, and plots that stayed empty because the training never began."""
+        self.progress.stop()
+        for plot in (self.loss_plot, self.quality_plot):
+            plot.setVisible(not plot.empty)
+
     def take_metric(self, step: int, name: str, value: float) -> None:
         """Add a point to the curve it belongs to."""
         plot = self.quality_plot if name.startswith("held-out") else self.loss_plot
@@ -263,7 +269,9 @@ class ImproveStep(StepBox):
         names = list(dict.fromkeys([*before, *after]))
         self.verdict_table.setRowCount(len(names))
         for i, name in enumerate(names):
-            for j, value in enumerate((name, _number(before.get(name)), _number(after.get(name)))):
+            for j, value in enumerate(
+                (name.removeprefix("held-out "), _number(before.get(name)), _number(after.get(name)))
+            ):
                 self.verdict_table.setItem(i, j, QTableWidgetItem(value))
         height = sum(self.verdict_table.rowHeight(i) for i in range(min(6, len(names))))
         self.verdict_table.setFixedHeight(height + self.verdict_table.horizontalHeader().sizeHint().height() + 4)
@@ -303,7 +311,7 @@ class ImproveStep(StepBox):
             Whether this step holds the button to press next.
         """
         self.layer_button.setEnabled(ready and not training)
-        self.layer_button.setText("Go on painting" if painting else "Add corrections layer")
+        self.layer_button.setText("Go on painting" if painting else "Paint corrections")
         self.reviewed_button.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)

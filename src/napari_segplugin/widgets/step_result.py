@@ -64,13 +64,14 @@ class ProgressLine:
                 self._began, self._first = self._clock(), event.done
             self.bar.setRange(0, event.total)
             self.bar.setValue(event.done)
-            self.text.setText(f"{event.done} of {event.total} {self._unit}{self._left(event)}")
+            count = f"{event.done} of {event.total} {self._unit}" if self._unit else ""
+            self.text.setText(" · ".join(part for part in (count, self._left(event)) if part))
 
     def _left(self, event: Step) -> str:
         done, spent = event.done - self._first, self._clock() - self._began
         if done <= 0 or spent < 0.5:
             return ""
-        return f" · {duration(spent / done * (event.total - event.done))} left"
+        return f"{duration(spent / done * (event.total - event.done))} left"
 
     def stop(self) -> None:
         """Hide."""
