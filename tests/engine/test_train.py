@@ -81,7 +81,7 @@ def test_the_same_seed_repeats_a_training_exactly_and_another_does_not():
 def test_a_shallow_volume_repeats_in_half_precision_too(monkeypatch):
     monkeypatch.setattr("napari_segplugin.engine.device._bfloat16_pays", lambda: True)
     bundle = new_bundle(spec_of(ndim=3), name="tiny")
-    shallow = scene((6, 24, 24))
+    shallow = scene((8, 24, 24))
     runs = [drain(train([shallow], bundle, steps(6, patch=(4, 16, 16)))).weights for _ in range(3)]
     assert all(np.array_equal(runs[0][k], other[k]) for other in runs[1:] for k in other)
     assert all(np.isfinite(v).all() for v in runs[0].values())
