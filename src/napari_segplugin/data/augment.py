@@ -20,8 +20,7 @@ class AugmentSpec:
     """Strength of the augmentation.
 
     The intensity part is gentle by default: a strong gamma or blur moves the visible outline away from the drawn one,
-    and the network answers with fat outlines that fill gaps (nuclei from eight images: AP@0.5 0.80 with 0.3, 0.05 and
-    1.0; 0.82 with the values here).
+    and the network answers with fat outlines that fill gaps (seen on nuclei from eight images, single runs).
 
     Parameters
     ----------
