@@ -281,7 +281,7 @@ def test_cancel_leaves_nothing_behind(task, tmp_path):
 
 
 _BOUNDED = """
-import resource, sys
+import sys
 import numpy as np, zarr
 limit, task, side, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 import napari_segplugin.engine.predict, napari_segplugin.engine.setup
@@ -301,6 +301,9 @@ def volume(side, name):
     for z in range(0, side, 32):
         array[z : z + 32] = block[: min(32, side - z)]
     return Image(array, "ZYX")
+def peak():
+    # not getrusage: its peak of a child process starts at that of the parent
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 def run(image, name):
     return drain(predict(image, bundle, device="cpu", output=f"{folder}/{name}"))
 import torch
@@ -308,15 +311,16 @@ torch.set_num_threads(2)
 small = volume(48, "small.zarr")
 run(small, "small_out.zarr")
 large = volume(side, "large.zarr")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 found = run(large, "large_out.zarr")
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+after = peak()
 print((after - before) * 1024, large.array.nbytes, found.recipe["tiles"]["count"], len(found.objects))
 """
 
 
 def bounded(limit, task, side, folder):
-    pytest.importorskip("resource")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the peak of memory is read from /proc")
     done = subprocess.run(
         [sys.executable, "-c", _BOUNDED, str(limit), task, str(side), str(folder)],
         capture_output=True,
@@ -359,7 +363,7 @@ def test_a_volume_of_four_times_the_memory(tmp_path):
     grown, volume, tiles = bounded(limit, "semantic", 410, tmp_path)
     assert tiles > 20
     assert volume > 4 * limit
-    assert grown < 1.5 * limit
+    assert 0 < grown < limit
 
 
 @pytest.mark.slow
@@ -370,7 +374,8 @@ def test_finding_objects_needs_no_more_memory_in_eight_times_the_volume(tmp_path
     small, volume, _ = bounded(limit, "instance", 100, tmp_path / "a")
     large, eightfold, _ = bounded(limit, "instance", 200, tmp_path / "b")
     assert eightfold == 8 * volume
-    assert large < 1.4 * small
+    assert 0 < large < limit
+    assert large < 1.5 * small
 
 
 # ---------------------------------------------------------------- retreat
