@@ -21,16 +21,14 @@ class Prepared:
     ----------
     image : (C, [Z,] Y, X) Tensor of float32
         Normalised.
-    classes : (1, [Z,] Y, X) Tensor of float32
-    weights : (2, [Z,] Y, X) Tensor of float32
-        Of the classes and of the further maps.
+    labels : (3, [Z,] Y, X) Tensor of float32
+        Class numbers, their weight, and the weight of the further maps: what is read by nearest neighbour, in one piece.
     maps : (M, [Z,] Y, X) Tensor of float32
     spacing : tuple of float
     """
 
     image: Tensor
-    classes: Tensor
-    weights: Tensor
+    labels: Tensor
     maps: Tensor
     spacing: tuple[float, ...]
 
@@ -43,7 +41,7 @@ def prepare(
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
-    return Prepared(tensor(image), tensor(classes[None]), tensor(np.stack([weight, maps_weight])), tensor(maps), spacing)
+    return Prepared(tensor(image), tensor(np.stack([classes, weight, maps_weight])), tensor(maps), spacing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,7 @@ class PatchSampler:
         self.patch, self.augment = tuple(patch), augment
         self.generator = torch.Generator().manual_seed(seed)
         self._rng = np.random.default_rng(seed)
-        self.samples = [s for s in samples if bool((s.weights[0] > 0).any())]
+        self.samples = [s for s in samples if bool((s.labels[1] > 0).any())]
         if not self.samples:
             raise InputError("There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first.")
         self._places = [_places(s, self._rng) for s in self.samples]
@@ -97,7 +95,7 @@ class PatchSampler:
             grid = sample_grid(matrix, centre, self.patch)
             images.append(cut(sample.image, grid, nearest=False))
             maps.append(cut(sample.maps, grid, nearest=False) if sample.maps.shape[0] else sample.maps.new_zeros((0, *self.patch)))
-            exact = cut(torch.cat((sample.classes, sample.weights)), grid, nearest=True)
+            exact = cut(sample.labels, grid, nearest=True)
             classes.append(exact[0].round().long())
             weights.append(exact[1:] * inside(grid, shape))
         weight = torch.stack(weights)
@@ -120,8 +118,8 @@ class PatchSampler:
 
 def _places(sample: Prepared, rng: np.random.Generator, most: int = 20000) -> dict[int, tuple[np.ndarray, int]]:
     """For each class that occurs: flat positions of known voxels (a random choice where there are many), and the count."""
-    classes = sample.classes[0].numpy().ravel()
-    known = np.flatnonzero(sample.weights[0].numpy().ravel() > 0)
+    classes = sample.labels[0].numpy().ravel()
+    known = np.flatnonzero(sample.labels[1].numpy().ravel() > 0)
     found: dict[int, tuple[np.ndarray, int]] = {}
     for c in np.unique(classes[known]):
         at = known[classes[known] == c]
