@@ -27,7 +27,8 @@ from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import new_bundle, train  # noqa: E402
 from napari_segplugin.engine.loop import batch_losses, learning_rate, run_loop  # noqa: E402
-from napari_segplugin.engine.train import load_network, patch_size, prepare_sample, smallest_object  # noqa: E402
+from napari_segplugin.engine.network import load  # noqa: E402
+from napari_segplugin.engine.train import patch_size, prepare_sample, smallest_object  # noqa: E402
 from napari_segplugin.losses import build_loss  # noqa: E402
 
 CLASSES = ClassTable.named(["cell"])
@@ -137,7 +138,7 @@ def test_the_state_that_did_best_on_the_judge_is_kept():
     bundle = new_bundle(spec_of(), name="tiny")
     sampler = PatchSampler([prepare_sample(scene(), bundle)], (16, 16))
     job = run_loop(
-        load_network(bundle),
+        load(bundle),
         sampler,
         steps(4, validate_every=0.0),
         n_classes=2,
@@ -180,7 +181,7 @@ def test_gradient_comes_from_known_voxels_only(task):
     bundle = new_bundle(spec_of(task), name="tiny")
     sampler = PatchSampler([prepare_sample(scene(known=known), bundle)], (24, 24), AugmentSpec(), seed=1)
     batch = sampler.draw(3)
-    logits = load_network(bundle)(batch.image).detach().requires_grad_()
+    logits = load(bundle)(batch.image).detach().requires_grad_()
     terms = build_loss(LossSpec((LossTerm("cross_entropy"), LossTerm("dice"))))
     torch.stack(list(batch_losses((logits,), batch, terms, 2, 2.0).values())).sum().backward()
     touched = logits.grad.abs().sum(1) > 0

@@ -28,7 +28,8 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.augment import AugmentSpec
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
 from napari_segplugin.engine.judge import SampleJudge, activated_maps
-from napari_segplugin.engine.train import Recipe, load_network, prepare_sample, train_prepared, training_record
+from napari_segplugin.engine.network import load
+from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared, training_record
 from napari_segplugin.tasks import get_task
 
 _PREVIEW_SIDE = 1024
@@ -127,12 +128,12 @@ def finetune(
     judge = SampleJudge(heldout, bundle) if heldout else None
     before: dict[str, float] = {}
     if judge is not None:
-        before = dict(judge(load_network(bundle)))
+        before = dict(judge(load(bundle, finite=False)))
         for name, value in before.items():
             yield Metric(0, name, value)
     yield Stage("Training")
     prepared = [prepare_sample(s.train, bundle) for s in splits]
-    watch = _Watcher(judge, _preview(images[0], bundle, preview))
+    watch = _Watcher(judge, None if preview is None else _Preview(images[0], bundle, preview))
     job = train_prepared(
         prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop
     )
@@ -145,7 +146,7 @@ def finetune(
     )
     after: dict[str, float] = {}
     if judge is not None:
-        after = dict(judge(load_network(tuned)))
+        after = dict(judge(load(tuned, finite=False)))
         if next(iter(after.values())) < next(iter(before.values())):
             yield Note(
                 "On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back."
@@ -187,10 +188,6 @@ class _Preview:
         maps = activated_maps(network, self.array, len(self.bundle.spec.classes))
         labels, _ = self.codec.decode(maps, self.bundle.spec.classes, self.bundle.decode)
         return Preview(self.origin, np.ascontiguousarray(labels[self.inner]))
-
-
-def _preview(image: Image, bundle: ModelBundle, region: tuple[slice, ...] | None) -> _Preview | None:
-    return None if region is None else _Preview(image, bundle, region)
 
 
 class _Watcher:

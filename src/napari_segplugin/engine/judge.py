@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_segplugin.core import ModelBundle, Sample, Task
 from napari_segplugin.data import normalise
+from napari_segplugin.engine.network import activate
 from napari_segplugin.metrics.matching import contingency
 from napari_segplugin.tasks import get_task
 
@@ -87,8 +88,8 @@ def activated_maps(network: nn.Module, image: np.ndarray, n_classes: int) -> np.
     parameter = next(network.parameters())
     network.eval()
     with torch.inference_mode():
-        logits = network(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))[0].float()
-        maps: np.ndarray = torch.cat((logits[:n_classes].softmax(0), logits[n_classes:].sigmoid())).cpu().numpy()
+        logits = network(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))
+        maps: np.ndarray = activate(logits, n_classes)[0].cpu().numpy()
     network.train(training)
     return maps
 

@@ -33,7 +33,7 @@ class LoopResult:
     state : dict of str to ndarray
         The best weights (moving average).
     record : dict
-        Steps, seconds, loss and quality curves, gradient norms by depth.
+        Steps, seconds, loss and quality curves, the step of the best state.
     """
 
     state: dict[str, np.ndarray]

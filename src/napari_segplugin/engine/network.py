@@ -72,10 +72,14 @@ class Prepared:
         return mean
 
     def _maps(self, x: Tensor) -> Tensor:
-        logits = self.module(x).float()
-        k = self.n_classes
-        classes = logits[:, :k].softmax(1)
-        return classes if self.n_maps == k else torch.cat((classes, logits[:, k:].sigmoid()), 1)
+        return activate(self.module(x), self.n_classes)
+
+
+def activate(logits: Tensor, n_classes: int) -> Tensor:
+    """What a network's outputs (N, K + M, [Z,] Y, X) mean: K class probabilities, then M maps in [0, 1], float32."""
+    logits = logits.float()
+    classes = logits[:, :n_classes].softmax(1)
+    return classes if logits.shape[1] == n_classes else torch.cat((classes, logits[:, n_classes:].sigmoid()), 1)
 
 
 def layout(ndim: int) -> torch.memory_format:
@@ -83,13 +87,19 @@ def layout(ndim: int) -> torch.memory_format:
     return torch.channels_last if ndim == 2 else torch.channels_last_3d
 
 
-def load(bundle: ModelBundle) -> nn.Module:
+def load(bundle: ModelBundle, *, finite: bool = True) -> nn.Module:
     """The network of a bundle with its weights, float32 on the CPU, in training mode.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    finite : bool
+        Refuse weights that are no numbers: a prediction would be silently black. A training says so by its loss.
 
     Raises
     ------
     InputError
-        If a weight is missing, left over, of another shape, or not a finite number.
+        If a weight is missing, left over, of another shape, or (with `finite`) not a finite number.
     """
     network = build(bundle.spec, n_maps(bundle.spec.task, bundle.spec.classes))
     wanted = {k: tuple(v.shape) for k, v in network.state_dict().items()}
@@ -100,7 +110,7 @@ def load(bundle: ModelBundle) -> nn.Module:
             got=_difference(wanted, given),
             hint="The model's files do not belong together; save or download it again",
         )
-    bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()]
+    bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()] if finite else []
     if bad:
         problem = f"The weights of '{bundle.name}' are not all finite numbers."
         raise InputError(problem, got=", ".join(bad[:3]), hint="Go back to an earlier model")
@@ -281,4 +291,4 @@ def peak_values(network: nn.Module, probe: Tensor) -> float:
     return float(largest + sum(waiting.values())) / math.prod(probe.shape[2:])
 
 
-__all__ = ["Prepared", "fingerprint", "fold", "layout", "load", "peak_values", "prepare"]
+__all__ = ["Prepared", "activate", "fingerprint", "fold", "layout", "load", "peak_values", "prepare"]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from napari_segplugin.core import (
     InputError,
@@ -30,6 +29,7 @@ from napari_segplugin.data.augment import IDENTITY, AugmentSpec
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
+from napari_segplugin.engine.network import load
 from napari_segplugin.models import build
 from napari_segplugin.tasks import get_task, n_maps
 
@@ -60,13 +60,6 @@ def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Norm
         licence="yours",
         description="Not trained yet.",
     )
-
-
-def load_network(bundle: ModelBundle) -> nn.Module:
-    """The network of a bundle with its weights, ready to train."""
-    network = build(bundle.spec, n_maps(bundle.spec.task, bundle.spec.classes))
-    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
-    return network
 
 
 def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
@@ -182,7 +175,7 @@ def train_prepared(
     recipe = recipe or Recipe()
     spec = replace(spec, learning_rate=spec.learning_rate or (4e-4 if bundle.history else 2e-3))
     device = resolve(spec.device)
-    network = load_network(bundle)
+    network = load(bundle, finite=False)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
     patch, batch = patch_size(prepared, spec, multiple)
     sampler = PatchSampler(prepared, patch, recipe.augment if spec.augment else IDENTITY, spec.seed)
