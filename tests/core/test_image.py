@@ -113,3 +113,8 @@ def test_guessed_axes_fit_and_doubt_is_a_question(shape, rgb, axes, doubtful):
 def test_too_few_or_too_many_dimensions_cannot_be_guessed(shape):
     with pytest.raises(InputError, match=f"{len(shape)} dimensions"):
         guess_axes(shape)
+
+
+def test_a_colour_image_has_three_dimensions():
+    with pytest.raises(InputError, match="colour"):
+        guess_axes((9, 11), rgb=True)

@@ -50,3 +50,11 @@ def test_a_sample_refuses_labels_of_another_shape(word):
     arrays = {"classes": np.zeros((4, 4), int), word: np.zeros((4, 5), int)}
     with pytest.raises(InputError, match="differ in shape"):
         Sample(Image(np.zeros((4, 4)), "YX"), **arrays)
+
+
+def test_large_object_numbers_with_gaps_need_no_table_of_that_length():
+    labels = np.array([[0, 2**40, 7], [7, 0, 2**40]], np.int64)
+    objects = ObjectTable(np.array([7, 2**40, 2**41]), np.array([1, 2, 1]), np.ones(3, np.float32), ("predicted",) * 3)
+    classes = ClassTable.named(["a", "b"])
+    found = Segmentation(Task.INSTANCE, labels, objects, classes, "YX", (1.0, 1.0)).semantic()
+    assert found.tolist() == [[0, 2, 1], [1, 0, 2]]

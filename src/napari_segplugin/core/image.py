@@ -24,7 +24,9 @@ def check_axes(axes: str, ndim: int) -> None:
     """
     unknown = set(axes) - set(AXES)
     if unknown or len(set(axes)) != len(axes):
-        raise InputError("The axis order is not understood.", got=f"'{axes}'", accepted="each of T, C, Z, Y, X at most once")
+        raise InputError(
+            "The axis order is not understood.", got=f"'{axes}'", accepted="each of T, C, Z, Y, X at most once"
+        )
     if len(axes) != ndim:
         raise InputError(
             "The axis order does not fit the array.",
@@ -79,7 +81,11 @@ class Image:
     def __post_init__(self) -> None:
         check_axes(self.axes, len(self.array.shape))
         if 0 in self.array.shape:
-            raise InputError(f"The image '{self.name}' is empty.", got=f"shape {tuple(self.array.shape)}", hint="Choose another image.")
+            raise InputError(
+                f"The image '{self.name}' is empty.",
+                got=f"shape {tuple(self.array.shape)}",
+                hint="Choose another image.",
+            )
         dtype = np.dtype(self.array.dtype)
         if dtype.kind not in "buif":
             raise InputError(
@@ -198,7 +204,7 @@ def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
     Raises
     ------
     InputError
-        If the array has fewer than two or more than five dimensions.
+        If the array has fewer than two or more than five dimensions, or is in colour with two.
 
     Examples
     --------
@@ -210,8 +216,12 @@ def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
     n = len(shape)
     if n < 2 or n > 5:
         raise InputError("An image has two to five dimensions.", got=f"{n} dimensions, shape {shape}")
+    if rgb and n == 2:
+        raise InputError(
+            "A colour image has at least three dimensions.", got=f"shape {shape}", hint="Say that it is gray."
+        )
     if rgb:
-        return AXES[AXES.index("Z") + 1 - (n - 3) : ].replace("C", "") + "C" if n < 5 else "TZYXC", ""
+        return "TZYXC"[5 - n :], ""
     if n == 2:
         return "YX", ""
     if n == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 8:

@@ -83,7 +83,9 @@ class Registry:
 
     def __getitem__(self, name: str) -> Row:
         if name not in self._rows:
-            raise InputError(f"There is no {self.kind} named '{name}'.", accepted=", ".join(self._rows) or "nothing yet")
+            raise InputError(
+                f"There is no {self.kind} named '{name}'.", accepted=", ".join(self._rows) or "nothing yet"
+            )
         return self._rows[name]
 
     def __iter__(self) -> Iterator[Row]:

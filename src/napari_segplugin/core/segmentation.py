@@ -83,14 +83,18 @@ class Segmentation:
 
     def __post_init__(self) -> None:
         if len(self.axes) != len(self.labels.shape) or "C" in self.axes:
-            raise InputError("The axes do not fit the labels.", got=f"'{self.axes}' for shape {tuple(self.labels.shape)}")
+            raise InputError(
+                "The axes do not fit the labels.", got=f"'{self.axes}' for shape {tuple(self.labels.shape)}"
+            )
 
     def semantic(self) -> np.ndarray:
         """The class number of each voxel, axes `axes`, uint16."""
         labels = np.asarray(self.labels)
         if self.task is Task.SEMANTIC:
             return labels.astype(np.uint16)
-        table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
-        table[self.objects.label] = self.objects.class_id
-        classes: np.ndarray = table[labels]
-        return classes
+        if not len(self.objects):
+            return np.zeros(labels.shape, np.uint16)
+        # a search, not a lookup table: object numbers may be large and have gaps
+        numbers = self.objects.label
+        at = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
+        return np.where(numbers[at] == labels, self.objects.class_id[at], 0).astype(np.uint16)

@@ -127,7 +127,11 @@ class TrainSpec:
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 and self.steps <= 0:
-            raise InputError("Training needs a limit.", got=f"seconds {self.seconds}, steps {self.steps}", hint="Give seconds or steps.")
+            raise InputError(
+                "Training needs a limit.",
+                got=f"seconds {self.seconds}, steps {self.steps}",
+                hint="Give seconds or steps.",
+            )
 
 
 def to_json(value: Any) -> Any:
@@ -146,7 +150,9 @@ def _strict(cls: type[S], data: Mapping[str, Any]) -> dict[str, Any]:
     known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = set(data) - known
     if unknown:
-        raise InputError(f"Unknown fields in {cls.__name__}.", got=", ".join(sorted(unknown)), accepted=", ".join(sorted(known)))
+        raise InputError(
+            f"Unknown fields in {cls.__name__}.", got=", ".join(sorted(unknown)), accepted=", ".join(sorted(known))
+        )
     return dict(data)
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, cat, nn
 
+from napari_segplugin.core import InputError
 from napari_segplugin.models.blocks import ConvBlock, conv, crop, initialise, pad_to_multiple, pool, upsample
 
 
@@ -57,7 +58,11 @@ class UNet(nn.Module):
         self.ndim, self.deep_supervision = ndim, deep_supervision
         self.strides = [tuple(s) for s in strides] if strides else [(2,) * ndim] * (len(widths) - 1)
         if len(self.strides) != len(widths) - 1 or any(len(s) != ndim for s in self.strides):
-            raise ValueError(f"strides needs {len(widths) - 1} entries of {ndim} numbers, got {strides}.")
+            raise InputError(
+                "The strides do not fit the levels of the network.",
+                got=strides,
+                accepted=f"{len(widths) - 1} entries of {ndim} numbers",
+            )
         inputs = [in_channels, *widths[:-1]]
         self.down = nn.ModuleList(
             ConvBlock(ndim, i, o, residual=residual, dropout=dropout if level == len(widths) - 1 else 0.0)
@@ -118,4 +123,3 @@ class UNet(nn.Module):
         x = upsample(self.reduce[level](x), self.strides[level])
         joined: Tensor = self.up[level](cat((skip, x), dim=1))
         return joined
-
