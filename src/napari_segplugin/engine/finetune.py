@@ -82,7 +82,9 @@ def finetune(
     stop: threading.Event | None = None,
     preview: tuple[slice, ...] | None = None,
 ) -> Job[FineTuneResult]:
-    """Fine-tune a bundle on exactly what was painted, and judge it on strokes that it has not seen.
+    """Fine-tune a bundle on exactly what was painted, and judge it on strokes that gave no gradient.
+
+    The held-out strokes also pick the best state, so the quality after is a little flattering.
 
     Parameters
     ----------
@@ -151,6 +153,8 @@ def finetune(
             yield Note(
                 "On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back."
             )
+        # the number has to say how it came about: the same strokes picked the state that is reported
+        sentence += " The best state was picked on them too, so the figure after is a little flattering."
     return FineTuneResult(tuned, before, after, sentence)
 
 
