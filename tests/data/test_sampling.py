@@ -72,3 +72,36 @@ def test_samples_without_anything_known_are_passed_over():
     assert not PatchSampler([empty, known], (4, 4)).draw(10).image.any()
     with pytest.raises(InputError, match="no voxel has a known label"):
         PatchSampler([empty], (4, 4))
+
+
+def test_vectors_turn_with_the_patch():
+    """Offsets to a fixed place, in a turned, mirrored and zoomed patch, still point to where that place has gone."""
+    shape, place = (40, 40), np.array([18.0, 23.0])
+    grid = np.indices(shape).astype(np.float32)
+    offsets = place[:, None, None] - grid
+    beacon = np.exp(-((grid - place[:, None, None]) ** 2).sum(0) / 18).astype(np.float32)
+    ones = np.ones(shape)
+    sample = prepare(beacon[None], ones, ones, offsets, ones, (1.0, 1.0), ones, (0, 1))
+    sampler = PatchSampler([sample], (32, 32), AugmentSpec(scale=1.4, contrast=0, noise=0), seed=3)
+    seen = 0
+    for _ in range(12):
+        batch = sampler.draw(1)
+        image, maps, weight = batch.image[0, 0].numpy(), batch.maps[0].numpy(), batch.weight[0].numpy()
+        at = np.array(np.unravel_index(image.argmax(), image.shape))
+        if image.max() < 0.98 or at.min() < 3 or at.max() > 28:
+            continue
+        seen += 1
+        pointed = np.indices((32, 32)) + maps
+        inside = weight > 0
+        assert np.abs(pointed[:, inside] - at[:, None]).max() < 1.6
+    assert seen >= 3
+
+
+def test_object_numbers_come_along_exactly():
+    labels = np.zeros((24, 24), int)
+    labels[2:10, 2:10], labels[12:20, 5:18] = 70000, 70001
+    ones = np.ones(labels.shape)
+    sample = prepare(labels[None].astype(np.float32), labels > 0, ones, np.zeros((0, 24, 24)), ones, (1.0, 1.0), labels)
+    batch = PatchSampler([sample], (16, 16), AugmentSpec(scale=1.3, contrast=0, noise=0), seed=1).draw(6)
+    assert set(np.unique(batch.instances)) == {0, 70000, 70001}
+    assert bool(((batch.instances > 0) == (batch.classes > 0)).all())

@@ -12,7 +12,6 @@ from napari_segplugin.core import (  # noqa: E402
     Image,
     InputError,
     LossSpec,
-    LossTerm,
     Metric,
     ModelSpec,
     Note,
@@ -26,10 +25,12 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import new_bundle, train  # noqa: E402
-from napari_segplugin.engine.loop import batch_losses, learning_rate, run_loop  # noqa: E402
+from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
+from napari_segplugin.engine.terms import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
 from napari_segplugin.engine.train import patch_size, prepare_sample, smallest_object  # noqa: E402
-from napari_segplugin.losses import build_loss  # noqa: E402
+from napari_segplugin.models.base import Outputs, depth_groups  # noqa: E402
+from napari_segplugin.tasks import codec_of  # noqa: E402
 
 CLASSES = ClassTable.named(["cell"])
 
@@ -141,7 +142,7 @@ def test_the_state_that_did_best_on_the_judge_is_kept():
         load(bundle),
         sampler,
         steps(4, validate_every=0.0),
-        n_classes=2,
+        terms=Terms.of(LossSpec(), 2),
         batch=1,
         device=torch.device("cpu"),
         judge=judge,
@@ -182,8 +183,8 @@ def test_gradient_comes_from_known_voxels_only(task):
     sampler = PatchSampler([prepare_sample(scene(known=known), bundle)], (24, 24), AugmentSpec(), seed=1)
     batch = sampler.draw(3)
     logits = load(bundle)(batch.image).detach().requires_grad_()
-    terms = build_loss(LossSpec((LossTerm("cross_entropy"), LossTerm("dice"))))
-    torch.stack(list(batch_losses((logits,), batch, terms, 2, 2.0).values())).sum().backward()
+    terms = Terms.of(LossSpec(), 2, kinds=codec_of(bundle.spec).map_kinds(2))
+    terms.total(terms(load(bundle), logits, batch), 0.0).backward()
     touched = logits.grad.abs().sum(1) > 0
     assert touched.any()
     assert not (touched & ~((batch.weight > 0) | (batch.maps_weight > 0))).any()
@@ -253,3 +254,72 @@ def test_the_learning_rate_rises_then_falls():
     assert (np.diff(rates[:top]) > 0).all()
     assert (np.diff(rates[top:]) <= 0).all()
     assert rates[-1] == pytest.approx(0.01)
+
+
+def test_a_frozen_encoder_keeps_its_weights_and_statistics_until_its_share_is_over():
+    bundle = new_bundle(spec_of(), name="tiny")
+    always = drain(train([scene()], bundle, steps(3, freeze=1.0))).weights
+    later = drain(train([scene()], bundle, steps(4, freeze=0.5))).weights
+    encoder = [k for k in bundle.weights if k.startswith("down.")]
+    assert all(np.array_equal(always[k], bundle.weights[k]) for k in encoder)
+    assert any(not np.array_equal(always[k], bundle.weights[k]) for k in bundle.weights if k not in encoder)
+    assert any(not np.array_equal(later[k], bundle.weights[k]) for k in encoder)
+
+
+def test_layer_decay_slows_the_parts_near_the_input():
+    network = load(new_bundle(spec_of(), name="tiny"))
+    groups = parameter_groups(network, 0.5)
+    assert [g["share"] for g in groups] == [0.5**k for k in range(len(groups))][::-1]
+    assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize(("setting", "value"), [("freeze", 1.5), ("layer_decay", 0.0)])
+def test_shares_outside_their_range_are_refused(setting, value):
+    with pytest.raises(InputError, match="is a share"):
+        steps(1, **{setting: value})
+
+
+def test_the_record_tells_how_much_gradient_each_part_received():
+    bundle = new_bundle(spec_of(), name="tiny")
+    norms = drain(train([scene()], bundle, steps(5))).history[-1]["gradient_norms"]
+    assert [row["step"] for row in norms] == [1, 2, 4]
+    assert list(norms[0]["norms"]) == [name for name, _ in depth_groups(load(bundle))]
+    assert all(value > 0 for value in norms[0]["norms"].values())
+
+
+def test_a_network_may_add_losses_of_its_own():
+    class WithEdges(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(1, 2, 1)
+
+        def forward(self, x):
+            return Outputs((self.layer(x),), {"seen": x})
+
+        def own_losses(self, outputs, truth):
+            assert truth.instances.max() > 0
+            return {"edge": outputs.extra["seen"].mean() * 0 + 3}
+
+    sampler = PatchSampler([prepare_sample(scene(), new_bundle(spec_of(), name="tiny"))], (16, 16))
+    terms, network, batch = Terms.of(LossSpec(), 2), WithEdges(), sampler.draw(1)
+    losses = terms(network, network(batch.image), batch)
+    assert set(losses) == {"cross_entropy", "dice", "edge"}
+    rest = sum(float(v) for k, v in losses.items() if k != "edge")
+    assert float(terms.total(losses, 0.5)) == pytest.approx(rest + 3, rel=1e-5)
+
+
+def test_a_rising_term_has_its_full_weight_from_half_the_budget():
+    terms = Terms({"a": (2.0, None), "b": (3.0, None)}, frozenset({"b"}), 2)
+    assert [terms.weight_of("b", share) for share in (0, 0.25, 0.5, 1)] == [0, 1.5, 3, 3]
+    assert terms.weight_of("a", 0) == 2
+
+
+def test_offsets_are_learnt_inside_objects_only_and_in_their_unit():
+    target = torch.zeros(1, 2, 2, 2)
+    target[:, 0, 0, 0] = OFFSET_UNIT
+    inside = torch.tensor([[[1, 0], [0, 0]]])
+    logits = torch.full((1, 2, 2, 2), 5.0, requires_grad=True)
+    loss = offset_loss(logits, target, torch.ones(1, 2, 2), inside)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((4 + 5) / 2)
+    assert not logits.grad[:, :, inside[0] == 0].any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassInfo, ClassTable, Image, Kind, Sample, Task
+from napari_segplugin.core import ClassInfo, ClassTable, Image, Kind, ModelSpec, Sample, Task
 from napari_segplugin.metrics import contingency
 from napari_segplugin.tasks import TASKS, get_task, n_maps
 from napari_segplugin.tasks.instance import normalised_distance
@@ -134,7 +134,7 @@ def test_the_table_lists_exactly_the_labels_with_scores_between_0_and_1(task, sh
 @pytest.mark.parametrize("task", TASKS.names())
 def test_as_many_maps_as_are_announced(task):
     maps = perfect_maps(sample_of(separate((28, 28)), task), task)
-    assert len(maps) == n_maps(task, TABLE)
+    assert len(maps) == n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE))
     assert maps.min() >= 0
     assert maps.max() <= 1
 
@@ -161,7 +161,9 @@ def test_class_numbers_outside_the_table_are_unknown(task):
 
 @pytest.mark.parametrize("task", TASKS.names())
 def test_noise_is_read_without_complaint(task):
-    maps = np.random.default_rng(0).random((n_maps(task, TABLE), 20, 20)).astype(np.float32)
+    maps = (
+        np.random.default_rng(0).random((n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE)), 20, 20)).astype(np.float32)
+    )
     labels, table = get_task(task).decode(maps, TABLE, {})
     assert labels.shape == (20, 20)
     assert len(table) == len(np.unique(labels[labels > 0]))

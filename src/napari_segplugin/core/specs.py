@@ -48,6 +48,9 @@ class ModelSpec:
     spacing : tuple of float
         Voxel size of the images that it was trained on, canonical order; empty where not known.
     unit : str
+    head : str
+        How objects are written as maps: a row of the heads' registry ("distance", "centre_offset"); empty means the
+        default of the task.
     """
 
     network: str
@@ -58,6 +61,7 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     spacing: tuple[float, ...] = ()
     unit: str = "pixel"
+    head: str = ""
 
     def __post_init__(self) -> None:
         if self.ndim not in (2, 3):
@@ -112,6 +116,11 @@ class TrainSpec:
         "auto", "cpu", "cuda", "cuda:1", "mps".
     validate_every : float
         Seconds between looks at the held-out data.
+    freeze : float
+        Share of the budget at the start during which the encoder is kept as it is (transfer learning): 0 never, 1 always.
+    layer_decay : float
+        Learning rate of each part of the network as a share of the part after it, from the output back to the input;
+        1 is the same rate everywhere.
     """
 
     seconds: float = 60.0
@@ -124,6 +133,8 @@ class TrainSpec:
     seed: int = 0
     device: str = "auto"
     validate_every: float = 5.0
+    freeze: float = 0.0
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 and self.steps <= 0:
@@ -132,6 +143,9 @@ class TrainSpec:
                 got=f"seconds {self.seconds}, steps {self.steps}",
                 hint="Give seconds or steps.",
             )
+        for word, value, least in (("freeze", self.freeze, 0.0), ("layer_decay", self.layer_decay, 0.01)):
+            if not least <= value <= 1:
+                raise InputError(f"The setting {word} is a share.", got=value, accepted=f"{least:g} to 1")
 
 
 def to_json(value: Any) -> Any:

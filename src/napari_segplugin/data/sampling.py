@@ -21,38 +21,54 @@ class Prepared:
     ----------
     image : (C, [Z,] Y, X) Tensor of float32
         Normalised.
-    labels : (3, [Z,] Y, X) Tensor of float32
-        Class numbers, their weight, and the weight of the further maps: what is read by nearest neighbour, in one piece.
+    labels : (4, [Z,] Y, X) Tensor of float32
+        Class numbers, their weight, the weight of the further maps, and object numbers: what is read by nearest
+        neighbour, in one piece.
     maps : (M, [Z,] Y, X) Tensor of float32
     spacing : tuple of float
+    offsets : tuple of int
+        Which maps are the components of a vector in voxels, in the order of the axes: they turn with the patch.
     """
 
     image: Tensor
     labels: Tensor
     maps: Tensor
     spacing: tuple[float, ...]
+    offsets: tuple[int, ...] = ()
 
 
 def prepare(
-    image: np.ndarray, classes: np.ndarray, weight: np.ndarray, maps: np.ndarray, maps_weight: np.ndarray, spacing: tuple[float, ...]
+    image: np.ndarray,
+    classes: np.ndarray,
+    weight: np.ndarray,
+    maps: np.ndarray,
+    maps_weight: np.ndarray,
+    spacing: tuple[float, ...],
+    instances: np.ndarray | None = None,
+    offsets: tuple[int, ...] = (),
 ) -> Prepared:
-    """Turn the arrays of one sample into tensors."""
+    """Turn the arrays of one sample into tensors. Object numbers must lie below 2**24 (they travel as float32)."""
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
-    return Prepared(tensor(image), tensor(np.stack([classes, weight, maps_weight])), tensor(maps), spacing)
+    objects = np.zeros_like(classes) if instances is None else instances
+    return Prepared(
+        tensor(image), tensor(np.stack([classes, weight, maps_weight, objects])), tensor(maps), spacing, offsets
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Patches: image (N, C, ...), classes (N, ...) int64, weight (N, ...), maps (N, M, ...), maps_weight (N, ...)."""
+    """Patches: image (N, C, ...), classes (N, ...) int64, weight (N, ...), maps (N, M, ...), maps_weight (N, ...),
+    instances (N, ...) int64."""
 
     image: Tensor
     classes: Tensor
     weight: Tensor
     maps: Tensor
     maps_weight: Tensor
+    instances: Tensor
 
 
 class PatchSampler:
@@ -75,32 +91,36 @@ class PatchSampler:
         If nothing is known in any sample.
     """
 
-    def __init__(self, samples: Sequence[Prepared], patch: Sequence[int], augment: AugmentSpec = IDENTITY, seed: int = 0) -> None:
+    def __init__(
+        self, samples: Sequence[Prepared], patch: Sequence[int], augment: AugmentSpec = IDENTITY, seed: int = 0
+    ) -> None:
         self.patch, self.augment = tuple(patch), augment
         self.generator = torch.Generator().manual_seed(seed)
         self._rng = np.random.default_rng(seed)
         self.samples = [s for s in samples if bool((s.labels[1] > 0).any())]
         if not self.samples:
-            raise InputError("There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first.")
+            raise InputError(
+                "There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first."
+            )
         self._places = [_places(s, self._rng) for s in self.samples]
         self._classes = sorted({c for places in self._places for c in places})
 
     def draw(self, count: int) -> Batch:
         """Draw `count` patches."""
-        images, classes, weights, maps = [], [], [], []
+        images, exact_labels, weights, maps = [], [], [], []
         for _ in range(count):
             sample, centre = self._choose()
             matrix = random_matrix(len(self.patch), sample.spacing, self.augment, self.generator)
             shape = sample.image.shape[1:]
             grid = sample_grid(matrix, centre, self.patch)
             images.append(cut(sample.image, grid, nearest=False))
-            maps.append(cut(sample.maps, grid, nearest=False) if sample.maps.shape[0] else sample.maps.new_zeros((0, *self.patch)))
+            maps.append(_cut_maps(sample, grid, matrix))
             exact = cut(sample.labels, grid, nearest=True)
-            classes.append(exact[0].round().long())
-            weights.append(exact[1:] * inside(grid, shape))
-        weight = torch.stack(weights)
+            exact_labels.append(exact[::3].round().long())
+            weights.append(exact[1:3] * inside(grid, shape))
+        weight, labels = torch.stack(weights), torch.stack(exact_labels)
         image = vary_intensity(torch.stack(images), self.augment, self.generator)
-        return Batch(image, torch.stack(classes), weight[:, 0], torch.stack(maps), weight[:, 1])
+        return Batch(image, labels[:, 0], weight[:, 0], torch.stack(maps), weight[:, 1], labels[:, 1])
 
     def _choose(self) -> tuple[Prepared, list[float]]:
         """A sample and a voxel of it, moved a little so that the voxel is not always in the middle of the patch."""
@@ -114,6 +134,22 @@ class PatchSampler:
         centre = np.array(np.unravel_index(flat, shape), float)
         centre += self._rng.uniform(-0.25, 0.25, len(shape)) * self.patch
         return self.samples[i], [float(min(max(c, 0), n - 1)) for c, n in zip(centre, shape, strict=True)]
+
+
+def _cut_maps(sample: Prepared, grid: Tensor, matrix: Tensor) -> Tensor:
+    """The further maps of a patch, (M, *patch).
+
+    A position p of the patch is `matrix` p + centre in the image, so a vector of the image is that vector of the patch
+    which the matrix maps to it.
+    """
+    if not sample.maps.shape[0]:
+        return sample.maps.new_zeros((0, *grid.shape[:-1]))
+    maps = cut(sample.maps, grid, nearest=False)
+    if sample.offsets:
+        # between two objects the mean of their vectors would point nowhere
+        vectors = cut(sample.maps[list(sample.offsets)], grid, nearest=True)
+        maps[list(sample.offsets)] = torch.einsum("ij,j...->i...", torch.linalg.inv(matrix), vectors)
+    return maps
 
 
 def _places(sample: Prepared, rng: np.random.Generator, most: int = 20000) -> dict[int, tuple[np.ndarray, int]]:

@@ -30,7 +30,7 @@ from napari_segplugin.data.corrections import Corrections, count_strokes, split_
 from napari_segplugin.engine.judge import SampleJudge, activated_maps
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared, training_record
-from napari_segplugin.tasks import get_task
+from napari_segplugin.tasks import codec_of
 
 _PREVIEW_SIDE = 1024
 
@@ -178,7 +178,7 @@ class _Preview:
         spans = [range(*s.indices(n)) for s, n in zip(region, sizes, strict=True)]
         starts = [r.start for r in spans]
         stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
-        self.bundle, self.codec = bundle, get_task(bundle.spec.task)
+        self.bundle, self.codec = bundle, codec_of(bundle.spec)
         self.origin = tuple(starts)
         wide = [
             (max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b)
@@ -189,7 +189,7 @@ class _Preview:
         self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
 
     def __call__(self, network: nn.Module) -> Preview:
-        maps = activated_maps(network, self.array, len(self.bundle.spec.classes))
+        maps = activated_maps(network, self.array, self.bundle.spec)
         labels, _ = self.codec.decode(maps, self.bundle.spec.classes, self.bundle.decode)
         return Preview(self.origin, np.ascontiguousarray(labels[self.inner]))
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_segplugin.core import ModelBundle, Sample, Task
+from napari_segplugin.core import ModelBundle, ModelSpec, Sample, Task
 from napari_segplugin.data import normalise
 from napari_segplugin.engine.network import activate
 from napari_segplugin.metrics.matching import contingency
-from napari_segplugin.tasks import get_task
+from napari_segplugin.tasks import codec_of
 
 _REGIONS = 12
 _SIDE = {2: 160, 3: 48}
@@ -44,13 +44,13 @@ class SampleJudge:
     """
 
     def __init__(self, samples: Sequence[Sample], bundle: ModelBundle) -> None:
-        self.bundle, self.codec = bundle, get_task(bundle.spec.task)
+        self.bundle, self.codec = bundle, codec_of(bundle.spec)
         share = max(1, _REGIONS // len(samples))
         self.crops = [crop for s in samples for crop in _crops(s, bundle, share)]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Mean quality by name; the first is the one that decides."""
-        maps = [activated_maps(network, c.image, len(self.bundle.spec.classes)) for c in self.crops]
+        maps = [activated_maps(network, c.image, self.bundle.spec) for c in self.crops]
         dice = self._dice(maps)
         if self.bundle.spec.task is Task.SEMANTIC:
             return {"held-out Dice": dice}
@@ -82,14 +82,15 @@ class SampleJudge:
         return float(np.mean(scores)) if scores else float("nan")
 
 
-def activated_maps(network: nn.Module, image: np.ndarray, n_classes: int) -> np.ndarray:
-    """Class probabilities and sigmoid maps (K + M, [Z,] Y, X) of a normalised image (C, [Z,] Y, X)."""
+def activated_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Class probabilities and further maps (K + M, [Z,] Y, X) of a normalised image (C, [Z,] Y, X)."""
     training = network.training
     parameter = next(network.parameters())
     network.eval()
     with torch.inference_mode():
         logits = network(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))
-        maps: np.ndarray = activate(logits, n_classes)[0].cpu().numpy()
+        kinds = codec_of(spec).map_kinds(spec.ndim)
+        maps: np.ndarray = activate(logits, len(spec.classes), kinds)[0].cpu().numpy()
     network.train(training)
     return maps
 

@@ -8,17 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
-from napari_segplugin.losses import build_loss
-
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+from napari_segplugin.engine.terms import Terms
+from napari_segplugin.models.base import depth_groups, encoder_groups
 
 Judge = Callable[[nn.Module], Mapping[str, float]]
 """Measures a network on held-out data; the first number decides which state is best (higher is better)."""
@@ -93,50 +92,28 @@ def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> fl
     return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def batch_losses(
-    outputs: tuple[Tensor, ...],
-    batch: Batch,
-    terms: Mapping[str, tuple[float, Loss]],
-    n_classes: int,
-    map_weight: float,
-) -> dict[str, Tensor]:
-    """Each term of the loss, summed over the outputs of deep supervision with weights 1, ½, ¼ … normalised to 1."""
-    shares = [0.5**i for i in range(len(outputs))]
-    losses: dict[str, Tensor] = {}
-    for share, logits in zip(shares, outputs, strict=True):
-        part = share / sum(shares)
-        scaled = _at_scale(batch, logits.shape[2:])
-        for name, (_, function) in terms.items():
-            value = part * function(logits[:, :n_classes], scaled.classes, scaled.weight)
-            losses[name] = losses[name] + value if name in losses else value
-        if map_weight and scaled.maps.shape[1]:
-            value = part * distance_loss(logits[:, n_classes:], scaled.maps, scaled.maps_weight)
-            losses["distance"] = losses["distance"] + value if "distance" in losses else value
-    return losses
+def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, Any]]:
+    """One group of parameters for each part of the network, with its share of the learning rate.
+
+    The share of the last part is 1; each part towards the input has `layer_decay` times that of the part after it, so
+    that what a pretrained network knows of edges and textures changes least.
+    """
+    parts = list(depth_groups(network))
+    groups: list[dict[str, Any]] = []
+    for k, (name, part) in enumerate(parts):
+        groups.append({"params": list(part.parameters()), "name": name, "share": layer_decay ** (len(parts) - 1 - k)})
+    seen = {id(p) for group in groups for p in group["params"]}
+    own = [p for p in network.parameters() if id(p) not in seen]
+    return [*groups, {"params": own, "name": "", "share": 1.0}] if own else groups
 
 
-def distance_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute error of the sigmoid maps; voxels inside objects count three times, since most are outside."""
-    w = weight.unsqueeze(1) * (1 + 2 * (target > 0))
-    # masked before the sigmoid: a NaN of an unknown voxel must reach neither the sum nor the gradient
-    logits = logits.float().where(w > 0, logits.new_zeros((), dtype=torch.float32))
-    error = (logits.sigmoid() - target.where(w > 0, target.new_zeros(()))).abs()
-    return (error * w).sum() / w.sum().clamp_min(1e-6)
-
-
-def _at_scale(batch: Batch, size: torch.Size) -> Batch:
-    """Targets at the size of a lower output, by nearest neighbour."""
-    if batch.classes.shape[1:] == size:
-        return batch
-
-    def shrink(x: Tensor) -> Tensor:
-        return F.interpolate(x, size=size, mode="nearest")
-
-    classes = shrink(batch.classes[:, None].float())[:, 0].long()
-    maps = shrink(batch.maps) if batch.maps.shape[1] else batch.maps.new_zeros((len(classes), 0, *size))
-    return Batch(
-        batch.image, classes, shrink(batch.weight[:, None])[:, 0], maps, shrink(batch.maps_weight[:, None])[:, 0]
-    )
+def gradient_norms(network: nn.Module) -> dict[str, float]:
+    """Norm of the gradient of each part, from the input to the output: a part that hardly learns shows here."""
+    norms: dict[str, float] = {}
+    for name, part in depth_groups(network):
+        squares = [p.grad.detach().float().square().sum() for p in part.parameters() if p.grad is not None]
+        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    return norms
 
 
 def run_loop(
@@ -144,11 +121,10 @@ def run_loop(
     sampler: PatchSampler,
     spec: TrainSpec,
     *,
-    n_classes: int,
+    terms: Terms,
     batch: int,
     device: torch.device,
     judge: Judge | None = None,
-    map_weight: float = 2.0,
     autocast: torch.dtype | None = None,
     average: float = 0.995,
     freeze_statistics: bool = False,
@@ -162,16 +138,13 @@ def run_loop(
         Is changed in place; hand in a fresh one.
     sampler : PatchSampler
     spec : TrainSpec
-    n_classes : int
-        Leading maps that are class logits; the others are distance maps.
+    terms : Terms
     batch : int
         Patches a step.
     device : torch.device
     judge : callable, optional
         Called every `spec.validate_every` seconds with the averaged network; the best state by its first number is kept.
         Without it, the last averaged state is.
-    map_weight : float
-        Weight of the distance maps in the sum.
     autocast : torch.dtype, optional
         Run forward and backward in this precision.
     average : float
@@ -195,21 +168,24 @@ def run_loop(
         If the loss becomes NaN or infinite and stays so.
     """
     torch.manual_seed(spec.seed)
-    terms = build_loss(spec.loss)
     network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=spec.learning_rate, weight_decay=1e-4)
+    optimiser = torch.optim.AdamW(parameter_groups(network, spec.layer_decay), lr=spec.learning_rate, weight_decay=1e-4)
+    encoder = encoder_groups(network)
     mean, progress, best = MovingAverage(network, average), Progress(spec), _Best()
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     curve: list[tuple[int, float]] = []
+    gradients: list[dict[str, object]] = []
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
         network.train()
         if freeze_statistics:
             freeze_batch_norm(network)
         rate = learning_rate(spec.learning_rate, progress.share, progress.step)
+        frozen = encoder if progress.share < spec.freeze or spec.freeze == 1 else ()
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        losses = _step(network, sampler.draw(batch), terms, n_classes, map_weight, autocast, device, optimiser)
+            group["lr"] = rate * group["share"]
+        _freeze(network, frozen)
+        losses = _step(network, sampler.draw(batch), terms, progress.share, autocast, device, optimiser)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(
@@ -220,8 +196,11 @@ def run_loop(
         if losses is not None:
             mean.update(network)
             curve.append((progress.step, losses["loss"]))
+            if progress.step & (progress.step - 1) == 0:  # at steps 1, 2, 4, 8 …: the start tells most
+                gradients.append({"step": progress.step, "norms": gradient_norms(network)})
             for name, value in losses.items():
                 yield Metric(progress.step, name, value)
+            yield Metric(progress.step, "learning rate", rate)
         yield Step(min(total, int(progress.share * total)), total)
         if judge is not None and best.due(progress, spec.validate_every):
             yield from best.look(judge, mean.network, progress)
@@ -229,16 +208,19 @@ def run_loop(
         yield from best.look(judge, mean.network, progress)
     state = best.state or state_arrays(mean.network)
     record: dict[str, object] = {"steps": progress.step, "seconds": round(progress.seconds, 2), "loss": _thin(curve)}
-    record |= {"held_out": best.curve, "best_step": best.step if best.state else progress.step}
+    record |= {
+        "gradient_norms": gradients,
+        "held_out": best.curve,
+        "best_step": best.step if best.state else progress.step,
+    }
     return LoopResult(state, record)
 
 
 def _step(
     network: nn.Module,
     batch: Batch,
-    terms: Mapping[str, tuple[float, Loss]],
-    n_classes: int,
-    map_weight: float,
+    terms: Terms,
+    share: float,
     autocast: torch.dtype | None,
     device: torch.device,
     optimiser: torch.optim.Optimizer,
@@ -248,9 +230,8 @@ def _step(
     image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
     with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         out = network(image)
-    outputs = out if isinstance(out, tuple) else (out,)
-    parts = batch_losses(outputs, batch, terms, n_classes, map_weight)
-    loss = torch.stack([terms[k][0] * v if k in terms else map_weight * v for k, v in parts.items()]).sum()
+    parts = terms(network, out, batch)
+    loss = terms.total(parts, share)
     value = float(loss.detach())
     optimiser.zero_grad(set_to_none=True)
     if not math.isfinite(value):
@@ -295,6 +276,14 @@ def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> 
     if len(spatial) == 2:
         return torch.channels_last
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last_3d
+
+
+def _freeze(network: nn.Module, names: tuple[str, ...]) -> None:
+    """Let every part learn but those named, whose statistics stay as they are too."""
+    for name, part in depth_groups(network):
+        part.requires_grad_(name not in names)
+        if name in names:
+            freeze_batch_norm(part)
 
 
 def freeze_batch_norm(network: nn.Module) -> None:

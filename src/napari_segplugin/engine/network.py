@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_segplugin.core import InputError, ModelBundle
 from napari_segplugin.models import build
-from napari_segplugin.tasks import n_maps
+from napari_segplugin.tasks import codec_of, n_maps
 
 _KEPT = 4
 
@@ -36,7 +36,9 @@ class Prepared:
     dtype : torch.dtype
     ndim, in_channels : int
     n_classes, n_maps : int
-        The first `n_classes` maps are classes (softmax), the others lie in [0, 1] each for itself (sigmoid).
+        The first `n_classes` maps are classes (softmax).
+    kinds : tuple of str
+        What each of the others is (:data:`napari_segplugin.tasks.base.MAP_KINDS`).
     halo : tuple of int
         Reach of a voxel.
     multiple : tuple of int
@@ -55,6 +57,7 @@ class Prepared:
     halo: tuple[int, ...]
     multiple: tuple[int, ...]
     bytes_per_voxel: float
+    kinds: tuple[str, ...] = ()
 
     @torch.inference_mode()
     def __call__(self, array: np.ndarray, *, mirror: bool = False) -> Tensor:
@@ -67,19 +70,41 @@ class Prepared:
         total = self._maps(x)
         for turn in range(1, 2**self.ndim):
             flips = [a for i, a in enumerate(axes) if turn >> i & 1]
-            total = total.add_(self._maps(x.flip(flips)).flip(flips))
+            total = total.add_(self._turned(self._maps(x.flip(flips)).flip(flips), flips))
         mean: Tensor = total / 2**self.ndim
         return mean
 
     def _maps(self, x: Tensor) -> Tensor:
-        return activate(self.module(x), self.n_classes)
+        return activate(self.module(x), self.n_classes, self.kinds)
+
+    def _turned(self, maps: Tensor, flips: list[int]) -> Tensor:
+        """Vectors of a mirrored copy point the other way along the mirrored axes."""
+        offsets = [self.n_classes + i for i, kind in enumerate(self.kinds) if kind == "offset"]
+        for axis, channel in enumerate(offsets):
+            if 2 + axis in flips:
+                maps[:, channel] *= -1
+        return maps
 
 
-def activate(logits: Tensor, n_classes: int) -> Tensor:
-    """What a network's outputs (N, K + M, [Z,] Y, X) mean: K class probabilities, then M maps in [0, 1], float32."""
+OFFSET_UNIT = 16.0
+"""Voxels that an offset map of 1 stands for inside the network, so that its numbers are of the size of the others."""
+
+
+def activate(logits: Tensor, n_classes: int, kinds: tuple[str, ...] = ()) -> Tensor:
+    """What a network's outputs (N, K + M, [Z,] Y, X) mean, float32: K class probabilities, then M maps by their kinds.
+
+    Offsets come back in voxels, all other kinds in [0, 1].
+    """
     logits = logits.float()
     classes = logits[:, :n_classes].softmax(1)
-    return classes if logits.shape[1] == n_classes else torch.cat((classes, logits[:, n_classes:].sigmoid()), 1)
+    if not kinds:
+        return classes
+    further = logits[:, n_classes:]
+    linear = [i for i, kind in enumerate(kinds) if kind == "offset"]
+    maps = further.sigmoid()
+    if linear:
+        maps[:, linear] = further[:, linear] * OFFSET_UNIT
+    return torch.cat((classes, maps), 1)
 
 
 def layout(ndim: int) -> torch.memory_format:
@@ -101,7 +126,7 @@ def load(bundle: ModelBundle, *, finite: bool = True) -> nn.Module:
     InputError
         If a weight is missing, left over, of another shape, or (with `finite`) not a finite number.
     """
-    network = build(bundle.spec, n_maps(bundle.spec.task, bundle.spec.classes))
+    network = build(bundle.spec, n_maps(bundle.spec))
     wanted = {k: tuple(v.shape) for k, v in network.state_dict().items()}
     given = {k: tuple(v.shape) for k, v in bundle.weights.items()}
     if wanted != given:
@@ -178,11 +203,13 @@ def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> P
     network = fold(network, probe)
     values = peak_values(network, probe)
     network = network.to(device=device, dtype=dtype, memory_format=layout(ndim))  # type: ignore[call-overload]
-    count = n_maps(bundle.spec.task, bundle.spec.classes)
+    kinds = codec_of(bundle.spec).map_kinds(ndim)
+    count = len(bundle.spec.classes) + len(kinds)
     size = torch.finfo(dtype).bits // 8
     # input as it is read, maps in float32 and their softmax come on top of the activations
     per_voxel = values * size + 8 * inputs + 12 * count
-    return Prepared(network, device, dtype, ndim, inputs, len(bundle.spec.classes), count, halo, multiple, per_voxel)
+    n_classes = len(bundle.spec.classes)
+    return Prepared(network, device, dtype, ndim, inputs, n_classes, count, halo, multiple, per_voxel, kinds)
 
 
 @torch.no_grad()

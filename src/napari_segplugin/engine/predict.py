@@ -21,7 +21,7 @@ from napari_segplugin.engine.setup import Setup, set_up
 from napari_segplugin.engine.stitch import BYTES_PER_VOXEL, Blocks, block_size
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
-from napari_segplugin.tasks import get_task
+from napari_segplugin.tasks import codec_of
 from napari_segplugin.tasks.instance import seed_levels
 
 
@@ -127,7 +127,7 @@ class _Work:
     def __init__(self, image: Image, bundle: ModelBundle, setup: Setup, run: Run) -> None:
         self.image, self.bundle, self.setup, self.run = image, bundle, setup, run
         self.task, self.table = bundle.spec.task, bundle.spec.classes
-        self.codec = get_task(self.task)
+        self.codec = codec_of(bundle.spec)
         self.unifier = Unifier(self.task, self.table)
         self.semantic = self.task is Task.SEMANTIC
         self.intensities: list[Mapping[str, Any]] = []

@@ -30,8 +30,9 @@ from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.engine.network import load
+from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build
-from napari_segplugin.tasks import get_task, n_maps
+from napari_segplugin.tasks import codec_of, n_maps
 
 _COMPOSITES = 48
 
@@ -51,7 +52,7 @@ def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Norm
     ModelBundle
     """
     torch.manual_seed(seed)
-    network = build(spec, n_maps(spec.task, spec.classes))
+    network = build(spec, n_maps(spec))
     return ModelBundle(
         name,
         spec,
@@ -88,9 +89,22 @@ def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
 
 def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared:
     """Targets beside the normalised image (C, [Z,] Y, X)."""
-    targets = get_task(bundle.spec.task).encode(sample, bundle.spec.classes)
+    codec = codec_of(bundle.spec)
+    targets = codec.encode(sample, bundle.spec.classes)
+    kinds = codec.map_kinds(bundle.spec.ndim)
+    objects = None
+    if sample.instances is not None:
+        numbers, inverse = np.unique(sample.instances, return_inverse=True)
+        objects = inverse.reshape(sample.instances.shape) + int(numbers[0] != 0)
     return prepare(
-        array, targets.classes, targets.weight, targets.maps, targets.maps_weight, sample.image.canonical_spacing
+        array,
+        targets.classes,
+        targets.weight,
+        targets.maps,
+        targets.maps_weight,
+        sample.image.canonical_spacing,
+        objects,
+        tuple(i for i, kind in enumerate(kinds) if kind == "offset"),
     )
 
 
@@ -179,16 +193,22 @@ def train_prepared(
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
     patch, batch = patch_size(prepared, spec, multiple)
     sampler = PatchSampler(prepared, patch, recipe.augment if spec.augment else IDENTITY, spec.seed)
+    terms = Terms.of(
+        spec.loss,
+        len(bundle.spec.classes),
+        thing_classes=bundle.spec.classes.thing_ids,
+        kinds=codec_of(bundle.spec).map_kinds(bundle.spec.ndim),
+        map_weight=recipe.map_weight,
+    )
     return (
         yield from run_loop(
             network,
             sampler,
             spec,
-            n_classes=len(bundle.spec.classes),
+            terms=terms,
             batch=batch,
             device=device,
             judge=judge,
-            map_weight=recipe.map_weight,
             autocast=autocast_dtype(device),
             average=recipe.average,
             freeze_statistics=recipe.freeze_statistics,

@@ -42,6 +42,8 @@ class UNet(nn.Module):
     torch.Size([1, 3, 13, 17])
     """
 
+    encoder_parts = ("down",)
+
     def __init__(
         self,
         ndim: int,

@@ -4,35 +4,67 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_segplugin.core import ClassTable, Registry, Row, Task
+from napari_segplugin.core import InputError, ModelSpec, Registry, Row, Task
 
 if TYPE_CHECKING:
     from napari_segplugin.tasks.base import TaskCodec
 
 TASKS = Registry("task")
 TASKS.add(Row("semantic", "Semantic", "napari_segplugin.tasks.semantic:SemanticCodec", "One class for every voxel."))
-TASKS.add(Row("instance", "Instance", "napari_segplugin.tasks.instance:InstanceCodec", "Every object for itself."))
+TASKS.add(Row("instance", "Instance", "", "Every object for itself.", meta={"head": "distance"}))
 TASKS.add(
     Row(
         "panoptic",
         "Panoptic",
-        "napari_segplugin.tasks.instance:InstanceCodec",
+        "",
         "Every object for itself, and the class of everything else.",
-        meta={"arguments": {"panoptic": True}},
+        meta={"head": "distance", "arguments": {"panoptic": True}},
+    )
+)
+
+HEADS = Registry("head")
+HEADS.add(
+    Row(
+        "distance",
+        "Distance to the outline",
+        "napari_segplugin.tasks.instance:InstanceCodec",
+        "Objects of any shape, also long and bent ones; needs few examples.",
     )
 )
 
 
-def get_task(task: Task | str) -> TaskCodec:
-    """Make the codec of a task."""
+def get_task(task: Task | str, head: str = "") -> TaskCodec:
+    """Make the codec of a task.
+
+    Parameters
+    ----------
+    task : Task or str
+    head : str
+        A row of :data:`HEADS`, for instance and panoptic; empty means the task's default.
+
+    Raises
+    ------
+    InputError
+        If the task or head is not known, or a head is given for a task without objects.
+    """
     row = TASKS[str(task)]
-    codec: TaskCodec = row.load()(**row.meta.get("arguments", {}))
+    if "head" not in row.meta:
+        if head:
+            raise InputError(f"The task {row.title.lower()} has no objects, so no head for them.", got=head)
+        codec: TaskCodec = row.load()()
+    else:
+        codec = HEADS[head or row.meta["head"]].load()(**row.meta.get("arguments", {}))
     return codec
 
 
-def n_maps(task: Task | str, classes: ClassTable) -> int:
-    """Number of maps that a network of this task puts out."""
-    return len(classes) + get_task(task).extra_maps
+def codec_of(spec: ModelSpec) -> TaskCodec:
+    """The codec of a network."""
+    return get_task(spec.task, spec.head)
 
 
-__all__ = ["TASKS", "get_task", "n_maps"]
+def n_maps(spec: ModelSpec) -> int:
+    """Number of maps that a network puts out."""
+    return len(spec.classes) + len(codec_of(spec).map_kinds(spec.ndim))
+
+
+__all__ = ["HEADS", "TASKS", "codec_of", "get_task", "n_maps"]

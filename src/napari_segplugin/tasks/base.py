@@ -22,7 +22,7 @@ class Targets:
     weight : ([Z,] Y, X) ndarray of float32
         0 where the class is unknown.
     maps : (M, [Z,] Y, X) ndarray of float32
-        Further maps in [0, 1], M as the task needs.
+        Further maps, M as the task needs; what each is, the codec's `map_kinds` say.
     maps_weight : ([Z,] Y, X) ndarray of float32
         0 where `maps` is unknown.
     """
@@ -33,18 +33,29 @@ class Targets:
     maps_weight: np.ndarray
 
 
+MAP_KINDS = {
+    "distance": "in [0, 1]: sigmoid, absolute error",
+    "heat": "in [0, 1] with few high places: sigmoid, squared error",
+    "offset": "a component of a vector in voxels, one for each axis in canonical order: linear, absolute error in objects",
+}
+"""The kinds of maps beside the class probabilities, and how they are activated and learnt."""
+
+
 class TaskCodec(Protocol):
     """How a task is written as maps and read back.
 
-    The network's maps are the class probabilities (softmax, one a class), then `extra_maps` maps in [0, 1] (sigmoid).
+    The network's maps are the class probabilities (softmax, one a class), then one map for each of `map_kinds`.
     """
 
-    extra_maps: int
+    def map_kinds(self, ndim: int) -> tuple[str, ...]:
+        """What each further map is: a name of :data:`MAP_KINDS`."""
 
     def encode(self, sample: Sample, classes: ClassTable) -> Targets:
         """Write a sample as target maps."""
 
-    def decode(self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> tuple[np.ndarray, ObjectTable]:
+    def decode(
+        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
+    ) -> tuple[np.ndarray, ObjectTable]:
         """Read maps (K + extra, [Z,] Y, X) as labels ([Z,] Y, X) and the table of the labels."""
 
     def defaults(self) -> dict[str, Any]:

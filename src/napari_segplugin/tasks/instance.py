@@ -28,10 +28,12 @@ from napari_segplugin.tasks.base import Targets, known_classes
 class InstanceCodec:
     """Objects of the thing classes; `panoptic` adds the stuff classes, each as one object."""
 
-    extra_maps = 1
-
     def __init__(self, panoptic: bool = False) -> None:
         self.panoptic = panoptic
+
+    def map_kinds(self, ndim: int) -> tuple[str, ...]:
+        """One map of the normalised distance."""
+        return ("distance",)
 
     def encode(self, sample: Sample, classes: ClassTable) -> Targets:
         """Class numbers and the normalised distance, each with its own known area."""

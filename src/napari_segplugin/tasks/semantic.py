@@ -14,14 +14,18 @@ from napari_segplugin.tasks.base import Targets, known_classes
 class SemanticCodec:
     """Class probabilities only."""
 
-    extra_maps = 0
+    def map_kinds(self, ndim: int) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def encode(self, sample: Sample, classes: ClassTable) -> Targets:
         """Class numbers, and weight 0 where they are not known."""
         target, weight = known_classes(sample, classes)
         return Targets(target, weight, np.zeros((0, *target.shape), np.float32), weight)
 
-    def decode(self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> tuple[np.ndarray, ObjectTable]:
+    def decode(
+        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
+    ) -> tuple[np.ndarray, ObjectTable]:
         """The class of the largest probability; its mean over the class is the score."""
         labels = maps[: len(classes)].argmax(0).astype(np.uint16)
         best = maps[: len(classes)].max(0)

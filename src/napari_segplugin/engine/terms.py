@@ -1,0 +1,172 @@
+"""The loss of a batch: the terms that a person picked, the maps of the task, and what the network adds of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_segplugin.core import LossSpec
+from napari_segplugin.data.sampling import Batch
+from napari_segplugin.engine.network import OFFSET_UNIT
+from napari_segplugin.losses import LOSSES, build_loss
+from napari_segplugin.models.base import HasOwnLosses, Outputs, Truth
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Everything that is added up.
+
+    Parameters
+    ----------
+    losses : mapping of str to (weight, function)
+        What the person picked.
+    rising : frozenset of str
+        Those whose weight grows with the training, from 0 at the start to the weight given at half the budget.
+    n_classes : int
+    thing_classes : tuple of int
+    kinds : tuple of str
+        What each map after the classes is.
+    map_weight : float
+        Weight of those maps.
+    """
+
+    losses: Mapping[str, tuple[float, Loss]]
+    rising: frozenset[str]
+    n_classes: int
+    thing_classes: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    map_weight: float = 2.0
+
+    @classmethod
+    def of(
+        cls,
+        spec: LossSpec,
+        n_classes: int,
+        *,
+        thing_classes: tuple[int, ...] = (),
+        kinds: tuple[str, ...] = (),
+        map_weight: float = 2.0,
+    ) -> Terms:
+        """The terms of a sum of losses."""
+        built = build_loss(spec)
+        rising = {
+            key
+            for key, term in zip(built, spec.terms, strict=True)
+            if LOSSES[term.name].meta.get("schedule") == "rising"
+        }
+        return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight)
+
+    def weight_of(self, name: str, share: float) -> float:
+        """Weight of a term when `share` of the budget is used; terms of a network's own come weighted."""
+        if name in self.losses:
+            return self.losses[name][0] * (min(1.0, 2 * share) if name in self.rising else 1.0)
+        return self.map_weight if name in self.kinds else 1.0
+
+    def __call__(
+        self, network: nn.Module, out: Tensor | tuple[Tensor, ...] | Outputs, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Each term by name, before weighting.
+
+        Those on the logits are summed over the outputs of deep supervision with weights 1, ½, ¼ … normalised to 1
+        (Lee et al. 2015, arXiv 1409.5185; the weights are those of nnU-Net).
+        """
+        outputs = out if isinstance(out, Outputs) else Outputs(out if isinstance(out, tuple) else (out,))
+        shares = [0.5**i for i in range(len(outputs.logits))]
+        losses: dict[str, Tensor] = {}
+        for share, logits in zip(shares, outputs.logits, strict=True):
+            for name, value in self._dense(logits, _at_scale(batch, logits.shape[2:])).items():
+                part = share / sum(shares) * value
+                losses[name] = losses[name] + part if name in losses else part
+        if isinstance(network, HasOwnLosses):
+            losses |= network.own_losses(outputs, self._truth(batch))
+        return losses
+
+    def total(self, losses: Mapping[str, Tensor], share: float) -> Tensor:
+        """The weighted sum."""
+        return torch.stack([self.weight_of(k, share) * v for k, v in losses.items()]).sum()
+
+    def _dense(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+        classes = logits[:, : self.n_classes]
+        found = {name: f(classes, batch.classes, batch.weight) for name, (_, f) in self.losses.items()}
+        if self.map_weight and self.kinds:
+            for kind in dict.fromkeys(self.kinds):
+                at = [i for i, k in enumerate(self.kinds) if k == kind]
+                maps = logits[:, [self.n_classes + i for i in at]]
+                found[kind] = MAP_LOSSES[kind](maps, batch.maps[:, at], batch.maps_weight, batch.instances)
+        return found
+
+    def _truth(self, batch: Batch) -> Truth:
+        return Truth(
+            batch.image,
+            batch.classes,
+            batch.weight,
+            batch.instances,
+            batch.maps_weight,
+            self.n_classes,
+            self.thing_classes,
+        )
+
+
+def _masked(logits: Tensor, target: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """Zeros where the weight is 0: a NaN of an unknown voxel must reach neither the sum nor the gradient."""
+    known = w > 0
+    return logits.float().where(known, logits.new_zeros((), dtype=torch.float32)), target.where(
+        known, target.new_zeros(())
+    )
+
+
+def distance_loss(logits: Tensor, target: Tensor, weight: Tensor, instances: Tensor) -> Tensor:
+    """Mean absolute error of sigmoid maps; voxels inside objects count three times, since most are outside."""
+    w = weight.unsqueeze(1) * (1 + 2 * (target > 0))
+    logits, target = _masked(logits, target, w)
+    return ((logits.sigmoid() - target).abs() * w).sum() / w.sum().clamp_min(1e-6)
+
+
+def heat_loss(logits: Tensor, target: Tensor, weight: Tensor, instances: Tensor) -> Tensor:
+    """Mean squared error of sigmoid maps, the high places as heavy as all the rest together (Cheng et al. 2020)."""
+    w = weight.unsqueeze(1).expand_as(target)
+    logits, target = _masked(logits, target, w)
+    error = (logits.sigmoid() - target) ** 2
+    high = w * target
+    return (error * w).sum() / w.sum().clamp_min(1e-6) + (error * high).sum() / high.sum().clamp_min(1e-6)
+
+
+def offset_loss(logits: Tensor, target: Tensor, weight: Tensor, instances: Tensor) -> Tensor:
+    """Mean absolute error of vectors inside objects; outside they mean nothing."""
+    w = (weight * (instances > 0)).unsqueeze(1).expand_as(target)
+    logits, target = _masked(logits, target / OFFSET_UNIT, w)
+    return ((logits - target).abs() * w).sum() / w.sum().clamp_min(1e-6)
+
+
+MAP_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
+    "distance": distance_loss,
+    "heat": heat_loss,
+    "offset": offset_loss,
+}
+
+
+def _at_scale(batch: Batch, size: torch.Size) -> Batch:
+    """Targets at the size of a lower output, by nearest neighbour. Offsets stay in voxels of the image."""
+    if batch.classes.shape[1:] == size:
+        return batch
+
+    def shrink(x: Tensor) -> Tensor:
+        return F.interpolate(x, size=size, mode="nearest")
+
+    return replace(
+        batch,
+        classes=shrink(batch.classes[:, None].float())[:, 0].long(),
+        weight=shrink(batch.weight[:, None])[:, 0],
+        maps=shrink(batch.maps) if batch.maps.shape[1] else batch.maps.new_zeros((len(batch.maps), 0, *size)),
+        maps_weight=shrink(batch.maps_weight[:, None])[:, 0],
+        instances=shrink(batch.instances[:, None].float())[:, 0].long(),
+    )
+
+
+__all__ = ["MAP_LOSSES", "Loss", "Terms", "distance_loss", "heat_loss", "offset_loss"]
