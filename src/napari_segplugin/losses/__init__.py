@@ -2,42 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_segplugin.core import InputError, LossSpec, Registry, Row
+from napari_segplugin.core import InputError, LossSpec, LossTerm, Registry, Row
+from napari_segplugin.losses.weights import class_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+_HOME = "napari_segplugin.losses"
+
 LOSSES = Registry("loss")
 LOSSES.add(
     Row(
         "cross_entropy",
         "Weighted cross-entropy",
-        "napari_segplugin.losses.cross_entropy:cross_entropy",
+        f"{_HOME}.cross_entropy:cross_entropy",
         "Rewards the right class at every voxel; steady gradients from the first step. Class weights lift rare classes.",
         "torch CrossEntropyLoss with a weight a voxel",
         options={"class_weights": None},
+        meta={"class_weights": "class_weights"},
     )
 )
 LOSSES.add(
     Row(
         "dice",
         "Dice",
-        "napari_segplugin.losses.dice:dice",
+        f"{_HOME}.dice:dice",
         "Rewards overlap of each class whatever its size, so small classes count as much as large ones.",
         "Milletari et al. 2016, arXiv 1606.04797",
-        options={"squared": False, "background": False, "smooth": 1.0},
+        options={"squared": False, "background": False, "smooth": 1.0, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "focal",
+        "Focal",
+        f"{_HOME}.focal:focal",
+        "Cross-entropy of the hard voxels: those that are right already hardly count. For a sea of easy background.",
+        "Lin et al. 2017, arXiv 1708.02002",
+        options={"gamma": 2.0, "alpha": None},
+        meta={"class_weights": "alpha"},
+    )
+)
+LOSSES.add(
+    Row(
+        "generalised_dice",
+        "Generalised Dice",
+        f"{_HOME}.generalised_dice:generalised_dice",
+        "One Dice over all classes, weighted by 1/volume²: the rarest class rules. For one rare class beside large ones.",
+        "Sudre et al. 2017, arXiv 1707.03237",
+        options={"background": True, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "iou",
+        "IoU (soft Jaccard)",
+        f"{_HOME}.iou:iou",
+        "Rewards intersection over union of each class: like Dice, with a steadier slope far from the goal.",
+        "Tanimoto form: Kayalibay et al. 2017, arXiv 1701.03056",
+        options={"squared": False, "background": False, "smooth": 1.0, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "iou_balanced",
+        "IoU-balanced cross-entropy",
+        f"{_HOME}.iou_balanced:iou_balanced",
+        "Cross-entropy that pulls harder where a class overlaps well already, and less at hopeless patches or wrong labels.",
+        "Wu et al. 2019, arXiv 1908.05641",
+        options={"eta": 1.5},
+        meta={"detached": True},
+    )
+)
+LOSSES.add(
+    Row(
+        "tversky",
+        "Tversky",
+        f"{_HOME}.tversky:tversky",
+        "Dice with a price of its own for false alarms (alpha) and misses (beta): finds more of rare or thin classes.",
+        "Salehi et al. 2017, arXiv 1706.05721",
+        options={"alpha": 0.3, "beta": 0.7, "background": False, "smooth": 1.0, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "focal_tversky",
+        "Focal Tversky",
+        f"{_HOME}.tversky:focal_tversky",
+        "Tversky that keeps pulling on classes that are almost right: for small structures late in training.",
+        "Abraham & Khan 2019, arXiv 1810.07842",
+        options={"alpha": 0.3, "beta": 0.7, "gamma": 4 / 3, "background": False, "smooth": 1.0, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "lovasz_softmax",
+        "Lovász-Softmax",
+        f"{_HOME}.lovasz:lovasz_softmax",
+        "The tightest smooth stand-in for IoU itself. Best added to cross-entropy, or after it.",
+        "Berman et al. 2018, arXiv 1705.08790",
+        options={"background": True, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "lovasz_hinge",
+        "Lovász hinge",
+        f"{_HOME}.lovasz:lovasz_hinge",
+        "IoU with a margin: nothing to gain once a voxel is right by far enough. Made for one class against the background.",
+        "Berman et al. 2018, arXiv 1705.08790",
+        options={"background": False, "per_image": False},
+    )
+)
+LOSSES.add(
+    Row(
+        "boundary",
+        "Boundary",
+        f"{_HOME}.boundary:boundary",
+        "Punishes errors by their distance from the true outline. Add it to Dice; its weight rises during training.",
+        "Kervadec et al. 2019, arXiv 1812.07032",
+        options={"spacing": None, "constant": True},
+        meta={"schedule": "rising"},
+    )
+)
+LOSSES.add(
+    Row(
+        "top_k",
+        "Hardest voxels",
+        f"{_HOME}.top_k:top_k",
+        "Cross-entropy of the tenth of the voxels that is most wrong: borders and confusions. Wants clean labels.",
+        "Wu et al. 2016, arXiv 1605.06885",
+        options={"share": 0.1},
     )
 )
 
 
-def build_loss(spec: LossSpec) -> dict[str, tuple[float, Loss]]:
+def build_loss(
+    spec: LossSpec, *, spacing: Sequence[float] | None = None, class_counts: Sequence[float] | None = None
+) -> dict[str, tuple[float, Loss]]:
     """Turn a sum of losses into functions.
+
+    Parameters
+    ----------
+    spec : LossSpec
+    spacing : sequence of float, optional
+        Voxel size of the patches along [Z,] Y, X; goes to losses with the option `spacing` that was not set by hand.
+    class_counts : sequence of float, optional
+        Labelled voxels of each class in all training data; turns a rule for class weights ("inverse", "median") into
+        numbers. Without it, such a loss counts the voxels of each batch.
 
     Returns
     -------
@@ -56,14 +174,59 @@ def build_loss(spec: LossSpec) -> dict[str, tuple[float, Loss]]:
         row = LOSSES[term.name]
         unknown = set(term.options) - set(row.options)
         if unknown:
-            raise InputError(f"The loss {row.title} has no such options.", got=", ".join(sorted(unknown)), accepted=", ".join(row.options))
+            raise InputError(
+                f"The loss {row.title} has no such options.",
+                got=", ".join(sorted(unknown)),
+                accepted=", ".join(row.options),
+            )
         if not term.weight > 0:
             raise InputError(f"The weight of the loss {row.title} must be positive.", got=term.weight)
         key, count = term.name, 2
         while key in built:
             key, count = f"{term.name} {count}", count + 1
-        built[key] = (float(term.weight), partial(row.load(), **term.options))
+        built[key] = (float(term.weight), partial(row.load(), **_fill(term, row, spacing, class_counts)))
     return built
 
 
-__all__ = ["LOSSES", "build_loss"]
+def _fill(
+    term: LossTerm, row: Row, spacing: Sequence[float] | None, counts: Sequence[float] | None
+) -> Mapping[str, Any]:
+    """The options of a term, with what only the data can say."""
+    options = dict(term.options)
+    if spacing is not None and "spacing" in row.options and options.get("spacing") is None:
+        options["spacing"] = tuple(spacing)
+    key = row.meta.get("class_weights", "")
+    if counts is not None and isinstance(options.get(key), str):
+        options[key] = class_weights(counts, options[key])
+    return options
+
+
+def weight_at(name: str, weight: float, share: float) -> float:
+    """The weight of a term at a moment of the training.
+
+    Parameters
+    ----------
+    name : str
+        Key of :func:`build_loss`.
+    weight : float
+        Weight in the sum.
+    share : float
+        How much of the training is done, 0 to 1.
+
+    Returns
+    -------
+    float
+        `weight` itself, unless the row says ``schedule: "rising"``: then 1 % of it at the start and all of it at the end,
+        in a straight line (Kervadec et al. 2019 add 0.01 an epoch).
+
+    Examples
+    --------
+    >>> weight_at("dice", 2.0, 0.0), weight_at("boundary", 2.0, 0.0), weight_at("boundary 2", 2.0, 1.0)
+    (2.0, 0.02, 2.0)
+    """
+    if LOSSES[name.partition(" ")[0]].meta.get("schedule") != "rising":
+        return weight
+    return weight * (0.01 + 0.99 * min(max(share, 0.0), 1.0))
+
+
+__all__ = ["LOSSES", "build_loss", "class_weights", "weight_at"]

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_segplugin.losses.known import known_logits
+from napari_segplugin.losses.known import known_logits, weight_table
 
 
-def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, *, class_weights: Sequence[float] | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, target: Tensor, weight: Tensor, *, class_weights: Sequence[float] | str | None = None
+) -> Tensor:
     r"""Weighted cross-entropy, averaged over the known voxels.
 
     .. math:: L = \frac{\sum_i w_i c_{g_i} (-\log p_{i, g_i})}{\sum_i w_i c_{g_i}}
@@ -25,13 +27,19 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, *, class_weigh
         Class numbers; ignored where `weight` is 0, but must lie in [0, K).
     weight : (N, [Z,] Y, X) Tensor
         0 = unknown voxel = no gradient.
-    class_weights : sequence of float, optional
-        One a class.
+    class_weights : sequence of float or str, optional
+        One a class; or "inverse" or "median", see :func:`~napari_segplugin.losses.weights.class_weights`.
 
     Returns
     -------
     scalar Tensor
-        0 for a perfect prediction; ln K for uniform probabilities; 0 where nothing is known.
+        0 for a perfect prediction; ln K for uniform probabilities; the logit difference for a worst one; 0 where
+        nothing is known.
+
+    Raises
+    ------
+    InputError
+        If the class weights do not fit the classes or the rule is not known.
 
     Examples
     --------
@@ -40,8 +48,8 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, *, class_weigh
     0.6931
     """
     logits = known_logits(logits, weight)
+    weight = weight.to(logits.dtype)
     if class_weights is not None:
-        table = logits.new_tensor(list(class_weights))
-        weight = weight * table[target]
+        weight = weight * weight_table(class_weights, logits.shape[1], target, weight)[target]
     losses = F.cross_entropy(logits, target, reduction="none")
     return (losses * weight).sum() / weight.sum().clamp_min(1e-6)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from napari_segplugin.losses.known import known_logits
+from napari_segplugin.losses.overlap import mean_of_present, overlap, ratio
 
 
 def dice(
-    logits: Tensor, target: Tensor, weight: Tensor, *, squared: bool = False, background: bool = False, smooth: float = 1.0
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    *,
+    squared: bool = False,
+    background: bool = False,
+    smooth: float = 1.0,
+    per_image: bool = False,
 ) -> Tensor:
-    r"""Soft Dice loss, pooled over the batch, averaged over the classes that are present.
+    r"""Soft Dice loss, averaged over the classes that are present.
 
     .. math:: L = 1 - \frac{1}{|P|} \sum_{c \in P}
               \frac{2 \sum_i w_i p_{ic} g_{ic} + s}{\sum_i w_i p_{ic}^q + \sum_i w_i g_{ic} + s}
@@ -32,29 +37,23 @@ def dice(
         Count class 0 too. It is counted anyway when no other class is present.
     smooth : float
         s, in voxels.
+    per_image : bool
+        Mean over the images instead of pooling their voxels: small objects in one image count as much as large ones
+        in another, but images with few voxels of a class make it noisy.
 
     Returns
     -------
     scalar Tensor
-        0 for a perfect prediction, near 1 for the worst, 0 where nothing is known.
+        0 for a perfect prediction; :math:`1 - s / (n + s)`, near 1, for the worst, with n voxels guessed and true;
+        0 where nothing is known. Where the truth is all background, the background is judged.
 
     Examples
     --------
+    >>> import torch
     >>> logits = torch.tensor([[[[-50.0, 50.0]], [[50.0, -50.0]]]])
     >>> float(dice(logits, torch.tensor([[[1, 0]]]), torch.ones(1, 1, 2)))
     0.0
     """
-    probabilities = known_logits(logits, weight).softmax(1)
-    classes = logits.shape[1]
-    truth = F.one_hot(target, classes).movedim(-1, 1).to(probabilities.dtype)
-    w = weight.unsqueeze(1).to(probabilities.dtype)
-    axes = [0, *range(2, logits.ndim)]
-    overlap = (w * probabilities * truth).sum(axes)
-    guessed = (w * (probabilities**2 if squared else probabilities)).sum(axes)
-    actual = (w * truth).sum(axes)
-    score = (2 * overlap + smooth) / (guessed + actual + smooth)
-    present = actual > 0
-    if not background and bool(present[1:].any()):
-        present = present & (torch.arange(classes, device=logits.device) > 0)
-    losses = (1 - score) * present
-    return losses.sum() / present.sum().clamp_min(1)
+    sums = overlap(logits, target, weight, squared=squared, per_image=per_image)
+    score = ratio(2 * sums.both + smooth, sums.guessed + sums.actual + smooth)
+    return mean_of_present(1 - score, sums.actual, background)
