@@ -91,3 +91,29 @@ def test_every_row_of_every_registry_loads():
     for registry in (MODELS, LOSSES, TASKS, METRICS):
         assert all(callable(row.load()) for row in registry)
     assert all(row.load() is not None for row in FORMATS)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux links so slowly")
+def test_the_large_libraries_of_torch_are_loaded_without_the_interpreter_lock():
+    """A thread that does nothing but look at the clock is not held up while they load."""
+    pytest.importorskip("torch")
+    code = """
+import sys, threading, time
+from napari_segplugin.engine.libraries import preload_torch
+found = []
+worker = threading.Thread(target=lambda: found.append(preload_torch()))
+begin = last = time.perf_counter()
+longest = 0.0
+worker.start()
+while worker.is_alive():
+    time.sleep(0.001)
+    now = time.perf_counter()
+    longest, last = max(longest, now - last), now
+assert found == [True]
+assert "torch" not in sys.modules
+assert longest < 0.5 * (now - begin) or now - begin < 0.05, (longest, now - begin)
+import torch
+assert float(torch.ones(2).sum()) == 2
+assert preload_torch() is False
+"""
+    assert loaded_after(code, "torch") == ["torch"]

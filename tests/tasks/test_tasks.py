@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassInfo, ClassTable, Image, Kind, ModelSpec, Sample, Task
+from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, ModelSpec, Sample, Task
 from napari_segplugin.metrics import contingency
 from napari_segplugin.tasks import TASKS, get_task, n_maps
 from napari_segplugin.tasks.instance import normalised_distance
@@ -219,3 +219,10 @@ def test_an_instance_result_has_no_stuff():
     sample = sample_of(separate((28, 28)), Task.PANOPTIC)
     _, table = get_task("instance").decode(perfect_maps(sample, "panoptic"), TABLE, {})
     assert set(table.class_id.tolist()) == {1, 2}
+
+
+def test_a_head_is_refused_where_there_are_no_objects():
+    with pytest.raises(InputError, match="no head for them"):
+        get_task("semantic", "distance")
+    with pytest.raises(InputError, match="no head named 'voting'"):
+        get_task("instance", "voting")

@@ -40,6 +40,7 @@ class _Verbs(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        importlib.import_module(f"{__name__}.libraries").preload_torch()
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
 
 

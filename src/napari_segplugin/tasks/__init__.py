@@ -11,12 +11,20 @@ if TYPE_CHECKING:
 
 TASKS = Registry("task")
 TASKS.add(Row("semantic", "Semantic", "napari_segplugin.tasks.semantic:SemanticCodec", "One class for every voxel."))
-TASKS.add(Row("instance", "Instance", "", "Every object for itself.", meta={"head": "distance"}))
+TASKS.add(
+    Row(
+        "instance",
+        "Instance",
+        "napari_segplugin.tasks.instance:InstanceCodec",
+        "Every object for itself.",
+        meta={"head": "distance"},
+    )
+)
 TASKS.add(
     Row(
         "panoptic",
         "Panoptic",
-        "",
+        "napari_segplugin.tasks.instance:InstanceCodec",
         "Every object for itself, and the class of everything else.",
         meta={"head": "distance", "arguments": {"panoptic": True}},
     )
@@ -48,12 +56,10 @@ def get_task(task: Task | str, head: str = "") -> TaskCodec:
         If the task or head is not known, or a head is given for a task without objects.
     """
     row = TASKS[str(task)]
-    if "head" not in row.meta:
-        if head:
-            raise InputError(f"The task {row.title.lower()} has no objects, so no head for them.", got=head)
-        codec: TaskCodec = row.load()()
-    else:
-        codec = HEADS[head or row.meta["head"]].load()(**row.meta.get("arguments", {}))
+    if head and "head" not in row.meta:
+        raise InputError(f"The task {row.title.lower()} has no objects, so no head for them.", got=head)
+    target = HEADS[head] if head else row
+    codec: TaskCodec = target.load()(**row.meta.get("arguments", {}))
     return codec
 
 
