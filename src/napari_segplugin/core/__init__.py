@@ -5,6 +5,7 @@ from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, 
 from napari_segplugin.core.errors import InputError, MissingExtraError, OutOfMemoryError, SegPluginError
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes
+from napari_segplugin.core.parameters import Parameter, check_parameters
 from napari_segplugin.core.registry import Registry, Row
 from napari_segplugin.core.sample import Sample
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation
@@ -41,6 +42,7 @@ __all__ = [
     "Note",
     "ObjectTable",
     "OutOfMemoryError",
+    "Parameter",
     "Preview",
     "Registry",
     "Row",
@@ -53,6 +55,7 @@ __all__ = [
     "TileSpec",
     "TrainSpec",
     "check_axes",
+    "check_parameters",
     "classes_from_json",
     "drain",
     "guess_axes",
