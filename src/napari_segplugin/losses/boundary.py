@@ -49,7 +49,7 @@ def boundary(
     -------
     scalar Tensor
         In voxels of the smallest side. 0 for a perfect prediction; the mean absolute distance for the worst; 0 where
-        no foreground class has an outline: nothing known, all background, or all one class.
+        no foreground class has an outline: nothing is known, all background, or all one class.
 
     Raises
     ------

@@ -83,7 +83,7 @@ def lovasz_hinge(
     Returns
     -------
     scalar Tensor
-        0 where every margin is at least 1; 1 for equal logits of two classes; 1 + z for the worst prediction with a
+        0 for a perfect prediction with margins of at least 1; 1 for equal logits of two classes; 1 + z for the worst prediction with a
         logit difference of z; 0 where nothing is known. Where the truth is all background, the background is
         judged (the authors' code punishes the single worst voxel there).
 
