@@ -40,7 +40,12 @@ class _Verbs(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        importlib.import_module(f"{__name__}.libraries").preload_torch()
+        if "torch" not in sys.modules:
+            libraries = importlib.import_module(f"{__name__}.libraries")
+            libraries.preload_torch()
+            with libraries.quiet_import():
+                importlib.import_module("torch")
+                importlib.import_module(f"{__name__}.{_HOME[name]}")
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
 
 

@@ -1,16 +1,21 @@
-"""Bring torch's large libraries into memory without holding up the window.
+"""Bring torch into memory without holding up the window.
 
-``import torch`` links a library of several hundred megabytes, and Python's own loader holds the interpreter lock
-meanwhile: a window on another thread stands still for a quarter of a second. The system's loader called through ctypes
-gives the lock away; the import then finds the library in place.
+Two things make a window on another thread stand still for a quarter of a second and more. ``import torch`` links a library
+of several hundred megabytes while Python's own loader holds the interpreter lock: the system's loader called through ctypes
+gives the lock away, and the import then finds the library in place. And the import makes half a million objects that live
+for ever: each full garbage collection walks over all of them, on whatever thread it falls: so none runs while importing,
+and afterwards what is there is taken out of the collector's sight.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _LARGE = ("libc10.so", "libtorch_cpu.so", "libtorch.so", "libtorch_python.so")
@@ -37,4 +42,20 @@ def preload_torch() -> bool:
     return any(loaded)
 
 
-__all__ = ["preload_torch"]
+@contextmanager
+def quiet_import() -> Iterator[None]:
+    """Import large packages without garbage collections, now and for what they leave behind.
+
+    Objects that are garbage already but part of a cycle are frozen with the rest: a few, once.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if running:
+            gc.enable()
+
+
+__all__ = ["preload_torch", "quiet_import"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,7 @@ from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
+from napari_segplugin.engine.libraries import quiet_import
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models.base import depth_groups, encoder_groups
 
@@ -168,6 +171,9 @@ def run_loop(
         If the loss becomes NaN or infinite and stays so.
     """
     torch.manual_seed(spec.seed)
+    if "torch._dynamo" not in sys.modules:
+        with quiet_import():  # the first optimiser step would import it, in the middle of everything
+            importlib.import_module("torch._dynamo")
     network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(parameter_groups(network, spec.layer_decay), lr=spec.learning_rate, weight_decay=1e-4)
     encoder = encoder_groups(network)

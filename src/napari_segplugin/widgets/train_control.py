@@ -65,6 +65,9 @@ class TrainControl:
         self._target = (layer, axes, frame, choice.spec.classes)
         dock.paint.autosave()
         dock.improve_step.begin_training()
+        if preview is not None:
+            # the layer is made now, empty: making it takes napari a moment that no running job should meet
+            self._show_preview(Preview(tuple(s.start or 0 for s in preview), _empty(preview, image.spatial_shape)))
         dock.start_job("train", make, f"Fine-tuning {choice.title}")
 
     def stop(self) -> None:
@@ -137,6 +140,11 @@ class TrainControl:
         if self._preview is not None and any(a is self._preview for a in self._dock.viewer.layers):
             self._dock.viewer.layers.remove(self._preview)
         self._preview = None
+
+
+def _empty(region: tuple[slice, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Labels of a region with nothing in it."""
+    return np.zeros([len(range(*s.indices(n))) for s, n in zip(region, shape, strict=True)], np.int32)
 
 
 def _with_old(job: Any, old: ModelBundle) -> Any:
