@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import ClassInfo, ClassTable, Kind, Step, Task, drain
-from napari_segplugin.engine.stitch import Blocks, block_size
+from napari_segplugin.engine.blocks import block_size
+from napari_segplugin.engine.stitch import DistanceBlocks
 from napari_segplugin.tasks import get_task
-from napari_segplugin.tasks.instance import seed_levels
 
 THINGS = ClassTable.named(["cell", "fibre"])
 MIXED = ClassTable((*THINGS, ClassInfo(3, "soil", "#aaaaaa", Kind.STUFF)))
@@ -46,8 +46,19 @@ def in_blocks(maps, classes, block, most=10**9, panoptic=False, params=None, hal
     shape = maps.shape[1:]
     codec = get_task(Task.PANOPTIC if panoptic else Task.INSTANCE)
     p = {**codec.defaults(), **(params or {})}
-    out, seeds = np.zeros(shape, np.int32), np.zeros((len(seed_levels(p)), *shape), np.int64)
-    job = Blocks(shape, lambda r: maps[(slice(None), *r)], seeds, out, classes, p, block, most, panoptic, halo, **more)
+    out = np.zeros(shape, np.int32)
+    job = DistanceBlocks(
+        shape=shape,
+        read=lambda r: maps[(slice(None), *r)],
+        out=out,
+        classes=classes,
+        params=p,
+        block=block,
+        most=most,
+        panoptic=panoptic,
+        halo=halo,
+        **more,
+    )
     events = []
     table = drain(job.run(), events.append)
     return out, table, job, events

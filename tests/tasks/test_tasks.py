@@ -5,7 +5,7 @@ import pytest
 
 from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, ModelSpec, Sample, Task
 from napari_segplugin.metrics import contingency
-from napari_segplugin.tasks import TASKS, get_task, n_maps
+from napari_segplugin.tasks import HEADS, TASKS, get_task, n_maps
 from napari_segplugin.tasks.instance import normalised_distance
 
 TABLE = ClassTable(
@@ -69,6 +69,8 @@ def nothing(shape):
     return np.zeros(shape, int)
 
 
+PAIRS = [(task, head) for task in TASKS.names() for head in (HEADS.names() if "head" in TASKS[task].meta else ("",))]
+"""Every task with every way of writing its objects."""
 SCENES = [separate, touching, concave, thin, at_the_border, fills_everything, nothing]
 SHAPES = [(28, 28), (14, 28, 28)]
 
@@ -84,20 +86,20 @@ def sample_of(labels, task, classes=TABLE):
     return Sample(image, kinds, None if task == "semantic" else labels)
 
 
-def perfect_maps(sample, task, classes=TABLE):
-    targets = get_task(task).encode(sample, classes)
+def perfect_maps(sample, task, head="", classes=TABLE):
+    targets = get_task(task, head).encode(sample, classes)
     one_hot = (targets.classes[None] == np.arange(len(classes)).reshape(-1, *(1,) * targets.classes.ndim)).astype(
         np.float32
     )
     return np.concatenate([one_hot, targets.maps])
 
 
-@pytest.mark.parametrize("task", TASKS.names())
+@pytest.mark.parametrize(("task", "head"), PAIRS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("scene", SCENES)
-def test_read_back_gives_what_was_written(task, shape, scene):
+def test_read_back_gives_what_was_written(task, head, shape, scene):
     sample = sample_of(scene(shape), task)
-    labels, table = get_task(task).decode(perfect_maps(sample, task), TABLE, {})
+    labels, table = get_task(task, head).decode(perfect_maps(sample, task, head), TABLE, {})
     of = np.zeros(int(labels.max(initial=0)) + 1, int)
     of[table.label] = table.class_id
     truth = np.where(np.isin(sample.classes, (1, 2)), sample.classes, 0) if task == "instance" else sample.classes
@@ -111,70 +113,78 @@ def test_read_back_gives_what_was_written(task, shape, scene):
         assert all(pairs.iou[pairs.truth_index == i].max() == 1 for i in range(len(pairs.truth_ids)))
 
 
-@pytest.mark.xfail(strict=True, reason="smoothing by one voxel leaves less than the seed threshold of such an object")
-def test_an_object_one_voxel_wide_is_found():
+ONE_WIDE = pytest.mark.xfail(
+    strict=True, reason="smoothing by one voxel leaves less than the seed threshold of such an object"
+)
+
+
+@pytest.mark.parametrize("head", [pytest.param(h, marks=ONE_WIDE if h == "distance" else ()) for h in HEADS.names()])
+def test_an_object_one_voxel_wide_is_found(head):
     labels = np.zeros((20, 28), int)
     labels[9, 2:26] = 1
-    found, _ = get_task("instance").decode(perfect_maps(sample_of(labels, "instance"), "instance"), TABLE, {})
-    assert found.any()
+    sample = sample_of(labels, "instance")
+    found, _ = get_task("instance", head).decode(perfect_maps(sample, "instance", head), TABLE, {})
+    assert np.array_equal(found > 0, labels > 0)
 
 
-@pytest.mark.parametrize("task", TASKS.names())
+@pytest.mark.parametrize(("task", "head"), PAIRS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_table_lists_exactly_the_labels_with_scores_between_0_and_1(task, shape):
+def test_the_table_lists_exactly_the_labels_with_scores_between_0_and_1(task, head, shape):
     sample = sample_of(separate(shape), task)
-    maps = perfect_maps(sample, task) * 0.8 + 0.05
-    labels, table = get_task(task).decode(maps, TABLE, {})
+    maps = perfect_maps(sample, task, head) * 0.8 + 0.05
+    labels, table = get_task(task, head).decode(maps, TABLE, {})
     assert sorted(table.label.tolist()) == [v for v in np.unique(labels).tolist() if v]
     assert ((table.score > 0.5) & (table.score <= 1)).all()
     assert set(table.status) == {"predicted"}
     assert labels.dtype.kind in "iu"
 
 
-@pytest.mark.parametrize("task", TASKS.names())
-def test_as_many_maps_as_are_announced(task):
-    maps = perfect_maps(sample_of(separate((28, 28)), task), task)
-    assert len(maps) == n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE))
-    assert maps.min() >= 0
-    assert maps.max() <= 1
+@pytest.mark.parametrize(("task", "head"), PAIRS)
+def test_as_many_maps_as_are_announced(task, head):
+    maps = perfect_maps(sample_of(separate((28, 28)), task), task, head)
+    assert len(maps) == n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE, head=head))
+    kinds = ("class",) * len(TABLE) + get_task(task, head).map_kinds(2)
+    bounded = maps[[kind != "offset" for kind in kinds]]
+    assert bounded.min() >= 0
+    assert bounded.max() <= 1
 
 
-@pytest.mark.parametrize("task", TASKS.names())
-def test_what_is_not_known_has_no_weight(task):
+@pytest.mark.parametrize(("task", "head"), PAIRS)
+def test_what_is_not_known_has_no_weight(task, head):
     whole = sample_of(separate((28, 28)), task)
     known = np.zeros((28, 28), bool)
     known[:14] = True
-    targets = get_task(task).encode(Sample(whole.image, whole.classes, whole.instances, known), TABLE)
+    targets = get_task(task, head).encode(Sample(whole.image, whole.classes, whole.instances, known), TABLE)
     assert np.array_equal(targets.weight > 0, known)
     assert not targets.maps_weight[~known].any()
 
 
-@pytest.mark.parametrize("task", TASKS.names())
-def test_class_numbers_outside_the_table_are_unknown(task):
+@pytest.mark.parametrize(("task", "head"), PAIRS)
+def test_class_numbers_outside_the_table_are_unknown(task, head):
     sample = sample_of(nothing((8, 8)), task)
     classes = sample.classes.copy()
     classes[0, :3] = (-1, 4, 255)
-    targets = get_task(task).encode(Sample(sample.image, classes, sample.instances), TABLE)
+    targets = get_task(task, head).encode(Sample(sample.image, classes, sample.instances), TABLE)
     assert targets.weight[0].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
     assert targets.classes.max() < len(TABLE)
 
 
-@pytest.mark.parametrize("task", TASKS.names())
-def test_noise_is_read_without_complaint(task):
-    maps = (
-        np.random.default_rng(0).random((n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE)), 20, 20)).astype(np.float32)
-    )
-    labels, table = get_task(task).decode(maps, TABLE, {})
+@pytest.mark.parametrize(("task", "head"), PAIRS)
+def test_noise_is_read_without_complaint(task, head):
+    count = n_maps(ModelSpec("unet", 2, 1, Task(task), TABLE, head=head))
+    maps = np.random.default_rng(0).random((count, 20, 20)).astype(np.float32)
+    labels, table = get_task(task, head).decode(maps, TABLE, {})
     assert labels.shape == (20, 20)
     assert len(table) == len(np.unique(labels[labels > 0]))
 
 
-def test_equal_objects_of_unequal_size_keep_their_outline_within_a_voxel():
+@pytest.mark.parametrize("head", HEADS.names())
+def test_equal_objects_of_unequal_size_keep_their_outline_within_a_voxel(head):
     labels = np.zeros((40, 60), int)
     labels[10:30, 5:35] = 1
     labels[16:22, 35:41] = 2
     sample = sample_of(labels, "instance")
-    got, _ = get_task("instance").decode(perfect_maps(sample, "instance"), TABLE, {})
+    got, _ = get_task("instance", head).decode(perfect_maps(sample, "instance", head), TABLE, {})
     pairs = contingency(labels, got)
     assert len(pairs.prediction_ids) == 2
     assert all(pairs.iou[pairs.truth_index == i].max() > 0.75 for i in range(2))
@@ -200,24 +210,27 @@ def test_large_sparse_numbers_cost_nothing():
     assert np.array_equal(normalised_distance(labels, (1, 1)), normalised_distance(separate((28, 28)), (1, 1)))
 
 
-def test_small_objects_are_left_out_when_asked():
+@pytest.mark.parametrize("head", HEADS.names())
+def test_small_objects_are_left_out_when_asked(head):
     sample = sample_of(separate((28, 28)), "instance")
-    labels, table = get_task("instance").decode(perfect_maps(sample, "instance"), TABLE, {"min_size": 1000})
+    labels, table = get_task("instance", head).decode(perfect_maps(sample, "instance", head), TABLE, {"min_size": 1000})
     assert not labels.any()
     assert len(table) == 0
 
 
-def test_stuff_of_a_panoptic_result_is_one_object_a_class():
+@pytest.mark.parametrize("head", HEADS.names())
+def test_stuff_of_a_panoptic_result_is_one_object_a_class(head):
     sample = sample_of(separate((28, 28)), Task.PANOPTIC)
-    labels, table = get_task("panoptic").decode(perfect_maps(sample, "panoptic"), TABLE, {})
+    labels, table = get_task("panoptic", head).decode(perfect_maps(sample, "panoptic", head), TABLE, {})
     tissue = table.label[table.class_id == 3]
     assert len(tissue) == 1
     assert np.array_equal(labels == tissue[0], sample.classes == 3)
 
 
-def test_an_instance_result_has_no_stuff():
+@pytest.mark.parametrize("head", HEADS.names())
+def test_an_instance_result_has_no_stuff(head):
     sample = sample_of(separate((28, 28)), Task.PANOPTIC)
-    _, table = get_task("instance").decode(perfect_maps(sample, "panoptic"), TABLE, {})
+    _, table = get_task("instance", head).decode(perfect_maps(sample, "panoptic", head), TABLE, {})
     assert set(table.class_id.tolist()) == {1, 2}
 
 

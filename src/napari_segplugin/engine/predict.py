@@ -13,16 +13,15 @@ import numpy as np
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.engine.blocks import BYTES_PER_VOXEL, BlockJob, block_size
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.maps import Read, Run, Write, run_tiles
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.recipe import make_recipe
 from napari_segplugin.engine.setup import Setup, set_up
-from napari_segplugin.engine.stitch import BYTES_PER_VOXEL, Blocks, block_size
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
-from napari_segplugin.tasks import codec_of
-from napari_segplugin.tasks.instance import seed_levels
+from napari_segplugin.tasks import blocks_of, codec_of
 
 
 def predict(
@@ -189,19 +188,28 @@ class _Work:
     def _blocks(self, maps: View, out: View, folder: Path, plane: int | None) -> Job[None]:
         """Labels of a frame or plane, block by block."""
         shape = self.setup.shape if plane is None else self.setup.shape[1:]
-        params = {**self.codec.defaults(), **self.bundle.decode}
-        levels = len(seed_levels(params))
         block, most = self.block()
-        seeds = scratch_array(
-            folder / f"seeds{plane}.zarr", (levels, *shape), block[-len(shape) :], "int64", together=False
+        block, place = block[-len(shape) :], folder / f"blocks{plane}.zarr"
+
+        def scratch(size: tuple[int, ...], dtype: str) -> Any:
+            return scratch_array(place, size, block, dtype, together=False)
+
+        job: BlockJob = blocks_of(self.bundle.spec)(
+            shape=shape,
+            read=maps.__getitem__,
+            out=out,
+            classes=self.table,
+            params={**self.codec.defaults(), **self.bundle.decode},
+            block=block,
+            most=most,
+            panoptic=self.task is Task.PANOPTIC,
+            scratch=scratch,
         )
-        job = Blocks(shape, maps.__getitem__, seeds, out, self.table, params, block[-len(shape) :], most)
-        job.panoptic = self.task is Task.PANOPTIC
         job.first, job.stuff_numbers = self.unifier.reserve(), self.unifier.stuff_numbers
         table = yield from job.run()
         self.unifier.take(table, job.stuff)
         self.uncertain += job.uncertain
-        shutil.rmtree(folder / f"seeds{plane}.zarr", ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:

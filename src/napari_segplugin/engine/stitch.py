@@ -13,123 +13,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as join
 from skimage.measure import label as connected_components
 
-from napari_segplugin.core import ClassTable, Job, ObjectTable, Step
-from napari_segplugin.data.tiles import Region, Tile, plan
+from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.engine.blocks import BlockJob
 from napari_segplugin.tasks.instance import (
-    add_stuff,
-    classify,
     component_parents,
     component_peaks,
     flood,
     level_mask,
     number_seeds,
-    object_sums,
     seed_levels,
     smooth_distance,
 )
 
-ReadMaps = Callable[[Region], np.ndarray]
-"""Activated maps of a region, (K, [Z,] Y, X)."""
 
-BYTES_PER_VOXEL = 100
-"""Memory that flooding takes for each voxel of a window, measured with three maps."""
-
-
-@dataclass
-class Blocks:
-    """A segmentation that is made block by block.
+@dataclass(kw_only=True)
+class DistanceBlocks(BlockJob):
+    """Objects by the distance to their outline, block by block.
 
     Parameters
     ----------
-    shape : tuple of int
-        ([Z,] Y, X).
-    read : callable
-        Reads maps of a region.
-    seeds : array-like of (L, [Z,] Y, X), int64
-        Scratch, read and written by region; L is the number of :attr:`levels`.
-    out : array-like of `shape`, int32
-        The result, read and written by region.
-    classes : ClassTable
-    params : mapping
-        All parameters of the decoder.
-    block : tuple of int
-        Size of a block.
-    most : int
-        Voxels that a window (block and halo) may have.
-    panoptic : bool
     halo : int
         Voxels around a block that are flooded at first; 0 means a quarter of the block.
-    first : int
-        The last number that is taken already; objects get the numbers after it.
-    stuff_numbers : mapping of class to number
     """
 
-    shape: tuple[int, ...]
-    read: ReadMaps
-    seeds: Any
-    out: Any
-    classes: ClassTable
-    params: Mapping[str, Any]
-    block: tuple[int, ...]
-    most: int
-    panoptic: bool = False
     halo: int = 0
-    first: int = 0
-    stuff_numbers: Mapping[int, int] = field(default_factory=dict)
-    uncertain: int = field(default=0, init=False)
-    """Voxels whose halo could not be made large enough; after the run."""
-    stuff: dict[int, tuple[float, int]] = field(default_factory=dict, init=False)
-    """Sum of the probability and number of voxels of each stuff class that occurs; after the run."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.levels = seed_levels(self.params)
-        self.radius = int(3.0 * float(self.params["smooth"]) + 0.5)  # as far as the decoder's smoothing looks
-        halo = (self.radius,) * len(self.shape)
-        size = tuple(b + 2 * self.radius for b in self.block)
-        self.tiles: list[Tile] = plan(self.shape, size, halo)
         cuts = [sorted({t.write[i].start for t in self.tiles}) for i in range(len(self.shape))]
         self.cuts = [[*starts, n] for starts, n in zip(cuts, self.shape, strict=True)]
 
-    def run(self) -> Job[ObjectTable]:
-        """Find the objects; yields a step after each block, returns the table of the things."""
-        total, done = 4 * len(self.tiles), 0
+    @property
+    def radius(self) -> tuple[int, ...]:
+        """As far as the decoder's smoothing looks."""
+        return (int(3.0 * float(self.params["smooth"]) + 0.5),) * len(self.shape)
+
+    def phases(self) -> Iterator[Callable[[Tile], None]]:
+        """Components, seeds, flood."""
+        self.seeds = self.scratch((len(self.levels), *self.shape), "int64")
         found = [_Level() for _ in self.levels]
-        for tile in self.tiles:
-            self._components(tile, found)
-            done += 1
-            yield Step(done, total)
+        yield lambda tile: self._components(tile, found)
         numbers, count = self._number(found)
-        for tile in self.tiles:
-            self._seed(tile, numbers)
-            done += 1
-            yield Step(done, total)
-        sums = np.zeros((len(self.classes), count + 1))
-        voxels = np.zeros(count + 1, np.int64)
-        for tile in self.tiles:
-            self._flood(tile, sums, voxels)
-            done += 1
-            yield Step(done, total)
-        keep = voxels >= max(1, int(self.params["min_size"]))
-        keep[0] = False
-        final = np.where(keep, np.cumsum(keep) + self.first, 0)
-        for tile in self.tiles:
-            self._finish(tile, final, int(keep.sum()))
-            done += 1
-            yield Step(done, total)
-        kept = np.concatenate([[0], np.flatnonzero(keep)])
-        class_id, score = classify(sums[:, kept], voxels[kept], self.classes)
-        n = len(kept) - 1
-        return ObjectTable(np.arange(1, n + 1, dtype=np.int64) + self.first, class_id, score, ("predicted",) * n)
+        yield lambda tile: self._seed(tile, numbers)
+        self.count(count)
+        yield self._flood
 
     def _components(self, tile: Tile, found: Sequence[_Level]) -> None:
         """Number the components of a block at each threshold, after those of the blocks before."""
@@ -191,7 +128,7 @@ class Blocks:
                 sides = np.moveaxis(np.asarray(self.seeds[(level, *region)]), axis, 0)
                 yield _touching(sides[0], sides[1])
 
-    def _flood(self, tile: Tile, sums: np.ndarray, voxels: np.ndarray) -> None:
+    def _flood(self, tile: Tile) -> None:
         """Write the objects of a block, by the numbers of their seeds, and add up their probabilities."""
         halo = self.halo or max(8, max(self.block) // 4)
         while True:
@@ -206,13 +143,11 @@ class Blocks:
             self.uncertain += unknown
             labels, maps, ids, _ = self._try(tile, window, guard=False)
         self.out[tile.write] = ids[labels]
-        add, count = object_sums(labels, maps, self.classes, len(ids) - 1)
-        sums[:, ids[1:]] += add[:, 1:]
-        voxels[ids[1:]] += count[1:]
+        self.add(labels, ids, maps)
 
     def _window(self, tile: Tile, halo: int) -> Region:
         """The block with a halo, clipped to the image."""
-        reach = halo + self.radius + 1
+        reach = halo + self.radius[0] + 1
         return tuple(
             slice(max(0, w.start - reach), min(n, w.stop + reach)) for w, n in zip(tile.write, self.shape, strict=True)
         )
@@ -232,7 +167,7 @@ class Blocks:
 
     def _border(self, window: Region) -> np.ndarray:
         """The rim of a window where the image goes on, as wide as smoothing is wrong there, and one more."""
-        width = self.radius + 1
+        width = self.radius[0] + 1
         rim = np.zeros([s.stop - s.start for s in window], bool)
         for axis, (s, n) in enumerate(zip(window, self.shape, strict=True)):
             side = np.moveaxis(rim, axis, 0)
@@ -241,22 +176,6 @@ class Blocks:
             if s.stop < n:
                 side[-width:] = True
         return rim
-
-    def _finish(self, tile: Tile, final: np.ndarray, count: int) -> None:
-        """Final numbers in a block, and stuff where there is no object."""
-        labels = final[np.asarray(self.out[tile.write])]
-        if self.panoptic:
-            maps = np.asarray(self.read(tile.write), np.float32)
-            top = self.first + count
-            labels, _ = add_stuff(labels, maps, self.classes, top)
-            for class_id, number in self.stuff_numbers.items():
-                where = labels == top + class_id
-                if where.any():
-                    total, voxels = self.stuff.get(class_id, (0.0, 0))
-                    self.stuff[class_id] = (total + float(maps[class_id][where].sum()), voxels + int(where.sum()))
-                    labels[where] = -number
-            labels = np.abs(labels)
-        self.out[tile.write] = labels.astype(np.int32)
 
 
 @dataclass
@@ -297,28 +216,4 @@ def _touching(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def block_size(shape: Sequence[int], memory: int) -> tuple[tuple[int, ...], int]:
-    """Blocks whose windows stay within a memory, and how many voxels a window may have.
-
-    Parameters
-    ----------
-    shape : sequence of int
-    memory : int
-        Bytes.
-
-    Returns
-    -------
-    block : tuple of int
-    most : int
-    """
-    most = max(4096, memory // BYTES_PER_VOXEL)
-    room, block = most // 2 ** len(shape), [1] * len(shape)
-    # short axes first, so that what they do not need goes to the long ones
-    for rank, axis in enumerate(sorted(range(len(shape)), key=lambda i: shape[i])):
-        side = int(max(1, room) ** (1 / (len(shape) - rank)))
-        block[axis] = max(1, min(int(shape[axis]), side))
-        room //= block[axis]
-    return tuple(block), most
-
-
-__all__ = ["BYTES_PER_VOXEL", "Blocks", "block_size"]
+__all__ = ["DistanceBlocks"]

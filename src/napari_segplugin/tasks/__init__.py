@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from napari_segplugin.core import InputError, ModelSpec, Registry, Row, Task
 
@@ -37,6 +38,17 @@ HEADS.add(
         "Distance to the outline",
         "napari_segplugin.tasks.instance:InstanceCodec",
         "Objects of any shape, also long and bent ones; needs few examples.",
+        meta={"blocks": "napari_segplugin.engine.stitch:DistanceBlocks"},
+    )
+)
+HEADS.add(
+    Row(
+        "centre_offset",
+        "Centres and offsets",
+        "napari_segplugin.tasks.centre_offset:CentreOffsetCodec",
+        "Compact objects, also where they touch without a gap; things and stuff from one pass.",
+        "Cheng et al. 2020, arXiv 1911.10194",
+        meta={"blocks": "napari_segplugin.engine.stitch_centres:CentreBlocks"},
     )
 )
 
@@ -63,6 +75,12 @@ def get_task(task: Task | str, head: str = "") -> TaskCodec:
     return codec
 
 
+def blocks_of(spec: ModelSpec) -> Any:
+    """The class that decodes the maps of a network block by block: what the head's meta entry "blocks" names."""
+    row = HEADS[spec.head or TASKS[str(spec.task)].meta["head"]]
+    return replace(row, target=row.meta["blocks"]).load()
+
+
 def codec_of(spec: ModelSpec) -> TaskCodec:
     """The codec of a network."""
     return get_task(spec.task, spec.head)
@@ -73,4 +91,4 @@ def n_maps(spec: ModelSpec) -> int:
     return len(spec.classes) + len(codec_of(spec).map_kinds(spec.ndim))
 
 
-__all__ = ["HEADS", "TASKS", "codec_of", "get_task", "n_maps"]
+__all__ = ["HEADS", "TASKS", "blocks_of", "codec_of", "get_task", "n_maps"]

@@ -1,0 +1,104 @@
+"""What every way of writing objects as maps shares: numbering, classes by vote, stuff, small objects.
+
+Sums over objects add up over blocks, so that large images need one pass.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_segplugin.core import ClassTable, ObjectTable
+
+
+class ObjectCodec:
+    """Objects of the thing classes; `panoptic` adds the stuff classes, each as one object."""
+
+    def __init__(self, panoptic: bool = False) -> None:
+        self.panoptic = panoptic
+
+    def finish(self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, ObjectTable]:
+        """Number the objects 1, 2 …, add stuff where there is no object, and tell class and score of each."""
+        labels, n = compact(labels)
+        if self.panoptic:
+            labels, stuff = add_stuff(labels, maps, classes, n)
+        else:
+            stuff = []
+        sums, count = object_sums(labels, maps, classes, n)
+        class_id, score = classify(sums, count, classes)
+        ids = np.arange(1, n + 1, dtype=np.int64)
+        for new_label, stuff_class, stuff_score in stuff:
+            ids = np.append(ids, new_label)
+            class_id = np.append(class_id, stuff_class)
+            score = np.append(score, np.float32(stuff_score))
+        return labels, ObjectTable(ids, class_id, score.astype(np.float32), ("predicted",) * len(ids))
+
+
+def thing_probability(maps: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Probability that a voxel belongs to any thing class."""
+    ids = list(classes.thing_ids)
+    total: np.ndarray = maps[ids].sum(0) if len(ids) != 1 else maps[ids[0]]
+    return total
+
+
+def drop_small(labels: np.ndarray, smallest: int) -> np.ndarray:
+    """Set labels of fewer than `smallest` voxels to 0."""
+    if smallest <= 1 or not labels.any():
+        return labels
+    keep = np.bincount(labels.ravel()) >= smallest
+    keep[0] = True
+    return np.where(keep[labels], labels, 0)
+
+
+def compact(labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the labels 1, 2 … in the order of their old numbers; works for large sparse numbers too."""
+    values, inverse = np.unique(labels, return_inverse=True)
+    shift = 0 if values.size and values[0] == 0 else 1
+    return (inverse.reshape(labels.shape) + shift).astype(np.int32), int(values.size) - 1 + shift
+
+
+def object_sums(labels: np.ndarray, maps: np.ndarray, classes: ClassTable, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of each class probability over each object, (K, n + 1), and the voxel count, (n + 1,).
+
+    Sums add up over blocks, so a large image needs one pass.
+    """
+    flat = labels.ravel()
+    inside = np.flatnonzero(flat)
+    ids = flat[inside]
+    count = np.bincount(ids, minlength=n + 1)
+    rows = [
+        np.bincount(ids, weights=maps[c].ravel()[inside].astype(np.float64), minlength=n + 1)
+        for c in range(len(classes))
+    ]
+    return np.stack(rows)[:, : n + 1], count[: n + 1]
+
+
+def classify(sums: np.ndarray, count: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
+    """The thing class of the largest mean probability of each object 1 … n, and that mean."""
+    things = np.array(classes.thing_ids, np.int64)
+    mean = sums[things, 1:] / np.maximum(count[1:], 1)
+    if mean.shape[1] == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    return things[mean.argmax(0)], np.clip(mean.max(0), 0, 1).astype(np.float32)
+
+
+def add_stuff(
+    labels: np.ndarray, maps: np.ndarray, classes: ClassTable, n: int
+) -> tuple[np.ndarray, list[tuple[int, int, float]]]:
+    """Give voxels outside objects to the most probable class that is not a thing; one label a stuff class.
+
+    Returns
+    -------
+    labels : ndarray
+    stuff : list of (label, class, mean probability)
+        The label of stuff class c is n + c, so that blocks agree on it.
+    """
+    stuff_ids = np.array([c.id for c in classes if c.id not in classes.thing_ids])
+    choice = stuff_ids[maps[stuff_ids].argmax(0)]
+    free = labels == 0
+    out = np.where(free & (choice > 0), n + choice, labels).astype(np.int32)
+    found = []
+    for c in stuff_ids[stuff_ids > 0]:
+        where = out == n + c
+        if where.any():
+            found.append((int(n + c), int(c), float(maps[c][where].mean())))
+    return out, found
