@@ -1,11 +1,11 @@
-"""Class weights from counts, what the data fills in, and weights that rise."""
+"""Class weights from counts, and what the data fills in."""
 
 import math
 
 import pytest
 
 from napari_segplugin.core import InputError, LossSpec, LossTerm
-from napari_segplugin.losses import build_loss, class_weights, weight_at
+from napari_segplugin.losses import build_loss, class_weights
 
 
 def test_inverse_gives_each_class_the_same_share_of_the_same_sum():
@@ -63,15 +63,3 @@ def test_the_spacing_goes_where_it_is_wanted_and_not_set():
     built = build_loss(LossSpec(terms), spacing=(0.5, 0.25))
     assert [f.keywords.get("spacing") for _, f in built.values()] == [(0.5, 0.25), (1, 1), None]
     assert build_loss(LossSpec(terms))["boundary"][1].keywords == {}
-
-
-@pytest.mark.parametrize(("share", "expected"), [(-1, 0.02), (0, 0.02), (0.5, 1.01), (1, 2), (3, 2)])
-def test_only_a_rising_weight_rises(share, expected):
-    assert weight_at("boundary", 2.0, share) == pytest.approx(expected)
-    assert weight_at("boundary 2", 2.0, share) == pytest.approx(expected)
-    assert weight_at("dice", 2.0, share) == 2
-
-
-def test_a_weight_of_an_unknown_loss_is_refused():
-    with pytest.raises(InputError, match="no loss named 'hinge'"):
-        weight_at("hinge", 1.0, 0.5)

@@ -201,32 +201,4 @@ def _fill(
     return options
 
 
-def weight_at(name: str, weight: float, share: float) -> float:
-    """The weight of a term at a moment of the training.
-
-    Parameters
-    ----------
-    name : str
-        Key of :func:`build_loss`.
-    weight : float
-        Weight in the sum.
-    share : float
-        How much of the training is done, 0 to 1.
-
-    Returns
-    -------
-    float
-        `weight` itself, unless the row says ``schedule: "rising"``: then 1 % of it at the start and all of it at the end,
-        in a straight line (Kervadec et al. 2019 add 0.01 an epoch).
-
-    Examples
-    --------
-    >>> weight_at("dice", 2.0, 0.0), weight_at("boundary", 2.0, 0.0), weight_at("boundary 2", 2.0, 1.0)
-    (2.0, 0.02, 2.0)
-    """
-    if LOSSES[name.partition(" ")[0]].meta.get("schedule") != "rising":
-        return weight
-    return weight * (0.01 + 0.99 * min(max(share, 0.0), 1.0))
-
-
-__all__ = ["LOSSES", "build_loss", "class_weights", "weight_at"]
+__all__ = ["LOSSES", "build_loss", "class_weights"]

@@ -32,7 +32,7 @@ def boundary(
     when they agree, and never negative.
 
     The rim inside is at distance 0, so by itself the loss hardly minds when something thin is not found. Add it to a loss
-    of overlap; its weight rises during training, from 1 % to all of it (``schedule`` of its row).
+    of overlap; its weight rises during training (``schedule: "rising"`` in its row).
 
     Parameters
     ----------
@@ -58,8 +58,9 @@ def boundary(
 
     Notes
     -----
-    The distances are made of each batch as it comes, since patches are drawn and turned anew at each step. They cost about
-    as much as a tenth of a training step of a small network on a CPU; on a GPU the target is copied to the CPU for them.
+    The distances are made of each batch as it comes, since patches are drawn and turned anew at each step. With three
+    classes that takes about 0.04 s for 8 patches of 128 x 128 and 0.2 s for 2 of 32 x 64 x 64 on one core; on a GPU the
+    target is copied to the CPU for it.
 
     Examples
     --------
