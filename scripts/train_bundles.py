@@ -18,10 +18,11 @@ import numpy as np
 import tifffile
 from tqdm import tqdm
 
-from napari_segplugin.core import ClassTable, Image, Kind, ModelSpec, Sample, Step, Task, TrainSpec, drain
+from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Sample, Step, Task, TrainSpec, drain
 from napari_segplugin.engine import new_bundle, predict, train
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
+from napari_segplugin.viewer.pictures import outlined
 
 HOME = Path(__file__).parents[1] / "src" / "napari_segplugin" / "resources" / "bundles"
 Split = tuple[list[Sample], list[Sample], str]
@@ -125,6 +126,13 @@ def score(bundle_name: str, bundle: object, test: list[Sample]) -> dict[str, obj
     }
 
 
+def thumbnail(bundle: ModelBundle, sample: Sample, side: int = 128) -> np.ndarray:
+    """What the bundle finds in the middle of a test image, as a small picture."""
+    region = tuple(slice(max(0, (n - side) // 2), (n + side) // 2) for n in sample.image.spatial_shape)
+    labels = np.asarray(drain(predict(sample.image, bundle, region=region)).labels)
+    return outlined(sample.image.read(region), labels)
+
+
 def main() -> None:
     """Train, score, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,7 +161,7 @@ def main() -> None:
         seconds = 0.0 if args.steps else args.seconds
         bundle = drain(train(learn, start, TrainSpec(seconds=seconds, steps=args.steps, seed=args.seed)), show)
         bar.close()
-        save_bundle(bundle, folder, overwrite=True)
+        save_bundle(bundle, folder, overwrite=True, thumbnail=thumbnail(bundle, test[0]))
     figures = {
         "trained on": [s.image.name for s in learn],
         "tested on": [s.image.name for s in test],

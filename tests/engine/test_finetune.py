@@ -131,10 +131,13 @@ def test_cancel_closes_the_job():
 
 def test_previews_show_the_asked_region():
     spec = replace(SPEC, validate_every=0.0, steps=3)
-    _, events = run(Corrections(strokes()), bundle_of(), spec, preview=(slice(8, 40), slice(0, 20)))
+    result, events = run(Corrections(strokes()), bundle_of(), spec, preview=(slice(8, 40), slice(0, 20)))
     previews = [e for e in events if isinstance(e, Preview)]
     assert len(previews) >= 2
     assert {(p.origin, p.labels.shape) for p in previews} == {((8, 0), (32, 20))}
+    views = result.views
+    assert views.image.shape == (1, 32, 20)
+    assert views.before.shape == views.after.shape == (32, 20)
 
 
 def test_too_few_strokes_to_judge_is_said_and_not_scored():

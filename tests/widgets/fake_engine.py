@@ -180,7 +180,12 @@ class FakeEngine:
         finally:
             self.closed.append("finetune")
         new = replace(bundle, name=bundle.name + ", tuned 1", history=(*bundle.history, {"steps": 5}))
-        return SimpleNamespace(bundle=new, before={"Dice": 0.5}, after={"Dice": 0.75}, heldout="On 2 of 10 strokes.")
+        square = np.zeros((8, 12), np.int32)
+        square[2:6, 3:9] = 1
+        views = SimpleNamespace(image=np.random.default_rng(0).random((1, 8, 12)), before=0 * square, after=square)
+        return SimpleNamespace(
+            bundle=new, before={"Dice": 0.5}, after={"Dice": 0.75}, heldout="On 2 of 10 strokes.", views=views
+        )
 
 
 def blobs(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

@@ -416,6 +416,10 @@ def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
     paint(with_image.paint.layer, 1)
     run(with_image, qtbot, with_image.train.start)
     step = with_image.improve_step
+    before, after = (part.pixmap.toImage() for part in step.pictures.parts)
+    assert not step.pictures.isHidden()
+    assert before.size() == after.size()
+    assert before != after  # only the new model sees an object
     step.back_button.click()
     assert with_image.method_step.choice().load().name == "nuclei_2d"
     assert step.use_button.isEnabled()

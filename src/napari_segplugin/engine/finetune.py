@@ -36,6 +36,22 @@ _PREVIEW_SIDE = 1024
 
 
 @dataclass(frozen=True, eq=False)
+class Views:
+    """The same piece of the image as the old and the new network see it.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray of float32
+        Normalised.
+    before, after : ([Z,] Y, X) ndarray of int
+    """
+
+    image: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class FineTuneResult:
     """The new bundle, and what held-out strokes say of the old and the new one.
 
@@ -46,12 +62,15 @@ class FineTuneResult:
         The same figures of the old and the new weights; empty where nothing was held out.
     heldout : str
         How the figures were computed, as a sentence.
+    views : Views, optional
+        The previewed region before and after.
     """
 
     bundle: ModelBundle
     before: dict[str, float]
     after: dict[str, float]
     heldout: str
+    views: Views | None = None
 
 
 def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
@@ -135,7 +154,9 @@ def finetune(
             yield Metric(0, name, value)
     yield Stage("Training")
     prepared = [prepare_sample(s.train, bundle) for s in splits]
-    watch = _Watcher(judge, None if preview is None else _Preview(images[0], bundle, preview))
+    view = None if preview is None else _Preview(images[0], bundle, preview)
+    old_view = None if view is None else view(load(bundle, finite=False))
+    watch = _Watcher(judge, view)
     job = train_prepared(
         prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop
     )
@@ -155,7 +176,10 @@ def finetune(
             )
         # the number has to say how it came about: the same strokes picked the state that is reported
         sentence += " The best state was picked on them too, so the figure after is a little flattering."
-    return FineTuneResult(tuned, before, after, sentence)
+    views = None
+    if view is not None and old_view is not None:
+        views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
+    return FineTuneResult(tuned, before, after, sentence, views)
 
 
 def recipe_for(bundle: ModelBundle) -> Recipe:
@@ -187,6 +211,11 @@ class _Preview:
         self.inner = tuple(slice(a - w, b - w) for a, b, (w, _) in zip(starts, stops, wide, strict=True))
         stats = normalise.statistics(image, bundle.normalisation)
         self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
+
+    @property
+    def image(self) -> np.ndarray:
+        """What is shown, normalised, (C, [Z,] Y, X)."""
+        return np.ascontiguousarray(self.array[(slice(None), *self.inner)])
 
     def __call__(self, network: nn.Module) -> Preview:
         maps = activated_maps(network, self.array, self.bundle.spec)

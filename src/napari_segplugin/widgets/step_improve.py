@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import (
     swatch,
     wrapped,
 )
+from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
@@ -160,10 +161,12 @@ class ImproveStep(StepBox):
         layout = QGridLayout(self.verdict)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        self.pictures = PicturePair("verdict_pictures", ("Before", "After"))
         layout.addWidget(self.verdict_table, 0, 0, 1, 2)
-        layout.addWidget(self.verdict_text, 1, 0, 1, 2)
-        layout.addWidget(self.back_button, 2, 0)
-        layout.addWidget(self.use_button, 2, 1)
+        layout.addWidget(self.pictures, 1, 0, 1, 2)
+        layout.addWidget(self.verdict_text, 2, 0, 1, 2)
+        layout.addWidget(self.back_button, 3, 0)
+        layout.addWidget(self.use_button, 3, 1)
         self.verdict.hide()
 
     # --- painting -------------------------------------------------------------------------------------------------
@@ -261,6 +264,9 @@ class ImproveStep(StepBox):
 
     def take_metric(self, step: int, name: str, value: float) -> None:
         """Add a point to the curve it belongs to."""
+        if name == "learning rate":
+            self.loss_plot.setToolTip(f"Learning rate {value:.1e}")
+            return
         plot = self.quality_plot if name.startswith("held-out") else self.loss_plot
         plot.add(name.removeprefix("held-out "), step, value)
 
@@ -278,6 +284,10 @@ class ImproveStep(StepBox):
         self.verdict_table.setVisible(bool(names))
         self.verdict_text.setText(text)
         self.verdict.show()
+
+    def show_pictures(self, pictures: Sequence[Any]) -> None:
+        """The visible region as the old and the new model see it; nothing hides them."""
+        self.pictures.show_pictures(pictures)
 
     def show_choice(self, old: object, new: object, used: object) -> None:
         """Offer the one of the two models that is not in use."""

@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari_segplugin.core import InputError, Metric, ModelBundle, Note, Preview, SegPluginError, Stage, Step
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.pictures import outlined
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW
 
@@ -97,6 +98,9 @@ class TrainControl:
         dock.session.add(old)
         dock.session.add(result.bundle)
         dock.improve_step.show_verdict(result.before, result.after, result.heldout)
+        views = getattr(result, "views", None)
+        pictures = () if views is None else (outlined(views.image, views.before), outlined(views.image, views.after))
+        dock.improve_step.show_pictures(pictures)
         session = dock.session
         dock.background.run("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None, dock.fail)
         dock.say(f"Trained “{result.bundle.name}”. Press Run in step 3 to see what it finds.")

@@ -1,0 +1,64 @@
+"""Small pictures of a result: the image in gray or colour with the outlines of the labels. No Qt, no napari."""
+
+from __future__ import annotations
+
+import numpy as np
+
+OUTLINE = (255, 200, 0)
+"""Colour of outlines: seen on dark and on bright images."""
+
+
+def plane_of(array: np.ndarray) -> np.ndarray:
+    """The middle plane (Y, X) of labels ([Z,] Y, X); an axis of length 1 is dropped whichever it is.
+
+    Examples
+    --------
+    >>> plane_of(np.zeros((4, 1, 6))).shape
+    (4, 6)
+    """
+    array = np.squeeze(array) if array.ndim > 2 else array
+    while array.ndim > 2:
+        array = array[array.shape[0] // 2]
+    return np.atleast_2d(array)
+
+
+def outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Draw the outline of every label on an image.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray
+        One channel is drawn in gray, three in colour, of others the first. Intensities between the 1st and the 99.8th
+        percentile of the plane become black to white.
+    labels : ([Z,] Y, X) ndarray of int
+        Of the same size.
+
+    Returns
+    -------
+    (Y, X, 3) ndarray of uint8
+
+    Examples
+    --------
+    >>> outlined(np.zeros((1, 3, 3)), np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))[1, 1].tolist()
+    [255, 200, 0]
+    """
+    chosen = image if len(image) == 3 else image[:1]
+    planes = np.stack([plane_of(channel) for channel in chosen]).astype(float)
+    numbers = planes[np.isfinite(planes)]
+    low, high = np.percentile(numbers, (1, 99.8)) if numbers.size else (0.0, 1.0)
+    scaled = np.clip((np.nan_to_num(planes) - low) / max(float(high - low), 1e-9), 0, 1)
+    picture = np.repeat(scaled, 3 // len(planes), 0).transpose(1, 2, 0) * 255
+    out: np.ndarray = picture.round().astype(np.uint8)
+    flat = plane_of(labels)
+    edge = np.zeros(flat.shape, bool)
+    for axis in range(2):
+        different = np.diff(flat, axis=axis) != 0
+        one, other = [slice(None)] * 2, [slice(None)] * 2
+        one[axis], other[axis] = slice(None, -1), slice(1, None)
+        edge[tuple(one)] |= different
+        edge[tuple(other)] |= different
+    out[edge & (flat > 0)] = OUTLINE
+    return out
+
+
+__all__ = ["OUTLINE", "outlined", "plane_of"]
