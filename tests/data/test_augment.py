@@ -7,10 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from napari_segplugin.core import AugmentSpec, InputError  # noqa: E402
 from napari_segplugin.data.augment import (  # noqa: E402
     IDENTITY,
-    AugmentSpec,
     cut,
+    elastic_shift,
     inside,
     random_matrix,
     sample_grid,
@@ -113,3 +114,30 @@ def test_blur_keeps_the_mean():
     assert torch.allclose(blurred.mean((1, 2, 3)), image.mean((1, 2, 3)), atol=0.01)
     assert (blurred.std((1, 2, 3)) <= image.std((1, 2, 3)) + 1e-6).all()
     assert (blurred.std((1, 2, 3)) < 0.9 * image.std((1, 2, 3))).any()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (3.0, 1.0, 1.0)])
+def test_an_elastic_shift_is_smooth_bounded_and_physical(spacing):
+    patch = (64,) * (len(spacing) - 1) + (48,)
+    shift = elastic_shift(patch, spacing, AugmentSpec(elastic=4.0), generator(2))
+    assert shift.shape == (*patch, len(spacing))
+    physical = shift * torch.tensor(spacing)
+    assert 0.5 < float(physical.abs().max()) <= 4.0
+    assert float(physical.diff(dim=0).abs().max()) < 0.6 * spacing[0]  # neighbours move alike, nothing folds
+    assert elastic_shift(patch, spacing, IDENTITY, generator()) is None
+
+
+def test_coarsened_patches_lose_detail_but_not_brightness():
+    image = torch.rand(12, 1, 32, 32, generator=generator(1))
+    coarse = vary_intensity(image, AugmentSpec(contrast=0, noise=0, downsample=4.0), generator(3))
+    changed = [i for i in range(12) if not torch.equal(image[i], coarse[i])]
+    assert 1 <= len(changed) <= 8
+    for i in changed:
+        assert float(coarse[i].mean()) == pytest.approx(float(image[i].mean()), abs=0.02)
+        assert float(coarse[i].std()) < float(image[i].std())
+
+
+@pytest.mark.parametrize("wrong", [{"scale": 0.5}, {"downsample": 9}, {"blur": -1}, {"elastic": 31}, {"noise": 2}])
+def test_a_strength_out_of_range_is_refused(wrong):
+    with pytest.raises(InputError, match=f"augmentation '{next(iter(wrong))}'"):
+        AugmentSpec(**wrong)

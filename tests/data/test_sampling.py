@@ -5,8 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from napari_segplugin.core import InputError  # noqa: E402
-from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
+from napari_segplugin.core import AugmentSpec, InputError  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler, prepare  # noqa: E402
 
 
@@ -105,3 +104,25 @@ def test_object_numbers_come_along_exactly():
     batch = PatchSampler([sample], (16, 16), AugmentSpec(scale=1.3, contrast=0, noise=0), seed=1).draw(6)
     assert set(np.unique(batch.instances)) == {0, 70000, 70001}
     assert bool(((batch.instances > 0) == (batch.classes > 0)).all())
+
+
+def test_an_elastic_patch_bends_image_and_labels_alike():
+    grid = np.indices((64, 64))
+    stripes = (grid[1] // 4 % 2).astype(int)
+    ones = np.ones(stripes.shape)
+    sample = prepare(stripes[None].astype(np.float32), stripes, ones, np.zeros((0, 64, 64)), ones, (1.0, 1.0))
+    plain = AugmentSpec(rotate=False, flip=False, scale=1, contrast=0, noise=0, elastic=6.0)
+    batch = PatchSampler([sample], (48, 48), plain, seed=0).draw(4)
+    agree = ((batch.image[:, 0] > 0.5) == (batch.classes == 1))[batch.weight > 0].float().mean()
+    assert float(agree) > 0.97
+    columns = batch.classes.float().std(1)[batch.weight.min(1).values > 0]
+    assert float(columns.max()) > 0.3  # straight stripes are no longer straight
+
+
+def test_balance_shows_a_rare_class_as_often_as_a_common_one():
+    classes = np.zeros((60, 60), int)
+    classes[5:8, 5:8] = 1
+    ones = np.ones(classes.shape)
+    sample = prepare(classes[None].astype(np.float32), classes, ones, np.zeros((0, 60, 60)), ones, (1.0, 1.0))
+    batch = PatchSampler([sample], (16, 16), seed=0, balance=True).draw(200)
+    assert 0.4 < float((batch.classes == 1).flatten(1).any(1).float().mean()) < 0.62

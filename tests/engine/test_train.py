@@ -8,10 +8,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from napari_segplugin.core import (  # noqa: E402
+    AugmentSpec,
     ClassTable,
     Image,
     InputError,
     LossSpec,
+    LossTerm,
     Metric,
     ModelSpec,
     Note,
@@ -22,9 +24,9 @@ from napari_segplugin.core import (  # noqa: E402
     drain,
     to_json,
 )
-from napari_segplugin.data.augment import AugmentSpec  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import new_bundle, train  # noqa: E402
+from napari_segplugin.engine.balance import balanced  # noqa: E402
 from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.terms import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
@@ -323,3 +325,23 @@ def test_offsets_are_learnt_inside_objects_only_and_in_their_unit():
     loss.backward()
     assert float(loss.detach()) == pytest.approx((4 + 5) / 2)
     assert not logits.grad[:, :, inside[0] == 0].any()
+
+
+def test_balance_gives_class_weights_to_the_losses_that_know_them_and_says_so():
+    spec = LossSpec((LossTerm("cross_entropy"), LossTerm("dice"), LossTerm("focal", options={"alpha": [1.0, 2.0]})))
+    out, sentence = balanced(spec, np.array([990, 10]), CLASSES)
+    assert out.terms[0].options == {"class_weights": [0.51, 20.0]}
+    assert out.terms[1:] == spec.terms[1:]  # Dice knows none; what the person set is kept
+    assert "background 0.51, cell 20" in sentence
+    events = []
+    drain(train([scene()], new_bundle(spec_of(), name="tiny"), steps(2, balance=True)), events.append)
+    assert any(isinstance(e, Note) and e.text.startswith("Balance: half of the patches") for e in events)
+
+
+def test_an_augmentation_that_was_set_is_used_and_recorded():
+    first, second = (
+        drain(train([scene()], new_bundle(spec_of(), name="tiny"), steps(3, augmentation=a)))
+        for a in (None, AugmentSpec(elastic=5.0))
+    )
+    assert any(not np.array_equal(first.weights[k], second.weights[k]) for k in first.weights)
+    assert second.history[-1]["spec"]["augmentation"]["elastic"] == 5.0

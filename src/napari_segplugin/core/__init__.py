@@ -1,6 +1,7 @@
 """The words of the house: types, events, registries, errors. NumPy and the standard library only."""
 
 from napari_segplugin.core.bundle import ModelBundle, Normalisation
+from napari_segplugin.core.chain import ClassicalRecipe, CleanupStep, recipe_from_json, recipe_to_json
 from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import InputError, MissingExtraError, OutOfMemoryError, SegPluginError
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
@@ -10,6 +11,7 @@ from napari_segplugin.core.registry import Registry, Row
 from napari_segplugin.core.sample import Sample
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation
 from napari_segplugin.core.specs import (
+    AugmentSpec,
     LossSpec,
     LossTerm,
     ModelSpec,
@@ -25,8 +27,11 @@ from napari_segplugin.core.specs import (
 __all__ = [
     "BACKGROUND_PAINT",
     "PALETTE",
+    "AugmentSpec",
     "ClassInfo",
     "ClassTable",
+    "ClassicalRecipe",
+    "CleanupStep",
     "Event",
     "Image",
     "InputError",
@@ -61,6 +66,8 @@ __all__ = [
     "guess_axes",
     "loss_spec_from_json",
     "model_spec_from_json",
+    "recipe_from_json",
+    "recipe_to_json",
     "to_json",
     "train_spec_from_json",
 ]

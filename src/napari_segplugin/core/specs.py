@@ -93,6 +93,54 @@ class TileSpec:
 
 
 @dataclass(frozen=True)
+class AugmentSpec:
+    """Strength of the augmentation: image, target and weight go through the same random map.
+
+    The intensity part is gentle by default: a strong gamma or blur moves the visible outline away from the drawn one,
+    and the network answers with fat outlines that fill gaps (seen on nuclei from eight images, single runs).
+
+    Parameters
+    ----------
+    rotate : bool
+        Random rotation: any angle in the plane, and in 3D any direction where the voxels are nearly cubes.
+    flip : bool
+        Mirror each axis with probability ½.
+    scale : float
+        Zoom between 1/scale and scale, evenly on a log axis. 1 switches it off.
+    contrast : float
+        Strength of random gamma, contrast and brightness. 0 switches it off.
+    noise : float
+        Largest standard deviation of added noise (image in [0, 1]).
+    blur : float
+        Largest standard deviation of a Gaussian blur, in voxels; a third of the patches is blurred. 0 switches it off.
+    elastic : float
+        Largest shift of a smooth random deformation, in voxels of the finest axis. 0 switches it off. Left out for
+        tasks whose maps are vectors.
+    downsample : float
+        A third of the patches is made up to this many times coarser. 1 switches it off.
+    """
+
+    rotate: bool = True
+    flip: bool = True
+    scale: float = 1.5
+    contrast: float = 0.1
+    noise: float = 0.02
+    blur: float = 0.0
+    elastic: float = 0.0
+    downsample: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "downsample"):
+            if not 1 <= getattr(self, name) <= 8:
+                raise InputError(f"The augmentation '{name}' is a factor.", got=getattr(self, name), accepted="1 to 8")
+        for name, most in (("contrast", 1.0), ("noise", 1.0), ("blur", 10.0), ("elastic", 30.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(
+                    f"The augmentation '{name}' is out of range.", got=getattr(self, name), accepted=f"0 to {most:g}"
+                )
+
+
+@dataclass(frozen=True)
 class TrainSpec:
     """How a network is trained. The first limit that is reached ends the training.
 
@@ -111,6 +159,12 @@ class TrainSpec:
     patch : tuple of int
         Patch size, canonical order; empty means "choose for me".
     augment : bool
+        False: plain crops.
+    augmentation : AugmentSpec, optional
+        How strong; None means "choose for me".
+    balance : bool
+        Lift rare classes: every patch is centred on a class drawn evenly from those that occur, and losses that know
+        class weights get them from the label counts.
     seed : int
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -130,6 +184,8 @@ class TrainSpec:
     batch: int = 0
     patch: tuple[int, ...] = ()
     augment: bool = True
+    augmentation: AugmentSpec | None = None
+    balance: bool = False
     seed: int = 0
     device: str = "auto"
     validate_every: float = 5.0
@@ -195,6 +251,8 @@ def train_spec_from_json(data: Mapping[str, Any]) -> TrainSpec:
     args = _strict(TrainSpec, data)
     if "loss" in args:
         args["loss"] = loss_spec_from_json(args["loss"])
+    if args.get("augmentation") is not None:
+        args["augmentation"] = AugmentSpec(**_strict(AugmentSpec, args["augmentation"]))
     if "patch" in args:
         args["patch"] = tuple(args["patch"])
     return TrainSpec(**args)

@@ -8,45 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segplugin.core import AugmentSpec
 
-@dataclass(frozen=True)
-class AugmentSpec:
-    """Strength of the augmentation.
-
-    The intensity part is gentle by default: a strong gamma or blur moves the visible outline away from the drawn one,
-    and the network answers with fat outlines that fill gaps (seen on nuclei from eight images, single runs).
-
-    Parameters
-    ----------
-    rotate : bool
-        Random rotation: any angle in the plane, and in 3D any direction where the voxels are nearly cubes.
-    flip : bool
-        Mirror each axis with probability ½.
-    scale : float
-        Zoom between 1/scale and scale, evenly on a log axis. 1 switches it off.
-    contrast : float
-        Strength of random gamma, contrast and brightness. 0 switches it off.
-    noise : float
-        Largest standard deviation of added noise (image in [0, 1]).
-    blur : float
-        Largest standard deviation of a Gaussian blur, in voxels.
-    """
-
-    rotate: bool = True
-    flip: bool = True
-    scale: float = 1.5
-    contrast: float = 0.1
-    noise: float = 0.02
-    blur: float = 0.0
-
-
-IDENTITY = AugmentSpec(rotate=False, flip=False, scale=1.0, contrast=0.0, noise=0.0, blur=0.0)
+IDENTITY = AugmentSpec(
+    rotate=False, flip=False, scale=1.0, contrast=0.0, noise=0.0, blur=0.0, elastic=0.0, downsample=1.0
+)
 """No augmentation: plain crops."""
 
 
@@ -86,6 +57,24 @@ def sample_grid(matrix: Tensor, centre: Sequence[float], patch: Sequence[int]) -
     return grid @ matrix.T + torch.tensor(list(centre), dtype=torch.float32)
 
 
+def elastic_shift(
+    patch: Sequence[int], spacing: Sequence[float], spec: AugmentSpec, generator: torch.Generator, cell: float = 32.0
+) -> Tensor | None:
+    """A smooth random displacement (*patch, ndim) in voxels of the patch, or None where it is switched off.
+
+    Drawn at the knots of a grid about `cell` voxels wide and interpolated between them, so that neighbouring voxels move
+    alike. The shift is physical: along an axis of long voxels it is fewer voxels.
+    """
+    if spec.elastic <= 0:
+        return None
+    ndim, finest = len(patch), min(spacing)
+    knots = [max(2, round(n * s / finest / cell) + 1) for n, s in zip(patch, spacing, strict=True)]
+    field = torch.rand((1, ndim, *knots), generator=generator) * 2 - 1
+    mode = "bicubic" if ndim == 2 else "trilinear"
+    smooth = F.interpolate(field, size=tuple(patch), mode=mode, align_corners=True)[0].movedim(0, -1)
+    return smooth.clamp(-1, 1) * spec.elastic * torch.tensor([finest / s for s in spacing])
+
+
 def cut(volume: Tensor, grid: Tensor, *, nearest: bool) -> Tensor:
     """Read a volume (C, [Z,] Y, X) at a grid of positions; outside, the border is repeated.
 
@@ -109,7 +98,7 @@ def inside(grid: Tensor, shape: Sequence[int]) -> Tensor:
 
 def vary_intensity(image: Tensor, spec: AugmentSpec, generator: torch.Generator) -> Tensor:
     """Random gamma, contrast, brightness, blur and noise, each patch its own; image (N, C, [Z,] Y, X) around [0, 1]."""
-    if spec.contrast <= 0 and spec.noise <= 0 and spec.blur <= 0:
+    if spec.contrast <= 0 and spec.noise <= 0 and spec.blur <= 0 and spec.downsample <= 1:
         return image
     n = image.shape[0]
     shape = (n,) + (1,) * (image.ndim - 1)
@@ -124,6 +113,8 @@ def vary_intensity(image: Tensor, spec: AugmentSpec, generator: torch.Generator)
         image = image * torch.exp(draw(-spec.contrast, spec.contrast)) + draw(-spec.contrast / 3, spec.contrast / 3)
     if spec.blur > 0:
         image = _blur_some(image, spec.blur, generator)
+    if spec.downsample > 1:
+        image = _coarsen_some(image, spec.downsample, generator)
     if spec.noise > 0:
         image = image + torch.randn(image.shape, generator=generator) * draw(0, spec.noise)
     return image
@@ -135,6 +126,19 @@ def _blur_some(image: Tensor, strongest: float, generator: torch.Generator) -> T
     for i in range(image.shape[0]):
         if float(torch.rand((), generator=generator)) < 1 / 3:
             image[i] = _gaussian(image[i], _uniform(generator, 0.3, strongest))
+    return image
+
+
+def _coarsen_some(image: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Show a third of the patches as a coarser camera would see them: shrink by averaging, enlarge again."""
+    image = image.clone()
+    mode = "bilinear" if image.ndim == 4 else "trilinear"
+    for i in range(image.shape[0]):
+        if float(torch.rand((), generator=generator)) < 1 / 3:
+            factor = _uniform(generator, 1.0, most)
+            size = [max(1, round(n / factor)) for n in image.shape[2:]]
+            small = F.interpolate(image[i : i + 1], size=size, mode="area")
+            image[i] = F.interpolate(small, size=image.shape[2:], mode=mode, align_corners=False)[0]
     return image
 
 

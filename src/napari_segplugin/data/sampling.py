@@ -9,8 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import InputError
-from napari_segplugin.data.augment import IDENTITY, AugmentSpec, cut, inside, random_matrix, sample_grid, vary_intensity
+from napari_segplugin.core import AugmentSpec, InputError
+from napari_segplugin.data.augment import (
+    IDENTITY,
+    cut,
+    elastic_shift,
+    inside,
+    random_matrix,
+    sample_grid,
+    vary_intensity,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +92,8 @@ class PatchSampler:
         Size of a patch, canonical order.
     augment : AugmentSpec
     seed : int
+    balance : bool
+        Centre every patch on a class drawn evenly.
 
     Raises
     ------
@@ -92,9 +102,14 @@ class PatchSampler:
     """
 
     def __init__(
-        self, samples: Sequence[Prepared], patch: Sequence[int], augment: AugmentSpec = IDENTITY, seed: int = 0
+        self,
+        samples: Sequence[Prepared],
+        patch: Sequence[int],
+        augment: AugmentSpec = IDENTITY,
+        seed: int = 0,
+        balance: bool = False,
     ) -> None:
-        self.patch, self.augment = tuple(patch), augment
+        self.patch, self.augment, self.balance = tuple(patch), augment, balance
         self.generator = torch.Generator().manual_seed(seed)
         self._rng = np.random.default_rng(seed)
         self.samples = [s for s in samples if bool((s.labels[1] > 0).any())]
@@ -112,7 +127,7 @@ class PatchSampler:
             sample, centre = self._choose()
             matrix = random_matrix(len(self.patch), sample.spacing, self.augment, self.generator)
             shape = sample.image.shape[1:]
-            grid = sample_grid(matrix, centre, self.patch)
+            grid = self._bent(sample_grid(matrix, centre, self.patch), matrix, sample)
             images.append(cut(sample.image, grid, nearest=False))
             maps.append(_cut_maps(sample, grid, matrix))
             exact = cut(sample.labels, grid, nearest=True)
@@ -122,9 +137,15 @@ class PatchSampler:
         image = vary_intensity(torch.stack(images), self.augment, self.generator)
         return Batch(image, labels[:, 0], weight[:, 0], torch.stack(maps), weight[:, 1], labels[:, 1])
 
+    def _bent(self, grid: Tensor, matrix: Tensor, sample: Prepared) -> Tensor:
+        """The grid with a smooth random shift of its voxels, where that is asked for."""
+        shift = None if sample.offsets else elastic_shift(self.patch, sample.spacing, self.augment, self.generator)
+        return grid if shift is None else grid + shift @ matrix.T
+
     def _choose(self) -> tuple[Prepared, list[float]]:
         """A sample and a voxel of it, moved a little so that the voxel is not always in the middle of the patch."""
-        wanted = int(self._rng.choice(self._classes)) if self._rng.random() < 2 / 3 else None
+        evenly = self._rng.random() < (1.0 if self.balance else 2 / 3)
+        wanted = int(self._rng.choice(self._classes)) if evenly else None
         able = [i for i, p in enumerate(self._places) if wanted is None or wanted in p]
         i = int(self._rng.choice(able))
         places = self._places[i]

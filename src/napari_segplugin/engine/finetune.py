@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from napari_segplugin.core import (
+    AugmentSpec,
     Event,
     Image,
     InputError,
@@ -25,7 +26,6 @@ from napari_segplugin.core import (
     TrainSpec,
 )
 from napari_segplugin.data import normalise
-from napari_segplugin.data.augment import AugmentSpec
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
 from napari_segplugin.engine.judge import SampleJudge, activated_maps
 from napari_segplugin.engine.network import load

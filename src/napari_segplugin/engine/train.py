@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import (
+    AugmentSpec,
     InputError,
     Job,
     ModelBundle,
@@ -25,9 +26,10 @@ from napari_segplugin.core import (
     to_json,
 )
 from napari_segplugin.data import normalise
-from napari_segplugin.data.augment import IDENTITY, AugmentSpec
+from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.engine.balance import balanced, class_counts
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.terms import Terms
@@ -192,9 +194,14 @@ def train_prepared(
     network = load(bundle, finite=False)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
     patch, batch = patch_size(prepared, spec, multiple)
-    sampler = PatchSampler(prepared, patch, recipe.augment if spec.augment else IDENTITY, spec.seed)
+    augment = (spec.augmentation or recipe.augment) if spec.augment else IDENTITY
+    sampler = PatchSampler(prepared, patch, augment, spec.seed, spec.balance)
+    loss = spec.loss
+    if spec.balance:
+        loss, sentence = balanced(loss, class_counts(prepared, len(bundle.spec.classes)), bundle.spec.classes)
+        yield Note(sentence)
     terms = Terms.of(
-        spec.loss,
+        loss,
         len(bundle.spec.classes),
         thing_classes=bundle.spec.classes.thing_ids,
         kinds=codec_of(bundle.spec).map_kinds(bundle.spec.ndim),
