@@ -17,8 +17,7 @@ from functools import cache
 import torch
 
 from napari_segplugin.core import InputError
-
-_BYTES = 2**30
+from napari_segplugin.engine.memory import free_host_memory
 
 
 def available_devices() -> list[tuple[str, str]]:
@@ -121,36 +120,6 @@ def free_memory(device: torch.device) -> int:
         # what torch holds in its cache and does not use can be used again
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     return free_host_memory()
-
-
-def free_host_memory() -> int:
-    """Bytes of main memory that can still be allocated; a careful guess where the system does not say."""
-    found = [4 * _BYTES]
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        found = [int(lines["MemAvailable"].split()[0]) * 1024]
-    except (OSError, KeyError, ValueError):
-        total = _physical_memory()
-        found = [total // 2] if total else found
-    return min([*found, *_control_group_room()])
-
-
-def _physical_memory() -> int:
-    """Bytes of main memory built in, 0 where not known."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0
-
-
-def _control_group_room() -> list[int]:
-    """What a container still allows, where there is a limit."""
-    try:
-        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as now:
-            return [int(most.read()) - int(now.read())]
-    except (OSError, ValueError):
-        return []
 
 
 @cache

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-
-import napari_segplugin
 from napari_segplugin.core import Image, ModelBundle, TileSpec, to_json
 from napari_segplugin.engine.device import title
 from napari_segplugin.engine.maps import Run
 from napari_segplugin.engine.network import fingerprint
+from napari_segplugin.engine.provenance import about_input, versions
 from napari_segplugin.engine.setup import Setup
 
 
@@ -61,29 +57,9 @@ def make_recipe(
         },
         "precision": str(run.network.dtype).removeprefix("torch."),
         "device": title(run.network.device),
-        "input": {
-            "name": image.name,
-            "source": image.source,
-            "axes": image.axes,
-            "shape": [int(n) for n in image.array.shape],
-            "dtype": str(np.dtype(image.array.dtype)),
-            "spacing": list(image.spacing),
-            "unit": image.unit,
-            "intensities": [dict(s) for s in statistics],
-        },
+        "input": {**about_input(image), "intensities": [dict(s) for s in statistics]},
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"napari-segplugin": napari_segplugin.__version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "scipy", "scikit-image"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not known"
-    return found
 
 
 __all__ = ["make_recipe", "versions"]

@@ -1,0 +1,42 @@
+"""What every result says of its input and of the programs that made it. Imports no torch."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+import napari_segplugin
+from napari_segplugin.core import Image
+
+
+def about_input(image: Image) -> dict[str, Any]:
+    """The image that a result was made of, as JSON values."""
+    # a result must lie where its image lay, so what places an image in space travels with the recipe
+    space = {key: image.metadata[key] for key in ("nifti_affine",) if key in image.metadata}
+    return {
+        "name": image.name,
+        "source": image.source,
+        "axes": image.axes,
+        "shape": [int(n) for n in image.array.shape],
+        "dtype": str(np.dtype(image.array.dtype)),
+        "spacing": list(image.spacing),
+        "unit": image.unit,
+        **space,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"napari-segplugin": napari_segplugin.__version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "scipy", "scikit-image"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not known"
+    return found
+
+
+__all__ = ["about_input", "versions"]
