@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,6 +120,15 @@ class PatchSampler:
             )
         self._places = [_places(s, self._rng) for s in self.samples]
         self._classes = sorted({c for places in self._places for c in places})
+
+    def state(self) -> tuple[Tensor, dict[str, Any]]:
+        """Where the random draws stand: torch's generator, NumPy's generator."""
+        return self.generator.get_state(), dict(self._rng.bit_generator.state)
+
+    def restore(self, state: tuple[Tensor, dict[str, Any]]) -> None:
+        """Go on drawing from an earlier :meth:`state`."""
+        self.generator.set_state(state[0])
+        self._rng.bit_generator.state = state[1]
 
     def draw(self, count: int) -> Batch:
         """Draw `count` patches."""

@@ -18,6 +18,7 @@ from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
+from napari_segplugin.engine.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
 from napari_segplugin.engine.libraries import quiet_import
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models.base import depth_groups, encoder_groups
@@ -50,13 +51,13 @@ class MovingAverage:
 
     def __init__(self, network: nn.Module, decay: float = 0.995) -> None:
         self.network = deepcopy(network).eval()
-        self.decay, self._count = decay, 0
+        self.decay, self.count = decay, 0
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Take in the weights after a step; counters are copied."""
-        self._count += 1
-        decay = min(self.decay, self._count / (self._count + 9))
+        self.count += 1
+        decay = min(self.decay, self.count / (self.count + 9))
         for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             if mean.dtype.is_floating_point:
                 mean.lerp_(value.to(mean.dtype), 1 - decay)
@@ -75,6 +76,10 @@ class Progress:
 
     def __init__(self, spec: TrainSpec) -> None:
         self.spec, self.start, self.step = spec, time.monotonic(), 0
+
+    def go_on(self, step: int, seconds: float) -> None:
+        """Count from where an earlier run was."""
+        self.step, self.start = step, time.monotonic() - seconds
 
     @property
     def seconds(self) -> float:
@@ -132,6 +137,7 @@ def run_loop(
     average: float = 0.995,
     freeze_statistics: bool = False,
     stop: threading.Event | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Job[LoopResult]:
     """Train until the time, the steps, or `stop`.
 
@@ -156,6 +162,8 @@ def run_loop(
         Keep the batch-normalisation statistics of the start (fine-tuning from few strokes).
     stop : threading.Event, optional
         Set from outside to end normally with the best state so far.
+    checkpoint : Checkpoint, optional
+        Where the training is kept, and from where it goes on.
 
     Yields
     ------
@@ -175,51 +183,132 @@ def run_loop(
         with quiet_import():  # the first optimiser step would import it, in the middle of everything
             importlib.import_module("torch._dynamo")
     network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(parameter_groups(network, spec.layer_decay), lr=spec.learning_rate, weight_decay=1e-4)
-    encoder = encoder_groups(network)
-    mean, progress, best = MovingAverage(network, average), Progress(spec), _Best()
+    run = _Run(network, sampler, spec, average, checkpoint)
+    if run.resumed:
+        yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
+    progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
-    curve: list[tuple[int, float]] = []
-    gradients: list[dict[str, object]] = []
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
-        network.train()
-        if freeze_statistics:
-            freeze_batch_norm(network)
-        rate = learning_rate(spec.learning_rate, progress.share, progress.step)
-        frozen = encoder if progress.share < spec.freeze or spec.freeze == 1 else ()
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["share"]
-        _freeze(network, frozen)
-        losses = _step(network, sampler.draw(batch), terms, progress.share, autocast, device, optimiser)
+        rate = run.set_up_step(freeze_statistics)
+        losses = _step(network, sampler.draw(batch), terms, progress.share, autocast, device, run.optimiser)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(
                 "The loss is no longer a number.",
                 hint="Lower the learning rate, or check the image for extreme values.",
             )
-        progress.step += 1
-        if losses is not None:
-            mean.update(network)
-            curve.append((progress.step, losses["loss"]))
-            if progress.step & (progress.step - 1) == 0:  # at steps 1, 2, 4, 8 …: the start tells most
-                gradients.append({"step": progress.step, "norms": gradient_norms(network)})
-            for name, value in losses.items():
-                yield Metric(progress.step, name, value)
-            yield Metric(progress.step, "learning rate", rate)
+        run.take(losses)
+        for name, value in (losses or {}).items():
+            yield Metric(progress.step, name, value)
+        yield Metric(progress.step, "learning rate", rate)
         yield Step(min(total, int(progress.share * total)), total)
         if judge is not None and best.due(progress, spec.validate_every):
-            yield from best.look(judge, mean.network, progress)
+            yield from best.look(judge, run.mean.network, progress)
+        yield from run.keep()
     if judge is not None and best.looked != progress.step:
-        yield from best.look(judge, mean.network, progress)
-    state = best.state or state_arrays(mean.network)
-    record: dict[str, object] = {"steps": progress.step, "seconds": round(progress.seconds, 2), "loss": _thin(curve)}
+        yield from best.look(judge, run.mean.network, progress)
+    if checkpoint is not None and progress.share >= 1:
+        checkpoint.remove()
+    state = best.state or state_arrays(run.mean.network)
+    record: dict[str, object] = {
+        "steps": progress.step,
+        "seconds": round(progress.seconds, 2),
+        "loss": _thin(run.curve),
+    }
     record |= {
-        "gradient_norms": gradients,
+        "gradient_norms": run.gradients,
         "held_out": best.curve,
         "best_step": best.step if best.state else progress.step,
     }
     return LoopResult(state, record)
+
+
+class _Run:
+    """What changes from step to step, and can be kept and taken up again."""
+
+    def __init__(
+        self, network: nn.Module, sampler: PatchSampler, spec: TrainSpec, average: float, checkpoint: Checkpoint | None
+    ) -> None:
+        self.network, self.sampler, self.spec, self.checkpoint = network, sampler, spec, checkpoint
+        groups = parameter_groups(network, spec.layer_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
+        self.encoder = encoder_groups(network)
+        self.mean, self.progress, self.best = MovingAverage(network, average), Progress(spec), _Best()
+        self.curve: list[tuple[int, float]] = []
+        self.gradients: list[dict[str, object]] = []
+        self.resumed = self._take_up()
+
+    def set_up_step(self, freeze_statistics: bool) -> float:
+        """Learning rate, frozen parts, statistics; returns the rate."""
+        spec, progress = self.spec, self.progress
+        self.network.train()
+        if freeze_statistics:
+            freeze_batch_norm(self.network)
+        rate = learning_rate(spec.learning_rate, progress.share, progress.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        _freeze(self.network, self.encoder if progress.share < spec.freeze or spec.freeze == 1 else ())
+        return rate
+
+    def take(self, losses: Mapping[str, float] | None) -> None:
+        """Count a step; None where it was left out."""
+        self.progress.step += 1
+        if losses is None:
+            return
+        step = self.progress.step
+        self.mean.update(self.network)
+        self.curve.append((step, losses["loss"]))
+        if step & (step - 1) == 0:  # at steps 1, 2, 4, 8 …: the start tells most
+            self.gradients.append({"step": step, "norms": gradient_norms(self.network)})
+
+    def keep(self) -> Iterator[Event]:
+        """Write the checkpoint when it is due; a full disk is a note, and no second try."""
+        if self.checkpoint is None or not self.checkpoint.due:
+            return
+        torch_state, numpy_state = self.sampler.state()
+        best = self.best
+        tensors = {
+            "network": state_arrays(self.network),
+            "mean": state_arrays(self.mean.network),
+            "optimiser": optimiser_arrays(self.optimiser),
+            "best": best.state or {},
+            "random": {"sampler": torch_state.numpy(), "global": torch.get_rng_state().numpy()},
+        }
+        words = {
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            "averaged": self.mean.count,
+            "curve": self.curve,
+            "gradients": self.gradients,
+            "best": [best.score if best.state else None, best.step, best.curve],
+            "numpy": numpy_state,
+        }
+        try:
+            self.checkpoint.write(tensors, words)
+        except InputError as error:
+            self.checkpoint = None
+            yield Note(str(error))
+
+    def _take_up(self) -> bool:
+        found = None if self.checkpoint is None else self.checkpoint.read()
+        if found is None:
+            return False
+        tensors, words = found
+        restore_network(self.network, tensors["network"])
+        restore_network(self.mean.network, tensors["mean"])
+        restore_optimiser(self.optimiser, tensors.get("optimiser", {}))
+        self.sampler.restore((torch.from_numpy(np.array(tensors["random"]["sampler"])), words["numpy"]))
+        torch.set_rng_state(torch.from_numpy(np.array(tensors["random"]["global"])))
+        self.progress.go_on(words["step"], words["seconds"])
+        self.mean.count = words["averaged"]
+        self.curve, self.gradients = [(int(s), float(v)) for s, v in words["curve"]], words["gradients"]
+        score, step, curve = words["best"]
+        if score is not None:
+            self.best.state, self.best.score = tensors["best"], score
+        self.best.step, self.best.curve = step, curve
+        self.best.last = self.progress.seconds
+        return True
 
 
 def _step(

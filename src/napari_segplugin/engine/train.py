@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +33,9 @@ from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.balance import balanced, class_counts
+from napari_segplugin.engine.checkpoint import Checkpoint
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
-from napari_segplugin.engine.network import load
+from napari_segplugin.engine.network import fingerprint, load
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build
 from napari_segplugin.tasks import codec_of, n_maps
@@ -184,8 +188,9 @@ def train_prepared(
     recipe: Recipe | None = None,
     judge: Any = None,
     stop: threading.Event | None = None,
+    keep: Path | None = None,
 ) -> Job[LoopResult]:
-    """Run the loop on prepared samples from the weights of a bundle."""
+    """Run the loop on prepared samples from the weights of a bundle; `keep` is the folder of a checkpoint."""
     from napari_segplugin.engine.device import autocast_dtype, resolve
 
     recipe = recipe or Recipe()
@@ -220,8 +225,16 @@ def train_prepared(
             average=recipe.average,
             freeze_statistics=recipe.freeze_statistics,
             stop=stop,
+            checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
         )
     )
+
+
+def _key(prepared: Sequence[Prepared], bundle: ModelBundle, spec: TrainSpec) -> str:
+    """Which training this is: the start, the settings, and the data by size and sum."""
+    data = [(tuple(s.image.shape), float(s.image.double().sum()), float(s.labels.double().sum())) for s in prepared]
+    text = json.dumps([fingerprint(bundle), to_json(bundle.spec), to_json(spec), data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def train(
@@ -232,6 +245,7 @@ def train(
     validation: Sequence[Sample] = (),
     stop: threading.Event | None = None,
     recipe: Recipe | None = None,
+    keep: str | Path | None = None,
 ) -> Job[ModelBundle]:
     """Train a bundle on samples and return a new one; the old one is not changed.
 
@@ -246,6 +260,9 @@ def train(
     stop : threading.Event, optional
         Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
     recipe : Recipe, optional
+    keep : path, optional
+        A folder in which the training is kept every half minute. The same call with the same folder goes on where a crash
+        or a stop has ended it; it is emptied when the training is complete.
 
     Yields
     ------
@@ -270,7 +287,9 @@ def train(
 
         judge = SampleJudge(validation, bundle)
     yield Stage("Training")
-    result = yield from train_prepared(prepared, bundle, spec, recipe=recipe, judge=judge, stop=stop)
+    result = yield from train_prepared(
+        prepared, bundle, spec, recipe=recipe, judge=judge, stop=stop, keep=Path(keep) if keep else None
+    )
     smallest = smallest_object(samples)
     decode = dict(bundle.decode)
     if bundle.spec.task is not Task.SEMANTIC and smallest:

@@ -1,0 +1,126 @@
+"""Training that goes on after a crash or a stop: one file, written now and then, from which the loop continues exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
+
+from napari_segplugin.core import InputError
+
+FILE = "training.safetensors"
+
+
+class Checkpoint:
+    """The state of a running training on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made if it is not there.
+    key : str
+        Says which training it is (network, start, data, settings); a file with another key is not continued.
+    every : float
+        Seconds between two writings.
+    """
+
+    def __init__(self, folder: Path, key: str, every: float = 30.0) -> None:
+        self.path, self.key, self.every = Path(folder) / FILE, key, every
+        self._last = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() - self._last >= self.every
+
+    def write(self, tensors: Mapping[str, Mapping[str, np.ndarray]], words: Mapping[str, Any]) -> None:
+        """Write everything under another name first, so that a crash in the middle leaves the old file.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written to.
+        """
+        flat = {
+            f"{group}/{name}": np.ascontiguousarray(a) for group, rows in tensors.items() for name, a in rows.items()
+        }
+        part = self.path.with_suffix(".part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(flat, part, {"key": self.key, "words": json.dumps(words)})
+            os.replace(part, self.path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                "The training cannot be kept for later.",
+                got=f"{self.path.parent}: {error}",
+                hint="Free some disk space or choose another folder; without one the training runs all the same.",
+            ) from error
+        self._last = time.monotonic()
+
+    def read(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]] | None:
+        """What was written, by group, and the words; None where there is nothing that belongs to this training."""
+        if not self.path.is_file():
+            return None
+        try:
+            words = _header(self.path)
+            flat = load_file(self.path)
+        except (OSError, SafetensorError, ValueError):
+            return None
+        if words.get("key") != self.key:
+            return None
+        tensors: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in flat.items():
+            group, _, rest = name.partition("/")
+            tensors.setdefault(group, {})[rest] = array
+        return tensors, json.loads(words["words"])
+
+    def remove(self) -> None:
+        """Take the file away: the training is complete."""
+        with suppress(OSError):  # what cannot be removed belongs to a training that is complete, and is not read again
+            self.path.unlink(missing_ok=True)
+
+
+def _header(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        found: dict[str, str] = json.loads(file.read(size)).get("__metadata__", {})
+    return found
+
+
+def optimiser_arrays(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:
+    """The moments of an optimiser, by number of the parameter."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{i}.{k}": v.detach().cpu().numpy()
+        for i, row in state.items()
+        for k, v in row.items()
+        if isinstance(v, Tensor)
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put the moments back."""
+    state = optimiser.state_dict()
+    rows: dict[int, dict[str, Tensor]] = {}
+    for name, array in arrays.items():
+        number, _, key = name.partition(".")
+        rows.setdefault(int(number), {})[key] = torch.from_numpy(np.array(array))
+    optimiser.load_state_dict({"state": rows, "param_groups": state["param_groups"]})
+
+
+def restore_network(network: nn.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put weights and statistics back, in place."""
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in arrays.items()})
+
+
+__all__ = ["FILE", "Checkpoint", "optimiser_arrays", "restore_network", "restore_optimiser"]
