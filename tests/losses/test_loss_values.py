@@ -11,9 +11,7 @@ from napari_segplugin.losses import LOSSES
 
 torch = pytest.importorskip("torch")
 
-MODULES = sorted(
-    {row.target.partition(":")[0] for row in LOSSES} | {f"napari_segplugin.losses{m}" for m in ("", ".weights")}
-)
+MODULES = sorted({row.target.partition(":")[0] for row in LOSSES} | {"napari_segplugin.losses.weights"})
 UNIFORM = torch.zeros(1, 2, 1, 4)
 ONE_OF_FOUR = torch.tensor([[[1, 0, 0, 0]]])
 KNOWN = torch.ones(1, 1, 4)
