@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 
+from napari_segplugin.cli.parser import make_parser
 from napari_segplugin.io import load_bundle
 
 FAST = ("--steps", "3", "--batch", "1", "--device", "cpu")
@@ -188,3 +189,39 @@ def test_an_unknown_loss_is_refused_by_the_parser(capsys):
         main(["train", "x", "--output", "y", "--loss", "hinge"])
     assert end.value.code == 2
     assert "there is no loss 'hinge'" in capsys.readouterr().err
+
+
+def test_train_takes_options_of_network_and_training(run, files, folder):
+    got = run(
+        "train", folder, "--output", files.folder / "new", "--option", "deep_supervision=true", "widths=[4,8]",
+        "--augment", "elastic=3", "scale=1.1", "--balance", "--freeze", "0.5", "--layer-decay", "0.8",
+        "--keep", files.folder / "kept", *FAST, "--json",
+    )  # fmt: skip
+    assert got.code == 0, got.err
+    assert any(note.startswith("Balance:") for note in got.json["notes"])
+    bundle = load_bundle(files.folder / "new")
+    assert bundle.spec.options == {"deep_supervision": True, "widths": [4, 8]}
+    spec = bundle.history[-1]["spec"]
+    assert spec["augmentation"]["elastic"] == 3
+    assert (spec["balance"], spec["freeze"], spec["layer_decay"]) == (True, 0.5, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--augment", "swirl=3"), "Unknown fields in AugmentSpec"),
+        (("--augment", "scale=9"), "is a factor"),
+        (("--option", "depth=3"), "no such options"),
+        (("--freeze", "2"), "is a share"),
+    ],
+)
+def test_settings_that_do_not_exist_are_refused(run, files, folder, arguments, words):
+    got = run("train", folder, "--output", files.folder / "new", *arguments, *FAST)
+    assert got.code != 0
+    assert words in got.err
+
+
+def test_a_setting_without_a_value_is_refused_by_the_parser(capsys):
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["train", "x", "--output", "y", "--option", "depth"])
+    assert "not of the form KEY=VALUE" in capsys.readouterr().err

@@ -26,6 +26,7 @@ from napari_segplugin.core import (
     Task,
     TileSpec,
     TrainSpec,
+    augment_spec_from_json,
     drain,
 )
 from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles, write_segmentation
@@ -163,7 +164,8 @@ def train(options: Namespace) -> Result:
         from napari_segplugin.engine import train as job
 
         with stop_on_interrupt() as stop:
-            bundle = drain(job(learn, start, _train_spec(options), validation=judge, stop=stop), progress)
+            running = job(learn, start, _train_spec(options), validation=judge, stop=stop, keep=options.keep)
+            bundle = drain(running, progress)
             place = save_bundle(bundle, options.output)
     record = _last_training(bundle)
     data: dict[str, Any] = {
@@ -204,7 +206,16 @@ def _training_set(options: Namespace, base: ModelBundle | None, progress: Progre
 def _new(options: Namespace, task: Task, classes: ClassTable, ndim: int, image: Image) -> ModelBundle:
     from napari_segplugin.engine import new_bundle
 
-    spec = ModelSpec(options.network, ndim, image.n_channels, task, classes, {}, image.canonical_spacing, image.unit)
+    spec = ModelSpec(
+        options.network,
+        ndim,
+        image.n_channels,
+        task,
+        classes,
+        dict(options.option or ()),
+        image.canonical_spacing,
+        image.unit,
+    )
     return new_bundle(spec, name=Path(options.output).name, seed=options.seed)
 
 
@@ -251,6 +262,11 @@ def _train_spec(options: Namespace) -> TrainSpec:
         patch=options.patch,
         seed=options.seed,
         device=options.device,
+        augment=not options.no_augment,
+        augmentation=augment_spec_from_json(dict(options.augment)) if options.augment else None,
+        balance=options.balance,
+        freeze=options.freeze,
+        layer_decay=options.layer_decay,
         **rate,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
 import napari_segplugin
@@ -77,6 +78,10 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
     p.add_argument("--network", default="unet", choices=MODELS.names(), help="(default: unet)")
+    p.add_argument(
+        "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
+    )
+    p.add_argument("--keep", metavar="DIR", help="keep the training here, and go on from it after a crash or Ctrl-C")
     p.add_argument("--from", dest="start", metavar="MODEL", help="start from this model and not from random weights")
     p.add_argument("--validation", type=float, default=0.2, metavar="SHARE", help="share of images to judge on (0.2)")
     _training(p, seconds=600.0)
@@ -134,6 +139,29 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     p.add_argument("--learning-rate", type=float, metavar="R")
     p.add_argument("--batch", type=int, default=0, metavar="N", help="patches a step")
     p.add_argument("--patch", type=whole_numbers, default=(), metavar="N[,N,N]", help="patch size in voxels, Z,Y,X")
+    p.add_argument(
+        "--augment",
+        type=setting,
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="strength of the augmentation, such as elastic=5 scale=1.2",
+    )
+    p.add_argument("--no-augment", action="store_true", help="plain crops")
+    p.add_argument("--balance", action="store_true", help="lift rare classes, by patches and class weights")
+    p.add_argument(
+        "--freeze",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the training that keeps the encoder as it is",
+    )
+    p.add_argument(
+        "--layer-decay",
+        type=float,
+        default=1.0,
+        metavar="R",
+        help="learning rate of a part, as a share of the part after it",
+    )
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(default_seconds=seconds)
 
@@ -159,6 +187,23 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.replace("x", ",").split(","))
 
 
+def setting(text: str) -> tuple[str, Any]:
+    """A name and a value, the value as JSON where it is JSON.
+
+    Examples
+    --------
+    >>> setting("widths=[8,16]"), setting("head=psp")
+    (('widths', [8, 16]), ('head', 'psp'))
+    """
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form KEY=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
 def loss_term(text: str) -> LossTerm:
     """A loss with an optional weight.
 
@@ -178,4 +223,4 @@ def loss_of(terms: list[LossTerm] | None) -> LossSpec:
     return LossSpec(tuple(terms)) if terms else LossSpec()
 
 
-__all__ = ["loss_of", "loss_term", "make_parser", "names", "numbers", "whole_numbers"]
+__all__ = ["loss_of", "loss_term", "make_parser", "names", "numbers", "setting", "whole_numbers"]

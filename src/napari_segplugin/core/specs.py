@@ -246,13 +246,18 @@ def loss_spec_from_json(data: Mapping[str, Any]) -> LossSpec:
     return LossSpec(tuple(LossTerm(**_strict(LossTerm, t)) for t in data["terms"]))
 
 
+def augment_spec_from_json(data: Mapping[str, Any]) -> AugmentSpec:
+    """Read an augmentation that :func:`to_json` wrote; what is left out has its default."""
+    return AugmentSpec(**_strict(AugmentSpec, data))
+
+
 def train_spec_from_json(data: Mapping[str, Any]) -> TrainSpec:
     """Read a training spec that :func:`to_json` wrote."""
     args = _strict(TrainSpec, data)
     if "loss" in args:
         args["loss"] = loss_spec_from_json(args["loss"])
     if args.get("augmentation") is not None:
-        args["augmentation"] = AugmentSpec(**_strict(AugmentSpec, args["augmentation"]))
+        args["augmentation"] = augment_spec_from_json(args["augmentation"])
     if "patch" in args:
         args["patch"] = tuple(args["patch"])
     return TrainSpec(**args)
