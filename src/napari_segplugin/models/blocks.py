@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor, cat, nn
 from torch.nn import functional as F
+
+from napari_segplugin.core import InputError
 
 _CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_MEAN: dict[int, type[nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+_LINEAR = {2: "bilinear", 3: "trilinear"}
+
+Size = int | Sequence[int]
+"""One number for all spatial axes, or one each."""
 
 
-def conv(ndim: int, inputs: int, outputs: int, kernel: int | Sequence[int] = 3, *, bias: bool = False) -> nn.Module:
-    """Convolution that keeps the size (odd kernel, zero padding)."""
-    sizes = (kernel,) * ndim if isinstance(kernel, int) else tuple(kernel)
-    return _CONV[ndim](inputs, outputs, sizes, padding=tuple(k // 2 for k in sizes), bias=bias)
+def per_axis(ndim: int, value: Size) -> tuple[int, ...]:
+    """One number a spatial axis."""
+    return (value,) * ndim if isinstance(value, int) else tuple(value)
+
+
+def conv(
+    ndim: int,
+    inputs: int,
+    outputs: int,
+    kernel: Size = 3,
+    *,
+    stride: Size = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+) -> nn.Module:
+    """Convolution that keeps the size, or divides it by the stride (odd kernel, zero padding)."""
+    sizes = per_axis(ndim, kernel)
+    padding = tuple(dilation * (k // 2) for k in sizes)
+    return _CONV[ndim](
+        inputs, outputs, sizes, per_axis(ndim, stride), padding, dilation=dilation, groups=groups, bias=bias
+    )
 
 
 def norm(ndim: int, channels: int) -> nn.Module:
@@ -31,22 +56,79 @@ def pool(ndim: int, stride: Sequence[int]) -> nn.Module:
     return _POOL[ndim](tuple(stride), tuple(stride))
 
 
+def mean_pool(ndim: int, stride: Size) -> nn.Module:
+    """Average over a fixed grid of windows."""
+    sizes = per_axis(ndim, stride)
+    return _MEAN[ndim](sizes, sizes)
+
+
+def linear_upsample(ndim: int, factor: Size) -> nn.Module:
+    """Enlarge by whole factors, bilinear or trilinear, voxel centres kept (so tiles agree with the whole image)."""
+    return nn.Upsample(scale_factor=tuple(float(f) for f in per_axis(ndim, factor)), mode=_LINEAR[ndim])
+
+
+def upsample(x: Tensor, stride: Sequence[int]) -> Tensor:
+    """Enlarge by whole factors, repeating voxels."""
+    return F.interpolate(x, scale_factor=[float(s) for s in stride], mode="nearest")
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch normalisation, activation.
+
+    Shape: (N, C_in, [Z,] Y, X) -> (N, C_out, [Z,] Y, X), the spatial sizes divided by `stride`.
+    """
+
+    def __init__(
+        self,
+        ndim: int,
+        inputs: int,
+        outputs: int,
+        kernel: Size = 3,
+        *,
+        stride: Size = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        act: Callable[[], nn.Module] | None = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.conv = conv(ndim, inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups)
+        self.norm = norm(ndim, outputs)
+        self.act = act() if act else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        y: Tensor = self.act(self.norm(self.conv(x)))
+        return y
+
+
 class ConvBlock(nn.Module):
     """Two times convolution, batch normalisation, ReLU; with `residual`, the input is added before the last ReLU.
+
+    With a stride, the first convolution has it, and the input is averaged over its windows before it is added.
 
     Shape: (N, C_in, [Z,] Y, X) -> (N, C_out, [Z,] Y, X).
     """
 
     def __init__(
-        self, ndim: int, inputs: int, outputs: int, *, kernel: Sequence[int] | int = 3, residual: bool = False, dropout: float = 0.0
+        self,
+        ndim: int,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: Size = 3,
+        stride: Size = 1,
+        residual: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.conv1, self.norm1 = conv(ndim, inputs, outputs, kernel), norm(ndim, outputs)
+        self.conv1, self.norm1 = conv(ndim, inputs, outputs, kernel, stride=stride), norm(ndim, outputs)
         self.conv2, self.norm2 = conv(ndim, outputs, outputs, kernel), norm(ndim, outputs)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.shortcut: nn.Module | None = None
         if residual:
-            self.shortcut = nn.Identity() if inputs == outputs else conv(ndim, inputs, outputs, 1)
+            same = nn.Identity() if inputs == outputs else conv(ndim, inputs, outputs, 1)
+            strided = any(s > 1 for s in per_axis(ndim, stride))
+            self.shortcut = nn.Sequential(mean_pool(ndim, stride), same) if strided else same
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
@@ -55,6 +137,71 @@ class ConvBlock(nn.Module):
         if self.shortcut is not None:
             y = y + self.shortcut(x)
         return F.relu(y, inplace=True)
+
+
+class AttentionGate(nn.Module):
+    """Weighs a map of the encoder by what the decoder looks for (Oktay et al. 2018, arXiv 1804.03999, eq. 1-2).
+
+    ``skip * sigmoid(psi(relu(W_x skip + W_g signal)))`` with 1-wide convolutions and batch normalisation. The signal
+    comes enlarged already, so the weights are computed at the size of the map and need not be resampled.
+
+    Parameters
+    ----------
+    ndim : int
+    skip, signal : int
+        Channels of the two maps.
+    inner : int
+        Channels in which they are compared.
+    """
+
+    def __init__(self, ndim: int, skip: int, signal: int, inner: int) -> None:
+        super().__init__()
+        self.skip = ConvNorm(ndim, skip, inner, 1, act=None)
+        self.signal = ConvNorm(ndim, signal, inner, 1, act=None)
+        self.weight = ConvNorm(ndim, inner, 1, 1, act=nn.Sigmoid)
+
+    def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
+        """The map of the encoder, weighted."""
+        weight: Tensor = self.weight(F.relu(self.skip(skip) + self.signal(signal)))
+        return skip * weight
+
+
+class Parallel(nn.ModuleList):
+    """Branches side by side; their outputs are joined along the channels.
+
+    Called with one map, every branch gets it; called with several, each branch gets its own.
+    """
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Apply the branches and concatenate."""
+        given = inputs * len(self) if len(inputs) == 1 else inputs
+        return cat([branch(x) for branch, x in zip(self, given, strict=True)], dim=1)
+
+
+def check_strides(ndim: int, strides: Sequence[Sequence[int]] | None, count: int) -> list[tuple[int, ...]]:
+    """Strides between the levels of a network, 2 everywhere where none are given.
+
+    Raises
+    ------
+    InputError
+        If there are not `count` entries of `ndim` numbers.
+    """
+    checked = [tuple(int(n) for n in s) for s in strides] if strides else [(2,) * ndim] * count
+    if len(checked) != count or any(len(s) != ndim for s in checked):
+        raise InputError(
+            "The strides do not fit the levels of the network.",
+            got=strides,
+            accepted=f"{count} entries of {ndim} numbers",
+        )
+    return checked
+
+
+def total_stride(ndim: int, strides: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Product of all strides: tiles that start at its multiples see the same pooling grid as the whole image."""
+    total = [1] * ndim
+    for stride in strides:
+        total = [t * s for t, s in zip(total, stride, strict=True)]
+    return tuple(total)
 
 
 def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
@@ -96,9 +243,22 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
-def upsample(x: Tensor, stride: Sequence[int]) -> Tensor:
-    """Enlarge by whole factors, repeating voxels."""
-    return F.interpolate(x, scale_factor=[float(s) for s in stride], mode="nearest")
-
-
-__all__ = ["ConvBlock", "conv", "crop", "initialise", "norm", "pad_to_multiple", "pool", "upsample"]
+__all__ = [
+    "AttentionGate",
+    "ConvBlock",
+    "ConvNorm",
+    "Parallel",
+    "Size",
+    "check_strides",
+    "conv",
+    "crop",
+    "initialise",
+    "linear_upsample",
+    "mean_pool",
+    "norm",
+    "pad_to_multiple",
+    "per_axis",
+    "pool",
+    "total_stride",
+    "upsample",
+]

@@ -8,7 +8,21 @@ from itertools import pairwise
 from torch import Tensor, cat, nn
 
 from napari_segplugin.core import InputError
-from napari_segplugin.models.blocks import ConvBlock, conv, crop, initialise, pad_to_multiple, pool, upsample
+from napari_segplugin.models.blocks import (
+    AttentionGate,
+    ConvBlock,
+    ConvNorm,
+    check_strides,
+    conv,
+    crop,
+    initialise,
+    pad_to_multiple,
+    pool,
+    total_stride,
+    upsample,
+)
+from napari_segplugin.models.reach import reach
+from napari_segplugin.models.resnet import RESNETS, make_encoder
 
 
 class UNet(nn.Module):
@@ -24,15 +38,31 @@ class UNet(nn.Module):
         2 or 3.
     in_channels, out_channels : int
     widths : sequence of int
-        Channels of each level, full resolution first.
+        Channels of each level, full resolution first. With a ResNet as encoder: those of the first level and of the
+        decoder, the last repeated where there are fewer than levels.
     strides : sequence of sequence of int, optional
         Pooling between the levels, one number a spatial axis. 2 everywhere by default. Give ``(1, 2, 2)`` first
         where the planes lie further apart than the pixels.
     residual : bool
         Add the input of each block to its output (He et al. 2016).
+    attention : bool
+        Weigh the maps of the encoder by gates before they are joined (Oktay et al. 2018, arXiv 1804.03999).
+    encoder : str
+        "plain", or a ResNet by name ("resnet18", "resnet34", "resnet50"; He et al. 2016) below the first level.
+    encoder_width : int
+        Channels of the first stage of a ResNet; 64 is the one for which ImageNet weights exist.
+    encoder_blocks : sequence of int, optional
+        Residual blocks of each level of the encoder, ``(1, 3, 4, 6, 6, 6)`` in nnU-Net's ResEnc (Isensee et al. 2024,
+        arXiv 2404.09556): strided convolutions in place of pooling, one convolution a level in the decoder.
     deep_supervision : bool
         While training also return the maps of the lower decoder levels.
     dropout : float
+        Of the lowest level, where it consists of plain blocks.
+
+    Raises
+    ------
+    InputError
+        If the options do not go together.
 
     Examples
     --------
@@ -42,7 +72,7 @@ class UNet(nn.Module):
     torch.Size([1, 3, 13, 17])
     """
 
-    encoder_parts = ("down",)
+    encoder_parts = ("down", "encoder")
 
     def __init__(
         self,
@@ -53,52 +83,60 @@ class UNet(nn.Module):
         widths: Sequence[int] = (16, 32, 64, 128),
         strides: Sequence[Sequence[int]] | None = None,
         residual: bool = False,
+        attention: bool = False,
+        encoder: str = "plain",
+        encoder_width: int = 64,
+        encoder_blocks: Sequence[int] | None = None,
         deep_supervision: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.ndim, self.deep_supervision = ndim, deep_supervision
-        self.strides = [tuple(s) for s in strides] if strides else [(2,) * ndim] * (len(widths) - 1)
-        if len(self.strides) != len(widths) - 1 or any(len(s) != ndim for s in self.strides):
+        self.ndim, self.in_channels = ndim, in_channels
+        if encoder != "plain":
+            _check_resnet(encoder, strides, encoder_blocks)
+        elif encoder_blocks and len(encoder_blocks) != len(widths):
             raise InputError(
-                "The strides do not fit the levels of the network.",
-                got=strides,
-                accepted=f"{len(widths) - 1} entries of {ndim} numbers",
+                "The counts of residual blocks do not fit the levels of the network.",
+                got=tuple(encoder_blocks),
+                accepted=f"{len(widths)} numbers, one a level",
             )
-        inputs = [in_channels, *widths[:-1]]
-        self.down = nn.ModuleList(
-            ConvBlock(ndim, i, o, residual=residual, dropout=dropout if level == len(widths) - 1 else 0.0)
-            for level, (i, o) in enumerate(zip(inputs, widths, strict=True))
+        levels = 6 if encoder in RESNETS else len(widths)
+        self.strides = check_strides(ndim, strides, levels - 1)
+        self.multiple = total_stride(ndim, self.strides)
+        skips = list(widths)
+        pools: list[nn.Module] = [pool(ndim, s) for s in self.strides]
+        if encoder in RESNETS:
+            self.down = nn.ModuleList([ConvBlock(ndim, in_channels, widths[0], residual=residual)])
+        elif encoder_blocks:
+            self.down = _residual_levels(ndim, in_channels, widths, encoder_blocks, self.strides)
+            pools = []
+        else:
+            self.down = nn.ModuleList(
+                ConvBlock(ndim, i, o, residual=residual, dropout=dropout if level == len(widths) - 1 else 0.0)
+                for level, (i, o) in enumerate(pairwise([in_channels, *widths]))
+            )
+        self.encoder = None
+        if encoder in RESNETS:
+            self.encoder = make_encoder(encoder, ndim, in_channels, width=encoder_width)
+            skips, pools = [widths[0], *self.encoder.widths], []
+        self.pools = nn.ModuleList(pools)
+        wide = [*widths[: levels - 1], *[widths[-1]] * (levels - 1 - len(widths)), skips[-1]]
+        self.reduce = nn.ModuleList(conv(ndim, w, v, 1) for v, w in pairwise(wide))
+        self.gates = nn.ModuleList(
+            AttentionGate(ndim, s, w, max(1, w // 2)) for s, w in zip(skips[:-1], wide[:-1], strict=True) if attention
         )
-        self.pools = nn.ModuleList(pool(ndim, s) for s in self.strides)
-        self.reduce = nn.ModuleList(conv(ndim, w, v, 1) for v, w in pairwise(widths))
-        self.up = nn.ModuleList(ConvBlock(ndim, 2 * v, v, residual=residual) for v in widths[:-1])
-        heads = len(widths) - 1 if deep_supervision else 1
-        self.heads = nn.ModuleList(conv(ndim, widths[i], out_channels, 1, bias=True) for i in range(heads))
+        self.up = nn.ModuleList(
+            ConvNorm(ndim, s + w, w) if encoder_blocks else ConvBlock(ndim, s + w, w, residual=residual)
+            for s, w in zip(skips[:-1], wide[:-1], strict=True)
+        )
+        heads = levels - 1 if deep_supervision else 1
+        self.heads = nn.ModuleList(conv(ndim, wide[i], out_channels, 1, bias=True) for i in range(heads))
         initialise(self)
-
-    @property
-    def multiple(self) -> tuple[int, ...]:
-        """Product of all strides: tiles that start at its multiples see the same pooling grid as the whole image."""
-        total = [1] * self.ndim
-        for stride in self.strides:
-            total = [t * s for t, s in zip(total, stride, strict=True)]
-        return tuple(total)
 
     @property
     def halo(self) -> tuple[int, ...]:
         """Reach of a voxel: beyond it the input has no influence, so tiles with this halo are exact."""
-        reach, scale = [0] * self.ndim, [1] * self.ndim
-        scales = [tuple(scale)]
-        for stride in self.strides:
-            scale = [a * b for a, b in zip(scale, stride, strict=True)]
-            scales.append(tuple(scale))
-        for level, s in enumerate(scales):
-            # two 3-wide convolutions going down and, but for the lowest level, two going up; pooling and
-            # repetition look at most one voxel of the coarser level further
-            count = 2 if level == len(scales) - 1 else 4
-            reach = [r + count * a + (a if level else 0) for r, a in zip(reach, s, strict=True)]
-        return tuple(reach)
+        return reach(self, self.in_channels)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Map (N, C, [Z,] Y, X) to (N, K, [Z,] Y, X) logits.
@@ -106,11 +144,7 @@ class UNet(nn.Module):
         While training with deep supervision: a tuple, full resolution first.
         """
         x, size = pad_to_multiple(x, self.multiple)
-        skips: list[Tensor] = []
-        for block, pooling in zip(self.down, [*self.pools, nn.Identity()], strict=True):
-            x = block(x)
-            skips.append(x)
-            x = pooling(x)
+        skips = self._encode(x)
         x = skips.pop()
         outputs: list[Tensor] = []
         for level in reversed(range(len(self.up))):
@@ -120,8 +154,51 @@ class UNet(nn.Module):
         full = crop(outputs[0], size)
         return (full, *outputs[1:]) if len(outputs) > 1 else full
 
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        """The map of every level, full resolution first."""
+        if self.encoder is not None:
+            return [self.down[0](x), *self.encoder(x)]
+        maps: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            x = block(self.pools[level - 1](x) if level and self.pools else x)
+            maps.append(x)
+        return maps
+
     def _merge(self, x: Tensor, skip: Tensor, level: int) -> Tensor:
         """One step up: halve the channels, enlarge, join the map of the encoder."""
         x = upsample(self.reduce[level](x), self.strides[level])
+        if self.gates:
+            skip = self.gates[level](skip, x)
         joined: Tensor = self.up[level](cat((skip, x), dim=1))
         return joined
+
+
+def _check_resnet(encoder: str, strides: object, blocks: object) -> None:
+    """A ResNet brings its own strides and blocks."""
+    if encoder not in RESNETS:
+        raise InputError(f"There is no encoder named '{encoder}'.", accepted=", ".join(["plain", *RESNETS]))
+    if strides or blocks:
+        raise InputError(
+            "A ResNet has strides and blocks of its own.",
+            got=f"encoder {encoder} with strides {strides} and encoder_blocks {blocks}",
+            accepted="encoder without strides and encoder_blocks",
+        )
+
+
+def _residual_levels(
+    ndim: int, inputs: int, widths: Sequence[int], blocks: Sequence[int], strides: Sequence[Sequence[int]]
+) -> nn.ModuleList:
+    """Levels of residual blocks, the first of each with the stride; a stem of one convolution before them."""
+    levels = nn.ModuleList()
+    before = widths[0]
+    for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+        stem: list[nn.Module] = [] if level else [ConvNorm(ndim, inputs, width)]
+        step = strides[level - 1] if level else 1
+        first = ConvBlock(ndim, before, width, stride=step, residual=True)
+        rest = [ConvBlock(ndim, width, width, residual=True) for _ in range(count - 1)]
+        levels.append(nn.Sequential(*stem, first, *rest))
+        before = width
+    return levels
+
+
+__all__ = ["UNet"]
