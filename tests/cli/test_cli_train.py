@@ -76,6 +76,13 @@ def test_train_panoptic_with_classes_beside_the_objects(run, files):
     assert load_bundle(files.folder / "new").spec.classes.thing_ids == (1, 2)
 
 
+def test_train_with_centres_and_offsets(run, files, folder):
+    got = run("train", folder, "--output", files.folder / "new", "--head", "centre_offset", *FAST)
+    assert got.code == 0, got.err
+    assert load_bundle(files.folder / "new").spec.head == "centre_offset"
+    assert run("predict", folder / "images" / "0.tif", "--model", files.folder / "new").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -86,6 +93,7 @@ def test_train_panoptic_with_classes_beside_the_objects(run, files):
         (["{folder}", "--output", "{new}", "--task", "semantic", "--classes", "a,b"], "values that are no class"),
         (["{folder}", "--output", "{new}", "--stuff", "b"], "named among the classes"),
         (["{folder}", "--output", "{new}", "--seconds", "0"], "needs a limit"),
+        (["{folder}", "--output", "{new}", "--task", "semantic", "--head", "centre_offset"], "no objects"),
     ],
 )
 def test_train_refuses_with_a_sentence_before_any_time_is_spent(run, files, folder, arguments, words):

@@ -215,6 +215,7 @@ def _new(options: Namespace, task: Task, classes: ClassTable, ndim: int, image: 
         dict(options.option or ()),
         image.canonical_spacing,
         image.unit,
+        head=options.head,
     )
     return new_bundle(spec, name=Path(options.output).name, seed=options.seed)
 

@@ -10,6 +10,7 @@ import napari_segplugin
 from napari_segplugin.core import LossSpec, LossTerm, Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.models import MODELS
+from napari_segplugin.tasks import HEADS
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -78,6 +79,7 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
     p.add_argument("--network", default="unet", choices=MODELS.names(), help="(default: unet)")
+    p.add_argument("--head", default="", choices=HEADS.names(), help="how objects are told apart (default: distance)")
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
     )
