@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
-from napari_segplugin.core import Row
+from napari_segplugin.classical.base import technique_row
+from napari_segplugin.core import Parameter, Row
 
-REGION_ROWS: tuple[Row, ...] = ()
+_HERE = "napari_segplugin.classical."
+
+SPLIT_MERGE = technique_row(
+    "split_merge",
+    "Split and merge",
+    _HERE + "split_merge:split_merge",
+    "Cuts the image in quarters until each is even, then joins neighbours that are even together.",
+    "Horowitz and Pavlidis 1976",
+    (
+        Parameter(
+            "test", "std", "Even means", "What is small in an even region: its standard deviation, its range, the distance "
+            "of its colours, or the difference of its parts in a statistical test.",
+            choices=("std", "range", "colour", "statistical"),
+        ),
+        Parameter(
+            "threshold", 0.04, "Threshold", "How uneven a region may be, as a share of the image's range; about 0.2 for range.",
+            low=0, high=1, step=0.01,
+        ),
+        Parameter(
+            "significance", 0.001, "Significance", "Of the statistical test: smaller values give fewer regions.",
+            low=1e-12, high=0.5, step=0.001,
+        ),
+        Parameter("smallest_block", 2, "Smallest block", "Blocks of this side are not split.", low=1, high=64, unit="pixel"),
+        Parameter(
+            "smallest_region", 16, "Smallest region", "Smaller ones join the neighbour that is most like them; 1 keeps all.",
+            low=1, high=100000, unit="pixel^n",
+        ),
+    ),
+    colour=True,
+    kind="objects",
+    group="Regions",
+)  # fmt: skip
+
+REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE,)
 
 __all__ = ["REGION_ROWS"]

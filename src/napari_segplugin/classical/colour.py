@@ -1,0 +1,62 @@
+"""Values in which distances mean something: shares of the image's range, or CIELAB for colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def to_lab(image: np.ndarray) -> np.ndarray:
+    """CIELAB of red, green and blue, divided by 100 so that black and white lie 1 apart.
+
+    Parameters
+    ----------
+    image : (3, [Z,] Y, X) ndarray of float32
+        sRGB. White is 1 where no value is larger, 255 where none is larger than that, otherwise the largest value.
+
+    Returns
+    -------
+    (3, [Z,] Y, X) ndarray of float32
+
+    Examples
+    --------
+    >>> to_lab(np.full((3, 1, 1), 255, np.float32)).ravel().round(3).tolist()
+    [1.0, -0.0, 0.0]
+    """
+    from skimage.color import rgb2lab
+
+    largest = float(image.max())
+    white = 1.0 if largest <= 1 else max(255.0, largest)
+    shares = np.clip(image / np.float32(white), 0, 1)
+    return np.asarray(rgb2lab(shares, channel_axis=0) / 100, np.float32)
+
+
+def value_range(image: np.ndarray) -> float:
+    """The largest less the smallest value over all channels; 1 where all are equal.
+
+    Examples
+    --------
+    >>> value_range(np.array([[2.0, 5.0]]))
+    3.0
+    """
+    return float(image.max()) - float(image.min()) or 1.0
+
+
+def comparable(image: np.ndarray, colour: str) -> np.ndarray:
+    """The image in values whose distances are shares of what is possible.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray of float32
+    colour : str
+        "lab" for CIELAB where the image has three channels; "channels" for each channel as it is.
+
+    Returns
+    -------
+    (C, [Z,] Y, X) ndarray of float32
+    """
+    if colour == "lab" and image.shape[0] == 3:
+        return to_lab(image)
+    return (image - image.min()) / np.float32(value_range(image))
+
+
+__all__ = ["comparable", "to_lab", "value_range"]

@@ -1,0 +1,216 @@
+"""Merge the regions of an adjacency graph, most similar first, until no two neighbours may merge.
+
+Regions are columns of arrays and their statistics add up, so the union of two regions is judged exactly. Work goes in
+rounds over all regions at once. In a round every region names the neighbour that it differs least from; two that name
+each other are the heart of a star, and others that named one of the two join it in the order of their difference, as
+long as each still may. So the most similar pair of any neighbourhood always merges first, and the number of rounds
+grows slowly with the number of regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+Cost: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Edges: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(eq=False)
+class Regions:
+    """Regions and the means to compare and join them; joining changes the arrays in place.
+
+    Parameters
+    ----------
+    count : (R,) ndarray of float64
+        Pixels of each region.
+    stats : (S, R) ndarray of float64
+        Statistics of each region.
+    combine : numpy.ufunc
+        Makes the statistics of a union from those of its parts: ``add`` or ``maximum``.
+    cost : callable
+        ``(count, stats, other count, other stats) -> difference``; two regions may merge where it is at most the
+        threshold.
+    """
+
+    count: np.ndarray
+    stats: np.ndarray
+    combine: np.ufunc
+    cost: Cost
+    parent: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parent = np.arange(self.count.size)
+
+    def costs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Difference of the regions `i` and `j`, (E,)."""
+        return self.cost(self.count[i], self.stats[:, i], self.count[j], self.stats[:, j])
+
+    def compress(self) -> np.ndarray:
+        """The region in which each first region is now, (R,)."""
+        while True:
+            further = self.parent[self.parent]
+            if np.array_equal(further, self.parent):
+                return self.parent
+            self.parent = further
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Two regions may merge where they differ by at most `threshold`, or one has fewer than `smallest` pixels."""
+
+    threshold: float
+    smallest: float = 0.0
+
+    def allows(self, cost: np.ndarray, count: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Where a merge is allowed, bool."""
+        allowed: np.ndarray = cost <= self.threshold
+        if self.smallest:
+            allowed = allowed | (count < self.smallest) | (other < self.smallest)
+        return allowed
+
+
+def merge_regions(regions: Regions, i: np.ndarray, j: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Merge neighbours until the rule allows no more.
+
+    Parameters
+    ----------
+    regions : Regions
+        Is changed: afterwards the columns of regions that are left hold the statistics of the unions.
+    i, j : (E,) ndarray of int
+        Neighbouring regions, each pair once.
+    rule : Rule
+
+    Returns
+    -------
+    i, j : (F,) ndarray of int
+        The neighbours that are left. ``regions.compress()`` names the region that each first region is in.
+    """
+    edges: Edges = (np.asarray(i, np.int64), np.asarray(j, np.int64), regions.costs(i, j))
+    chance = np.random.default_rng(0)
+    while True:
+        allowed = rule.allows(edges[2], regions.count[edges[0]], regions.count[edges[1]])
+        if not allowed.any():
+            return edges[0], edges[1]
+        # a pair that may not merge now is looked at again when no pair is left that may
+        waiting = _take(edges, ~allowed)
+        active = _take(edges, allowed)
+        changed = np.zeros(regions.count.size, bool)
+        while active[0].size:
+            touched = _merge_stars(regions, active, rule, chance)
+            changed |= touched
+            active = _refresh(regions, active, touched, regions.parent)
+            allowed = rule.allows(active[2], regions.count[active[0]], regions.count[active[1]])
+            if not allowed.all():
+                waiting = _join(waiting, _take(active, ~allowed))
+                active = _take(active, allowed)
+        edges = _refresh(regions, waiting, changed, regions.compress())
+
+
+def _take(edges: Edges, which: np.ndarray) -> Edges:
+    at = np.flatnonzero(which)
+    return edges[0][at], edges[1][at], edges[2][at]
+
+
+def _join(edges: Edges, more: Edges) -> Edges:
+    return tuple(np.concatenate(pair) for pair in zip(edges, more, strict=True))  # type: ignore[return-value]
+
+
+def _refresh(regions: Regions, edges: Edges, changed: np.ndarray, root: np.ndarray) -> Edges:
+    """Edges after merges: ends renamed, loops and doubles dropped, costs of changed regions computed again."""
+    stale = changed[edges[0]] | changed[edges[1]]
+    i, j, _ = _take(edges, stale)
+    i, j = root[i], root[j]
+    key = np.sort((np.minimum(i, j) * root.size + np.maximum(i, j))[i != j])
+    key = key[np.r_[True, key[1:] != key[:-1]]] if key.size else key
+    i, j = np.divmod(key, root.size)
+    return _join(_take(edges, ~stale), (i, j, regions.costs(i, j)))
+
+
+def _merge_stars(regions: Regions, edges: Edges, rule: Rule, chance: np.random.Generator) -> np.ndarray:
+    """One round; which regions it changed, (R,) bool."""
+    hub, member = _stars(regions.count.size, edges, chance)
+    start = np.flatnonzero(np.r_[True, hub[1:] != hub[:-1]])
+    length = np.diff(np.r_[start, hub.size])
+    # each star as one run: its hub, then its members, most similar first
+    place = np.arange(hub.size) + np.repeat(np.arange(start.size), length) + 1
+    order = np.empty(hub.size + start.size, np.int64)
+    order[place] = member
+    order[start + np.arange(start.size)] = hub[start]
+    begin = start + np.arange(start.size)
+    position = np.arange(order.size) - np.repeat(begin, length + 1)
+    count, stats = _running(regions, order, position)
+    joined = _accepted(regions, rule, order[place], place, position, count, stats)
+    star = np.repeat(np.arange(start.size), length)
+    first_refusal = np.full(start.size, order.size)
+    refused = np.flatnonzero(~joined)
+    np.minimum.at(first_refusal, star[refused], position[place][refused])
+    joined = position[place] < first_refusal[star]
+    last = begin + np.bincount(star, weights=joined, minlength=start.size).astype(np.int64)
+    regions.count[hub[start]] = count[last]
+    regions.stats[:, hub[start]] = stats[:, last]
+    regions.parent[member[joined]] = hub[joined]
+    touched = np.zeros(regions.count.size, bool)
+    touched[hub] = True
+    touched[member[joined]] = True
+    return touched
+
+
+def _stars(n: int, edges: Edges, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Hub and member of every proposed merge, ordered by hub and then by difference."""
+    i, j, cost = edges
+    # equal costs, as in plateaus of one value, are put in a random order: by index they would merge one pair a round
+    rank = (cost + 1e-12) * (1 + 1e-6 * chance.random(cost.size))
+    best = np.full(n, np.inf)
+    np.minimum.at(best, i, rank)
+    np.minimum.at(best, j, rank)
+    choice = np.full(n, -1)
+    for end in (i, j):
+        wants = np.flatnonzero(rank == best[end])
+        choice[end[wants]] = np.maximum(choice[end[wants]], wants)
+    number = np.arange(i.size)
+    by_i, by_j = choice[i] == number, choice[j] == number
+    pair = np.flatnonzero(by_i & by_j)
+    hub = np.full(n, -1)
+    hub[i[pair]] = i[pair]
+    hub[j[pair]] = i[pair]
+    arm = np.flatnonzero(by_i ^ by_j)
+    child = np.where(by_i[arm], i[arm], j[arm])
+    hub_of_child = hub[np.where(by_i[arm], j[arm], i[arm])]
+    near = np.flatnonzero(hub_of_child >= 0)
+    hubs = np.concatenate([i[pair], hub_of_child[near]])
+    members = np.concatenate([j[pair], child[near]])
+    ranks = np.concatenate([np.full(pair.size, -np.inf), rank[arm[near]]])
+    order = np.lexsort((ranks, hubs))
+    return hubs[order], members[order]
+
+
+def _running(regions: Regions, order: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count and statistics of the union of each star's first 1, 2 … regions (a scan by doubling steps)."""
+    count, stats = regions.count[order], regions.stats[:, order]
+    step = 1
+    at = np.flatnonzero(position >= step)
+    while at.size:
+        count[at] = count[at] + count[at - step]
+        stats[:, at] = regions.combine(stats[:, at], stats[:, at - step])
+        step *= 2
+        at = at[position[at] >= step]
+    return count, stats
+
+
+def _accepted(
+    regions: Regions,
+    rule: Rule,
+    member: np.ndarray,
+    place: np.ndarray,
+    position: np.ndarray,
+    count: np.ndarray,
+    stats: np.ndarray,
+) -> np.ndarray:
+    """Which members may join the union of all before them; the first of each star may, it was allowed already."""
+    own = regions.count[member]
+    cost = regions.cost(count[place - 1], stats[:, place - 1], own, regions.stats[:, member])
+    return rule.allows(cost, count[place - 1], own) | (position[place] == 1)
