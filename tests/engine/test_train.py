@@ -345,3 +345,40 @@ def test_an_augmentation_that_was_set_is_used_and_recorded():
     )
     assert any(not np.array_equal(first.weights[k], second.weights[k]) for k in first.weights)
     assert second.history[-1]["spec"]["augmentation"]["elastic"] == 5.0
+
+
+@pytest.mark.parametrize("setting", ["regulariser", "teacher"])
+def test_terms_on_unlabelled_voxels_are_plotted_and_change_the_result(setting, monkeypatch):
+    monkeypatch.setattr("napari_segplugin.engine.terms.CERTAIN", 0.5)
+    known = np.zeros((32, 40), bool)
+    known[4:16, 6:30] = True
+    events = []
+    bundle = new_bundle(spec_of(), name="tiny")
+    plain = drain(train([scene(known=known)], bundle, steps(12)))
+    other = drain(train([scene(known=known)], bundle, steps(12, **{setting: 1.0})), events.append)
+    name = {"regulariser": "neighbours alike", "teacher": "pseudo-labels"}[setting]
+    assert sum(isinstance(e, Metric) and e.name == name for e in events) == 12
+    assert any(not np.array_equal(plain.weights[k], other.weights[k]) for k in plain.weights)
+
+
+def test_pseudo_labels_come_from_certain_unlabelled_voxels_only():
+    class Teacher(torch.nn.Module):
+        def forward(self, x):
+            sure = torch.zeros(len(x), 2, *x.shape[2:])
+            sure[:, 1] = torch.where(x[:, 0] > 0.2, 6.0, 1.0)
+            return sure
+
+    known = np.zeros((32, 40), bool)
+    known[:, :20] = True
+    sampler = PatchSampler([prepare_sample(scene(known=known), new_bundle(spec_of(), name="tiny"))], (16, 16), seed=2)
+    batch = sampler.draw(12)
+    logits = torch.zeros(12, 2, 16, 16, requires_grad=True)
+    Terms.of(LossSpec(), 2, teacher=1.0)(torch.nn.Identity(), logits, batch, Teacher())["pseudo-labels"].backward()
+    taught = logits.grad.abs().sum(1) > 0
+    assert torch.equal(taught, (batch.weight == 0) & (batch.seen > 0) & (batch.image[:, 0] > 0.2))
+    assert taught.any()
+
+
+def test_weights_out_of_range_are_refused():
+    with pytest.raises(InputError, match="weight of the teacher"):
+        steps(1, teacher=-1.0)

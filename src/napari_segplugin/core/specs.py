@@ -165,6 +165,11 @@ class TrainSpec:
     balance : bool
         Lift rare classes: every patch is centred on a class drawn evenly from those that occur, and losses that know
         class weights get them from the label counts.
+    regulariser : float
+        Weight of the gated conditional random field, which carries strokes to surroundings that look alike; 0 is off.
+    teacher : float
+        Weight of pseudo-labels: where the slow-moving average of the network is certain, unlabelled voxels learn from it;
+        grows over the first half of the training. 0 is off.
     seed : int
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -186,6 +191,8 @@ class TrainSpec:
     augment: bool = True
     augmentation: AugmentSpec | None = None
     balance: bool = False
+    regulariser: float = 0.0
+    teacher: float = 0.0
     seed: int = 0
     device: str = "auto"
     validate_every: float = 5.0
@@ -199,6 +206,9 @@ class TrainSpec:
                 got=f"seconds {self.seconds}, steps {self.steps}",
                 hint="Give seconds or steps.",
             )
+        for word, value in (("regulariser", self.regulariser), ("teacher", self.teacher)):
+            if not 0 <= value <= 100:
+                raise InputError(f"The weight of the {word} is out of range.", got=value, accepted="0 (off) to 100")
         for word, value, least in (("freeze", self.freeze, 0.0), ("layer_decay", self.layer_decay, 0.01)):
             if not least <= value <= 1:
                 raise InputError(f"The setting {word} is a share.", got=value, accepted=f"{least:g} to 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def prepare(
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Patches: image (N, C, ...), classes (N, ...) int64, weight (N, ...), maps (N, M, ...), maps_weight (N, ...),
-    instances (N, ...) int64."""
+    instances (N, ...) int64, seen (N, ...) 1 inside the image; voxel size along [Z,] Y, X."""
 
     image: Tensor
     classes: Tensor
@@ -78,6 +78,15 @@ class Batch:
     maps: Tensor
     maps_weight: Tensor
     instances: Tensor
+    seen: Tensor
+    spacing: tuple[float, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        moved: dict[str, Any] = {
+            k: v.to(device, non_blocking=True) for k, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **moved)
 
 
 class PatchSampler:
@@ -132,7 +141,7 @@ class PatchSampler:
 
     def draw(self, count: int) -> Batch:
         """Draw `count` patches."""
-        images, exact_labels, weights, maps = [], [], [], []
+        images, exact_labels, weights, maps, seen = [], [], [], [], []
         for _ in range(count):
             sample, centre = self._choose()
             matrix = random_matrix(len(self.patch), sample.spacing, self.augment, self.generator)
@@ -142,10 +151,20 @@ class PatchSampler:
             maps.append(_cut_maps(sample, grid, matrix))
             exact = cut(sample.labels, grid, nearest=True)
             exact_labels.append(exact[::3].round().long())
-            weights.append(exact[1:3] * inside(grid, shape))
+            seen.append(inside(grid, shape).float())
+            weights.append(exact[1:3] * seen[-1])
         weight, labels = torch.stack(weights), torch.stack(exact_labels)
         image = vary_intensity(torch.stack(images), self.augment, self.generator)
-        return Batch(image, labels[:, 0], weight[:, 0], torch.stack(maps), weight[:, 1], labels[:, 1])
+        return Batch(
+            image,
+            labels[:, 0],
+            weight[:, 0],
+            torch.stack(maps),
+            weight[:, 1],
+            labels[:, 1],
+            torch.stack(seen),
+            self.samples[0].spacing,
+        )
 
     def _bent(self, grid: Tensor, matrix: Tensor, sample: Prepared) -> Tensor:
         """The grid with a smooth random shift of its voxels, where that is asked for."""

@@ -191,7 +191,9 @@ def run_loop(
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
         rate = run.set_up_step(freeze_statistics)
-        losses = _step(network, sampler.draw(batch), terms, progress.share, autocast, device, run.optimiser)
+        losses = _step(
+            network, sampler.draw(batch), terms, progress.share, autocast, device, run.optimiser, run.mean.network
+        )
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(
@@ -319,13 +321,14 @@ def _step(
     autocast: torch.dtype | None,
     device: torch.device,
     optimiser: torch.optim.Optimizer,
+    teacher: nn.Module | None = None,
 ) -> dict[str, float] | None:
     """One optimiser step; None where the loss is not a number (the step is left out)."""
-    batch = Batch(*(t.to(device, non_blocking=True) for t in vars(batch).values()))
+    batch = batch.to(device)
     image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
     with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
         out = network(image)
-    parts = terms(network, out, batch)
+    parts = terms(network, out, batch, teacher)
     loss = terms.total(parts, share)
     value = float(loss.detach())
     optimiser.zero_grad(set_to_none=True)

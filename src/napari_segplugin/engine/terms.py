@@ -13,7 +13,13 @@ from napari_segplugin.core import LossSpec
 from napari_segplugin.data.sampling import Batch
 from napari_segplugin.engine.network import OFFSET_UNIT
 from napari_segplugin.losses import LOSSES, build_loss
+from napari_segplugin.losses.cross_entropy import cross_entropy
+from napari_segplugin.losses.gated_crf import gated_crf
 from napari_segplugin.models.base import HasOwnLosses, Outputs, Truth
+
+REGULARISER, TEACHER = "neighbours alike", "pseudo-labels"
+CERTAIN = 0.9
+"""Probability from which the teacher is believed."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -34,6 +40,8 @@ class Terms:
         What each map after the classes is.
     map_weight : float
         Weight of those maps.
+    regulariser, teacher : float
+        Weights of the two terms that look at unlabelled voxels too (:class:`napari_segplugin.core.TrainSpec`).
     """
 
     losses: Mapping[str, tuple[float, Loss]]
@@ -42,6 +50,8 @@ class Terms:
     thing_classes: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ()
     map_weight: float = 2.0
+    regulariser: float = 0.0
+    teacher: float = 0.0
 
     @classmethod
     def of(
@@ -52,6 +62,8 @@ class Terms:
         thing_classes: tuple[int, ...] = (),
         kinds: tuple[str, ...] = (),
         map_weight: float = 2.0,
+        regulariser: float = 0.0,
+        teacher: float = 0.0,
     ) -> Terms:
         """The terms of a sum of losses."""
         built = build_loss(spec)
@@ -60,16 +72,24 @@ class Terms:
             for key, term in zip(built, spec.terms, strict=True)
             if LOSSES[term.name].meta.get("schedule") == "rising"
         }
-        return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight)
+        return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight, regulariser, teacher)
 
     def weight_of(self, name: str, share: float) -> float:
         """Weight of a term when `share` of the budget is used; terms of a network's own come weighted."""
+        if name == REGULARISER:
+            return self.regulariser
+        if name == TEACHER:
+            return self.teacher * min(1.0, 2 * share)
         if name in self.losses:
             return self.losses[name][0] * (min(1.0, 2 * share) if name in self.rising else 1.0)
         return self.map_weight if name in self.kinds else 1.0
 
     def __call__(
-        self, network: nn.Module, out: Tensor | tuple[Tensor, ...] | Outputs, batch: Batch
+        self,
+        network: nn.Module,
+        out: Tensor | tuple[Tensor, ...] | Outputs,
+        batch: Batch,
+        teacher: nn.Module | None = None,
     ) -> dict[str, Tensor]:
         """Each term by name, before weighting.
 
@@ -83,6 +103,11 @@ class Terms:
             for name, value in self._dense(logits, _at_scale(batch, logits.shape[2:])).items():
                 part = share / sum(shares) * value
                 losses[name] = losses[name] + part if name in losses else part
+        if outputs.logits and self.regulariser:
+            classes = outputs.logits[0][:, : self.n_classes]
+            losses[REGULARISER] = gated_crf(classes, batch.image, batch.seen, spacing=batch.spacing)
+        if outputs.logits and self.teacher and teacher is not None:
+            losses[TEACHER] = self._pseudo(outputs.logits[0], batch, teacher)
         if isinstance(network, HasOwnLosses):
             losses |= network.own_losses(outputs, self._truth(batch))
         return losses
@@ -100,6 +125,13 @@ class Terms:
                 maps = logits[:, [self.n_classes + i for i in at]]
                 found[kind] = MAP_LOSSES[kind](maps, batch.maps[:, at], batch.maps_weight, batch.instances)
         return found
+
+    def _pseudo(self, logits: Tensor, batch: Batch, teacher: nn.Module) -> Tensor:
+        """Cross-entropy with what the teacher is certain of, on voxels that nobody labelled (Tarvainen & Valpola 2017)."""
+        with torch.no_grad():
+            confidence, guess = teacher(batch.image)[:, : self.n_classes].float().softmax(1).max(1)
+        sure = ((batch.weight == 0) & (batch.seen > 0) & (confidence > CERTAIN)).float()
+        return cross_entropy(logits[:, : self.n_classes], guess, sure)
 
     def _truth(self, batch: Batch) -> Truth:
         return Truth(
@@ -166,6 +198,7 @@ def _at_scale(batch: Batch, size: torch.Size) -> Batch:
         maps=shrink(batch.maps) if batch.maps.shape[1] else batch.maps.new_zeros((len(batch.maps), 0, *size)),
         maps_weight=shrink(batch.maps_weight[:, None])[:, 0],
         instances=shrink(batch.instances[:, None].float())[:, 0].long(),
+        seen=shrink(batch.seen[:, None])[:, 0],
     )
 
 
