@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ EXTENSIONS = [".tif", ".tiff", ".ome.tif", ".zarr", ".npy", ".nii.gz", ".nii"]
 
 
 def need(extension: str) -> None:
-    if ".nii" in extension:
-        pytest.importorskip("nibabel")
+    for ending, package in ((".nii", "nibabel"), (".roi", "roifile"), (".seg.dcm", "highdicom")):
+        if ending in extension:
+            pytest.importorskip(package)
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -117,6 +119,21 @@ def test_zarr_is_chunked_and_declares_its_labels(tmp_path, make_segmentation) ->
     assert "image-label" in group.attrs
 
 
+def test_zarr_of_a_region_lies_where_the_region_lay(tmp_path, make_segmentation) -> None:
+    write_segmentation(make_segmentation(np.ones((3, 9, 11), int), recipe={"origin": [4, 0, 6]}), tmp_path / "a.zarr")
+    level = zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["multiscales"][0]["datasets"][0]
+    assert level["coordinateTransformations"][1] == {"type": "translation", "translation": [8.0, 0.0, 1.5]}
+
+
+def test_measurements_become_columns_of_the_table(tmp_path, make_segmentation) -> None:
+    seg = make_segmentation(np.array([[1, 1, 0, 5]]), "YX")
+    write_segmentation(seg, tmp_path / "a.tif", columns={"roundness": [0.5, 0.25]})
+    rows = list(csv.reader((tmp_path / "a.objects.csv").open(encoding="utf-8")))
+    assert [r[-1] for r in rows] == ["roundness", "0.5", "0.25"]
+    with pytest.raises(InputError, match="'roundness' does not fit"):
+        write_segmentation(seg, tmp_path / "b.tif", columns={"roundness": [0.5]})
+
+
 def test_axes_are_put_in_order(tmp_path, make_segmentation) -> None:
     labels = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     write_segmentation(make_segmentation(labels, "XYZ", spacing=(0.25, 0.5, 2.0)), tmp_path / "a.tif")
@@ -197,11 +214,11 @@ def test_missing_folder_and_folders_that_are_not_ours(tmp_path, make_segmentatio
     seg = make_segmentation(np.ones((3, 9, 11), int))
     with pytest.raises(InputError, match="folder does not exist"):
         write_segmentation(seg, tmp_path / "no" / "a.tif")
-    for name in ("a.tif", "a.zarr"):
+    for name, path in (("a.tif", "a.tif"), ("a.zarr", "a.zarr"), ("a.panoptic", "a.panoptic.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.txt").write_text("years of work")
-        with pytest.raises(InputError, match="would be replaced"):
-            write_segmentation(seg, tmp_path / name)
+        with pytest.raises(InputError, match=f"'{name}' is a folder.*would be replaced"):
+            write_segmentation(seg, tmp_path / path)
         assert (tmp_path / name / "thesis.txt").is_file()
 
 
@@ -231,6 +248,10 @@ def test_a_full_disk_leaves_the_old_result(tmp_path, make_segmentation, monkeypa
     need(extension)
     path = tmp_path / f"a{extension}"
     seg = make_segmentation(np.ones((9, 11), int), "YX")
+    if row.meta["needs"] == "volume":
+        seg = make_segmentation(np.ones((2, 9, 11), int))
+    if row.meta["needs"] == "dicom":
+        pytest.skip("is written over a DICOM series only")
     write_segmentation(seg, path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     writer = row.load().write
@@ -239,7 +260,7 @@ def test_a_full_disk_leaves_the_old_result(tmp_path, make_segmentation, monkeypa
         writer(labels, target)
         raise OSError(code, "no more")
 
-    full = type(row.load())(write=fill_up)
+    full = replace(row.load(), write=fill_up)
     monkeypatch.setattr(f"{row.target.replace(':', '.')}", full)
     with pytest.raises(InputError, match="disk is full" if code == errno.ENOSPC else "cannot be written"):
         write_segmentation(seg, path)

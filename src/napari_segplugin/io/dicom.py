@@ -46,6 +46,19 @@ def read(path: Path) -> Found:
         return _stack(slices, skipped, path)
 
 
+def read_slices(path: Path) -> list[Any]:
+    """The data sets of one series, in the order of the planes that :func:`read` returns; raises like it."""
+    pydicom = _pydicom()
+    with reading(path, _KIND), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        slices, _ = _images(pydicom, path)
+        _one_series(slices, path)
+        if len(slices) == 1:
+            return slices
+        _same_geometry(slices, path)
+        return _sorted(slices, path)[0]
+
+
 def _images(pydicom: Any, path: Path) -> tuple[list[Any], list[str]]:
     """The image files and the names of the others."""
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import InputError, SegPluginError
+from napari_segplugin.core import InputError, Segmentation, SegPluginError
 
 IN_MEMORY = 256 * 2**20
 """Bytes up to which an image is read into memory at once; larger ones stay on disk where the format allows."""
@@ -81,6 +81,14 @@ class LabelsToWrite:
     name : str
     affine : (4, 4) ndarray, optional
         Voxel (x, y, z) to patient millimetres, as NIfTI has it.
+    origin : mapping of axis letter to int
+        First voxel of the labels in the image that they were made from; letters that are missing count 0.
+    segmentation : Segmentation, optional
+        What the labels belong to: task, classes, table of objects and recipe, for formats that hold more than labels.
+    stem : str
+        Name of the final file without its extension, for formats that name files inside.
+    columns : mapping of str to (N,) ndarray
+        Measurements to write beside each object, in the order of the table of objects.
     """
 
     array: Any
@@ -90,6 +98,10 @@ class LabelsToWrite:
     unit: str = "pixel"
     name: str = "segmentation"
     affine: np.ndarray | None = None
+    origin: Mapping[str, int] = field(default_factory=dict)
+    segmentation: Segmentation | None = None
+    stem: str = "segmentation"
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,17 @@ class Format:
         ``(labels, path) -> None``
     read_labels : callable, optional
         ``(path) -> Found``, where labels are read differently from images.
+    read_segmentation : callable, optional
+        ``(path) -> Segmentation``, where the file itself names classes and objects.
+    beside : str
+        Ending of a folder that the writer makes beside the file; empty where one file holds everything.
     """
 
     read: Callable[[Path], Found] | None = None
     write: Callable[[LabelsToWrite, Path], None] | None = None
     read_labels: Callable[[Path], Found] | None = None
+    read_segmentation: Callable[[Path], Segmentation] | None = None
+    beside: str = ""
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:

@@ -14,22 +14,51 @@ from napari_segplugin.io.files import Format, Found, as_path, check_readable
 from napari_segplugin.io.units import short_unit
 
 FORMATS = Registry("file format")
-"""One row a format; meta: extensions (tuple of str), reads, writes (bool), folder (bool, it is a folder)."""
+"""One row a format; meta: extensions (tuple of str), reads, writes (bool), folder (bool, it is a folder), extra (str),
+choices (tuple of title and extension, for a list to choose from when saving), needs (str: "", "volume", "plane" or
+"dicom", what a writer asks for)."""
 
 
 def _row(
-    name: str, title: str, extensions: tuple[str, ...], *, writes: bool, folder: bool = False, extra: str = ""
+    name: str,
+    title: str,
+    extensions: tuple[str, ...],
+    *,
+    reads: bool = True,
+    writes: bool = True,
+    folder: bool = False,
+    extra: str = "",
+    choices: tuple[tuple[str, str], ...] = (),
+    needs: str = "",
 ) -> None:
-    meta = {"extensions": extensions, "reads": True, "writes": writes, "folder": folder, "extra": extra}
+    meta = {"extensions": extensions, "reads": reads, "writes": writes, "folder": folder, "extra": extra}
+    meta |= {"choices": choices or ((title, extensions[0]),), "needs": needs}
     FORMATS.add(Row(name, title, f"napari_segplugin.io.{name}:FORMAT", meta=meta))
 
 
-_row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"), writes=True)
-_row("raster", "PNG and JPEG", (".png", ".jpg", ".jpeg"), writes=True)
-_row("omezarr", "OME-Zarr", (".zarr",), writes=True, folder=True)
-_row("nifti", "NIfTI", (".nii.gz", ".nii"), writes=True, extra="medical")
+_row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"))
+_row("raster", "PNG and JPEG", (".png", ".jpg", ".jpeg"), choices=(("PNG, one plane", ".png"),), needs="plane")
+_row("omezarr", "OME-Zarr", (".zarr",), folder=True, choices=(("OME-Zarr", ".ome.zarr"),))
+_row("nifti", "NIfTI", (".nii.gz", ".nii"), extra="medical")
 _row("dicom", "DICOM file or series folder", (".dcm", ".dicom"), writes=False, folder=True, extra="medical")
-_row("npy", "NumPy array", (".npy",), writes=True)
+_row("npy", "NumPy array", (".npy",))
+_row("coco", "COCO instances", (".coco.json",))
+_row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",))
+_row("geojson", "GeoJSON for QuPath", (".geojson",), reads=False)
+_row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois")
+_row("dicomseg", "DICOM segmentation", (".seg.dcm",), reads=False, extra="dicomseg", needs="dicom")
+_MESHES = (".stl", ".ply", ".obj")
+_row(
+    "mesh",
+    "Surface mesh",
+    (*_MESHES, *(f"{e}.zip" for e in _MESHES)),
+    reads=False,
+    choices=(
+        *((f"Surfaces of all objects, {e[1:].upper()}", e) for e in _MESHES),
+        *((f"Surfaces, one {e[1:].upper()} an object", f"{e}.zip") for e in _MESHES),
+    ),
+    needs="volume",
+)
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
@@ -57,6 +86,18 @@ def stem_of(path: Path) -> str:
     """
     stem = path.name[: len(path.name) - len(extension_of(path))]
     return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
+
+
+def with_extension(path: Path, extension: str) -> Path:
+    """The name with another extension instead of the known one that it has.
+
+    Examples
+    --------
+    >>> with_extension(Path("a.b.ome.tif"), ".roi.zip").name
+    'a.b.roi.zip'
+    """
+    known = any(extension_of(path) in row.meta["extensions"] for row in FORMATS)
+    return path.with_name((stem_of(path) if known else path.name) + extension)
 
 
 def accepted(use: str = "reads") -> str:
@@ -185,17 +226,22 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[np.ndarray, str]:
     InputError
         If the file cannot be read, or holds colours, several channels, fractions or negative numbers.
     """
+    return checked_labels(labels_image(path), as_path(path).name)
+
+
+def labels_image(path: str | os.PathLike[str]) -> Image:
+    """A label file as an image, before its values are checked; raises like :func:`read_labels`."""
     place = as_path(path)
     check_readable(place)
     functions = _functions(format_of(place))
     reader = functions.read_labels or functions.read
     if reader is None:
         raise InputError(f"'{place.name}' can be written but not read.", accepted=accepted())
-    image = _as_image(reader(place), place, None, None, None)
-    return _without_channels(image, place.name)
+    return _as_image(reader(place), place, None, None, None)
 
 
-def _without_channels(image: Image, name: str) -> tuple[np.ndarray, str]:
+def checked_labels(image: Image, name: str) -> tuple[np.ndarray, str]:
+    """The whole numbers of a label file and their axes, without channels; raises like :func:`read_labels`."""
     axes = image.axes
     array = np.asarray(image.array)
     if "C" in axes and image.metadata["axes_doubt"] and array.ndim == 4:

@@ -139,7 +139,11 @@ def _multiscales(labels: LabelsToWrite) -> dict[str, Any]:
             axis["unit"] = unit
         axes.append(axis)
     scale = [labels.spacing.get(letter, 1.0) for letter in labels.axes]
-    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if any(labels.origin.values()):  # labels of a region lie where the region lay
+        start = [labels.origin.get(letter, 0) * labels.spacing.get(letter, 1.0) for letter in labels.axes]
+        steps.append({"type": "translation", "translation": start})
+    level = {"path": "0", "coordinateTransformations": steps}
     return {"version": "0.4", "name": labels.name, "axes": axes, "datasets": [level]}
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
-from napari_segplugin.io.formats import FORMATS, extension_of, stem_of
+from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
 _PIECE = 2**24  # voxels that are looked at once
 
 
-def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str]) -> list[Path]:
+def write_segmentation(
+    segmentation: Segmentation,
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+) -> list[Path]:
     """Write labels, recipe and object table; nothing is left behind when one of them fails.
 
     Parameters
@@ -27,34 +33,43 @@ def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str])
     segmentation : Segmentation
         Its labels may be a zarr array larger than memory; .tif and .zarr are then written piece by piece.
     path : path
-        Ends in .tif, .tiff, .png (planes only), .nii.gz, .nii, .zarr or .npy. An existing result is replaced.
+        Its extension names the format, one of :data:`~napari_segplugin.io.formats.FORMATS`: label images (.tif, .zarr,
+        .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
+        .obj, each with .zip for one file an object). An existing result is replaced.
+    columns : mapping of str to (N,) sequence of float, optional
+        Measurements by name, one number a row of ``segmentation.objects``; for the table, and for formats that hold
+        measurements.
 
     Returns
     -------
     list of Path
-        The label file, ``<stem>.recipe.json`` and ``<stem>.objects.csv``.
+        The label file, for .panoptic.json the folder with its PNGs, ``<stem>.recipe.json`` and ``<stem>.objects.csv``.
 
     Raises
     ------
     InputError
         If the extension is not known, the labels are not whole numbers from 0 to 4294967295 or do not fit the
-        format, the folder is missing or may not be written to, or the disk is full.
+        format, a column has another length than the table of objects, the folder is missing or may not be written to,
+        or the disk is full.
     MissingExtraError
-        If NIfTI is written without the extra "medical".
+        If the format needs an extra that is not installed.
     """
     place = as_path(path)
-    writer = _writer(place)
-    _check_target(place)
-    counts = _count(segmentation.labels)
-    labels = _prepare(segmentation, max(counts, default=0))
+    functions = _writer(place)
     stem = place.with_name(stem_of(place) or place.name)
-    targets = [place, Path(f"{stem}.recipe.json"), Path(f"{stem}.objects.csv")]
-    made = [partial_name(t, e) for t, e in zip(targets, (extension_of(place), ".json", ".csv"), strict=True)]
+    companion = [Path(f"{stem}{functions.beside}")] if functions.beside else []
+    _check_target(place, companion)
+    counts = _count(segmentation.labels)
+    labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {})
+    targets = [place, *companion, Path(f"{stem}.recipe.json"), Path(f"{stem}.objects.csv")]
+    made = [partial_name(place, extension_of(place))]
+    made += [made[0].with_name(stem_of(made[0]) + functions.beside) for _ in companion]
+    made += [partial_name(place, e) for e in (".json", ".csv")]
     try:
         with writing(place):
-            writer(labels, made[0])
-            made[1].write_text(json.dumps(_recipe(segmentation, place), indent=2), encoding="utf-8")
-            _write_table(segmentation, counts, made[2])
+            functions.write(labels, made[0])  # type: ignore[misc]
+            made[-2].write_text(json.dumps(_recipe(segmentation, place), indent=2), encoding="utf-8")
+            _write_table(labels, counts, made[-1])
             for temporary, target in zip(made, targets, strict=True):
                 move_into_place(temporary, target)
     finally:
@@ -63,31 +78,34 @@ def write_segmentation(segmentation: Segmentation, path: str | os.PathLike[str])
     return targets
 
 
-def _writer(path: Path) -> Any:
+def _writer(path: Path) -> Format:
     extension = extension_of(path)
     for row in FORMATS:
         if extension in row.meta["extensions"] and row.meta["writes"]:
             functions: Format = row.load()
-            return functions.write
+            return functions
     raise InputError(
         f"Labels cannot be written to '{path.name}'.",
         got=f"extension '{extension}'" if extension else "no extension",
-        accepted=".tif, .tiff, .png, .nii.gz, .nii, .zarr, .npy",
+        accepted=accepted("writes"),
         hint="Choose one of these extensions.",
     )
 
 
-def _check_target(path: Path) -> None:
-    """Never replace a folder that is not a zarr: it may be somebody's data."""
+def _check_target(path: Path, companion: Sequence[Path] = ()) -> None:
+    """Never replace a folder that is not a zarr, or pictures that we made: it may be somebody's data."""
     with writing(path):
         if not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
-        if not path.is_dir():
-            return
-        names = {p.name for p in path.iterdir()}
-    if extension_of(path) != ".zarr" or (names and not names & {"zarr.json", ".zgroup", ".zarray"}):
+        names = {p.name for p in path.iterdir()} if path.is_dir() else set()
+        foreign = [p for p in companion if p.is_dir() and any(f.suffix.lower() != ".png" for f in p.iterdir())]
+    wrong = path.is_dir() and (
+        extension_of(path) != ".zarr" or (names and not names & {"zarr.json", ".zgroup", ".zarray"})
+    )
+    if wrong or foreign:
+        name = path.name if wrong else foreign[0].name
         raise InputError(
-            f"'{path.name}' is a folder that is there already and would be replaced.", hint="Choose another name."
+            f"'{name}' is a folder that is there already and would be replaced.", hint="Choose another name."
         )
 
 
@@ -130,8 +148,16 @@ def _count(labels: Any) -> dict[int, int]:
     return dict(sorted(counts.items()))
 
 
-def _prepare(segmentation: Segmentation, largest: int) -> LabelsToWrite:
+def _prepare(
+    segmentation: Segmentation, largest: int, stem: str, columns: Mapping[str, Sequence[float] | np.ndarray]
+) -> LabelsToWrite:
     """Labels with axes in the order T, Z, Y, X, and the smallest dtype that holds them."""
+    for name, values in columns.items():
+        if len(values) != len(segmentation.objects):
+            raise InputError(
+                f"The column '{name}' does not fit the table of objects.",
+                got=f"{len(values)} values for {len(segmentation.objects)} objects",
+            )
     dtype = np.dtype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32)
     axes = segmentation.axes
     order = "".join(a for a in "TZYX" if a in axes)
@@ -146,8 +172,10 @@ def _prepare(segmentation: Segmentation, largest: int) -> LabelsToWrite:
             accepted="one positive number a spatial axis",
         )
     spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
-    affine = _affine(segmentation.recipe)
-    return LabelsToWrite(array, dtype, order, spacing, segmentation.unit, segmentation.name, affine)
+    s, affine = segmentation, _affine(segmentation.recipe)
+    start = s.recipe.get("origin") or ()
+    origin = dict(zip("ZYX"[3 - len(start) :], (int(n) for n in start), strict=True)) if len(start) <= 3 else {}
+    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, affine, origin, s, stem, columns)
 
 
 def _affine(recipe: Mapping[str, Any]) -> np.ndarray | None:
@@ -203,18 +231,21 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int) else str(value)
 
 
-def _write_table(segmentation: Segmentation, counts: Mapping[int, int], path: Path) -> None:
-    """One row a label: its class, score, status and size."""
-    s = segmentation
+def _write_table(labels: LabelsToWrite, counts: Mapping[int, int], path: Path) -> None:
+    """One row a label: its class, score, status and size, then the measurements that came with it."""
+    s: Any = labels.segmentation
     voxel = float(np.prod(s.spacing))
     power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
     names = {c.id: c.name for c in s.classes}
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["label", "class", "name", "score", "status", "voxels", f"size ({s.unit}{power})"])
+        head = ["label", "class", "name", "score", "status", "voxels", f"size ({s.unit}{power})"]
+        writer.writerow([*head, *labels.columns])
+        more = zip(*labels.columns.values(), strict=True) if labels.columns else itertools.repeat(())
         table = s.objects
         rows = zip(table.label.tolist(), table.class_id.tolist(), table.score.tolist(), table.status, strict=True)
-        for label, class_id, score, status in rows:
+        for (label, class_id, score, status), extra in zip(rows, more, strict=False):
             voxels = counts.get(int(label), 0)
             mark = "" if np.isnan(score) else f"{score:.4f}"
-            writer.writerow([label, class_id, names.get(class_id, ""), mark, status, voxels, f"{voxels * voxel:.6g}"])
+            first = [label, class_id, names.get(class_id, ""), mark, status, voxels, f"{voxels * voxel:.6g}"]
+            writer.writerow([*first, *(f"{value:.6g}" for value in extra)])

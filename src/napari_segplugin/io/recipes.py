@@ -1,0 +1,63 @@
+"""Classical recipes as files, and those that come with the package."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from napari_segplugin.core import ClassicalRecipe, InputError, recipe_from_json, recipe_to_json
+from napari_segplugin.io.files import as_path, reading, writing
+
+_SHELF = Path(__file__).parent.parent / "resources" / "recipes"
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Recipes that come with the package: name -> file.
+
+    Examples
+    --------
+    >>> "nuclei2d" in shipped_recipes()
+    True
+    """
+    return {p.stem: p for p in sorted(_SHELF.glob("*.json"))}
+
+
+def load_recipe(source: str | os.PathLike[str]) -> ClassicalRecipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    source : path or str
+        A file, or the name of one that comes with the package. The recipe file that lies beside a result does too.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or name, it is no JSON, or holds no classical recipe.
+    """
+    shipped = shipped_recipes()
+    path = shipped[str(source)] if str(source) in shipped else as_path(source)
+    if not path.is_file():
+        known = ", ".join(shipped)
+        raise InputError("There is no such recipe.", got=f"'{source}'", accepted=f"a JSON file, or one of {known}")
+    with reading(path, "JSON"):
+        data = json.loads(path.read_text(encoding="utf-8"))
+    return recipe_from_json(data)
+
+
+def save_recipe(recipe: ClassicalRecipe, path: str | os.PathLike[str]) -> Path:
+    """Write a recipe as JSON; an existing file is replaced.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or may not be written to.
+    """
+    place = as_path(path)
+    with writing(place):
+        place.write_text(json.dumps(recipe_to_json(recipe), indent=2) + "\n", encoding="utf-8")
+    return place
+
+
+__all__ = ["load_recipe", "save_recipe", "shipped_recipes"]

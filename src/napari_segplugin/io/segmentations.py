@@ -1,0 +1,122 @@
+"""Files -> segmentations: labels together with the task, the classes and the table that were written beside them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.io.files import Format, as_path, check_readable, reading
+from napari_segplugin.io.formats import checked_labels, format_of, labels_image, stem_of
+
+
+def read_segmentation(
+    path: str | os.PathLike[str], *, task: Task | str | None = None, classes: ClassTable | None = None
+) -> Segmentation:
+    """Read a segmentation that :func:`write_segmentation` or another program wrote.
+
+    Parameters
+    ----------
+    path : path
+        A label image or a COCO file. ``<stem>.recipe.json`` and ``<stem>.objects.csv`` beside it are used where they
+        are.
+    task : Task or str, optional
+        What the labels are, where no recipe says it; INSTANCE by default.
+    classes : ClassTable, optional
+        Where no recipe names them.
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no label image, or what lies beside it is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "cells.npy"
+    >>> np.save(place, np.array([[0, 4], [4, 7]]))
+    >>> read_segmentation(place).objects.label.tolist()
+    [4, 7]
+    """
+    place = as_path(path)
+    check_readable(place)
+    functions: Format = format_of(place).load()
+    if functions.read_segmentation is not None:
+        return functions.read_segmentation(place)
+    image = labels_image(place)
+    labels, axes = checked_labels(image, place.name)
+    sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
+    about = _recipe(place)
+    if sorted(str(about.get("axes", ""))) == sorted(axes) and len(about.get("spacing", ())) == len(sizes):
+        # NumPy files hold no voxel size, and ImageJ's TIFF rounds it
+        axes_there = [a for a in str(about["axes"]) if a in "ZYX"]
+        sizes = dict(zip(axes_there, about["spacing"], strict=True))
+        unit = str(about.get("unit", image.unit))
+    else:
+        unit = image.unit
+    kind = Task(about.get("task", task or Task.INSTANCE))
+    table = classes_from_json(about["classes"]) if "classes" in about else classes or _classes(labels, kind)
+    spacing = tuple(float(sizes[a]) for a in axes if a in "ZYX")
+    recipe = about.get("recipe") or {}
+    rows = _objects(place, labels, kind)
+    return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name((stem_of(path) or path.name) + ending)
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    """What is said beside the labels; nothing where there is no such file, or one of another program."""
+    place = _beside(path, ".recipe.json")
+    if not place.is_file():
+        return {}
+    with reading(place, "JSON"):
+        found = json.loads(place.read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def _classes(labels: np.ndarray, task: Task) -> ClassTable:
+    most = int(labels.max(initial=0)) if task is Task.SEMANTIC else 1
+    if most > 255:
+        raise InputError(
+            "These labels look like object numbers, not like classes.", got=f"label {most}", hint="Choose the task."
+        )
+    names = [f"class {i}" for i in range(1, max(most, 1) + 1)] if task is Task.SEMANTIC else ["object"]
+    return ClassTable.named(names)
+
+
+def _objects(path: Path, labels: np.ndarray, task: Task) -> ObjectTable:
+    """The table beside the labels, for the labels that occur."""
+    plain = ObjectTable.of(labels)
+    rows = _rows(_beside(path, ".objects.csv"))
+
+    def row(n: int) -> tuple[int, float, str]:
+        return rows.get(n, (n if task is Task.SEMANTIC else 1, math.nan, "predicted"))
+
+    found = [row(n) for n in plain.label.tolist()]
+    return ObjectTable(
+        plain.label,
+        np.array([r[0] for r in found], np.int64),
+        np.array([r[1] for r in found], np.float32),
+        tuple(r[2] for r in found),
+    )
+
+
+def _rows(path: Path) -> dict[int, tuple[int, float, str]]:
+    if not path.is_file():
+        return {}
+    with reading(path, "table of objects"), path.open(newline="", encoding="utf-8") as stream:
+        return {
+            int(r["label"]): (int(r["class"]), float(r["score"] or "nan"), r["status"]) for r in csv.DictReader(stream)
+        }

@@ -1,0 +1,112 @@
+"""Surfaces are closed, in millimetres, where the object is; read back by trimesh."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from napari_segplugin.core import InputError
+from napari_segplugin.io import write_segmentation
+from napari_segplugin.io.surfaces import Surface, smooth, surface_of_mask
+
+
+def ball(radius: float = 6, size: int = 16) -> np.ndarray:
+    grid = np.indices((size, size, size)) - (size - 1) / 2
+    return (grid**2).sum(axis=0) <= radius**2
+
+
+def load(data: bytes, kind: str):
+    trimesh = pytest.importorskip("trimesh")
+    # STL repeats each corner, so there equal corners are one vertex
+    return trimesh.load(io.BytesIO(data), file_type=kind, force="mesh", process=kind == "stl")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_surfaces_of_noise_are_closed(share) -> None:
+    rng = np.random.default_rng(int(share * 10))
+    for _ in range(10):
+        mask = rng.random(tuple(rng.integers(1, 9, 3))) < share
+        mask.flat[0] = True
+        surface = surface_of_mask(mask)
+        assert surface.closed
+        assert surface.volume > 0
+        assert smooth(surface).closed
+
+
+def test_an_open_surface_is_told() -> None:
+    surface = surface_of_mask(np.ones((2, 2, 2), bool))
+    assert not Surface(1, surface.vertices, surface.faces[:-1]).closed
+    assert not Surface(1, surface.vertices, np.concatenate([surface.faces[1:], surface.faces[:1, ::-1]])).closed
+
+
+def test_smoothing_takes_the_steps_away_and_keeps_the_volume() -> None:
+    rough = surface_of_mask(ball())
+    fine = smooth(rough)
+    middle = 7.5
+    spread = [np.linalg.norm(s.vertices - middle, axis=1).std() for s in (rough, fine)]
+    assert spread[1] < 0.65 * spread[0]
+    assert fine.volume == pytest.approx(ball().sum(), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["stl", "ply", "obj"])
+def test_trimesh_reads_a_closed_ball_in_millimetres(tmp_path, make_segmentation, kind) -> None:
+    labels = np.zeros((20, 22, 24), int)
+    labels[3:19, 4:20, 6:22][ball()] = 7
+    write_segmentation(make_segmentation(labels, spacing=(200.0, 500.0, 500.0)), tmp_path / f"a.{kind}")
+    mesh = load((tmp_path / f"a.{kind}").read_bytes(), kind)
+    assert mesh.is_watertight
+    assert mesh.is_winding_consistent
+    assert mesh.volume == pytest.approx(ball().sum() * 0.2 * 0.5 * 0.5, rel=0.02)
+    np.testing.assert_allclose(mesh.center_mass, [(6 + 7.5) * 0.5, (4 + 7.5) * 0.5, (3 + 7.5) * 0.2], atol=1e-3)
+    np.testing.assert_allclose(mesh.extents, np.array([13, 13, 13]) * [0.5, 0.5, 0.2], rtol=0.08)
+
+
+def test_objects_that_touch_are_parts_of_their_own(tmp_path, make_segmentation) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    labels = np.ones((4, 6, 8), int)
+    labels[..., 4:] = 2
+    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.ply")
+    mesh = trimesh.load(tmp_path / "a.ply", process=False)
+    assert mesh.body_count == 2
+    assert all(part.is_watertight for part in mesh.split(only_watertight=False))
+    np.testing.assert_array_equal(np.unique(mesh.visual.vertex_colors[:, :3], axis=0), [[230, 159, 0]])
+    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.obj")
+    assert (tmp_path / "a.obj").read_text().count("\no nucleus_") == 2
+
+
+@pytest.mark.parametrize("kind", ["stl", "ply", "obj"])
+def test_one_file_an_object(tmp_path, make_segmentation, kind) -> None:
+    labels = np.zeros((20, 20, 40), int)
+    labels[2:18, 2:18, 2:18][ball()] = 3
+    labels[2:18, 2:18, 22:38][ball()] = 12
+    write_segmentation(make_segmentation(labels, spacing=(1, 1, 1), unit="mm"), tmp_path / f"a.{kind}.zip")
+    with zipfile.ZipFile(tmp_path / f"a.{kind}.zip") as archive:
+        assert archive.namelist() == [f"nucleus_00003.{kind}", f"nucleus_00012.{kind}"]
+        meshes = [load(archive.read(name), kind) for name in archive.namelist()]
+    assert [m.is_watertight for m in meshes] == [True, True]
+    assert [round(float(m.center_mass[0]), 1) for m in meshes] == [9.5, 29.5]
+
+
+def test_an_affine_puts_the_mesh_into_the_patient(tmp_path, make_segmentation) -> None:
+    affine = np.array([[-0.5, 0, 0, 90], [0, 0.4, 0.1, -126], [0, -0.1, 2.0, -72], [0, 0, 0, 1.0]])
+    recipe = {"input": {"nifti_affine": affine.tolist()}}
+    seg = make_segmentation(ball().astype(int), spacing=(2.0, 0.4, 0.5), unit="mm", recipe=recipe)
+    write_segmentation(seg, tmp_path / "a.stl")
+    data = (tmp_path / "a.stl").read_bytes()
+    assert b"UNIT=mm;SPACE=LPS" in data[:80]
+    mesh = load(data, "stl")
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(ball().sum() * abs(np.linalg.det(affine[:3, :3])), rel=0.02)
+    middle = affine @ [7.5, 7.5, 7.5, 1]
+    np.testing.assert_allclose(mesh.center_mass, [-middle[0], -middle[1], middle[2]], atol=1e-3)
+
+
+def test_what_has_no_surface(tmp_path, make_segmentation) -> None:
+    with pytest.raises(InputError, match="needs a volume"):
+        write_segmentation(make_segmentation(np.ones((4, 4), int), "YX"), tmp_path / "a.stl")
+    with pytest.raises(InputError, match="no object"):
+        write_segmentation(make_segmentation(np.zeros((4, 4, 4), int)), tmp_path / "a.stl")
+    assert not list(tmp_path.iterdir())
