@@ -12,6 +12,7 @@ from napari_segplugin.classical.base import (
     apply,
     check_dimensions,
     check_marks,
+    complete,
     halo_of,
     measure,
     reduce_channels,
@@ -20,7 +21,8 @@ from napari_segplugin.classical.base import (
     seeds_from_points,
     technique_row,
 )
-from napari_segplugin.classical.rows import CLEANUP_ROWS, ROWS
+from napari_segplugin.classical.rows import ROWS
+from napari_segplugin.classical.rows_cleanup import CLEANUP_ROWS
 from napari_segplugin.classical.rows_regions import REGION_ROWS
 
 for _row in (*ROWS, *REGION_ROWS):
@@ -34,6 +36,7 @@ __all__ = [
     "apply",
     "check_dimensions",
     "check_marks",
+    "complete",
     "halo_of",
     "measure",
     "reduce_channels",

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Parameter, Registry, Row, check_parameters
+from napari_segplugin.core import (
+    ClassicalRecipe,
+    CleanupStep,
+    InputError,
+    Parameter,
+    Registry,
+    Row,
+    check_parameters,
+)
 
 TECHNIQUES = Registry("technique")
 CLEANUPS = Registry("clean-up step")
@@ -221,7 +230,7 @@ def reduce_channels(row: Row, image: np.ndarray, tell: Tell | None = None) -> np
     mixed = image[0].astype(np.float32) * weights[0]
     for channel, weight in zip(image[1:], weights[1:], strict=True):
         mixed += channel * weight
-    return mixed[None]
+    return mixed[np.newaxis]
 
 
 def finite(image: np.ndarray) -> np.ndarray | None:
@@ -338,6 +347,21 @@ def load(target: str) -> Any:
     return Row("", "", target).load()
 
 
+def complete(recipe: ClassicalRecipe) -> ClassicalRecipe:
+    """A recipe with every setting of its technique and its steps, checked.
+
+    Raises
+    ------
+    InputError
+        If a technique, a step or a setting is not known, or a value not accepted.
+    """
+    steps = tuple(
+        CleanupStep(s.name, check_parameters(CLEANUPS[s.name].meta["parameters"], s.parameters)) for s in recipe.cleanup
+    )
+    settings = check_parameters(TECHNIQUES[recipe.technique].meta["parameters"], recipe.parameters)
+    return replace(recipe, parameters=settings, cleanup=steps)
+
+
 def run_cleanup(
     name: str,
     labels: np.ndarray,
@@ -359,7 +383,7 @@ def run_cleanup(
     spacing : sequence of float, optional
         Voxel size along (Z,) Y, X; 1 by default.
     image : (C, [Z,] Y, X) ndarray, optional
-        For the steps that look at intensities.
+        For the steps that can look at intensities.
     **parameters
 
     Returns
@@ -369,7 +393,7 @@ def run_cleanup(
     Raises
     ------
     InputError
-        If a setting cannot be used, or the step needs the image and there is none.
+        If a setting cannot be used, or labels or image are not of the right kind.
     """
     row = CLEANUPS[name]
     settings = check_parameters(row.meta["parameters"], parameters)
@@ -378,9 +402,11 @@ def run_cleanup(
             "Labels are planes or volumes of whole numbers.", got=f"shape {labels.shape}, dtype {labels.dtype}"
         )
     extra: dict[str, Any] = {}
-    if row.meta.get("image"):
-        if image is None or image.shape[1:] != labels.shape:
-            raise InputError(f"{row.title} looks at the image, and there is none that fits.")
+    if row.meta.get("image") and image is not None:
+        if image.shape[1:] != labels.shape:
+            raise InputError(
+                "The labels do not fit the image.", got=f"shape {labels.shape} for an image of {image.shape[1:]}"
+            )
         extra["image"] = reduce_channels(row, image).astype(np.float32, copy=False)
     step = tuple(float(s) for s in (spacing if spacing is not None else (1.0,) * labels.ndim))
     done = row.load()(labels.astype(np.int32, copy=False), spacing=step, objects=objects, **extra, **settings)
@@ -395,6 +421,7 @@ __all__ = [
     "apply",
     "check_dimensions",
     "check_marks",
+    "complete",
     "finite",
     "halo_of",
     "load",

@@ -1,4 +1,4 @@
-"""The command line: ``segplugin predict | finetune | train | evaluate | models``.
+"""The command line: ``segplugin predict | run | finetune | train | evaluate | models``.
 
 Exit codes: 0 done; 2 something that was handed in cannot be used (its sentence is on stderr); 130 Ctrl-C, where what
 was finished before stays. With ``--json`` stdout holds one JSON object and nothing else.
@@ -6,6 +6,7 @@ was finished before stays. With ``--json`` stdout holds one JSON object and noth
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import sys
@@ -34,15 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         # here, not above: `--help` and `models` must not wait for torch
-        from napari_segplugin.cli import commands
-
-        result, text = getattr(commands, options.command)(options)
+        home = importlib.import_module(f"{__name__}.{getattr(options, 'home', 'commands')}")
+        result, text = getattr(home, options.command)(options)
     except SegPluginError as error:
         return _fail(options, str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         return _fail(options, "Stopped. What was finished before is kept.", INTERRUPTED)
     _write(_dump(result) if options.json else text)
-    return INTERRUPTED if result.get("interrupted") else OK
+    return INTERRUPTED if result.get("interrupted") else WRONG_INPUT if result.get("failed") else OK
 
 
 def _fail(options: Any, sentence: str, code: int) -> int:

@@ -69,7 +69,7 @@ def open_labels(path: str | Path) -> np.ndarray:
 
 def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
-    targets = _targets(options)
+    targets = targets_of(options.images, options.output, options.format)
     bundle = find_model(options.model)
     from napari_segplugin.engine import predict as job
 
@@ -92,12 +92,18 @@ def predict(options: Namespace) -> Result:
     )
 
 
-def _targets(options: Namespace) -> list[Path]:
-    """Where each result goes; two images must not end in one file."""
+def targets_of(images: Sequence[str | Path], output: str | None, extension: str) -> list[Path]:
+    """Where each result goes; two images must not end in one file.
+
+    Raises
+    ------
+    InputError
+        If two would, or the folder cannot be made.
+    """
     from napari_segplugin.engine.folders import stem_of
 
-    folder = Path(options.output).expanduser() if options.output else None
-    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}_labels.{options.format}" for p in options.images]
+    folder = Path(output).expanduser() if output else None
+    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}_labels.{extension}" for p in images]
     twice = {t for t in targets if targets.count(t) > 1}
     if twice:
         raise InputError(
@@ -371,4 +377,14 @@ def _describe(folder: Path) -> dict[str, Any]:
     return row
 
 
-__all__ = ["evaluate", "find_model", "finetune", "models", "open_image", "open_labels", "predict", "train"]
+__all__ = [
+    "evaluate",
+    "find_model",
+    "finetune",
+    "models",
+    "open_image",
+    "open_labels",
+    "predict",
+    "targets_of",
+    "train",
+]

@@ -20,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {napari_segplugin.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_predict, _finetune, _train, _evaluate, _models):
+    for add in (_predict, _run, _finetune, _train, _evaluate, _models):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
         command.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -39,6 +39,25 @@ def _predict(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--mirror", action="store_true", help="average over mirrored copies: slower, a little better")
     _device(p)
     _geometry(p)
+    return p
+
+
+def _run(commands: Any) -> argparse.ArgumentParser:
+    p = _command(
+        commands,
+        "run",
+        "replay a recipe of classical steps on images",
+        "RECIPE is a JSON file, the recipe beside a result, or the name of one that comes with the package. Writes "
+        "NAME_labels.tif, its recipe and its table of objects.",
+    )
+    p.add_argument("recipe", metavar="RECIPE")
+    p.add_argument("images", nargs="+", metavar="IMAGE", help="images, or folders of images")
+    p.add_argument("--output", required=True, metavar="DIR", help="where results go")
+    p.add_argument("--format", default="tif", choices=["tif", "png", "nii.gz", "zarr", "npy"], help="(default: tif)")
+    p.add_argument("--seeds", metavar="LABELS", help="points or strokes of one image, as a label image")
+    p.add_argument("--box", type=box, default=(), metavar="A:B,A:B[,A:B]", help="a box in voxels, Z,Y,X")
+    _geometry(p)
+    p.set_defaults(home="run_recipe")
     return p
 
 
@@ -206,6 +225,18 @@ def setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def box(text: str) -> tuple[slice, ...]:
+    """A box: where it starts and ends along each axis.
+
+    Examples
+    --------
+    >>> box("10:50,0:20")
+    (slice(10, 50, None), slice(0, 20, None))
+    """
+    ends = [part.split(":") for part in text.split(",")]
+    return tuple(slice(int(start), int(stop)) for start, stop in ends)
+
+
 def loss_term(text: str) -> LossTerm:
     """A loss with an optional weight.
 
@@ -225,4 +256,4 @@ def loss_of(terms: list[LossTerm] | None) -> LossSpec:
     return LossSpec(tuple(terms)) if terms else LossSpec()
 
 
-__all__ = ["loss_of", "loss_term", "make_parser", "names", "numbers", "setting", "whole_numbers"]
+__all__ = ["box", "loss_of", "loss_term", "make_parser", "names", "numbers", "setting", "whole_numbers"]

@@ -1,0 +1,94 @@
+"""What a classical technique reads of an image: the channel, and a sample by which the whole is measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_segplugin.core import Image, InputError
+from napari_segplugin.data.tiles import Region
+
+SAMPLE = 2**26
+"""Voxels that are looked at to measure an image; a larger one is measured on blocks of it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One time point of an image, as a recipe reads it.
+
+    Parameters
+    ----------
+    image : Image
+    channel : int
+        -1 for all.
+    frame : int
+
+    Raises
+    ------
+    InputError
+        If there is no such channel.
+    """
+
+    image: Image
+    channel: int = -1
+    frame: int = 0
+
+    def __post_init__(self) -> None:
+        if self.channel >= self.image.n_channels:
+            raise InputError(
+                f"The image '{self.image.name}' has no channel {self.channel}.",
+                got=f"{self.image.n_channels} channels",
+                accepted=f"0 to {self.image.n_channels - 1}, or -1 for all",
+            )
+
+    @property
+    def n_channels(self) -> int:
+        """Channels that are read."""
+        return 1 if self.channel >= 0 else self.image.n_channels
+
+    def read(self, region: Region | None = None) -> np.ndarray:
+        """A region as (C, [Z,] Y, X), in the image's own dtype."""
+        part = self.image.read(region, self.frame)
+        return part if self.channel < 0 else part[self.channel : self.channel + 1]
+
+    def sample(self, most: int = SAMPLE) -> np.ndarray:
+        """The whole, or blocks of it side by side with NaN between where it has more than `most` voxels."""
+        shape = self.image.spatial_shape
+        if math.prod(shape) * self.n_channels <= most:
+            return self.read()
+        side = 256 if len(shape) == 2 else 64
+        block = tuple(min(n, side) for n in shape)
+        count = max(1, most // (math.prod(block) * self.n_channels))
+        parts = [self.read(region).astype(np.float32) for region in spread_blocks(shape, block, count)]
+        gap = np.full((*parts[0].shape[:-2], 1, parts[0].shape[-1]), np.nan, np.float32)
+        return np.concatenate([piece for part in parts for piece in (part, gap)][:-1], axis=-2)
+
+
+def spread_blocks(shape: tuple[int, ...], block: tuple[int, ...], count: int) -> list[Region]:
+    """At most `count` blocks, evenly spread over an image.
+
+    Examples
+    --------
+    >>> [r[1].start for r in spread_blocks((4, 100), (4, 10), 3)]
+    [0, 45, 90]
+    """
+    fit = [n // b for n, b in zip(shape, block, strict=True)]
+    per_axis = [1] * len(shape)
+    while True:
+        # one more along the axis that is covered least
+        open_axes = [a for a in range(len(shape)) if per_axis[a] < fit[a]]
+        open_axes = [a for a in open_axes if math.prod(per_axis) // per_axis[a] * (per_axis[a] + 1) <= count]
+        if not open_axes:
+            break
+        per_axis[min(open_axes, key=lambda a: per_axis[a] / fit[a])] += 1
+    starts = [
+        [round(i * (n - b) / (k - 1)) if k > 1 else (n - b) // 2 for i in range(k)]
+        for n, b, k in zip(shape, block, per_axis, strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, len(shape)).tolist()
+    return [tuple(slice(s, s + b) for s, b in zip(corner, block, strict=True)) for corner in grid]
+
+
+__all__ = ["SAMPLE", "Source", "spread_blocks"]
