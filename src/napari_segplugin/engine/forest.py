@@ -1,0 +1,308 @@
+"""The instant answer: a random forest on multiscale features of the voxels, learnt from strokes within a second.
+
+Features are computed block by block and only where they are needed: around strokes to learn, and where somebody looks to
+answer. They are kept, so the next stroke costs no more than a new forest. No torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import (
+    ClassTable,
+    Image,
+    InputError,
+    Job,
+    ObjectTable,
+    Sample,
+    Segmentation,
+    Stage,
+    Step,
+    Task,
+)
+from napari_segplugin.data import normalise
+from napari_segplugin.data.corrections import Corrections, split_strokes, to_sample
+from napari_segplugin.tasks import get_task
+
+SIGMAS = {2: (1.0, 16.0), 3: (1.0, 4.0)}
+"""Smallest and largest scale of the features, in voxels; doubled in between. A 3D feature costs far more."""
+_BLOCK = {2: (256, 256), 3: (32, 96, 96)}
+_VOXELS_A_CLASS = 4000
+_TREES = 60
+_CACHE_BYTES = 1 << 30
+
+Region = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ForestAnswer:
+    """What a forest makes of strokes.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+        Of the region that was asked for.
+    quality : dict of str to float
+        On held-out strokes; empty where none could be held out.
+    heldout : str
+        How that was computed, as a sentence.
+    """
+
+    segmentation: Segmentation
+    quality: dict[str, float]
+    heldout: str
+
+
+class PixelForest:
+    """A random forest for one image (one time point).
+
+    Parameters
+    ----------
+    image : Image
+    frame : int
+    memory : int
+        Bytes of features that are kept.
+    """
+
+    def __init__(self, image: Image, *, frame: int = 0, memory: int = _CACHE_BYTES) -> None:
+        self.image, self.frame, self.memory = image, frame, memory
+        self._statistics = normalise.statistics(image, None, frame)
+        self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
+        self._forest: Any = None
+        self.n_classes = 0
+
+    def fit(self, sample: Sample, n_classes: int, *, seed: int = 0) -> PixelForest:
+        """Learn from the known voxels of a sample, at most a few thousand a class.
+
+        Raises
+        ------
+        InputError
+            If fewer than two classes are known.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+
+        rng = np.random.default_rng(seed)
+        known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+        places, target = [], []
+        for c in np.unique(sample.classes[known]):
+            at = np.argwhere(known & (sample.classes == c))
+            places.append(at if len(at) <= _VOXELS_A_CLASS else rng.choice(at, _VOXELS_A_CLASS, replace=False))
+            target.append(np.full(len(places[-1]), c))
+        if len(target) < 2:
+            raise InputError(
+                "The instant answer needs strokes of at least two classes.",
+                got=f"{len(target)} class{'es' * (len(target) != 1)}",
+                hint="Paint some background too.",
+            )
+        forest = RandomForestClassifier(
+            _TREES, min_samples_leaf=2, max_features="sqrt", class_weight="balanced", n_jobs=-1, random_state=seed
+        )
+        self._forest = forest.fit(self._at(np.concatenate(places)), np.concatenate(target))
+        self.n_classes = n_classes
+        return self
+
+    def probabilities(self, region: Region) -> np.ndarray:
+        """Class probabilities (K, [Z,] Y, X) of a region; a class that was not painted has 0.
+
+        Raises
+        ------
+        InputError
+            If the forest has not learnt yet.
+        """
+        if self._forest is None:
+            raise InputError("The instant answer has not seen strokes yet.", hint="Paint a stroke of two classes.")
+        out = np.zeros((self.n_classes, *(s.stop - s.start for s in region)), np.float32)
+        for index in self._blocks(region):
+            features, block = self._features(index), self._box(index)
+            both = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, block, strict=True)]
+            inner = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(both, block, strict=True))
+            outer = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(both, region, strict=True))
+            part = features[inner]
+            values = self._forest.predict_proba(part.reshape(-1, part.shape[-1]))
+            for column, c in enumerate(self._forest.classes_):
+                out[c][outer] = values[:, column].reshape(part.shape[:-1])
+        return out
+
+    def _at(self, places: np.ndarray) -> np.ndarray:
+        """Features (N, F) of voxels."""
+        size = np.array(_BLOCK[self.image.ndim])
+        owner, inverse = np.unique(places // size, axis=0, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        found: np.ndarray | None = None
+        for k, index in enumerate(owner):
+            mine = inverse == k
+            values = self._features(tuple(int(i) for i in index))[tuple((places[mine] - index * size).T)]
+            if found is None:
+                found = np.empty((len(places), values.shape[1]), np.float32)
+            found[mine] = values
+        if found is None:
+            raise InputError("There are no strokes to learn from.", hint="Paint some first.")
+        return found
+
+    def _box(self, index: tuple[int, ...]) -> Region:
+        shape, size = self.image.spatial_shape, _BLOCK[self.image.ndim]
+        return tuple(slice(i * b, min((i + 1) * b, n)) for i, b, n in zip(index, size, shape, strict=True))
+
+    def _blocks(self, region: Region) -> Iterator[tuple[int, ...]]:
+        size = _BLOCK[self.image.ndim]
+        spans = [range(s.start // b, (s.stop - 1) // b + 1) for s, b in zip(region, size, strict=True)]
+        yield from product(*spans)
+
+    def _features(self, index: tuple[int, ...]) -> np.ndarray:
+        """Features ([Z,] Y, X, F) of a block, those of the whole image: read with a margin as wide as the filters."""
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        features = _compute(self.image, self._statistics, self._box(index), self.frame)
+        self._kept[index] = features
+        while len(self._kept) > 1 and sum(f.nbytes for f in self._kept.values()) > self.memory:
+            self._kept.popitem(last=False)
+        return features
+
+
+def _compute(image: Image, statistics: normalise.Statistics, box: Region, frame: int) -> np.ndarray:
+    from skimage.feature import multiscale_basic_features
+
+    low, high = SIGMAS[image.ndim]
+    margin = math.ceil(4 * high) + 3  # Gaussians reach 4 sigma, the derivatives on them a little further
+    wide = tuple(
+        slice(max(0, s.start - margin), min(n, s.stop + margin)) for s, n in zip(box, image.spatial_shape, strict=True)
+    )
+    array = normalise.apply(image.read(wide, frame), statistics)
+    features = multiscale_basic_features(np.moveaxis(array, 0, -1), sigma_min=low, sigma_max=high, channel_axis=-1)
+    inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))
+    return np.ascontiguousarray(features[inner], dtype=np.float32)
+
+
+def dice_on(forest: PixelForest, sample: Sample) -> float:
+    """Dice of each class beside background that was held out, pooled over the held-out voxels, averaged."""
+    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+    places = np.argwhere(known)
+    truth = sample.classes[known]
+    guess = forest._forest.predict(forest._at(places))
+    classes = [c for c in np.unique(truth) if c > 0] or [0]
+    scores = [
+        2 * ((guess == c) & (truth == c)).sum() / max(1, (guess == c).sum() + (truth == c).sum()) for c in classes
+    ]
+    return float(np.mean(scores))
+
+
+def instant(
+    image: Image,
+    corrections: Corrections,
+    task: Task,
+    classes: ClassTable,
+    *,
+    region: Region | None = None,
+    forest: PixelForest | None = None,
+    seed: int = 0,
+) -> Job[ForestAnswer]:
+    """Answer strokes at once.
+
+    For objects the foreground of the forest is parted where it is narrow: a first guess to correct, without training.
+
+    Parameters
+    ----------
+    image : Image
+    corrections : Corrections
+        Unpainted is unknown.
+    task : Task
+    classes : ClassTable
+    region : tuple of slice, optional
+        What to answer; everything by default.
+    forest : PixelForest, optional
+        One that has features of this image already.
+    seed : int
+
+    Yields
+    ------
+    Stage, Step
+
+    Returns
+    -------
+    ForestAnswer
+
+    Raises
+    ------
+    InputError
+        If fewer than two classes are painted, or paint and image do not fit.
+    """
+    yield Stage("Looking at the strokes")
+    sample = to_sample(image, corrections, task, classes)
+    forest = forest or PixelForest(image)
+    split = split_strokes(sample, classes, seed=seed)
+    quality: dict[str, float] = {}
+    if split.heldout is not None:
+        quality = judge_forest(forest, split.train, split.heldout, len(classes), seed)
+    forest.fit(sample, len(classes), seed=seed)
+    region = (
+        tuple(slice(*s.indices(n)[:2]) for s, n in zip(region or (), image.spatial_shape, strict=True))
+        if region
+        else None
+    )
+    wanted = region or tuple(slice(0, n) for n in image.spatial_shape)
+    yield Stage("Answering")
+    maps = np.zeros((len(classes), *(s.stop - s.start for s in wanted)), np.float32)
+    pieces = list(_pieces(wanted, _BLOCK[image.ndim]))
+    for done, piece in enumerate(pieces, 1):
+        place = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(piece, wanted, strict=True))
+        maps[(slice(None), *place)] = forest.probabilities(piece)
+        yield Step(done, len(pieces))
+    labels, table = _decode(maps, task, classes, image)
+    recipe = {
+        "method": "random forest on multiscale features",
+        "sigmas": list(SIGMAS[image.ndim]),
+        "trees": _TREES,
+        "seed": seed,
+        "origin": [s.start for s in wanted],
+        "image": image.name,
+    }
+    axes = "ZYX"[3 - image.ndim :]
+    name = f"{image.name} (instant)"
+    result = Segmentation(task, labels, table, classes, axes, image.canonical_spacing, image.unit, name, recipe)
+    return ForestAnswer(result, quality, split.sentence)
+
+
+def judge_forest(
+    forest: PixelForest, train: Sample, heldout: Sample, n_classes: int, seed: int = 0
+) -> dict[str, float]:
+    """Dice on held-out strokes of a forest that learnt from the others; empty where the others show one class only."""
+    try:
+        return {"held-out Dice": dice_on(forest.fit(train, n_classes, seed=seed), heldout)}
+    except InputError:
+        return {}
+
+
+def _pieces(region: Region, size: tuple[int, ...]) -> Iterator[Region]:
+    """The parts of a region in each block of the grid."""
+    cuts = []
+    for s, b in zip(region, size, strict=True):
+        starts = range(s.start // b * b, s.stop, b)
+        cuts.append([slice(max(s.start, a), min(s.stop, a + b)) for a in starts])
+    yield from product(*cuts)
+
+
+def _decode(maps: np.ndarray, task: Task, classes: ClassTable, image: Image) -> tuple[np.ndarray, ObjectTable]:
+    codec = get_task(task)
+    if task is Task.SEMANTIC:
+        return codec.decode(maps, classes, {})
+    from skimage.measure import label
+
+    from napari_segplugin.tasks.instance import normalised_distance
+
+    things = maps[list(classes.thing_ids)].sum(0) > 0.5
+    distance = normalised_distance(label(things), image.canonical_spacing)
+    # the thresholded foreground has no network's caution: it is taken as it is, and parted at clear necks only
+    return codec.decode(
+        np.concatenate([maps, distance[None]]), classes, {"foreground": 0.5, "seed": 0.3, "min_size": 10}
+    )
+
+
+__all__ = ["ForestAnswer", "PixelForest", "dice_on", "instant", "judge_forest"]
