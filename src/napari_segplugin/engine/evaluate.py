@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Step, Task, drain
 from napari_segplugin.engine.aggregate import Measured, as_row, mean_over_images, pooled_over_images, with_means
 from napari_segplugin.engine.report import ALL, Report, ReportRow
 from napari_segplugin.metrics import (
@@ -29,7 +29,7 @@ from napari_segplugin.metrics.checks import known_mask, label_pair, voxel_size
 from napari_segplugin.metrics.instance import aji_plus_ratio, aji_ratio, average_precision_ratio
 from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
-__all__ = ["Report", "ReportRow", "evaluate", "evaluate_many"]
+__all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
 
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
@@ -138,6 +138,34 @@ def evaluate_many(
     InputError
         If there is no pair, the voxel units differ, or as in :func:`evaluate`.
     """
+    return drain(
+        evaluate_steps(
+            pairs,
+            0,
+            task=task,
+            classes=classes,
+            spacing=spacing,
+            thresholds=thresholds,
+            unit=unit,
+            tolerance=tolerance,
+            surfaces=surfaces,
+        )
+    )
+
+
+def evaluate_steps(
+    pairs: Iterable[tuple[ArrayLike | Segmentation, ArrayLike | Segmentation]],
+    total: int,
+    *,
+    task: Task | str,
+    classes: ClassTable | None = None,
+    spacing: Sequence[float] | None = None,
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+    unit: str | None = None,
+    tolerance: float | None = None,
+    surfaces: bool = True,
+) -> Job[Report]:
+    """The same as :func:`evaluate_many`, as a job that says after each of `total` images how far it is."""
     options = _options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
     images: list[list[Measured]] = []
     table = classes
@@ -147,6 +175,7 @@ def evaluate_many(
             options = replace(options, tolerance=_with_voxels(options, prediction, truth).tolerance)
         images.append(_image(prediction, truth, options, None, None, None))
         table = table or _class_table(options, prediction, truth)
+        yield Step(len(images), total)
     if not images:
         raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, truth)")
     numbers = [*with_means(mean_over_images(images), table), *with_means(pooled_over_images(images), table)]
