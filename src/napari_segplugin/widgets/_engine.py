@@ -8,20 +8,26 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_segplugin.core import (
+    AugmentSpec,
+    ClassTable,
     Image,
     Job,
     ModelBundle,
     ModelSpec,
     Registry,
     Segmentation,
+    Task,
     TileSpec,
     TrainSpec,
     model_spec_from_json,
 )
 from napari_segplugin.viewer.corrections import PaintCopy
+
+if TYPE_CHECKING:
+    from napari_segplugin.data.corrections import Corrections
 
 
 class Engine:
@@ -125,6 +131,30 @@ class Engine:
 
         return predict(image, bundle, tiles=tiles, device=device, region=region)
 
+    def instant(
+        self, image: Image, paint: PaintCopy, task: Task, classes: ClassTable, region: Any, forest: Any = None
+    ) -> Job[Any]:
+        """Answer strokes by a random forest."""
+        from napari_segplugin.engine.forest import instant
+
+        return instant(image, _corrections(paint), task, classes, region=region, forest=forest)
+
+    def instant_now(
+        self, image: Image, paint: PaintCopy, task: Task, classes: ClassTable, region: Any, forest: Any = None
+    ) -> tuple[Any, Any]:
+        """The same at once, with the forest, whose features the next stroke can use."""
+        from napari_segplugin.core import drain
+        from napari_segplugin.engine.forest import PixelForest
+
+        forest = forest or PixelForest(image)
+        return drain(self.instant(image, paint, task, classes, region, forest)), forest
+
+    def examples(self, image: Image, augmentation: AugmentSpec) -> Any:
+        """A picture of augmented patches."""
+        from napari_segplugin.engine.examples import augmented_patches
+
+        return augmented_patches(image, augmentation)
+
     def finetune(
         self,
         image: Image,
@@ -135,14 +165,14 @@ class Engine:
         preview: tuple[slice, ...] | None,
     ) -> Job[Any]:
         """Train a copy of a bundle on corrections."""
-        from napari_segplugin.data.corrections import Corrections
         from napari_segplugin.engine import finetune
 
-        corrections = Corrections(
-            paint.paint,
-            reviewed=paint.reviewed,
-            edited=paint.edited,
-            before=paint.before,
-            object_class=paint.object_class,
-        )
-        return finetune(image, corrections, bundle, spec, stop=stop, preview=preview)
+        return finetune(image, _corrections(paint), bundle, spec, stop=stop, preview=preview)
+
+
+def _corrections(paint: PaintCopy) -> Corrections:
+    from napari_segplugin.data.corrections import Corrections
+
+    return Corrections(
+        paint.paint, reviewed=paint.reviewed, edited=paint.edited, before=paint.before, object_class=paint.object_class
+    )

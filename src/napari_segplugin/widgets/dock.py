@@ -16,6 +16,7 @@ from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets.file_control import FileControl
+from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.paint_control import PaintControl
 from napari_segplugin.widgets.run_control import RunControl
@@ -56,7 +57,7 @@ class SegmentationDock(QWidget):
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs = FileControl(self), RunControl(self)
-        self.paint, self.train = PaintControl(self), TrainControl(self)
+        self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self._estimate_timer = _timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = _timer(self, 50, self.refresh)
         self._names_timer = _timer(self, 50, self._on_layers)
@@ -110,6 +111,9 @@ class SegmentationDock(QWidget):
         improve.back_requested.connect(self.train.back)
         improve.forward_requested.connect(self.train.forward)
         improve.save_requested.connect(self.files.save_bundle)
+        improve.instant_requested.connect(self.instant.run)
+        improve.instant_toggled.connect(self.instant.toggle)
+        improve.examples_requested.connect(self.train.examples)
         self.job.happened.connect(self._on_event)
         self.job.returned.connect(self._on_returned)
         self.job.failed.connect(self._on_failed)

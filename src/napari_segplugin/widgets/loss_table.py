@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtWidgets import QDoubleSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import LossSpec, LossTerm
-from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row
+from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row, tell, wrapped
 
 _WEIGHT_TIP = "Share of this loss in the sum. 0 switches it off."
 
@@ -24,7 +24,7 @@ class LossEditor(QWidget):
     def __init__(self, engine: Any) -> None:
         super().__init__()
         self._engine = engine
-        self._lines: list[tuple[Any, Any, Any]] = []
+        self._lines: list[tuple[Any, Any, Any, LossTerm]] = []
         self._rows = QVBoxLayout()
         self._rows.setSpacing(4)
         layout = QVBoxLayout(self)
@@ -32,13 +32,21 @@ class LossEditor(QWidget):
         layout.addLayout(self._rows)
         tip = "Add a loss to the sum. The default suits most images."
         layout.addWidget(button("Add loss", "loss_add", tip, lambda: self.add(LossTerm(self._first()))))
+        self._suggested: LossSpec | None = None
+        self.reason = wrapped(name="loss_reason")
+        self.use_button = button(
+            "Use the suggestion", "loss_suggested", "Replace the rows above by the suggestion.", self._use
+        )
+        for widget in (self.reason, self.use_button):
+            layout.addWidget(widget)
+            widget.hide()
 
     def _names(self) -> list[tuple[str, str]]:
         return [(r.title, r.name) for r in self._engine.losses()]
 
     def _first(self) -> str:
         names = [n for _, n in self._names()]
-        used = {box.currentData() for _, box, _ in self._lines}
+        used = {box.currentData() for _, box, _, _ in self._lines}
         return next((n for n in names if n not in used), names[0] if names else "cross_entropy")
 
     def add(self, term: LossTerm) -> None:
@@ -58,7 +66,7 @@ class LossEditor(QWidget):
         describe(remove, f"loss_remove_{len(self._lines)}", "Remove this loss", "Take this loss out of the sum.")
         line = row(box, weight, remove, stretch=(1, 0, 0))
         remove.clicked.connect(lambda _=False, w=line: self._remove(w))
-        self._lines.append((line, box, weight))
+        self._lines.append((line, box, weight, term))
         self._rows.addWidget(line)
 
     def _explain(self, box: Any) -> None:
@@ -74,18 +82,36 @@ class LossEditor(QWidget):
             line.hide()
             line.deleteLater()
 
+    def suggest(self, spec: LossSpec | None, reason: str) -> None:
+        """Offer a sum for the labels at hand, with a reason; None takes the offer back."""
+        self._suggested = spec
+        names = self._engine.losses()
+        words = " + ".join(names[t.name].title for t in spec.terms) if spec is not None else ""
+        tell(self.reason, f"Suggested: {words}. {reason}" if spec is not None else "")
+        self.use_button.setVisible(spec is not None and spec != self.spec())
+
+    def _use(self) -> None:
+        if self._suggested is not None:
+            self.set_spec(self._suggested)
+            self.use_button.hide()
+
     def spec(self) -> LossSpec:
         """The sum as it stands; rows of weight 0 are left out."""
         if not self._lines:
             return LossSpec()
-        terms = tuple(LossTerm(str(b.currentData()), float(w.value())) for _, b, w in self._lines if w.value() > 0)
+        terms = tuple(_term(str(b.currentData()), float(w.value()), t) for _, b, w, t in self._lines if w.value() > 0)
         return LossSpec(terms) if terms else LossSpec()
 
     def set_spec(self, spec: LossSpec) -> None:
         """Show a sum."""
-        for line, _, _ in self._lines:
+        for line, _, _, _ in self._lines:
             line.hide()
             line.deleteLater()
         self._lines = []
         for term in spec.terms:
             self.add(term)
+
+
+def _term(name: str, weight: float, shown: LossTerm) -> LossTerm:
+    """A row as a term; options that came with it stay as long as its loss does."""
+    return LossTerm(name, weight, shown.options if name == shown.name else {})

@@ -8,7 +8,7 @@ from typing import Any
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer
 
-from napari_segplugin.core import BACKGROUND_PAINT, SegPluginError
+from napari_segplugin.core import BACKGROUND_PAINT, SegPluginError, Task
 from napari_segplugin.engine.session import image_key
 from napari_segplugin.viewer.corrections import (
     NAME,
@@ -174,10 +174,31 @@ class PaintControl:
         def done(counts: dict[int, tuple[int, int]]) -> None:
             if counts != self.counts:
                 self._save_timer.start()
+                dock.instant.painted()
             self.counts = counts
+            self._suggest()
             dock.refresh()
 
         dock.background.run("count", lambda: count_paint(data), done, dock.fail)
+
+    def _suggest(self) -> None:
+        """Say which loss suits the strokes at hand."""
+        from napari_segplugin.engine.advice import recommend_loss
+
+        dock = self._dock
+        choice, layer = dock.method_step.choice(), self.layer
+        if choice is None or layer is None or not self.counts:
+            dock.improve_step.losses.suggest(None, "")
+            return
+        classes, task = choice.spec.classes, choice.spec.task
+        voxels = {k: n for k, (_, n) in self.counts.items()}
+        background = voxels.pop(BACKGROUND_PAINT, 0)
+        if task is Task.SEMANTIC:
+            counts = [background, *(voxels.get(c.id, 0) for c in classes if c.id)]
+        else:
+            counts = [background, sum(voxels.values()), *[0] * (len(classes) - 2)]
+        share = sum(counts) / max(1, layer.data.size)
+        dock.improve_step.losses.suggest(*recommend_loss(counts, known_share=share, task=task))
 
     def autosave(self) -> None:
         """Copy the strokes now and write them in a worker."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Job, Note, Segmentation, SegPluginError, Stage
+from napari_segplugin.core import Image, InputError, Job, Note, Segmentation, SegPluginError, Stage, Task
 from napari_segplugin.viewer.geometry import label_axes
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
+
+Answer = Callable[[Image, "tuple[slice, ...] | None"], Job[Segmentation]]
 
 
 class RunControl:
@@ -39,15 +42,37 @@ class RunControl:
         return None
 
     def start(self, scope: str) -> None:
-        """Freeze image, bundle, tiles and device into a job, and start it."""
+        """Run the chosen model."""
+        dock = self._dock
+        choice = dock.method_step.choice()
+        if choice is None:
+            dock.fail(InputError("There is nothing to run yet.", hint="Open an image in step 1."))
+        elif choice.scratch:
+            hint = "Paint and train it in step 4, or choose a model."
+            dock.fail(InputError("This network is untrained.", hint=hint))
+        else:
+            tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
+            self.start_with(
+                scope, choice.title, choice.spec.task, lambda i, r: engine.predict(i, choice.load(), tiles, device, r)
+            )
+
+    def start_with(self, scope: str, title: str, task: Task, answer: Answer) -> None:
+        """Freeze image and region into a job that anything may answer: a network, a forest, a classical technique.
+
+        Parameters
+        ----------
+        scope : str
+            "whole", "plane" or "view".
+        title : str
+            What answers, as a person reads it.
+        task : Task
+            Of the result.
+        answer : callable
+            Takes image and region (None: everything) and returns the job; called in the worker's thread.
+        """
         dock = self._dock
         layer, axes = dock.image_step.layer, dock.image_step.axes
-        choice = dock.method_step.choice()
         try:
-            if choice is None:
-                raise InputError("There is nothing to run yet.", hint="Open an image in step 1.")
-            if choice.scratch:
-                raise InputError("This network is untrained.", hint="Paint and train it in step 4, or choose a model.")
             image = dock.image_step.image()
             region = region_of(dock.viewer, layer, axes, scope)
         except SegPluginError as error:
@@ -55,17 +80,15 @@ class RunControl:
             return
         frame = current_frame(dock.viewer, layer, axes) if region is not None else None
         old = self.result_of(layer)
-        pristine = old if old is not None and old.segmentation.task is choice.spec.task and not old.edited else None
+        pristine = old if old is not None and old.segmentation.task is task and not old.edited else None
         shape = tuple(image.sizes[a] for a in label_axes(axes))
         into = pristine.segmentation if pristine is not None and region is not None else None
-        tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
         part = image if frame is None else image.frame(frame)
 
         def make() -> Any:
-            bundle = choice.load()
-            return _measured(engine.predict(part, bundle, tiles, device, region), shape, region, into, frame)
+            return _measured(answer(part, region), shape, region, into, frame)
 
-        self._target, self._replaces, self._model = (layer, axes), pristine, choice.title
+        self._target, self._replaces, self._model = (layer, axes), pristine, title
         dock.result_step.progress.begin("Preparing")
         dock.result_step.show_summary("")
         dock.start_job("run", make, f"Segmenting {layer.name}")

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QHeaderView, QSpinBox, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QGridLayout,
+    QHeaderView,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
@@ -22,12 +31,14 @@ from napari_segplugin.widgets._parts import (
     row,
     set_primary,
     swatch,
+    tell,
     wrapped,
 )
 from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
+from napari_segplugin.widgets.training_options import TrainingOptions
 
 NEW_OBJECT, ERASE = -1, 0
 
@@ -46,6 +57,8 @@ class ImproveStep(StepBox):
     train_requested(), stop_requested(), cancel_requested()
     back_requested(), forward_requested()
     save_requested(str)
+    examples_requested() : show augmented patches
+    instant_requested(), instant_toggled(bool) : answer the strokes now; after every stroke
     """
 
     layer_requested = Signal()
@@ -57,6 +70,9 @@ class ImproveStep(StepBox):
     back_requested = Signal()
     forward_requested = Signal()
     save_requested = Signal(str)
+    examples_requested = Signal()
+    instant_requested = Signal()
+    instant_toggled = Signal(bool)
 
     def __init__(self, engine: Any) -> None:
         super().__init__(4, "Improve", "step_improve")
@@ -92,6 +108,23 @@ class ImproveStep(StepBox):
         self.quality_plot = LinePlot("Quality on held-out strokes (higher is better)", "quality_plot")
         self.losses = LossEditor(engine)
         self.losses.set_spec(LossSpec())
+        self.options = TrainingOptions(self.examples_requested.emit)
+        self.instant_button = button(
+            "Instant answer",
+            "instant_button",
+            "A random forest answers your strokes at once, without training. The network learns shapes and overtakes it.",
+            self.instant_requested.emit,
+        )
+        self.instant_box = QCheckBox("while I paint")
+        describe(
+            self.instant_box,
+            "instant_box",
+            "Answer while I paint",
+            "After each stroke, what is on the screen is answered anew.",
+        )
+        self.instant_box.toggled.connect(self.instant_toggled)
+        self.instant_text = wrapped(name="instant_text")
+        self.instant_text.hide()
         self._build_verdict()
         self.model_button = button(
             "Save model…",
@@ -103,8 +136,11 @@ class ImproveStep(StepBox):
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
             self.paints,
             self.counts,
+            row(self.instant_button, self.instant_box, stretch=(1, 0)),
+            self.instant_text,
             self._budget(),
             self._advanced(),
+            self.options,
             row(self.train_button, self.stop_button, self.abort_button, stretch=(2, 1, 1)),
             self.progress.bar,
             self.progress.text,
@@ -245,6 +281,7 @@ class ImproveStep(StepBox):
             loss=self.losses.spec(),
             device=device,
             validate_every=every,
+            **self.options.settings(),
         )
 
     def begin_training(self) -> None:
@@ -284,6 +321,10 @@ class ImproveStep(StepBox):
         self.verdict_table.setVisible(bool(names))
         self.verdict_text.setText(text)
         self.verdict.show()
+
+    def say_instant(self, text: str) -> None:
+        """What the instant answer found, and how good it is; nothing hides it."""
+        tell(self.instant_text, text)
 
     def show_pictures(self, pictures: Sequence[Any]) -> None:
         """The visible region as the old and the new model see it; nothing hides them."""
@@ -325,6 +366,9 @@ class ImproveStep(StepBox):
         self.reviewed_button.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)
+        for widget in (self.instant_button, self.instant_box):
+            widget.setVisible(painting)
+            widget.setEnabled(ready and not training)
         for widget in (self.stop_button, self.abort_button):
             widget.setVisible(training)
         set_primary(self.layer_button, next_step and not painting and not busy)

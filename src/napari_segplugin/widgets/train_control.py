@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import InputError, Metric, ModelBundle, Note, Preview, SegPluginError, Stage, Step
+from napari_segplugin.core import (
+    AugmentSpec,
+    InputError,
+    Metric,
+    ModelBundle,
+    Note,
+    Preview,
+    SegPluginError,
+    Stage,
+    Step,
+)
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.pictures import outlined
@@ -70,6 +80,20 @@ class TrainControl:
             # the layer is made now, empty: making it takes napari a moment that no running job should meet
             self._show_preview(Preview(tuple(s.start or 0 for s in preview), _empty(preview, image.spatial_shape)))
         dock.start_job("train", make, f"Fine-tuning {choice.title}")
+
+    def examples(self) -> None:
+        """Show augmented patches of the image."""
+        dock = self._dock
+        try:
+            image = dock.image_step.image()
+            frame = current_frame(dock.viewer, dock.image_step.layer, dock.image_step.axes)
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        options, engine = dock.improve_step.options, dock.engine
+        part, augmentation = image if frame is None else image.frame(frame), options.augmentation() or AugmentSpec()
+        work = lambda: engine.examples(part, augmentation)  # noqa: E731
+        dock.background.run("examples", work, options.show_examples, dock.fail)
 
     def stop(self) -> None:
         """End normally and keep the best state."""

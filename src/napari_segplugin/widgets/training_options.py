@@ -1,0 +1,163 @@
+"""How a training goes beyond loss and time: balance, few labels, transfer, augmentation. Folded away, with safe defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QVBoxLayout, QWidget
+
+from napari_segplugin.core import AugmentSpec
+from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled
+from napari_segplugin.widgets._pictures import Picture
+
+_STRENGTHS = (
+    ("scale", "Zoom up to", 1.0, 4.0, 0.05, "Patches are enlarged or shrunk by up to this factor. 1 switches it off."),
+    ("contrast", "Contrast", 0.0, 1.0, 0.05, "Random gamma, contrast and brightness. Strong values make outlines fat."),
+    ("noise", "Noise", 0.0, 0.5, 0.01, "Added noise, as a share of the intensity range."),
+    ("blur", "Blur", 0.0, 5.0, 0.25, "A third of the patches is blurred by up to this many voxels."),
+    ("elastic", "Elastic", 0.0, 30.0, 1.0, "Tissue is bent by up to this many voxels."),
+    (
+        "downsample",
+        "Coarser up to",
+        1.0,
+        8.0,
+        0.25,
+        "A third of the patches is shown as a coarser camera would see it.",
+    ),
+)
+
+
+class TrainingOptions(QWidget):
+    """Two folds: how it learns, and how patches are varied.
+
+    Parameters
+    ----------
+    preview : callable
+        Is called when someone wants to see augmented patches.
+    """
+
+    def __init__(self, preview: Callable[[], Any]) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._learning())
+        layout.addWidget(self._augmentation(preview))
+
+    def _learning(self) -> Any:
+        fold = Fold(
+            "Few or uneven labels", "learning_fold", "Rare classes, sparse strokes, and what a trained model keeps."
+        )
+        self.balance = QCheckBox("Balance classes")
+        describe(
+            self.balance,
+            "balance",
+            "Balance classes",
+            "Rare classes are shown as often as common ones and weigh more in the loss. What was done is said at the start.",
+        )
+        self.regulariser = _spin(0.0, 10.0, 0.1, 0.0)
+        describe(
+            self.regulariser,
+            "regulariser",
+            "Spread strokes",
+            "Carries sparse strokes to neighbours that look alike. 0 is off; 0.5 is a good start for scribbles.",
+        )
+        self.teacher = _spin(0.0, 10.0, 0.1, 0.0)
+        describe(
+            self.teacher,
+            "teacher",
+            "Learn from own certainty",
+            "Where the averaged network is certain, unpainted voxels teach too. 0 is off.",
+        )
+        self.freeze = combo(
+            "freeze", "Encoder", "What a trained model knows of edges and textures can be kept for a while."
+        )
+        fill_combo(
+            self.freeze, [("learns from the start", 0.0), ("kept for a third of the time", 1 / 3), ("kept", 1.0)]
+        )
+        self.decay = combo("layer_decay", "First layers", "Layers near the image can be told to change less.")
+        fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
+        for widget in (
+            self.balance,
+            labelled("Spread strokes", self.regulariser),
+            labelled("Own certainty", self.teacher),
+            labelled("Encoder", self.freeze),
+            labelled("First layers", self.decay),
+        ):
+            fold.rows.addWidget(widget)
+        return fold
+
+    def _augmentation(self, preview: Callable[[], Any]) -> Any:
+        fold = Fold("Augmentation", "augment_fold", "Patches are varied at random, so that few of them teach more.")
+        self.automatic = QCheckBox("Safe strength, chosen for me")
+        self.automatic.setChecked(True)
+        describe(self.automatic, "augment_auto", "Safe strength", "Untick to set each kind of variation.")
+        self.strengths = QWidget()
+        rows = QVBoxLayout(self.strengths)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(4)
+        self.rotate, self.flip = QCheckBox("Rotate by any angle"), QCheckBox("Mirror along any axis")
+        start = AugmentSpec()
+        for box, name, on in ((self.rotate, "rotate", start.rotate), (self.flip, "flip", start.flip)):
+            box.setChecked(on)
+            describe(
+                box,
+                f"augment_{name}",
+                box.text(),
+                "Switch it off where up and down, or left and right, mean something.",
+            )
+            rows.addWidget(box)
+        self.spins: dict[str, Any] = {}
+        for name, title, low, high, step, tip in _STRENGTHS:
+            spin = _spin(low, high, step, getattr(start, name))
+            describe(spin, f"augment_{name}", title, tip)
+            self.spins[name] = spin
+            rows.addWidget(labelled(title, spin))
+        self.automatic.toggled.connect(lambda on: self.strengths.setVisible(not on))
+        self.strengths.setVisible(False)
+        self.picture = Picture("Augmented patches", "augment_picture")
+        self.picture.hide()
+        self.look = button(
+            "Show examples", "augment_look", "Shows patches of this image as the network will see them.", preview
+        )
+        for widget in (self.automatic, self.strengths, self.look, self.picture):
+            fold.rows.addWidget(widget)
+        return fold
+
+    def augmentation(self) -> AugmentSpec | None:
+        """The strengths that were set; None where they are chosen for the person."""
+        if self.automatic.isChecked():
+            return None
+        values = {name: float(spin.value()) for name, spin in self.spins.items()}
+        return replace(AugmentSpec(), rotate=self.rotate.isChecked(), flip=self.flip.isChecked(), **values)
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of a :class:`~napari_segplugin.core.TrainSpec` that are set here."""
+        return {
+            "balance": self.balance.isChecked(),
+            "regulariser": float(self.regulariser.value()),
+            "teacher": float(self.teacher.value()),
+            "freeze": float(self.freeze.currentData()),
+            "layer_decay": float(self.decay.currentData()),
+            "augmentation": self.augmentation(),
+        }
+
+    def show_examples(self, picture: Any) -> None:
+        """Show a grid of augmented patches, (Y, X, 3) of uint8."""
+        self.picture.set_array(picture)
+        self.picture.setVisible(picture is not None)
+
+
+def _spin(low: float, high: float, step: float, value: float) -> Any:
+    spin = QDoubleSpinBox()
+    spin.setRange(low, high)
+    spin.setSingleStep(step)
+    spin.setDecimals(2)
+    spin.setKeyboardTracking(False)
+    spin.setValue(value)
+    return spin
+
+
+__all__ = ["TrainingOptions"]
