@@ -1,6 +1,7 @@
 """What any loss promises, for every row of the registry."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,14 @@ def test_a_weight_of_two_is_every_voxel_twice(name):
 def test_the_options_of_the_row_are_those_of_the_function(row):
     defaults = {k: p.default for k, p in inspect.signature(row.load()).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert dict(row.options) == defaults
+
+
+@pytest.mark.parametrize("row", LOSSES, ids=lambda r: r.name)
+def test_the_manual_has_a_section_with_a_small_picture(row):
+    docs = Path(__file__).parents[2] / "docs"
+    picture = docs / "images" / "losses" / f"{row.name}.png"
+    assert f"]({picture.relative_to(docs).as_posix()})" in (docs / "losses.md").read_text(encoding="utf-8")
+    assert picture.stat().st_size < 60_000
 
 
 @pytest.mark.parametrize("name", NAMES)
