@@ -86,6 +86,21 @@ def test_kept_features_stay_within_their_memory(monkeypatch):
     assert sum(f.nbytes for f in forest._kept.values()) <= 400_000
 
 
+def test_a_coarse_answer_is_the_fine_one_on_its_grid(monkeypatch):
+    monkeypatch.setitem(module._BLOCK, 2, (32, 25))
+    image, truth = scene()
+    sample = to_sample(Image(image, "YX"), Corrections(strokes(truth)), Task.SEMANTIC, CLASSES)
+    forest = PixelForest(sample.image).fit(sample, 3)
+    region = (slice(7, 90), slice(11, 103))
+    fine, coarse = forest.probabilities(region), forest.probabilities(region, 3)
+    assert coarse.shape == fine.shape
+    assert np.array_equal(coarse[:, ::3, ::3], fine[:, ::3, ::3])
+    assert np.array_equal(coarse[:, 1, 1], coarse[:, 0, 0])
+    answer = drain(instant(sample.image, Corrections(strokes(truth)), Task.SEMANTIC, CLASSES, most=3000))
+    assert answer.segmentation.recipe["step"] == 2
+    assert (np.asarray(answer.segmentation.labels) == truth).mean() > 0.9
+
+
 def test_real_nuclei_become_objects():
     sample = load_sample("nuclei2d")
     truth = np.asarray(sample["truth"])

@@ -34,8 +34,8 @@ from napari_segplugin.tasks import get_task
 SIGMAS = {2: (1.0, 16.0), 3: (1.0, 4.0)}
 """Smallest and largest scale of the features, in voxels; doubled in between. A 3D feature costs far more."""
 _BLOCK = {2: (256, 256), 3: (32, 96, 96)}
-_VOXELS_A_CLASS = 4000
-_TREES = 60
+_VOXELS_A_CLASS = 3000
+_TREES = 50
 _CACHE_BYTES = 1 << 30
 
 Region = tuple[slice, ...]
@@ -108,8 +108,11 @@ class PixelForest:
         self.n_classes = n_classes
         return self
 
-    def probabilities(self, region: Region) -> np.ndarray:
+    def probabilities(self, region: Region, step: int = 1) -> np.ndarray:
         """Class probabilities (K, [Z,] Y, X) of a region; a class that was not painted has 0.
+
+        With `step` only every so-manieth voxel of the plane is looked at, counted from the first of the region, and stands
+        for its neighbours.
 
         Raises
         ------
@@ -124,11 +127,17 @@ class PixelForest:
             both = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, block, strict=True)]
             inner = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip(both, block, strict=True))
             outer = tuple(slice(s.start - r.start, s.stop - r.start) for s, r in zip(both, region, strict=True))
-            part = features[inner]
+            # the coarse grid is that of the region, so that blocks meet without a seam
+            coarse = [1] * (len(region) - 2) + [step, step]
+            first = [-o.start % s for o, s in zip(outer, coarse, strict=True)]
+            part = features[inner][tuple(slice(f, None, s) for f, s in zip(first, coarse, strict=True))]
+            if not part.size:
+                continue
             values = self._forest.predict_proba(part.reshape(-1, part.shape[-1]))
+            thin = tuple(slice(o.start + f, o.stop, s) for o, f, s in zip(outer, first, coarse, strict=True))
             for column, c in enumerate(self._forest.classes_):
-                out[c][outer] = values[:, column].reshape(part.shape[:-1])
-        return out
+                out[c][thin] = values[:, column].reshape(part.shape[:-1])
+        return out if step == 1 else _repeated(out, step)
 
     def _at(self, places: np.ndarray) -> np.ndarray:
         """Features (N, F) of voxels."""
@@ -167,6 +176,13 @@ class PixelForest:
         return features
 
 
+def _repeated(maps: np.ndarray, step: int) -> np.ndarray:
+    """Let each voxel of a coarse grid stand for the square of the plane that begins at it."""
+    y, x = (np.arange(n) // step * step for n in maps.shape[-2:])
+    wide: np.ndarray = maps[..., y[:, None], x]
+    return wide
+
+
 def _compute(image: Image, statistics: normalise.Statistics, box: Region, frame: int) -> np.ndarray:
     from skimage.feature import multiscale_basic_features
 
@@ -203,6 +219,7 @@ def instant(
     region: Region | None = None,
     forest: PixelForest | None = None,
     seed: int = 0,
+    most: int = 0,
 ) -> Job[ForestAnswer]:
     """Answer strokes at once.
 
@@ -220,6 +237,8 @@ def instant(
     forest : PixelForest, optional
         One that has features of this image already.
     seed : int
+    most : int
+        Voxels that are looked at; of a larger region every second, third … voxel along the rows and columns. 0 means all.
 
     Yields
     ------
@@ -248,12 +267,13 @@ def instant(
         else None
     )
     wanted = region or tuple(slice(0, n) for n in image.spatial_shape)
+    step = max(1, math.ceil(math.sqrt(math.prod(s.stop - s.start for s in wanted) / most))) if most else 1
     yield Stage("Answering")
     maps = np.zeros((len(classes), *(s.stop - s.start for s in wanted)), np.float32)
-    pieces = list(_pieces(wanted, _BLOCK[image.ndim]))
+    pieces = list(_pieces(wanted, _BLOCK[image.ndim])) if step == 1 else [wanted]
     for done, piece in enumerate(pieces, 1):
         place = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(piece, wanted, strict=True))
-        maps[(slice(None), *place)] = forest.probabilities(piece)
+        maps[(slice(None), *place)] = forest.probabilities(piece, step)
         yield Step(done, len(pieces))
     labels, table = _decode(maps, task, classes, image)
     recipe = {
@@ -261,6 +281,7 @@ def instant(
         "sigmas": list(SIGMAS[image.ndim]),
         "trees": _TREES,
         "seed": seed,
+        "step": step,
         "origin": [s.start for s in wanted],
         "image": image.name,
     }

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
 
 
+LIVE_VOXELS = 200_000
+"""Voxels that are looked at while somebody paints: few enough for an answer within a second of the stroke."""
+
+
 class Engine:
     """What the dock can ask for. Methods that compute import torch and are called in a worker."""
 
@@ -144,10 +148,11 @@ class Engine:
     ) -> tuple[Any, Any]:
         """The same at once, with the forest, whose features the next stroke can use."""
         from napari_segplugin.core import drain
-        from napari_segplugin.engine.forest import PixelForest
+        from napari_segplugin.engine.forest import PixelForest, instant
 
         forest = forest or PixelForest(image)
-        return drain(self.instant(image, paint, task, classes, region, forest)), forest
+        job = instant(image, _corrections(paint), task, classes, region=region, forest=forest, most=LIVE_VOXELS)
+        return drain(job), forest
 
     def examples(self, image: Image, augmentation: AugmentSpec) -> Any:
         """A picture of augmented patches."""
