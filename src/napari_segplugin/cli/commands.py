@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -92,7 +91,7 @@ def predict(options: Namespace) -> Result:
     )
 
 
-def targets_of(images: Sequence[str | Path], output: str | None, extension: str) -> list[Path]:
+def targets_of(images: Sequence[str | Path], output: str | None, extension: str, ending: str = "_labels") -> list[Path]:
     """Where each result goes; two images must not end in one file.
 
     Raises
@@ -103,7 +102,7 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str)
     from napari_segplugin.engine.folders import stem_of
 
     folder = Path(output).expanduser() if output else None
-    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}_labels.{extension}" for p in images]
+    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}.{extension}" for p in images]
     twice = {t for t in targets if targets.count(t) > 1}
     if twice:
         raise InputError(
@@ -297,51 +296,6 @@ def _last_training(bundle: ModelBundle) -> dict[str, Any]:
     return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
 
 
-def evaluate(options: Namespace) -> Result:
-    """Measure a prediction, or a folder of them."""
-    from napari_segplugin.engine.evaluate import evaluate as measure
-    from napari_segplugin.engine.evaluate import evaluate_many
-    from napari_segplugin.engine.folders import list_files, match_names
-
-    one, other = Path(options.prediction).expanduser(), Path(options.truth).expanduser()
-    folders = [p.is_dir() and not (p.suffix == ".zarr" or (p / "zarr.json").exists()) for p in (one, other)]
-    if folders[0] != folders[1]:
-        raise InputError("Compare two files or two folders.", got="one file and one folder")
-    pairs = match_names(list_files(one), list_files(other)) if folders[0] else [(one, other)]
-    if not pairs:
-        raise InputError("There are no files to compare.", got=f"'{one}' is empty")
-    task = Task(options.task) if options.task else _recorded_task(pairs[0][0])
-    rest: dict[str, Any] = {
-        "task": task,
-        "spacing": options.spacing,
-        "unit": options.unit,
-        "tolerance": options.tolerance,
-    }
-    rest["surfaces"] = not options.no_surfaces
-    rest["classes"] = ClassTable.named(options.classes) if options.classes else None
-    if len(pairs) == 1 and not folders[0]:
-        report = measure(open_labels(one), open_labels(other), **rest)
-    else:
-        report = evaluate_many(((open_labels(p), open_labels(t)) for p, t in pairs), **rest)
-    data = json.loads(report.to_json())
-    return {"command": "evaluate", "images": len(pairs), **data}, report.text()
-
-
-def _recorded_task(path: Path) -> Task:
-    """The task that the recipe beside a result names."""
-    from napari_segplugin.engine.folders import stem_of
-
-    try:
-        recipe = json.loads((path.parent / f"{stem_of(path)}.recipe.json").read_text(encoding="utf-8"))
-        return Task(recipe["task"] if "task" in recipe else recipe["model"]["spec"]["task"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"It is not known what the labels of '{path.name}' are.",
-            accepted="--task semantic (class numbers), --task instance (object numbers), --task panoptic",
-            hint="Name the task.",
-        ) from None
-
-
 def models(options: Namespace) -> Result:
     """List the models that come with the package, and those in the folders given."""
     places = list(shipped_bundles().values())
@@ -378,7 +332,6 @@ def _describe(folder: Path) -> dict[str, Any]:
 
 
 __all__ = [
-    "evaluate",
     "find_model",
     "finetune",
     "models",

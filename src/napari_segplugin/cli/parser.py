@@ -20,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {napari_segplugin.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_predict, _run, _finetune, _train, _evaluate, _models):
+    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _export, _models):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
         command.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -121,6 +121,36 @@ def _evaluate(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--no-surfaces", action="store_true", help="leave out distances between surfaces (slow)")
     p.add_argument("--spacing", type=numbers, metavar="D,D[,D]", help="voxel size, Z,Y,X")
     p.add_argument("--unit", metavar="UNIT", help="unit of the voxel size")
+    p.add_argument("--csv", metavar="FILE", help="write the numbers with their definitions as CSV, too")
+    p.set_defaults(home="results")
+    return p
+
+
+def _measure(commands: Any) -> argparse.ArgumentParser:
+    p = _command(commands, "measure", "measure every object", "The table as CSV, with the definition of each column.")
+    p.add_argument("labels", metavar="LABELS")
+    p.add_argument("--image", metavar="IMAGE", help="measure its intensities, too")
+    p.add_argument("--output", metavar="FILE", help="the CSV file; printed by default")
+    _geometry(p)
+    p.set_defaults(home="results")
+    return p
+
+
+def _export(commands: Any) -> argparse.ArgumentParser:
+    p = _command(
+        commands,
+        "export",
+        "write labels in another format",
+        "Classes and scores are taken from the recipe and the table beside LABELS, where they are.",
+    )
+    p.add_argument("labels", nargs="+", metavar="LABELS")
+    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .coco.json, .roi.zip, .stl, .nii.gz …")
+    p.add_argument("--output", metavar="DIR", help="where results go; beside each file by default")
+    p.add_argument("--task", choices=[str(t) for t in Task], help="where no recipe says it (default: instance)")
+    p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
+    p.add_argument("--spacing", type=numbers, metavar="D,D[,D]", help="voxel size, Z,Y,X, where the file has none")
+    p.add_argument("--unit", metavar="UNIT", help="unit of the voxel size")
+    p.set_defaults(home="results")
     return p
 
 

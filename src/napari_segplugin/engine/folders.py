@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Sample, Task
+from napari_segplugin.io.formats import stem_of
 
 IMAGE_FOLDERS = ("images", "image")
 LABEL_FOLDERS = ("masks", "labels", "mask", "label")
 CLASS_FOLDERS = ("classes",)
 IMAGE_ENDS = ("_image", "_img")
 LABEL_ENDS = ("_labels", "_label", "_masks", "_mask")
-_DOUBLE = (".nii.gz", ".ome.tiff", ".ome.tif", ".ome.zarr")
 _BESIDE = (".json", ".txt", ".md", ".csv", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
 _LAYOUT = "images/ and masks/ (or labels/) with the same names, or pairs NAME_image.* and NAME_labels.*"
 
@@ -37,21 +37,6 @@ class Pair:
     image: Path
     labels: Path
     classes: Path | None = None
-
-
-def stem_of(path: Path) -> str:
-    """A file name without its extension, where ".nii.gz" and ".ome.tif" count as one.
-
-    Examples
-    --------
-    >>> stem_of(Path("brain.v2.nii.gz"))
-    'brain.v2'
-    """
-    name = path.name
-    for end in _DOUBLE:
-        if name.lower().endswith(end):
-            return name[: -len(end)]
-    return path.stem
 
 
 def find_pairs(folder: str | Path) -> list[Pair]:
