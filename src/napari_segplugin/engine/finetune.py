@@ -27,10 +27,10 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
-from napari_segplugin.engine.judge import SampleJudge, activated_maps
+from napari_segplugin.engine.anchors import fit_to_objects
+from napari_segplugin.engine.judge import SampleJudge, read_image
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared, training_record
-from napari_segplugin.tasks import codec_of
 
 _PREVIEW_SIDE = 1024
 
@@ -141,6 +141,7 @@ def finetune(
     samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
     for sample in samples if len(samples) == 1 else []:
         check_strokes(sample, bundle)
+    bundle = fit_to_objects(bundle, samples)
     splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
     sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
@@ -202,7 +203,7 @@ class _Preview:
         spans = [range(*s.indices(n)) for s, n in zip(region, sizes, strict=True)]
         starts = [r.start for r in spans]
         stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
-        self.bundle, self.codec = bundle, codec_of(bundle.spec)
+        self.bundle = bundle
         self.origin = tuple(starts)
         wide = [
             (max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b)
@@ -218,8 +219,7 @@ class _Preview:
         return np.ascontiguousarray(self.array[(slice(None), *self.inner)])
 
     def __call__(self, network: nn.Module) -> Preview:
-        maps = activated_maps(network, self.array, self.bundle.spec)
-        labels, _ = self.codec.decode(maps, self.bundle.spec.classes, self.bundle.decode)
+        _, labels = read_image(network, self.array, self.bundle)
         return Preview(self.origin, np.ascontiguousarray(labels[self.inner]))
 
 

@@ -11,8 +11,10 @@ from torch import nn
 
 from napari_segplugin.core import ModelBundle, ModelSpec, Sample, Task
 from napari_segplugin.data import normalise
-from napari_segplugin.engine.network import activate
+from napari_segplugin.engine.detect import segment
+from napari_segplugin.engine.network import activate, map_kinds
 from napari_segplugin.metrics.matching import contingency
+from napari_segplugin.models import is_detector
 from napari_segplugin.tasks import codec_of
 
 _REGIONS = 12
@@ -44,36 +46,34 @@ class SampleJudge:
     """
 
     def __init__(self, samples: Sequence[Sample], bundle: ModelBundle) -> None:
-        self.bundle, self.codec = bundle, codec_of(bundle.spec)
+        self.bundle = bundle
         share = max(1, _REGIONS // len(samples))
         self.crops = [crop for s in samples for crop in _crops(s, bundle, share)]
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Mean quality by name; the first is the one that decides."""
-        maps = [activated_maps(network, c.image, self.bundle.spec) for c in self.crops]
-        dice = self._dice(maps)
+        found = [read_image(network, c.image, self.bundle) for c in self.crops]
+        dice = self._dice([kinds for kinds, _ in found])
         if self.bundle.spec.task is Task.SEMANTIC:
             return {"held-out Dice": dice}
-        return {"held-out object IoU": self._objects(maps), "held-out Dice": dice}
+        return {"held-out object IoU": self._objects([labels for _, labels in found]), "held-out Dice": dice}
 
-    def _dice(self, maps: Sequence[np.ndarray]) -> float:
+    def _dice(self, found: Sequence[np.ndarray]) -> float:
         """Dice of each class that occurs, pooled over the held-out voxels, averaged over the classes beside background."""
         n = len(self.bundle.spec.classes)
         table = np.zeros((n, n), np.int64)
-        for m, crop in zip(maps, self.crops, strict=True):
-            guess = m[:n].argmax(0)[crop.known]
-            np.add.at(table, (crop.classes[crop.known], guess), 1)
+        for kinds, crop in zip(found, self.crops, strict=True):
+            np.add.at(table, (crop.classes[crop.known], kinds[crop.known]), 1)
         both = table.sum(0) + table.sum(1)
         scores = [2 * table[c, c] / both[c] for c in range(1, n) if table[c].sum()]
         if not scores:  # only background is held out: the share of it that is kept
             return float(table[0, 0] / table[0].sum()) if table[0].sum() else float("nan")
         return float(np.mean(scores))
 
-    def _objects(self, maps: Sequence[np.ndarray]) -> float:
+    def _objects(self, found: Sequence[np.ndarray]) -> float:
         """Mean IoU of each held-out object with the object found in its place, 0 where there is none."""
         scores: list[float] = []
-        for m, crop in zip(maps, self.crops, strict=True):
-            labels, _ = self.codec.decode(m, self.bundle.spec.classes, self.bundle.decode)
+        for labels, crop in zip(found, self.crops, strict=True):
             truth = np.where(crop.known, crop.instances if crop.instances is not None else 0, 0)
             table = contingency(truth, labels)
             best = np.zeros(len(table.truth_ids))
@@ -82,16 +82,26 @@ class SampleJudge:
         return float(np.mean(scores)) if scores else float("nan")
 
 
-def activated_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """Class probabilities and further maps (K + M, [Z,] Y, X) of a normalised image (C, [Z,] Y, X)."""
-    training = network.training
-    parameter = next(network.parameters())
+def read_image(network: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[np.ndarray, np.ndarray]:
+    """Class of each voxel, and the labels of the task, ([Z,] Y, X), of a normalised image (C, [Z,] Y, X)."""
+    spec, training = bundle.spec, network.training
     network.eval()
+    if is_detector(spec):
+        kinds, labels = segment(network, image, bundle)
+    else:
+        maps = _activated_maps(network, image, spec)
+        kinds = maps[: len(spec.classes)].argmax(0)
+        labels, _ = codec_of(spec).decode(maps, spec.classes, bundle.decode)
+    network.train(training)
+    return kinds, labels
+
+
+def _activated_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Class probabilities and further maps (K + M, [Z,] Y, X)."""
+    parameter = next(network.parameters())
     with torch.inference_mode():
         logits = network(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))
-        kinds = codec_of(spec).map_kinds(spec.ndim)
-        maps: np.ndarray = activate(logits, len(spec.classes), kinds)[0].cpu().numpy()
-    network.train(training)
+        maps: np.ndarray = activate(logits, len(spec.classes), map_kinds(spec))[0].cpu().numpy()
     return maps
 
 

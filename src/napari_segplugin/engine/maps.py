@@ -6,6 +6,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from napari_segplugin.engine.network import Prepared
 Read = Callable[[Tile], np.ndarray]
 """Normalised input of a tile, (C, [Z,] Y, X) float32."""
 
-Write = Callable[[Tile, np.ndarray], None]
-"""Takes the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
+Write = Callable[[Tile, Any], None]
+"""Takes what :meth:`Run.kept` hands on: the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
 
 _WORDS = (
     "out of memory",
@@ -54,7 +55,7 @@ class Run:
     mirror: bool = False
     planes: bool = False
 
-    def maps(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """Activated maps of inputs of one shape, (K, [Z,] Y, X) each."""
         if self.planes:
             return [
@@ -62,6 +63,10 @@ class Run:
             ]
         stacked = arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
         return list(self._host(self.network(stacked, mirror=self.mirror)))
+
+    def kept(self, tile: Tile, maps: Any) -> Any:
+        """What is handed on of a tile."""
+        return maps[(slice(None), *tile.keep)]
 
     def _host(self, maps: torch.Tensor) -> np.ndarray:
         """Bring maps to main memory; half precision that has overflowed is an error here, not black spots later."""
@@ -147,7 +152,7 @@ def _attempt(run: Run, group: Sequence[Tile], read: Read, write: Write) -> Excep
             raise
         return error.with_traceback(None)
     for tile, maps in zip(group, results, strict=True):
-        write(tile, maps[(slice(None), *tile.keep)])
+        write(tile, run.kept(tile, maps))
     return None
 
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_segplugin.core import InputError, ModelBundle
-from napari_segplugin.models import build
+from napari_segplugin.core import InputError, ModelBundle, ModelSpec
+from napari_segplugin.models import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps
 
 _KEPT = 4
@@ -62,8 +62,7 @@ class Prepared:
     @torch.inference_mode()
     def __call__(self, array: np.ndarray, *, mirror: bool = False) -> Tensor:
         """Run normalised tiles (N, C, [Z,] Y, X); activated maps (N, K, [Z,] Y, X), float32, on the device."""
-        x = torch.from_numpy(array).to(self.device)
-        x = x.to(self.dtype).contiguous(memory_format=layout(self.ndim))
+        x = self.tensor(array)
         if not mirror:
             return self._maps(x)
         axes = [2 + i for i in range(self.ndim)]
@@ -73,6 +72,11 @@ class Prepared:
             total = total.add_(self._turned(self._maps(x.flip(flips)).flip(flips), flips))
         mean: Tensor = total / 2**self.ndim
         return mean
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """Normalised tiles as input of the module."""
+        x = torch.from_numpy(array).to(self.device)
+        return x.to(self.dtype).contiguous(memory_format=layout(self.ndim))
 
     def _maps(self, x: Tensor) -> Tensor:
         return activate(self.module(x), self.n_classes, self.kinds)
@@ -105,6 +109,11 @@ def activate(logits: Tensor, n_classes: int, kinds: tuple[str, ...] = ()) -> Ten
     if linear:
         maps[:, linear] = further[:, linear] * OFFSET_UNIT
     return torch.cat((classes, maps), 1)
+
+
+def map_kinds(spec: ModelSpec) -> tuple[str, ...]:
+    """What each map after the classes is; a network that finds boxes has none."""
+    return () if is_detector(spec) else codec_of(spec).map_kinds(spec.ndim)
 
 
 def layout(ndim: int) -> torch.memory_format:
@@ -203,7 +212,7 @@ def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> P
     network = fold(network, probe)
     values = peak_values(network, probe)
     network = network.to(device=device, dtype=dtype, memory_format=layout(ndim))  # type: ignore[call-overload]
-    kinds = codec_of(bundle.spec).map_kinds(ndim)
+    kinds = map_kinds(bundle.spec)
     count = len(bundle.spec.classes) + len(kinds)
     size = torch.finfo(dtype).bits // 8
     # input as it is read, maps in float32 and their softmax come on top of the activations
@@ -318,4 +327,4 @@ def peak_values(network: nn.Module, probe: Tensor) -> float:
     return float(largest + sum(waiting.values())) / math.prod(probe.shape[2:])
 
 
-__all__ = ["Prepared", "activate", "fingerprint", "fold", "layout", "load", "peak_values", "prepare"]
+__all__ = ["Prepared", "activate", "fingerprint", "fold", "layout", "load", "map_kinds", "peak_values", "prepare"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Seg
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.blocks import BYTES_PER_VOXEL, BlockJob, block_size
+from napari_segplugin.engine.detect import DEFAULTS, DetectRun, Found, PaintBlocks, Seen
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.maps import Read, Run, Write, run_tiles
 from napari_segplugin.engine.network import prepare
@@ -21,6 +24,7 @@ from napari_segplugin.engine.recipe import make_recipe
 from napari_segplugin.engine.setup import Setup, set_up
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
+from napari_segplugin.models import is_detector
 from napari_segplugin.tasks import blocks_of, codec_of
 
 
@@ -73,12 +77,7 @@ def predict(
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:
         yield Note(setup.note)
-    work = _Work(
-        image,
-        bundle,
-        setup,
-        Run(setup.network, lambda d, t: prepare(bundle, d, t), setup.batch, tiles.mirror, setup.planes),
-    )
+    work = _Work(image, bundle, setup, tiles.mirror)
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
@@ -95,7 +94,7 @@ def predict(
             work.measure(frame)
             yield Stage("Predicting" if image.n_frames == 1 else f"Predicting frame {frame + 1} of {image.n_frames}")
             index = (frame,) if axes[0] == "T" else ()
-            yield from work.classes(labels, index) if work.semantic else work.objects(labels, index, path, stream)
+            yield from work.segment(labels, index, path, stream)
         if work.uncertain:
             yield Note(
                 f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
@@ -123,8 +122,11 @@ def predict(
 class _Work:
     """The parts of one prediction, and what they gather over frames and planes."""
 
-    def __init__(self, image: Image, bundle: ModelBundle, setup: Setup, run: Run) -> None:
-        self.image, self.bundle, self.setup, self.run = image, bundle, setup, run
+    def __init__(self, image: Image, bundle: ModelBundle, setup: Setup, mirror: bool) -> None:
+        self.image, self.bundle, self.setup = image, bundle, setup
+        self.detector = is_detector(bundle.spec)
+        kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode}) if self.detector else Run
+        self.run = kind(setup.network, lambda d, t: prepare(bundle, d, t), setup.batch, mirror, setup.planes)
         self.task, self.table = bundle.spec.task, bundle.spec.classes
         self.codec = codec_of(bundle.spec)
         self.unifier = Unifier(self.task, self.table)
@@ -146,6 +148,15 @@ class _Work:
     def tiles(self, write: Write) -> Job[int]:
         """Run the tiles of the frame that was measured."""
         return run_tiles(self.run, self.setup.tiles, self.setup.axes, self.read, write)
+
+    def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Labels of the frame that was measured."""
+        if self.semantic:
+            yield from self.classes(labels, index)
+        elif self.detector:
+            yield from self.boxes(labels, index, beside, stream)
+        else:
+            yield from self.objects(labels, index, beside, stream)
 
     def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
         """Semantic: each tile is read as classes at once, so maps are never held."""
@@ -169,9 +180,40 @@ class _Work:
             store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
             yield from self.tiles(_keep(Shifted(store, self.setup.region, (slice(None),))))
             yield Stage("Finding objects")
-            for z in range(self.setup.shape[0]) if self.setup.planes else [None]:
+            for z in self._parts():
                 plane = () if z is None else (z,)
-                yield from self._blocks(View(store, (slice(None), *plane)), View(labels, (*index, *plane)), folder, z)
+                job = partial(blocks_of(self.bundle.spec), params={**self.codec.defaults(), **self.bundle.decode})
+                probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
+                yield from self._blocks(job, probabilities, out, folder, z)
+
+    def boxes(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
+        dense = self.task is Task.PANOPTIC
+        shape = (len(self.table), *self.setup.shape)
+        found = Found(self.setup.region, self.setup.planes)
+        with scratch(beside) if stream else nullcontext(Path()) as folder:
+            store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
+            if dense and stream:
+                store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
+            maps = Shifted(store, self.setup.region, (slice(None),))
+
+            def write(tile: Tile, seen: Seen) -> None:
+                found.add(tile, seen)
+                if dense:
+                    maps[tile.write] = seen.maps
+
+            yield from self.tiles(write)
+            yield Stage("Painting objects")
+            for z in self._parts():
+                plane = () if z is None else (z,)
+                params = {**DEFAULTS, **self.bundle.decode}
+                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
+                yield from self._blocks(job, probabilities, out, folder, z)
+
+    def _parts(self) -> Iterable[int | None]:
+        """The planes that are images of their own; None for the whole."""
+        return range(self.setup.shape[0]) if self.setup.planes else [None]
 
     def block(self) -> tuple[tuple[int, ...], int]:
         """The blocks in which objects are found, and the voxels that a window may have."""
@@ -185,7 +227,9 @@ class _Work:
         found = [self.unifier.add(*self.codec.decode(part, self.table, self.bundle.decode)) for part in parts]
         return np.stack(found) if self.setup.planes else found[0]
 
-    def _blocks(self, maps: View, out: View, folder: Path, plane: int | None) -> Job[None]:
+    def _blocks(
+        self, make: Callable[..., BlockJob], maps: View, out: View, folder: Path, plane: int | None
+    ) -> Job[None]:
         """Labels of a frame or plane, block by block."""
         shape = self.setup.shape if plane is None else self.setup.shape[1:]
         block, most = self.block()
@@ -194,12 +238,11 @@ class _Work:
         def scratch(size: tuple[int, ...], dtype: str) -> Any:
             return scratch_array(place, size, block, dtype, together=False)
 
-        job: BlockJob = blocks_of(self.bundle.spec)(
+        job = make(
             shape=shape,
             read=maps.__getitem__,
             out=out,
             classes=self.table,
-            params={**self.codec.defaults(), **self.bundle.decode},
             block=block,
             most=most,
             panoptic=self.task is Task.PANOPTIC,

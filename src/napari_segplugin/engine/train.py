@@ -32,10 +32,11 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.engine.anchors import fit_to_objects
 from napari_segplugin.engine.balance import balanced, class_counts
 from napari_segplugin.engine.checkpoint import Checkpoint
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
-from napari_segplugin.engine.network import fingerprint, load
+from napari_segplugin.engine.network import fingerprint, load, map_kinds
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build
 from napari_segplugin.tasks import codec_of, n_maps
@@ -209,7 +210,7 @@ def train_prepared(
         loss,
         len(bundle.spec.classes),
         thing_classes=bundle.spec.classes.thing_ids,
-        kinds=codec_of(bundle.spec).map_kinds(bundle.spec.ndim),
+        kinds=map_kinds(bundle.spec),
         map_weight=recipe.map_weight,
     )
     return (
@@ -280,6 +281,7 @@ def train(
     if not samples:
         raise InputError("Training needs at least one image with labels.", got="none")
     yield Stage("Preparing images")
+    bundle = fit_to_objects(bundle, samples)
     prepared = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     judge = None
     if validation:
