@@ -382,3 +382,20 @@ def test_pseudo_labels_come_from_certain_unlabelled_voxels_only():
 def test_weights_out_of_range_are_refused():
     with pytest.raises(InputError, match="weight of the teacher"):
         steps(1, teacher=-1.0)
+
+
+def test_an_encoder_starts_from_weights_of_photographs(tmp_path):
+    from safetensors.torch import save_file
+
+    from napari_segplugin.models.resnet import make_encoder
+
+    torch.manual_seed(5)
+    state = {k: v.clone() for k, v in make_encoder("resnet18", 2, 3).state_dict().items()}
+    save_file(state, tmp_path / "resnet18.safetensors")
+    spec = ModelSpec("unet", 2, 1, Task.SEMANTIC, CLASSES, {"encoder": "resnet18"})
+    start, plain = (new_bundle(spec, name="x", encoder_weights=w) for w in (tmp_path / "resnet18.safetensors", ""))
+    key = next(k for k in start.weights if k.endswith("layer4.1.conv2.weight"))
+    assert np.array_equal(start.weights[key], state["layer4.1.conv2.weight"].numpy())
+    assert not np.array_equal(start.weights[key], plain.weights[key])
+    with pytest.raises(InputError, match="no encoder that ImageNet weights fit"):
+        new_bundle(spec_of(), name="x", encoder_weights=tmp_path / "resnet18.safetensors")

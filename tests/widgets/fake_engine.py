@@ -108,7 +108,8 @@ class FakeEngine:
     def available_devices(self) -> list[tuple[str, str]]:
         return [("cpu", "CPU, 2 cores"), ("cuda:0", "NVIDIA Something")]
 
-    def new_bundle(self, model: ModelSpec, name: str) -> ModelBundle:
+    def new_bundle(self, model: ModelSpec, name: str, encoder_weights: str = "") -> ModelBundle:
+        self.calls.append(("new_bundle", (model, encoder_weights)))
         return ModelBundle(name, model, {"w": np.zeros(1, np.float32)})
 
     def estimate(self, image: Image, bundle: ModelBundle, tiles: Any, device: str, region: Any) -> Any:

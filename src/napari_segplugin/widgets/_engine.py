@@ -113,11 +113,11 @@ class Engine:
 
         return available_devices()
 
-    def new_bundle(self, spec: ModelSpec, name: str) -> ModelBundle:
-        """A network with random weights."""
+    def new_bundle(self, spec: ModelSpec, name: str, encoder_weights: str = "") -> ModelBundle:
+        """A network with random weights, or with an encoder that is trained already."""
         from napari_segplugin.engine import new_bundle
 
-        return new_bundle(spec, name=name)
+        return new_bundle(spec, name=name, encoder_weights=encoder_weights)
 
     def estimate(
         self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: tuple[slice, ...] | None

@@ -32,9 +32,14 @@ class FileControl:
         dock.background.run(f"open {path}", lambda: engine.read_image(path), done, dock.fail)
 
     def open_sample(self, name: str) -> None:
-        """Add a sample image and, hidden, its ground truth."""
+        """Add a sample image and, hidden, its ground truth, and choose the model of the same name."""
         dock, engine = self._dock, self._dock.engine
-        dock.background.run(f"sample {name}", lambda: sample_layers(engine.load_sample(name)), self._add, dock.fail)
+
+        def done(layers: Any) -> None:
+            self._add(layers)
+            dock.method_step.prefer(name)
+
+        dock.background.run(f"sample {name}", lambda: sample_layers(engine.load_sample(name)), done, dock.fail)
 
     def open_bundle(self, path: str) -> None:
         """Read a model folder."""

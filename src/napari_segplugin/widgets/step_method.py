@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets.class_table import ClassEditor
+from napari_segplugin.widgets.network_options import NetworkOptions
 
 TASKS = (
     ("Objects (instance)", Task.INSTANCE),
@@ -100,6 +101,7 @@ class MethodStep(StepBox):
         )
         fill_combo(self.device_choice, [("automatic", "auto"), ("CPU", "cpu")])
         self.estimate = wrapped(name="estimate")
+        self.options = NetworkOptions()
         self._network_row = labelled("Network", self.network_choice)
         self._ndim_row = labelled("Works in", self.ndim_choice)
         for widget in (
@@ -108,6 +110,7 @@ class MethodStep(StepBox):
             self.note,
             self._network_row,
             self._ndim_row,
+            self.options,
             self.classes,
             labelled("Device", self.device_choice),
             self._advanced(),
@@ -122,7 +125,8 @@ class MethodStep(StepBox):
     def _connect(self) -> None:
         self.task_choice.currentIndexChanged.connect(lambda _: self._on_task())
         self.weights_choice.currentIndexChanged.connect(lambda _: self._on_weights())
-        self.network_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.network_choice.currentIndexChanged.connect(lambda _: self._on_network())
+        self.options.changed.connect(self.changed)
         self.ndim_choice.currentIndexChanged.connect(lambda _: self.refresh())
         self.device_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.classes.changed.connect(self._on_classes)
@@ -207,10 +211,13 @@ class MethodStep(StepBox):
             in_channels=self._image.n_channels,
             task=self.task,
             classes=self.classes.table,
+            options=self.options.options(),
+            head=self.options.object_head,
             spacing=self._image.canonical_spacing[-ndim:],
             unit=self._image.unit,
         )
-        return Choice(spec, lambda: self._engine.new_bundle(spec, "my model"), True, "From scratch")
+        weights = self.options.encoder_weights
+        return Choice(spec, lambda: self._engine.new_bundle(spec, "my model", weights), True, "From scratch")
 
     def _spec(self, key: Any) -> ModelSpec:
         kind, name = key
@@ -295,6 +302,7 @@ class MethodStep(StepBox):
         scratch, both = key == SCRATCH, self.task is Task.PANOPTIC
         self._network_row.setVisible(scratch)
         self._ndim_row.setVisible(scratch and self._image is not None and self._image.ndim == 3)
+        self._show_options()
         self.classes.setVisible(key is not None)
         self.weights_choice.setToolTip(f"<p>{self.weights_choice.currentText()}</p>")
         if scratch:
@@ -302,6 +310,24 @@ class MethodStep(StepBox):
         elif key is not None:
             self.classes.set_table(self._edited.get(key, self._spec(key).classes), fixed=True, kinds=both)
         self.changed.emit()
+
+    def _on_network(self) -> None:
+        self._show_options()
+        self.changed.emit()
+
+    def _show_options(self) -> None:
+        """The options of the network, where one is trained from scratch."""
+        name = self.network_choice.currentData()
+        scratch = self.weights_choice.currentData() == SCRATCH and name is not None
+        self.options.set_network(self._engine.networks()[str(name)] if scratch else None, self.task)
+
+    def prefer(self, name: str) -> None:
+        """Choose a shipped model by its name, if there is one and it fits the image."""
+        spec = self._engine.shipped_specs().get(name)
+        if spec is not None and self._fits(spec):
+            self._settled = True
+            self._set_task(spec.task)
+            self.refresh(("shipped", name))
 
     def _on_classes(self) -> None:
         self._edited[self.weights_choice.currentData()] = self.classes.table
