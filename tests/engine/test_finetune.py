@@ -165,3 +165,13 @@ def test_images_without_their_corrections_are_refused():
     image, _ = image_and_objects()
     with pytest.raises(InputError, match="2 images and 1 corrections"):
         drain(finetune([image, image], [Corrections(strokes())], bundle_of(), SPEC))
+
+
+def test_a_random_forest_on_the_same_strokes_is_told_beside_the_network():
+    result, _ = run(Corrections(strokes()), bundle_of(), replace(SPEC, steps=1))
+    assert result.forest["held-out Dice"] > 0.9  # bright squares are easy
+    assert result.after["held-out Dice"] < result.forest["held-out Dice"]
+    assert "random forest on the same strokes is still ahead" in result.heldout
+    better = run(Corrections(strokes()), bundle_of(), replace(SPEC, steps=120))[0]
+    assert better.after["held-out Dice"] >= better.forest["held-out Dice"]
+    assert "it takes over" in better.heldout

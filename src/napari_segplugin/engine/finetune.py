@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from napari_segplugin.core import (
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
 from napari_segplugin.engine.anchors import fit_to_objects
+from napari_segplugin.engine.forest import PixelForest, judge_forest
 from napari_segplugin.engine.judge import SampleJudge, read_image
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared, training_record
@@ -64,6 +65,9 @@ class FineTuneResult:
         How the figures were computed, as a sentence.
     views : Views, optional
         The previewed region before and after.
+    forest : dict of str to float
+        What a random forest that learnt from the same strokes reaches on the same held-out ones; empty where that could not
+        be told.
     """
 
     bundle: ModelBundle
@@ -71,6 +75,7 @@ class FineTuneResult:
     after: dict[str, float]
     heldout: str
     views: Views | None = None
+    forest: dict[str, float] = field(default_factory=dict)
 
 
 def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
@@ -177,10 +182,29 @@ def finetune(
             )
         # the number has to say how it came about: the same strokes picked the state that is reported
         sentence += " The best state was picked on them too, so the figure after is a little flattering."
+    forest: dict[str, float] = {}
+    if heldout and splits[0].heldout is not None and len(splits) == 1:
+        yield Stage("Comparing with a random forest")
+        forest = judge_forest(PixelForest(images[0]), splits[0].train, splits[0].heldout, len(classes), spec.seed)
+        sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
         views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
-    return FineTuneResult(tuned, before, after, sentence, views)
+    return FineTuneResult(tuned, before, after, sentence, views, forest)
+
+
+def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
+    """Which of the two is ahead on the held-out strokes, for the person."""
+    name = "held-out Dice"
+    if name not in after or name not in forest:
+        return ""
+    network, other = after[name], forest[name]
+    if network >= other:
+        return f"The network is ahead of a random forest on the same strokes (Dice {network:.3f} to {other:.3f}): it takes over."
+    return (
+        f"A random forest on the same strokes is still ahead (Dice {other:.3f} to {network:.3f}): use the instant answer, "
+        "paint more, or train longer."
+    )
 
 
 def recipe_for(bundle: ModelBundle) -> Recipe:

@@ -44,7 +44,14 @@ from napari_segplugin.tasks import codec_of, n_maps
 _COMPOSITES = 48
 
 
-def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Normalisation | None = None) -> ModelBundle:
+def new_bundle(
+    spec: ModelSpec,
+    *,
+    name: str,
+    seed: int = 0,
+    normalisation: Normalisation | None = None,
+    encoder_weights: str | Path = "",
+) -> ModelBundle:
     """A bundle with random weights, to be trained.
 
     Parameters
@@ -53,13 +60,22 @@ def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Norm
     name : str
     seed : int
     normalisation : Normalisation, optional
+    encoder_weights : path, optional
+        ImageNet weights for a ResNet encoder: a file, or "imagenet" to have timm fetch them.
 
     Returns
     -------
     ModelBundle
+
+    Raises
+    ------
+    InputError
+        If weights are given for a network without a ResNet encoder, or belong to another one.
     """
     torch.manual_seed(seed)
     network = build(spec, n_maps(spec))
+    if encoder_weights:
+        _start_encoder(network, spec, encoder_weights)
     return ModelBundle(
         name,
         spec,
@@ -68,6 +84,20 @@ def new_bundle(spec: ModelSpec, *, name: str, seed: int = 0, normalisation: Norm
         licence="yours",
         description="Not trained yet.",
     )
+
+
+def _start_encoder(network: torch.nn.Module, spec: ModelSpec, weights: str | Path) -> None:
+    """Give the encoder of a new network weights that were trained on photographs."""
+    from napari_segplugin.models.resnet import ResNet, load_imagenet, read_state, timm_state
+
+    encoder = next((m for m in network.modules() if isinstance(m, ResNet)), None)
+    if encoder is None:
+        raise InputError(
+            "This network has no encoder that ImageNet weights fit.",
+            got=f"encoder '{spec.options.get('encoder', 'plain')}'",
+            accepted="encoder resnet18, resnet34 or resnet50",
+        )
+    load_imagenet(encoder, timm_state(spec.options["encoder"]) if weights == "imagenet" else read_state(weights))
 
 
 def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
@@ -212,6 +242,8 @@ def train_prepared(
         thing_classes=bundle.spec.classes.thing_ids,
         kinds=map_kinds(bundle.spec),
         map_weight=recipe.map_weight,
+        regulariser=spec.regulariser,
+        teacher=spec.teacher,
     )
     return (
         yield from run_loop(
