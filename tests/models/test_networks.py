@@ -172,8 +172,8 @@ def test_residual_encoder_has_its_blocks_and_no_pooling():
 def test_a_resnet_below_the_first_level_takes_its_weights():
     net = UNet(2, 1, 2, encoder="resnet18", encoder_width=8)
     assert net.multiple == (32, 32)
-    assert encoder_groups(net)[0] == "down.0"
-    assert any(name.startswith("encoder") for name in encoder_groups(net))
+    layers = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+    assert encoder_groups(net) == ("down.0", *(f"encoder.{k}" for k in layers))
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class HasOwnLosses(Protocol):
 def depth_groups(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The parts of a network from the input to the output, as (name, module).
 
-    Parts are the attributes in the order in which they were made; lists count by element. Parts without parameters are
-    left out. Gradient norms by depth, freezing and layer-wise learning rates go by these groups.
+    Parts are the attributes in the order in which they were made; lists, and modules with `by_parts`, count by element.
+    Parts without parameters are left out. Gradient norms by depth, freezing and layer-wise learning rates go by these groups.
 
     Examples
     --------
@@ -75,14 +75,10 @@ def depth_groups(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     ['down.0', 'down.1', 'reduce.0', 'up.0', 'heads.0']
     """
     for name, child in network.named_children():
-        parts = (
-            [(f"{name}.{k}", m) for k, m in child.named_children()]
-            if isinstance(child, nn.ModuleList)
-            else [(name, child)]
-        )
-        for part_name, part in parts:
-            if any(True for _ in part.parameters()):
-                yield part_name, part
+        if isinstance(child, nn.ModuleList) or getattr(child, "by_parts", False):
+            yield from ((f"{name}.{inner}", part) for inner, part in depth_groups(child))
+        elif any(True for _ in child.parameters()):
+            yield name, child
 
 
 def encoder_groups(network: nn.Module) -> tuple[str, ...]:

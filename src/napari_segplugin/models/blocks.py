@@ -12,7 +12,6 @@ from napari_segplugin.core import InputError
 _CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-_MEAN: dict[int, type[nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 Size = int | Sequence[int]
@@ -56,10 +55,26 @@ def pool(ndim: int, stride: Sequence[int]) -> nn.Module:
     return _POOL[ndim](tuple(stride), tuple(stride))
 
 
-def mean_pool(ndim: int, stride: Size) -> nn.Module:
+class MeanPool(nn.Module):
+    """Average over a fixed grid of windows; the sizes have to be multiples of the window.
+
+    (torch's own has no half precision in 3D on the CPU.)
+    """
+
+    def __init__(self, window: Sequence[int]) -> None:
+        super().__init__()
+        self.window = tuple(window)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the pooling."""
+        sizes = zip(x.shape[2:], self.window, strict=True)
+        split = x.reshape(*x.shape[:2], *(n for size, w in sizes for n in (size // w, w)))
+        return split.mean(tuple(range(3, split.ndim, 2)))
+
+
+def mean_pool(ndim: int, window: Size) -> nn.Module:
     """Average over a fixed grid of windows."""
-    sizes = per_axis(ndim, stride)
-    return _MEAN[ndim](sizes, sizes)
+    return MeanPool(per_axis(ndim, window))
 
 
 def linear_upsample(ndim: int, factor: Size) -> nn.Module:
@@ -234,6 +249,26 @@ def crop(x: Tensor, size: Sequence[int]) -> Tensor:
     return x[(slice(None), slice(None), *(slice(0, n) for n in size))]
 
 
+def finish(outputs: Sequence[Tensor], size: Sequence[int]) -> Tensor | tuple[Tensor, ...]:
+    """Cut the padding off the logits of every scale.
+
+    Parameters
+    ----------
+    outputs : sequence of (N, K, [Z,] Y, X) Tensor
+        Full resolution, padded, first.
+    size : sequence of int
+        Size of the image before padding.
+
+    Returns
+    -------
+    Tensor or tuple of Tensor
+        One output alone is not in a tuple.
+    """
+    padded = outputs[0].shape[2:]
+    cut = [crop(o, [-(-n * m // p) for n, m, p in zip(size, o.shape[2:], padded, strict=True)]) for o in outputs]
+    return tuple(cut) if len(cut) > 1 else cut[0]
+
+
 def initialise(module: nn.Module) -> None:
     """He initialisation (He et al. 2015) of all convolutions, for ReLU."""
     for part in module.modules():
@@ -247,11 +282,13 @@ __all__ = [
     "AttentionGate",
     "ConvBlock",
     "ConvNorm",
+    "MeanPool",
     "Parallel",
     "Size",
     "check_strides",
     "conv",
     "crop",
+    "finish",
     "initialise",
     "linear_upsample",
     "mean_pool",

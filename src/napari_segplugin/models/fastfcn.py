@@ -10,7 +10,7 @@ from napari_segplugin.core import InputError
 from napari_segplugin.models.blocks import (
     ConvNorm,
     Parallel,
-    crop,
+    finish,
     initialise,
     linear_upsample,
     pad_to_multiple,
@@ -142,10 +142,10 @@ class FastFCN(nn.Module):
         """
         x, size = pad_to_multiple(x, self.multiple)
         maps = self.encoder(x)
-        full = crop(self.enlarge(self.head(self.jpu(*maps[-3:]))), size)
-        if self.auxiliary is None or not self.training:
-            return full
-        return full, self.auxiliary(maps[-2])
+        outputs = [self.enlarge(self.head(self.jpu(*maps[-3:])))]
+        if self.auxiliary is not None and self.training:
+            outputs.append(self.auxiliary(maps[-2]))
+        return finish(outputs, size)
 
 
 def _separable(ndim: int, inputs: int, outputs: int, dilation: int) -> nn.Sequential:

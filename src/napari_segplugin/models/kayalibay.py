@@ -12,7 +12,7 @@ from napari_segplugin.models.blocks import (
     ConvNorm,
     check_strides,
     conv,
-    crop,
+    finish,
     initialise,
     linear_upsample,
     norm,
@@ -104,8 +104,7 @@ class Kayalibay(nn.Module):
             x = self.up[level](x, skips[level])
             maps = self.heads[level](x)
             outputs.insert(0, maps + self.enlarge[level](outputs[0]) if outputs else maps)
-        full = crop(outputs[0], size)
-        return (full, *outputs[1:]) if self.training and self.deep_supervision else full
+        return finish(outputs if self.training and self.deep_supervision else outputs[:1], size)
 
 
 class _Down(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_segplugin.core import MissingExtraError
-from napari_segplugin.models.blocks import crop, norm, pad_to_multiple
+from napari_segplugin.models.blocks import finish, norm, pad_to_multiple
 from napari_segplugin.models.reach import reach, survey
 
 _GROUPED = {"VNet": 16}
@@ -80,9 +80,7 @@ class MonaiNetwork(nn.Module):
         out = self.network(x)
         if isinstance(out, Tensor) and out.ndim > x.ndim:  # all scales, enlarged and stacked
             out = out.unbind(1)
-        if isinstance(out, Tensor):
-            return crop(out, size)
-        return (crop(out[0], size), *(crop(o, size) for o in out[1:]))
+        return finish([out] if isinstance(out, Tensor) else out, size)
 
 
 def _class(name: str) -> Callable[..., nn.Module]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from napari_segplugin.models.blocks import Parallel, per_axis
 
@@ -25,8 +25,8 @@ def survey(network: nn.Module, in_channels: int, size: Sequence[int]) -> tuple[t
     A probe without values runs through the network (torch's "meta" device), so nothing is computed. Every convolution,
     pooling and linear enlargement adds what it sees beyond its own window of the grid, times the size of its voxels;
     of the branches of :class:`~napari_segplugin.models.blocks.Parallel` the farthest-seeing counts. Other branches are
-    added up: never too little, at times a little too much. Layers without a module (``F.conv2d``) are not seen;
-    repetition of voxels and unpooling see nothing further and need not be.
+    added up: never too little, at times a little too much. Layers without a module (``F.conv2d``) are not seen; what
+    stays within its window (repetition of voxels, unpooling, means over windows) need not be.
 
     Parameters
     ----------
@@ -55,19 +55,16 @@ def survey(network: nn.Module, in_channels: int, size: Sequence[int]) -> tuple[t
         before = seen.get(module, [0] * ndim)
         seen[module] = [r + b * s for r, b, s in zip(before, _beyond(module, ndim), first, strict=True)]
 
-    handles = [m.register_forward_hook(hook) for m in network.modules() if isinstance(m, _LAYERS)]
-    training = {m: m.training for m in network.modules()}
-    network.eval()
-    state = {k: v.to("meta") for k, v in (*network.named_parameters(), *network.named_buffers())}
-    try:
-        with torch.no_grad():
-            functional_call(network, state, (torch.empty(1, in_channels, *size, device="meta"),))
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, was in training.items():
-            module.training = was
-    return tuple(_total(network, seen, set(), ndim)), tuple(window)
+    # a copy that shares nothing and weighs nothing: every weight is replaced by its shape
+    shapes = {id(t): t.detach().to("meta") for t in (*network.parameters(), *network.buffers())}
+    ghost = copy.deepcopy(network, shapes).eval()
+    for module in ghost.modules():
+        if isinstance(module, _LAYERS):
+            module.register_forward_hook(hook)
+    dtype = next(network.parameters()).dtype
+    with torch.no_grad():
+        ghost(torch.empty(1, in_channels, *size, device="meta", dtype=dtype))
+    return tuple(_total(ghost, seen, set(), ndim)), tuple(window)
 
 
 def reach(network: nn.Module, in_channels: int) -> tuple[int, ...]:

@@ -41,6 +41,8 @@ class PlainEncoder(nn.Module):
         Channels of the five maps, of stride 2, 4, 8, 16 and 32.
     """
 
+    by_parts = True
+
     def __init__(self, ndim: int, in_channels: int, widths: Sequence[int] = (16, 32, 64, 128, 128)) -> None:
         super().__init__()
         if len(widths) != 5:
@@ -102,6 +104,8 @@ class ResNet(nn.Module):
     width : int
         Channels of the first stage. 64 is the published one, for which ImageNet weights exist.
     """
+
+    by_parts = True
 
     def __init__(
         self, ndim: int, in_channels: int, blocks: Sequence[int], *, bottleneck: bool = False, width: int = 64

@@ -15,7 +15,7 @@ from napari_segplugin.models.blocks import (
     ConvNorm,
     check_strides,
     conv,
-    crop,
+    finish,
     initialise,
     pad_to_multiple,
     total_stride,
@@ -120,8 +120,7 @@ class SegNet(nn.Module):
             x = self.up[level](unpool(x, *kept[level], self.strides[level]))
             if level < len(self.heads) and (level == 0 or self.training):
                 outputs.insert(0, self.heads[level](x))
-        full = crop(outputs[0], size)
-        return (full, *outputs[1:]) if len(outputs) > 1 else full
+        return finish(outputs, size)
 
 
 def unpool(x: Tensor, places: Tensor, shape: torch.Size, stride: Sequence[int]) -> Tensor:

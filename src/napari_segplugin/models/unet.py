@@ -14,7 +14,7 @@ from napari_segplugin.models.blocks import (
     ConvNorm,
     check_strides,
     conv,
-    crop,
+    finish,
     initialise,
     pad_to_multiple,
     pool,
@@ -151,8 +151,7 @@ class UNet(nn.Module):
             x = self._merge(x, skips[level], level)
             if level < len(self.heads) and (level == 0 or self.training):
                 outputs.insert(0, self.heads[level](x))
-        full = crop(outputs[0], size)
-        return (full, *outputs[1:]) if len(outputs) > 1 else full
+        return finish(outputs, size)
 
     def _encode(self, x: Tensor) -> list[Tensor]:
         """The map of every level, full resolution first."""
