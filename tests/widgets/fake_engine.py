@@ -31,6 +31,7 @@ from napari_segplugin.core import (
     Task,
     drain,
 )
+from napari_segplugin.widgets._engine import Engine
 
 
 def registry(kind: str, *names: str) -> Registry:
@@ -157,6 +158,23 @@ class FakeEngine:
         if bundle.spec.task is Task.SEMANTIC:
             return mask.astype(np.uint16)
         return np.asarray(ndimage.label(mask)[0], np.int32)
+
+    def techniques(self) -> Registry:
+        return Engine().techniques()
+
+    def cleanups(self) -> Registry:
+        return Engine().cleanups()
+
+    def histogram(self, image: Image, channel: int) -> Any:
+        return Engine().histogram(image, channel)
+
+    def classical(self, *asked: Any, **marks: Any) -> Any:
+        self.calls.append(("classical", (*asked, marks)))
+        return Engine().classical(*asked, **marks)
+
+    def classical_live(self, *asked: Any, **marks: Any) -> Any:
+        self.calls.append(("classical_live", (*asked, marks)))
+        return Engine().classical_live(*asked, **marks)
 
     def instant(self, image: Image, paint: Any, task: Any, classes: Any, region: Any, forest: Any = None) -> Any:
         self.calls.append(("instant", (image, paint, task, classes, region, forest)))

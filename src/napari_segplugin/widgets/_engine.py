@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segplugin.core import (
     AugmentSpec,
+    ClassicalRecipe,
     ClassTable,
     Image,
     Job,
@@ -22,6 +23,7 @@ from napari_segplugin.core import (
     Task,
     TileSpec,
     TrainSpec,
+    drain,
     model_spec_from_json,
 )
 from napari_segplugin.viewer.corrections import PaintCopy
@@ -67,6 +69,18 @@ class Engine:
             self._specs = {name: model_spec_from_json(json.loads(text)["spec"]) for name, text in texts.items()}
         return self._specs
 
+    def techniques(self) -> Registry:
+        """The registry of classical techniques."""
+        from napari_segplugin.classical import TECHNIQUES
+
+        return TECHNIQUES
+
+    def cleanups(self) -> Registry:
+        """The registry of clean-up steps."""
+        from napari_segplugin.classical import CLEANUPS
+
+        return CLEANUPS
+
     def sample_names(self) -> tuple[str, ...]:
         """Names of the sample images."""
         from napari_segplugin.io import sample_names
@@ -104,6 +118,36 @@ class Engine:
         from napari_segplugin.io import write_segmentation
 
         return write_segmentation(segmentation, path)
+
+    # --- no torch, in a worker ----------------------------------------------------------------------------------
+
+    def classical(
+        self, image: Image, recipe: ClassicalRecipe, region: Any, seeds: Any = None, box: Any = None
+    ) -> Job[Segmentation]:
+        """Segment by a technique and clean-up steps."""
+        from napari_segplugin.engine.classical import segment
+
+        return segment(image, recipe, region=region, seeds=seeds, box=box)
+
+    def classical_live(
+        self,
+        image: Image,
+        recipe: ClassicalRecipe,
+        region: Any,
+        stop: threading.Event,
+        seeds: Any = None,
+        box: Any = None,
+    ) -> tuple[Segmentation, str]:
+        """The same for what is on the screen, at once; and a sentence on how it was made."""
+        from napari_segplugin.engine.classical import segment
+
+        return drain(segment(image, recipe, region=region, seeds=seeds, box=box, stop=stop)), ""
+
+    def histogram(self, image: Image, channel: int) -> tuple[Any, float, float]:
+        """Counts of equal bins, and the two ends."""
+        from napari_segplugin.engine.histogram import histogram
+
+        return histogram(image, channel)
 
     # --- torch: in a worker -------------------------------------------------------------------------------------
 
@@ -147,7 +191,6 @@ class Engine:
         self, image: Image, paint: PaintCopy, task: Task, classes: ClassTable, region: Any, forest: Any = None
     ) -> tuple[Any, Any]:
         """The same at once, with the forest, whose features the next stroke can use."""
-        from napari_segplugin.core import drain
         from napari_segplugin.engine.forest import PixelForest, instant
 
         forest = forest or PixelForest(image)

@@ -15,6 +15,7 @@ from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
+from napari_segplugin.widgets.classical_control import ClassicalControl
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
@@ -58,6 +59,7 @@ class SegmentationDock(QWidget):
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs = FileControl(self), RunControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
+        self.classical = ClassicalControl(self)
         self._estimate_timer = _timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = _timer(self, 50, self.refresh)
         self._names_timer = _timer(self, 50, self._on_layers)
@@ -98,7 +100,13 @@ class SegmentationDock(QWidget):
         method.changed.connect(self._on_method)
         method.load_requested.connect(self.files.open_bundle)
         method.refused.connect(self.say)
-        result.run_requested.connect(self.runs.start)
+        result.run_requested.connect(self._run)
+        page = method.classical
+        page.changed.connect(self.classical.changed)
+        page.changed.connect(self.refresh_soon)
+        page.marks_requested.connect(self.classical.add_marks)
+        page.opened.connect(self.classical.open_recipe)
+        page.saved.connect(self.classical.save_recipe)
         result.cancel_requested.connect(self.job.cancel)
         result.save_requested.connect(self.runs.save)
         result.scope_changed.connect(self._estimate_timer.start)
@@ -177,6 +185,13 @@ class SegmentationDock(QWidget):
         self.say(*explain(error))
 
     # --- jobs -----------------------------------------------------------------------------------------------------
+
+    def _run(self, scope: str) -> None:
+        """Run what is chosen in step 2: a classical technique or a network."""
+        if self.method_step.is_classical:
+            self.classical.run(scope)
+        else:
+            self.runs.start(scope)
 
     def start_job(self, kind: str, make: Callable[[], Any], title: str) -> None:
         """Start the main job; only one runs at a time."""
@@ -273,13 +288,15 @@ class SegmentationDock(QWidget):
     def refresh(self) -> None:
         """Enable, highlight and say what is missing, in all four steps."""
         step, choice = self.image_step, self.method_step.choice()
+        classical = self.method_step.is_classical
         ready = step.ready and choice is not None
         running, training = self._job_kind == "run", self._job_kind == "train"
         result = self.runs.result_of(step.layer)
-        can_run = ready and choice is not None and not choice.scratch and not self.job.busy
-        untrained = choice is not None and choice.scratch
+        untrained = choice is not None and choice.scratch and not classical
+        can_run = (step.ready if classical else ready and not untrained) and not self.job.busy
         painted = bool(self.paint.counts) or (self.paint.reviewed is not None and len(self.paint.reviewed.data) > 0)
-        fresh = result is None or (choice is not None and result.model != choice.title)
+        title = self.method_step.classical.technique.title if classical else "" if choice is None else choice.title
+        fresh = result is None or (bool(title) and result.model != title)
         self._say_what_is_missing(ready, untrained, result is not None)
         set_primary(step.open_button, step.layer is None)
         self.result_step.set_state(can_run, running, result is not None, next_step=fresh)

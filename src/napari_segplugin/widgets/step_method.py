@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
 from napari_segplugin.widgets._parts import (
@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets.class_table import ClassEditor
+from napari_segplugin.widgets.classical_page import ClassicalPage
 from napari_segplugin.widgets.network_options import NetworkOptions
 
 TASKS = (
@@ -32,6 +33,7 @@ TASKS = (
     ("Both (panoptic)", Task.PANOPTIC),
 )
 SCRATCH = ("scratch", "")
+NETWORK, CLASSICAL = "network", "classical"
 _TILE_TIP = "Longest side of a tile in voxels. Larger is faster and needs more memory."
 _HALO_TIP = "Voxels around a tile that are read and thrown away. Larger hides seams and costs time."
 
@@ -82,6 +84,14 @@ class MethodStep(StepBox):
         self._loaded: dict[Any, ModelBundle] = {}
         self._edited: dict[Any, ClassTable] = {}
         self._settled = False
+        self.way_choice = combo(
+            "way_choice",
+            "With",
+            "A network learns from examples; a classical technique needs none and answers at once.",
+        )
+        fill_combo(self.way_choice, [("a network", NETWORK), ("a classical technique", CLASSICAL)])
+        self.classical = ClassicalPage(engine.techniques(), engine.cleanups())
+        self.classical.hide()
         self.task_choice = combo("task_choice", "Find", "What kind of result you want.")
         for text, task in TASKS:
             self.task_choice.addItem(text, task)
@@ -104,6 +114,13 @@ class MethodStep(StepBox):
         self.options = NetworkOptions()
         self._network_row = labelled("Network", self.network_choice)
         self._ndim_row = labelled("Works in", self.ndim_choice)
+        network = QWidget()
+        lines = QVBoxLayout(network)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(4)
+        self._network = network
+        for widget in (labelled("With", self.way_choice), network, self.classical):
+            self.rows.addWidget(widget)
         for widget in (
             labelled("Find", self.task_choice),
             labelled("Model", row(self.weights_choice, self.file_button, stretch=(1, 0))),
@@ -116,13 +133,14 @@ class MethodStep(StepBox):
             self._advanced(),
             self.estimate,
         ):
-            self.rows.addWidget(widget)
+            lines.addWidget(widget)
         self._connect()
         tell(self.note, "")
         tell(self.estimate, "")
         self.refresh()
 
     def _connect(self) -> None:
+        self.way_choice.currentIndexChanged.connect(lambda _: self._on_way())
         self.task_choice.currentIndexChanged.connect(lambda _: self._on_task())
         self.weights_choice.currentIndexChanged.connect(lambda _: self._on_weights())
         self.network_choice.currentIndexChanged.connect(lambda _: self._on_network())
@@ -158,7 +176,18 @@ class MethodStep(StepBox):
         fold.rows.addWidget(self.mirror_box)
         return fold
 
+    def _on_way(self) -> None:
+        self._network.setVisible(not self.is_classical)
+        self.classical.setVisible(self.is_classical)
+        self.changed.emit()
+        self.classical.changed.emit()
+
     # --- what the other steps ask ---------------------------------------------------------------------------------
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether a classical technique is chosen, and not a network."""
+        return bool(self.way_choice.currentData() == CLASSICAL)
 
     @property
     def task(self) -> Task:
@@ -238,6 +267,7 @@ class MethodStep(StepBox):
     def set_image(self, image: Image | None) -> None:
         """Offer what fits this image."""
         self._image = image
+        self.classical.set_image(image)
         if image is not None and not self._settled:
             # The first image decides which task is offered first: one that works without training.
             fitting = [s.task for s in self._engine.shipped_specs().values() if self._fits(s)]

@@ -1,0 +1,236 @@
+"""Classical techniques: live on what is on the screen while a setting is turned, then on the whole image."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import QTimer
+
+from napari_segplugin.core import (
+    BACKGROUND_PAINT,
+    InputError,
+    Job,
+    Segmentation,
+    SegPluginError,
+    Task,
+    recipe_from_json,
+    recipe_to_json,
+)
+from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.marks import (
+    box_layer,
+    box_of_shapes,
+    points_layer,
+    seeds_of_points,
+    seeds_of_strokes,
+    without_label,
+)
+from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.step_result import VIEW, WHOLE
+
+LIVE = "live preview"
+LIVE_MS = 120
+
+
+class ClassicalControl:
+    """Techniques for the dock.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._marks: dict[tuple[int, str], Any] = {}
+        self._layer: Labels | None = None
+        self._stop = threading.Event()
+        self._background = 0
+        self._timer = QTimer(dock)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(LIVE_MS)
+        self._timer.timeout.connect(self.show_live)
+
+    @property
+    def page(self) -> Any:
+        """Where the recipe is set."""
+        return self._dock.method_step.classical
+
+    def changed(self) -> None:
+        """A setting was turned: end the preview that runs, and begin another when the hand is still."""
+        self._stop.set()
+        if self._dock.method_step.is_classical and self.page.live.isChecked():
+            self._timer.start()
+        else:
+            self._timer.stop()
+            self.hide()
+
+    # --- marks ----------------------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> Any:
+        """The layer of points or of the box of the chosen image, if it is still in the viewer."""
+        found = self._marks.get((id(self._dock.image_step.layer), kind))
+        return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
+
+    def add_marks(self, kind: str) -> None:
+        """Make the layer, or select the one there is, with its tool in hand."""
+        dock, image = self._dock, self._dock.image_step.layer
+        if image is None:
+            return
+        layer = self.marks(kind)
+        if layer is None:
+            layer = (points_layer if kind == "points" else box_layer)(image, dock.image_step.axes)
+            layer.name = f"{layer.name} · {image.name}"
+            dock.viewer.add_layer(layer)
+            self._marks[(id(image), kind)] = layer
+            layer.events.data.connect(lambda _=None: self.changed())
+        dock.viewer.dims.ndisplay = 2
+        dock.viewer.layers.selection.active = layer
+        layer.mode = "add" if kind == "points" else "add_rectangle"
+
+    def _started_from(self) -> dict[str, Any]:
+        """Seeds or box as the technique needs them.
+
+        Raises
+        ------
+        InputError
+            If they are not there yet.
+        """
+        dock, needs = self._dock, str(self.page.technique.meta["needs"])
+        self._background = 0
+        image, axes = dock.image_step.layer, dock.image_step.axes
+        if needs == "strokes":
+            if dock.paint.layer is None:
+                hint = "Press Paint corrections in step 4 and paint what you look for and what lies around it."
+                raise InputError("This technique needs strokes.", hint=hint)
+            paint = dock.paint.copy().paint
+            seeds = seeds_of_strokes(paint)
+            self._background = int(seeds.max()) if (paint == BACKGROUND_PAINT).any() else 0
+            return {"seeds": seeds}
+        layer = self.marks(needs) if needs else None
+        if needs == "points":
+            if layer is None:
+                raise InputError("There are no seeds yet.", hint="Press Place points and click into each object.")
+            return {"seeds": seeds_of_points(layer, image, axes)}
+        if needs == "box":
+            if layer is None:
+                raise InputError("There is no box yet.", hint="Press Draw the box.")
+            return {"box": box_of_shapes(layer, image, axes)}
+        return {}
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def run(self, scope: str) -> None:
+        """Segment the whole image, or the part that is chosen in step 3."""
+        dock = self._dock
+        self._stop.set()
+        self._timer.stop()
+        try:
+            recipe, marks = self.page.recipe(), self._started_from()
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        self.hide()
+        engine, background = dock.engine, self._background
+
+        def answer(image: Any, region: Any) -> Job[Segmentation]:
+            found = yield from engine.classical(image, recipe, region, **marks)
+            return without_label(found, background) if background else found
+
+        whole = str(self.page.technique.meta["needs"]) != "" and scope == VIEW
+        dock.runs.start_with(WHOLE if whole else scope, self.page.technique.title, self.task, answer)
+
+    @property
+    def task(self) -> Task:
+        """What the recipe finds."""
+        rows = [self.page.technique, *(self._dock.engine.cleanups()[s.name] for s in self.page.recipe().cleanup)]
+        return Task.INSTANCE if any(r.meta["kind"] == "objects" for r in rows) else Task.SEMANTIC
+
+    def show_live(self) -> None:
+        """Segment what is on the screen, in the background."""
+        dock = self._dock
+        if not dock.image_step.ready or dock.job.busy:
+            return
+        layer, axes = dock.image_step.layer, dock.image_step.axes
+        try:
+            recipe, marks = self.page.recipe(), self._started_from()
+            frame = current_frame(dock.viewer, layer, axes)
+            image = dock.image_step.image()
+            region = region_of(dock.viewer, layer, axes, VIEW)
+        except SegPluginError as error:
+            self.page.show_live(str(error))
+            return
+        self._stop = stop = threading.Event()
+        part, engine, background = image if frame is None else image.frame(frame), dock.engine, self._background
+        wanted = self.page.histogram.empty and not self.page.histogram.isHidden()
+
+        def work() -> Any:
+            counts = engine.histogram(part, recipe.channel) if wanted else None
+            return engine.classical_live(part, recipe, region, stop, **marks), counts
+
+        def done(value: Any) -> None:
+            (segmentation, text), counts = value
+            if counts is not None:
+                self.page.histogram.set_counts(*counts)
+            if stop.is_set() or not dock.method_step.is_classical:
+                return
+            self.page.show_live(text)
+            self._show(without_label(segmentation, background) if background else segmentation, layer, axes, frame)
+
+        def failed(error: BaseException) -> None:
+            if not stop.is_set():
+                self.page.show_live(str(error) if isinstance(error, SegPluginError) else f"No preview: {error}")
+                self.hide()
+
+        dock.background.run("classical", work, done, failed)
+
+    def hide(self) -> None:
+        """Take the live layer away."""
+        if self._layer is not None and any(a is self._layer for a in self._dock.viewer.layers):
+            self._dock.viewer.layers.remove(self._layer)
+        self._layer = None
+
+    def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
+        viewer = self._dock.viewer
+        labels = np.asarray(segmentation.labels)
+        labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
+        array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))
+        origin = tuple(segmentation.recipe["origin"])
+        where = placement(layer, axes, origin if frame is None else (frame, *origin))
+        if self._layer is None or not any(a is self._layer for a in viewer.layers):
+            active = viewer.layers.selection.active
+            self._layer = Labels(array, name=LIVE, opacity=0.5, **where)
+            viewer.add_layer(self._layer)
+            viewer.layers.selection.active = active
+            return
+        self._layer.data = array
+        self._layer.translate = where["translate"]
+
+    # --- recipes --------------------------------------------------------------------------------------------------
+
+    def open_recipe(self, path: str) -> None:
+        """Show a recipe from a file."""
+        try:
+            self.page.set_recipe(recipe_from_json(json.loads(Path(path).read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as error:
+            self._dock.fail(InputError(f"'{Path(path).name}' cannot be read as a recipe.", got=str(error)))
+        except SegPluginError as error:
+            self._dock.fail(error)
+
+    def save_recipe(self, path: str) -> None:
+        """Write the recipe to a file."""
+        place = Path(path) if path.endswith(".json") else Path(f"{path}.json")
+        try:
+            place.write_text(json.dumps(recipe_to_json(self.page.recipe()), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            self._dock.fail(InputError("The recipe cannot be saved.", got=str(error), hint="Choose another folder."))
+            return
+        self._dock.say(f"Saved the recipe as {place.name}. Replay it with: segplugin run {place.name} FOLDER")
+
+
+__all__ = ["LIVE", "ClassicalControl"]
