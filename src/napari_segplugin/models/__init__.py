@@ -82,8 +82,8 @@ for _row in (
         },
         meta={
             "edges": True,
-            "small": {"widths": (4, 8, 8), "shape_width": 8, "context_width": 8, "encoder_width": 4},
-            "variants": ({"image_gradient": "magnitude", "deep_supervision": True}, {"encoder": "resnet18"}),
+            "small": {"widths": (4, 8, 8), "shape_width": 8, "context_width": 8},
+            "variants": ({"image_gradient": "magnitude", "deep_supervision": True},),
         },
     ),
     Row(

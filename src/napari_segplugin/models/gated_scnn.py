@@ -17,6 +17,7 @@ from napari_segplugin.models.blocks import (
     check_strides,
     conv,
     crop,
+    finish,
     initialise,
     linear_upsample,
     mean_pool,
@@ -172,10 +173,10 @@ class GatedSCNN(nn.Module):
         self.project = ConvNorm(ndim, context_width * len(self.context), context_width, 1)
         self.auxiliary = conv(ndim, context_width, out_channels, 1, bias=True) if deep_supervision else None
         # decoder
-        self.enlarge = linear_upsample(ndim, _ratio(scales[at], scales[1]))
+        self.to_half = linear_upsample(ndim, _ratio(scales[at], scales[1]))
         self.reduce = ConvNorm(ndim, channels[1], max(4, widths[1] // 2), 1)
         self.refine = ConvBlock(ndim, context_width + max(4, widths[1] // 2), widths[1])
-        self.finish = linear_upsample(ndim, scales[1])
+        self.to_full = linear_upsample(ndim, scales[1])
         self.last = ConvNorm(ndim, widths[1] + channels[0] + 1, widths[0])
         self.head = conv(ndim, widths[0], out_channels, 1, bias=True)
         self._scales = scales
@@ -206,7 +207,7 @@ class GatedSCNN(nn.Module):
         refined = max(context + scales[at], seen[1]) + 2 * scales[1]
         return max(refined + scales[1], edge, image) + 1 + scales[-1] - 1
 
-    def forward(self, x: Tensor) -> Tensor | Outputs:
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...] | Outputs:
         """Map (N, C, [Z,] Y, X) to (N, K, [Z,] Y, X) logits.
 
         While training: :class:`~napari_segplugin.models.base.Outputs` with the logits of the edges beside them.
@@ -219,12 +220,14 @@ class GatedSCNN(nn.Module):
         for lift, deeper in zip(self.lift, maps[at + 1 :], strict=True):
             top = top + lift(deeper)
         context = self.project(self.context(*[top] * (len(self.context) - 1), self.edge_pool(edges)))
-        y = self.refine(cat((self.enlarge(context), self.reduce(maps[1])), 1))
-        full = crop(self.head(self.last(cat((self.finish(y), maps[0], edges), 1))), size)
+        y = self.refine(cat((self.to_half(context), self.reduce(maps[1])), 1))
+        outputs = [self.head(self.last(cat((self.to_full(y), maps[0], edges), 1)))]
+        if self.auxiliary is not None and self.training:
+            outputs.append(self.auxiliary(context))
+        logits = finish(outputs, size)
         if not self.training:
-            return full
-        lower = () if self.auxiliary is None else (self.auxiliary(context),)
-        return Outputs((full, *lower), {"edges": crop(edge_logits, size)})
+            return logits
+        return Outputs(logits if isinstance(logits, tuple) else (logits,), {"edges": crop(edge_logits, size)})
 
     def edges(self, x: Tensor) -> Tensor:
         """Probability that a voxel lies on an edge of a class or an object, (N, 1, [Z,] Y, X)."""

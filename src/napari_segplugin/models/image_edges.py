@@ -16,7 +16,7 @@ from torch.nn import functional as F
 SIGMA = 1.0
 LOW, HIGH = 0.03, 0.08
 """Canny's thresholds: change of intensity a voxel, for images between 0 and 1."""
-ROUNDS = 8
+ROUNDS = 16
 """Voxels that a weak edge may run on from a strong one."""
 
 
