@@ -168,3 +168,20 @@ def test_opening_the_dock_imports_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr
     print("the dock opens in", done.stdout.strip())
+
+
+def test_a_program_that_ends_while_a_job_runs_ends_quietly() -> None:
+    """Qt deletes the signals of a worker with the application; the worker must not abort the process then."""
+    code = """
+import sys, time
+from qtpy.QtWidgets import QApplication
+from napari_segplugin.widgets.jobs import Background
+app = QApplication([])
+background = Background()
+background.run("slow", lambda: time.sleep(0.4), print, print)
+del background
+app.processEvents()
+sys.exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr

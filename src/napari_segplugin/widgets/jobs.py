@@ -9,6 +9,7 @@ flood the window.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 import threading
@@ -18,12 +19,14 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 from superqt.utils import WorkerBase
 
 from napari_segplugin.core import Event, Preview, SegPluginError, Step
 
 logger = logging.getLogger(__name__)
+LAST_WAIT_MS = 10_000
+"""How long the program waits at its end for work that was told to stop."""
 POLL_MS = 50
 """The GUI looks into the mailbox this often."""
 SWITCH_INTERVAL = 0.001
@@ -69,6 +72,15 @@ class JobWorker(WorkerBase):
     def __init__(self, make: Callable[[], Any], mailbox: Mailbox) -> None:
         super().__init__()
         self._make, self._mailbox = make, mailbox
+
+    def run(self) -> None:
+        """Run in a thread of the pool.
+
+        Errors of the job are caught and sent on inside. What comes out here is that Qt has taken the signals away because
+        the program ends: nobody is left to be told, and letting it through would abort the process.
+        """
+        with suppress(RuntimeError):
+            super().run()
 
     def work(self) -> Any:
         """Run the job; close it whatever happens."""
@@ -271,6 +283,13 @@ def _registered_worker(make: Callable[[], Any], mailbox: Mailbox, title: str) ->
     return create_worker(named, mailbox, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
 
 
+def _let_workers_end() -> None:
+    """Wait for the threads of the pool before Python takes itself apart: one in the middle of an import would crash it."""
+    with suppress(RuntimeError):
+        QThreadPool.globalInstance().waitForDone(LAST_WAIT_MS)
+
+
+atexit.register(_let_workers_end)
 _jobs_running = 0
 _usual_interval = sys.getswitchinterval()
 
