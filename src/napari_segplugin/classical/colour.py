@@ -41,8 +41,8 @@ def value_range(image: np.ndarray) -> float:
     return float(image.max()) - float(image.min()) or 1.0
 
 
-def comparable(image: np.ndarray, colour: str) -> np.ndarray:
-    """The image in values whose distances are shares of what is possible.
+def comparable(image: np.ndarray, colour: str) -> tuple[np.ndarray, float]:
+    """Values whose distances can be compared, and the distance that counts as 1.
 
     Parameters
     ----------
@@ -52,11 +52,13 @@ def comparable(image: np.ndarray, colour: str) -> np.ndarray:
 
     Returns
     -------
-    (C, [Z,] Y, X) ndarray of float32
+    values : (C, [Z,] Y, X) ndarray of float32
+    unit : float
+        The range of the image, or that of lightness in CIELAB.
     """
     if colour == "lab" and image.shape[0] == 3:
-        return to_lab(image)
-    return (image - image.min()) / np.float32(value_range(image))
+        return to_lab(image), 1.0
+    return image, value_range(image)
 
 
 __all__ = ["comparable", "to_lab", "value_range"]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from napari_segplugin.classical.base import technique_row
+from napari_segplugin.classical.rows import SMOOTH
 from napari_segplugin.core import Parameter, Row
 
 _HERE = "napari_segplugin.classical."
+
+COLOUR = Parameter(
+    "colour", "channels", "Distances", "Between the channels as they are, or as the eye sees colours (CIELAB, RGB images).",
+    choices=("channels", "lab"),
+)  # fmt: skip
 
 SPLIT_MERGE = technique_row(
     "split_merge",
@@ -38,6 +44,31 @@ SPLIT_MERGE = technique_row(
     group="Regions",
 )  # fmt: skip
 
-REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE,)
+REGION_GROWING = technique_row(
+    "region_growing",
+    "Region growing",
+    _HERE + "region_growing:region_growing",
+    "Everything that hangs together with a clicked seed and is like it; several seeds grow at once and share out the image.",
+    "Adams and Bischof 1994; Mehnert and Jackway 1997",
+    (
+        Parameter(
+            "tolerance", 0.1, "Tolerance", "How far a voxel may be from the region, as a share of the image's range.",
+            low=0, high=1, step=0.01,
+        ),
+        Parameter(
+            "compare", "seed", "Compare with", "The value at the seed, or the mean of the region as it has grown so far.",
+            choices=("seed", "mean"),
+        ),
+        COLOUR,
+        SMOOTH,
+    ),
+    colour=True,
+    needs="points",
+    slow=True,
+    kind="classes",
+    group="Regions",
+)  # fmt: skip
+
+REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE, REGION_GROWING)
 
 __all__ = ["REGION_ROWS"]
