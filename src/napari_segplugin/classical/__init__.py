@@ -19,13 +19,15 @@ from napari_segplugin.classical.base import (
     run_cleanup,
     run_technique,
     seeds_from_points,
+    sees_whole,
     technique_row,
 )
 from napari_segplugin.classical.rows import ROWS
 from napari_segplugin.classical.rows_cleanup import CLEANUP_ROWS
+from napari_segplugin.classical.rows_colour import COLOUR_ROWS
 from napari_segplugin.classical.rows_regions import REGION_ROWS
 
-for _row in (*ROWS, *REGION_ROWS):
+for _row in (*ROWS, *COLOUR_ROWS, *REGION_ROWS):
     TECHNIQUES.add(_row)
 for _row in CLEANUP_ROWS:
     CLEANUPS.add(_row)
@@ -43,5 +45,6 @@ __all__ = [
     "run_cleanup",
     "run_technique",
     "seeds_from_points",
+    "sees_whole",
     "technique_row",
 ]

@@ -330,6 +330,11 @@ def apply(
     return labels
 
 
+def sees_whole(row: Row, settings: Mapping[str, Any]) -> bool:
+    """Whether a technique has to see the whole image at once."""
+    return row.meta["scope"] == "whole" or bool(settings.get(row.meta.get("whole_if", ""), False))
+
+
 def halo_of(row: Row, settings: Mapping[str, Any], spacing: Sequence[float]) -> tuple[int, ...]:
     """Voxels along (Z,) Y, X that a tile must see around itself.
 
@@ -430,5 +435,6 @@ __all__ = [
     "run_cleanup",
     "run_technique",
     "seeds_from_points",
+    "sees_whole",
     "technique_row",
 ]

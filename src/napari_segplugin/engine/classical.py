@@ -23,6 +23,7 @@ from napari_segplugin.classical import (
     measure,
     reduce_channels,
     run_cleanup,
+    sees_whole,
 )
 from napari_segplugin.core import (
     ClassicalRecipe,
@@ -115,7 +116,7 @@ class _Work:
         self.image, self.recipe, self.region, self.stop = image, recipe, region, stop
         self.row, self.settings = TECHNIQUES[recipe.technique], recipe.parameters
         self.shape = tuple(s.stop - s.start for s in region)
-        self.whole = self.row.meta["scope"] == "whole"
+        self.whole = sees_whole(self.row, self.settings)
         # one plane for a technique that sees all it is given: as if it were an image in 2D
         self.flat = image.ndim == 3 and self.shape[0] == 1 and (self.whole or 3 not in self.row.meta["ndim"])
         self.spacing = image.canonical_spacing[1:] if self.flat else image.canonical_spacing
