@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_segplugin.classical.base import LUMINANCE
+
 
 def to_lab(image: np.ndarray) -> np.ndarray:
     """CIELAB of red, green and blue, divided by 100 so that black and white lie 1 apart.
@@ -61,4 +63,26 @@ def comparable(image: np.ndarray, colour: str) -> tuple[np.ndarray, float]:
     return image, value_range(image)
 
 
-__all__ = ["comparable", "to_lab", "value_range"]
+def gray(image: np.ndarray) -> np.ndarray:
+    """One value a voxel: the channel, the luminance of three, or the mean of any other number.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray of float32
+
+    Returns
+    -------
+    ([Z,] Y, X) ndarray of float32
+
+    Examples
+    --------
+    >>> gray(np.array([[[2.0]], [[4.0]]], np.float32)).tolist()
+    [[3.0]]
+    """
+    if len(image) == 1:
+        return np.asarray(image[0])
+    weights = np.full(len(image), 1 / len(image)) if len(image) != 3 else np.array(LUMINANCE)
+    return np.tensordot(weights.astype(np.float32), image, 1)
+
+
+__all__ = ["comparable", "gray", "to_lab", "value_range"]

@@ -97,11 +97,11 @@ def _likelihood_test(
 
     def entropy(count: np.ndarray, stats: np.ndarray) -> np.ndarray:
         logs: np.ndarray = np.log(_variances(count, stats) + floor).sum(0)
-        return count * logs
+        return np.asarray(count * logs)
 
     def cost(count: np.ndarray, stats: np.ndarray, other_count: np.ndarray, other: np.ndarray) -> np.ndarray:
         union = entropy(count + other_count, stats + other)
-        return np.maximum(union - entropy(count, stats) - entropy(other_count, other), 0)
+        return np.asarray(np.maximum(union - entropy(count, stats) - entropy(other_count, other), 0))
 
     def one(blocks: Block, children: Block) -> np.ndarray:
         parts = halve(np.ones(children[0].shape), np.add)
@@ -126,15 +126,15 @@ def _range(_: np.ndarray, stats: np.ndarray) -> np.ndarray:
 def _variances(count: np.ndarray, stats: np.ndarray) -> np.ndarray:
     half = len(stats) // 2
     mean = stats[:half] / count
-    return np.maximum(stats[half:] / count - mean * mean, 0)
+    return np.asarray(np.maximum(stats[half:] / count - mean * mean, 0))
 
 
 def _deviation(count: np.ndarray, stats: np.ndarray) -> np.ndarray:
-    return np.sqrt(_variances(count, stats).max(0))
+    return np.asarray(np.sqrt(_variances(count, stats).max(0)))
 
 
 def _colour_deviation(count: np.ndarray, stats: np.ndarray) -> np.ndarray:
-    return np.sqrt(_variances(count, stats).sum(0))
+    return np.asarray(np.sqrt(_variances(count, stats).sum(0)))
 
 
 __all__ = ["TESTS", "Homogeneity", "homogeneity"]

@@ -77,7 +77,7 @@ def region_growing(
         labels = _flood(values, marks, tolerance)
     else:
         labels = _Growth(values, marks, tolerance, compare == "mean").run()
-    return numbers[labels]
+    return np.asarray(numbers[labels])
 
 
 def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarray:
@@ -85,7 +85,7 @@ def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarra
     from skimage.segmentation import flood
 
     seed = np.nonzero(marks)
-    mean = values[(slice(None), *seed)].mean(1, dtype=np.float64).astype(np.float32)
+    mean = np.array([channel[seed].mean(dtype=np.float64) for channel in values], np.float32)
     if len(values) == 1:
         near = np.abs(values[0] - mean[0]) <= tolerance
     else:
@@ -180,7 +180,7 @@ class _Growth:
         self.labels[members] = names[won]
         if self.running:
             self._count(members)
-        return members
+        return np.asarray(members)
 
     def _ask_again(self) -> None:
         """Queue what was refused and is near enough to the region's mean as it is now."""

@@ -213,4 +213,4 @@ def _accepted(
     """Which members may join the union of all before them; the first of each star may, it was allowed already."""
     own = regions.count[member]
     cost = regions.cost(count[place - 1], stats[:, place - 1], own, regions.stats[:, member])
-    return rule.allows(cost, count[place - 1], own) | (position[place] == 1)
+    return np.asarray(rule.allows(cost, count[place - 1], own) | (position[place] == 1))

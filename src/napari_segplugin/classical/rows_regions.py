@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from napari_segplugin.classical.base import technique_row
-from napari_segplugin.classical.rows import SMOOTH
+from napari_segplugin.classical.rows import GLOBAL_METHODS, OBJECTS, SMOOTH
 from napari_segplugin.core import Parameter, Row
 
 _HERE = "napari_segplugin.classical."
@@ -69,6 +71,59 @@ REGION_GROWING = technique_row(
     group="Regions",
 )  # fmt: skip
 
-REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE, REGION_GROWING)
+_FOREGROUND = "Where objects are: beyond a value that this method finds, or everywhere."
+_METHODS = (*(method for method in GLOBAL_METHODS if method != "manual"), "everything")
+_COMPACTNESS = Parameter(
+    "compactness", 0.0, "Compactness", "How much a long way from the marker counts; larger values give even shapes.",
+    low=0, high=10, step=0.001,
+)  # fmt: skip
+_LANDSCAPE = "What is flooded: the distance to the background, the gradient, or the intensity."
+
+WATERSHED = technique_row(
+    "watershed",
+    "Watershed",
+    _HERE + "watershed:watershed",
+    "Finds a marker in each object, floods from them, and parts objects that touch where floods meet.",
+    "Vincent and Soille 1991; Soille 2003; Neubert and Protzel 2014",
+    (
+        Parameter("landscape", "distance", "Landscape", _LANDSCAPE, choices=("distance", "gradient", "intensity")),
+        Parameter("foreground", "otsu", "Foreground", _FOREGROUND, choices=_METHODS),
+        OBJECTS,
+        replace(SMOOTH, default=1.0),
+        Parameter(
+            "depth", 1.0, "Least depth", "Shallower valleys of the distance do not part objects (h-maxima).",
+            low=0, high=100, step=0.25, unit="pixel",
+        ),
+        Parameter(
+            "contrast", 0.05, "Least contrast", "The same of gradient and intensity, as a share of the range.",
+            low=0, high=1, step=0.01,
+        ),
+        _COMPACTNESS,
+    ),
+    colour=True,
+    kind="objects",
+    group="Regions",
+)  # fmt: skip
+
+WATERSHED_MARKERS = technique_row(
+    "watershed_markers",
+    "Watershed from markers",
+    _HERE + "watershed:watershed_markers",
+    "Floods from clicked or painted markers; every voxel goes to the marker whose flood reaches it first.",
+    "Meyer and Beucher 1990",
+    (
+        Parameter("landscape", "gradient", "Landscape", _LANDSCAPE, choices=("gradient", "distance", "intensity")),
+        Parameter("foreground", "everything", "Foreground", _FOREGROUND, choices=_METHODS),
+        OBJECTS,
+        replace(SMOOTH, default=1.0),
+        _COMPACTNESS,
+    ),
+    colour=True,
+    needs="points",
+    kind="objects",
+    group="Regions",
+)  # fmt: skip
+
+REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE, REGION_GROWING, WATERSHED, WATERSHED_MARKERS)
 
 __all__ = ["REGION_ROWS"]

@@ -93,7 +93,7 @@ def split_merge(
     >>> image = np.zeros((1, 4, 6), np.float32)
     >>> image[0, :, 2:4] = 9
     >>> split_merge(image, smallest_region=1)[0].tolist()
-    [1, 1, 2, 2, 3, 3]
+    [2, 2, 3, 3, 1, 1]
     """
     smallest = _power(smallest_block, test)
     measure = homogeneity(image, test, threshold, significance)
@@ -104,7 +104,7 @@ def split_merge(
         merge_regions(regions, i, j, Rule(-np.inf, smallest_region))
     root = regions.compress()
     number = np.cumsum(root == np.arange(root.size), dtype=np.int32)
-    labels = number[root][leaves.grid]
+    labels: np.ndarray = number[root][leaves.grid]
     for level in reversed(range(smallest)):
         labels = enlarge(labels, grid_shape(image.shape[1:], 1 << level))
     return labels
