@@ -399,3 +399,15 @@ def test_an_encoder_starts_from_weights_of_photographs(tmp_path):
     assert not np.array_equal(start.weights[key], plain.weights[key])
     with pytest.raises(InputError, match="no encoder that ImageNet weights fit"):
         new_bundle(spec_of(), name="x", encoder_weights=tmp_path / "resnet18.safetensors")
+
+
+def test_losses_know_the_voxel_size_and_the_counts_of_all_labels(monkeypatch):
+    from napari_segplugin.engine import terms as module
+
+    seen = []
+    build = module.build_loss
+    monkeypatch.setattr(module, "build_loss", lambda spec, **more: seen.append(more) or build(spec, **more))
+    sample = scene()
+    drain(train([sample, scene(seed=1)], new_bundle(spec_of(), name="tiny"), steps(1)))
+    cells = int((sample.classes > 0).sum() + (scene(seed=1).classes > 0).sum())
+    assert seen == [{"spacing": (1.0, 1.0), "class_counts": [2 * 32 * 40 - cells, cells]}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -64,9 +64,11 @@ class Terms:
         map_weight: float = 2.0,
         regulariser: float = 0.0,
         teacher: float = 0.0,
+        spacing: Sequence[float] | None = None,
+        class_counts: Sequence[float] | None = None,
     ) -> Terms:
-        """The terms of a sum of losses."""
-        built = build_loss(spec)
+        """The terms of a sum of losses, for voxels of a size and labels of these counts."""
+        built = build_loss(spec, spacing=spacing, class_counts=class_counts)
         rising = {
             key
             for key, term in zip(built, spec.terms, strict=True)

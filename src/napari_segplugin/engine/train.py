@@ -232,9 +232,9 @@ def train_prepared(
     patch, batch = patch_size(prepared, spec, multiple)
     augment = (spec.augmentation or recipe.augment) if spec.augment else IDENTITY
     sampler = PatchSampler(prepared, patch, augment, spec.seed, spec.balance)
-    loss = spec.loss
+    loss, counts = spec.loss, class_counts(prepared, len(bundle.spec.classes))
     if spec.balance:
-        loss, sentence = balanced(loss, class_counts(prepared, len(bundle.spec.classes)), bundle.spec.classes)
+        loss, sentence = balanced(loss, counts, bundle.spec.classes)
         yield Note(sentence)
     terms = Terms.of(
         loss,
@@ -244,6 +244,8 @@ def train_prepared(
         map_weight=recipe.map_weight,
         regulariser=spec.regulariser,
         teacher=spec.teacher,
+        spacing=prepared[0].spacing,
+        class_counts=counts.tolist(),
     )
     return (
         yield from run_loop(
