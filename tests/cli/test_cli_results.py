@@ -73,7 +73,7 @@ def test_images_of_another_size_are_not_measured(run, files):
     got = run("measure", labels, "--image", files.write("small.tif", np.ones((4, 4), np.uint8)))
     assert (got.code, "another size" in got.err) == (2, True)
     got = run("measure", labels, "--output", files.folder / "no" / "a.csv")
-    assert (got.code, "cannot be written" in got.err) == (2, True)
+    assert (got.code, "folder does not exist" in got.err) == (2, True)
 
 
 def test_evaluate_writes_its_numbers_as_csv(run, files):

@@ -12,6 +12,7 @@ from napari_segplugin.cli.commands import Result, open_image, open_labels, targe
 from napari_segplugin.cli.progress import Progress
 from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
 from napari_segplugin.io import read_segmentation
+from napari_segplugin.io.files import write_text
 
 
 def evaluate(options: Namespace) -> Result:
@@ -37,7 +38,7 @@ def evaluate(options: Namespace) -> Result:
     else:
         report = evaluate_many((read_pair(p, t, task) for p, t in pairs), **rest)
     if options.csv:
-        _write(options.csv, report.to_csv())
+        write_text(options.csv, report.to_csv())
     data = json.loads(report.to_json())
     return {"command": "evaluate", "images": len(pairs), **data}, report.text()
 
@@ -73,7 +74,7 @@ def measure(options: Namespace) -> Result:
         table = measured(found, image)
     text = table.to_csv(about=str(options.labels))
     if options.output:
-        _write(options.output, text)
+        write_text(options.output, text)
     columns = [{"name": c.name, "title": c.title, "definition": c.definition} for c in table]
     data = {"command": "measure", "objects": len(table), "columns": columns, "output": options.output}
     return data, f"{options.output}: {len(table)} objects" if options.output else text
@@ -101,13 +102,6 @@ def _with_voxels(found: Segmentation, options: Namespace) -> Segmentation:
     if len(size) != len(found.spacing):
         raise InputError("The voxel size does not fit the labels.", got=f"{tuple(size)} for the axes '{found.axes}'")
     return replace(found, spacing=tuple(size), unit=options.unit or found.unit)
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).expanduser().write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError("The file cannot be written.", got=f"'{path}', {error.strerror}") from error
 
 
 __all__ = ["evaluate", "export", "measure"]

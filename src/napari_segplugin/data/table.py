@@ -47,6 +47,19 @@ class Column:
         finite = self.values[np.isfinite(self.values)]
         return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
+    @property
+    def step(self) -> float:
+        """A step that is small beside the range of the values: a hundredth of it, or 1 for whole numbers."""
+        least, most = self.limits
+        return 1.0 if self.values.dtype.kind != "f" or most <= least else (most - least) / 100
+
+    def range_of(self, low: float, high: float) -> tuple[float, float] | None:
+        """A range as a slider gives it, its ends put exactly on the limits; None where it leaves nothing out."""
+        least, most = self.limits
+        slack = 1e-4 * (most - least)
+        ends = (-np.inf if low <= least + slack else low, np.inf if high >= most - slack else high)
+        return None if ends == (-np.inf, np.inf) else ends
+
 
 @dataclass(frozen=True, eq=False)
 class MeasureTable:
@@ -163,12 +176,14 @@ class TableView:
 
     @property
     def kept(self) -> np.ndarray:
-        """(N,) ndarray of bool: rows within every range."""
+        """(N,) ndarray of bool: rows within every range and the brush."""
         mask = np.ones(len(self.table), bool)
-        for name, (low, high) in self._ranges.items():
-            values = self.table[name].values
-            mask &= (values >= low) & (values <= high)
-        return mask
+        if self._brush is not None:
+            mask[:] = False
+            mask[self._brush] = True
+        left = np.zeros(len(self.table), bool)
+        left[self.within(self._ranges)] = True
+        return mask & left
 
     def sort(self, name: str, descending: bool = False) -> None:
         """Sort by a column; equal values stay in the order of the table, undefined ones come last."""
@@ -189,6 +204,24 @@ class TableView:
         self._brush = rows
         self._update()
 
+    def within(self, limits: Mapping[str, tuple[float, float]]) -> np.ndarray:
+        """Rows of the table whose values lie in all of these ranges, whether they are shown or not."""
+        mask = np.ones(len(self.table), bool)
+        for name, (low, high) in limits.items():
+            values = self.table[name].values
+            mask &= (values >= low) & (values <= high)
+        return np.flatnonzero(mask)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some rows may be left out."""
+        return bool(self._ranges) or self._brush is not None
+
+    def drop(self, name: str) -> None:
+        """Forget the range of a column."""
+        self._ranges.pop(name, None)
+        self._update()
+
     def forget(self) -> None:
         """Show every row."""
         self._ranges.clear()
@@ -197,10 +230,6 @@ class TableView:
 
     def _update(self) -> None:
         mask = self.kept
-        if self._brush is not None:
-            brushed = np.zeros(len(self.table), bool)
-            brushed[self._brush] = True
-            mask &= brushed
         self.rows = self._order[mask[self._order]]
 
     def find(self, label: int, frame: int | None = None) -> int | None:

@@ -281,6 +281,25 @@ def move_into_place(made: Path, path: Path) -> None:
     remove(aside)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or may not be written to, or the disk is full.
+    """
+    place = as_path(path)
+    made = partial_name(place)
+    try:
+        with writing(place):
+            made.write_text(text, encoding="utf-8")
+            move_into_place(made, place)
+    finally:
+        remove(made)
+    return place
+
+
 def native(array: np.ndarray) -> np.ndarray:
     """The array in the byte order of this machine (torch and numba take no other)."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

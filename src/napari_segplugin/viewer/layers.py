@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes
+from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 
 UNITS = {
@@ -274,7 +274,11 @@ def segmentation_to_layer(
         features=features or features_of(segmentation),
         metadata={
             "recipe": dict(segmentation.recipe),
-            "segplugin": {"task": str(segmentation.task), "axes": segmentation.axes},
+            "segplugin": {
+                "task": str(segmentation.task),
+                "axes": segmentation.axes,
+                "classes": to_json(segmentation.classes),
+            },
         },
         colormap=class_colormap(segmentation) if segmentation.task is Task.SEMANTIC else None,
         **placement(like, axes, origin),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.viewer.layers import UNITS
+from napari_segplugin.viewer.results import table_for
 
 
 def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentation:
@@ -17,19 +20,19 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
     ----------
     data : array of int
     attributes : dict
-        As napari hands them to a writer: scale, units, axis_labels, metadata, name …
+        As napari hands them to a writer: scale, units, axis_labels, metadata, features, name …
 
     Returns
     -------
     Segmentation
-        Axes are taken from the names of the layer's axes, or are the last of "TZYX".
+        Axes are taken from the names of the layer's axes, from what a result of the plugin says, or are the last of
+        "TZYX". Classes, scores and status come from the features table, where it has them.
     """
     array = np.asarray(data)
     metadata = dict(attributes.get("metadata") or {})
-    labels = [str(a).upper() for a in attributes.get("axis_labels") or ()]
-    named = "".join(labels) if all(len(a) == 1 and a in "TCZYX" for a in labels) else ""
-    axes = named if len(named) == array.ndim and set("YX") <= set(named) else "TCZYX"[-array.ndim :]
-    scale = np.asarray(attributes.get("scale") or (1.0,) * array.ndim, float)
+    about = dict(metadata.get("segplugin") or {})
+    axes = axes_of_labels(array.ndim, attributes.get("axis_labels") or (), str(about.get("axes", "")))
+    scale = np.asarray(attributes["scale"] if attributes.get("scale") is not None else (1.0,) * array.ndim, float)
     units = [str(u) for u in attributes.get("units") or ("pixel",) * array.ndim]
     if "C" in axes:
         at = axes.index("C")
@@ -40,24 +43,46 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
     spacing = tuple(float(abs(scale[i])) for i in order if axes[i] != "T")
     unit = units[axes.index("X")]
     array, axes = array.transpose(order), "".join(axes[i] for i in order)
-    task = Task(metadata.get("segplugin", {}).get("task", "instance"))
-    top = int(array.max(initial=0)) if task is Task.SEMANTIC else 1
-    classes = ClassTable.named([f"class {i}" for i in range(1, max(top, 1) + 1)])
-    return Segmentation(
+    task = Task(about.get("task", "instance"))
+    features = attributes.get("features")
+    found = Segmentation(
         task,
         array,
         ObjectTable.of(array),
-        classes,
+        _classes(about, features, task, array),
         axes,
         spacing,
         UNITS.get(unit, unit),
         name=str(attributes.get("name", "segmentation")),
         recipe=metadata.get("recipe", {}),
     )
+    objects = found.objects
+    if task is Task.SEMANTIC:
+        objects = replace(objects, class_id=objects.label)
+    return replace(found, objects=table_for(array, replace(found, objects=objects), features))
+
+
+def axes_of_labels(ndim: int, labels: Sequence[Any], known: str = "") -> str:
+    """The axes of a labels layer: by the names on the layer, by what made it, or the usual ones."""
+    named = "".join(str(a).upper() for a in labels) if all(len(str(a)) == 1 for a in labels) else ""
+    for found in (named, known):
+        if len(found) == ndim and len(set(found)) == ndim and set("YX") <= set(found) <= set("TCZYX"):
+            return found
+    return "TCZYX" if ndim == 5 else "TZYX"[-ndim:]
+
+
+def _classes(about: dict[str, Any], features: Any, task: Task, labels: np.ndarray) -> ClassTable:
+    """The classes of a result of the plugin, those that its features table names, or made up ones."""
+    if "classes" in about:
+        return classes_from_json(about["classes"])
+    if task is Task.SEMANTIC:
+        return ClassTable.named([f"class {i}" for i in range(1, max(int(labels.max(initial=0)), 1) + 1)])
+    named = features["class"].astype(str).unique().tolist() if "class" in getattr(features, "columns", ()) else []
+    return ClassTable.named([n for n in named if n.strip() and n != "background"] or ["object"])
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a labels layer, and its recipe beside it.
+    """Write a labels layer in the format that the extension names, its recipe and its objects beside it.
 
     Parameters
     ----------
@@ -70,6 +95,6 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     list of str
         The files that were written.
     """
-    from napari_segplugin.io import write_segmentation
+    from napari_segplugin.engine.export import export
 
-    return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), path)]
+    return [str(p) for p in export(labels_to_segmentation(data, attributes), path)]

@@ -21,11 +21,16 @@ class LinePlot(QWidget):
     ----------
     title : str
         What the curves show; also read by screen readers.
+    name : str
+    x_title : str
+        What runs from left to right.
+    show_last : bool
+        Whether the newest value stands beside the name of a curve.
     """
 
-    def __init__(self, title: str, name: str) -> None:
+    def __init__(self, title: str, name: str, x_title: str = "step", show_last: bool = True) -> None:
         super().__init__()
-        self.title = title
+        self.title, self.x_title, self._show_last = title, x_title, show_last
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.setMinimumHeight(110)
@@ -89,7 +94,9 @@ class LinePlot(QWidget):
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for value, y in ((y1, area.top()), (y0, area.bottom())):
             painter.drawText(QRectF(0, y - line / 2, 34, line), right, f"{value:.2g}")
-        painter.drawText(QRectF(area.left(), area.bottom() + 2, area.width(), line), right, f"step {x1:.0f}")
+        painter.drawText(QRectF(area.left(), area.bottom() + 2, area.width(), line), right, f"{self.x_title} {x1:.6g}")
+        if not self._show_last:
+            painter.drawText(QPointF(area.left(), area.bottom() + line), f"{x0:.6g}")
         self._curves(painter, area, (x0, x1, y0, y1), line)
 
     def _curves(self, painter: Any, area: Any, limits: tuple[float, float, float, float], line: int) -> None:
@@ -110,7 +117,7 @@ class LinePlot(QWidget):
             if len(curve) == 1:
                 painter.drawEllipse(shape[0], 2, 2)
             painter.drawPolyline(shape)
-            caption = f"{name} {curve[-1][1]:.3g}"
+            caption = f"{name} {curve[-1][1]:.3g}" if self._show_last else name
             width = painter.fontMetrics().horizontalAdvance(caption)
             if left + 14 + width > self.width():
                 continue  # no room for this name; its curve is drawn all the same

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
@@ -15,11 +15,13 @@ from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
+from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.classical_control import ClassicalControl
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.paint_control import PaintControl
+from napari_segplugin.widgets.panel_control import PanelControl
 from napari_segplugin.widgets.run_control import RunControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
@@ -60,9 +62,10 @@ class SegmentationDock(QWidget):
         self.files, self.runs = FileControl(self), RunControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical = ClassicalControl(self)
-        self._estimate_timer = _timer(self, ESTIMATE_MS, self.runs.estimate)
-        self._refresh_timer = _timer(self, 50, self.refresh)
-        self._names_timer = _timer(self, 50, self._on_layers)
+        self.panels = PanelControl(self)
+        self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
+        self._refresh_timer = timer(self, 50, self.refresh)
+        self._names_timer = timer(self, 50, self._on_layers)
         self._assemble()
         self._connect()
         self._watch()
@@ -109,6 +112,8 @@ class SegmentationDock(QWidget):
         page.saved.connect(self.classical.save_recipe)
         result.cancel_requested.connect(self.job.cancel)
         result.save_requested.connect(self.runs.save)
+        result.measure_requested.connect(self.panels.measure)
+        result.judge_requested.connect(self.panels.judge)
         result.scope_changed.connect(self._estimate_timer.start)
         improve.layer_requested.connect(self.paint.add_layer)
         improve.reviewed_requested.connect(self.paint.add_reviewed)
@@ -132,8 +137,8 @@ class SegmentationDock(QWidget):
         """Follow the viewer, and let go of it when the dock is destroyed."""
         layers, theme = self.viewer.layers.events, self.viewer.events.theme
         # napari keeps bound methods weakly, but a Qt object dies in C++ before it dies in Python: disconnect by hand.
-        soon = _Later(self._names_timer)
-        restyle = _Later(_timer(self, 0, self._restyle))
+        soon = Later(self._names_timer)
+        restyle = Later(timer(self, 0, self._restyle))
         links = [(e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)]
         links.append((theme, restyle))
         for emitter, callback in links:
@@ -336,24 +341,3 @@ class SegmentationDock(QWidget):
             self.improve_step.say("")
         else:
             self.improve_step.say("Run first, then paint where the result is wrong.")
-
-
-class _Later:
-    """Starts a timer when an event comes: several events in a row cause one update."""
-
-    def __init__(self, timer: Any) -> None:
-        self._timer = timer
-
-    def __call__(self, event: Any = None) -> None:
-        """Start the timer, unless its dock is gone."""
-        with suppress(RuntimeError):
-            self._timer.start()
-
-
-def _timer(parent: Any, msec: int, slot: Callable[[], Any]) -> Any:
-    """A timer that waits until nothing happened for `msec`."""
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(msec)
-    timer.timeout.connect(slot)
-    return timer

@@ -24,7 +24,7 @@ from napari_segplugin.widgets._parts import (
 )
 
 WHOLE, PLANE, VIEW = "whole", "plane", "view"
-FILTERS = "TIFF (*.tif);;NIfTI (*.nii.gz);;OME-Zarr (*.ome.zarr);;NumPy (*.npy);;PNG (*.png)"
+BY_NAME = "Format by the ending of the name (*)"
 
 
 class ProgressLine:
@@ -103,12 +103,15 @@ class ResultStep(StepBox):
     run_requested(str) : "whole", "plane" or "view"
     cancel_requested()
     save_requested(str) : a path
+    measure_requested(), judge_requested()
     scope_changed()
     """
 
     run_requested = Signal(str)
     cancel_requested = Signal()
     save_requested = Signal(str)
+    measure_requested = Signal()
+    judge_requested = Signal()
     scope_changed = Signal()
 
     def __init__(self) -> None:
@@ -130,8 +133,17 @@ class ResultStep(StepBox):
         self.save_button = button(
             "Save…",
             "save_button",
-            "Save the result with your edits, and a recipe that says how it was made.",
+            "Save the result with your edits, as image, polygons or surfaces, and a recipe that says how it was made.",
             self._ask,
+        )
+        self.measure_button = button(
+            "Measure…", "measure_button", "A table of all objects: size, shape, intensity.", self.measure_requested.emit
+        )
+        self.judge_button = button(
+            "Judge…",
+            "judge_button",
+            "Compare the result with a truth: numbers, hits, misses.",
+            self.judge_requested.emit,
         )
         for widget in (
             labelled("Where", self.scope_choice),
@@ -139,7 +151,7 @@ class ResultStep(StepBox):
             self.progress.bar,
             self.progress.text,
             self.summary,
-            self.save_button,
+            row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1)),
         ):
             self.rows.addWidget(widget)
         self.summary.hide()
@@ -169,6 +181,8 @@ class ResultStep(StepBox):
         self.cancel_button.setVisible(running)
         self.cancel_button.setEnabled(running)
         self.save_button.setEnabled(has_result and not running)
+        self.measure_button.setEnabled(has_result)
+        self.judge_button.setEnabled(has_result)
         set_primary(self.run_button, can_run and next_step)
         set_primary(self.cancel_button, running)
 
@@ -178,6 +192,31 @@ class ResultStep(StepBox):
         self.summary.setVisible(bool(text))
 
     def _ask(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the result", str(Path.home() / "segmentation.tif"), FILTERS)
+        choices = save_choices()
+        start, filters = str(Path.home() / "segmentation.tif"), ";;".join((BY_NAME, *choices))
+        path, chosen = QFileDialog.getSaveFileName(self, "Save the result", start, filters)
         if path:
-            self.save_requested.emit(path)
+            self.save_requested.emit(named_as(path, choices.get(chosen, "")))
+
+
+def save_choices() -> dict[str, str]:
+    """What can be saved, for a file dialog: the text of each choice, and its extension."""
+    from napari_segplugin.io import FORMATS
+
+    rows = [row for row in FORMATS if row.meta["writes"]]
+    return {f"{title} (*{extension})": extension for r in rows for title, extension in r.meta["choices"]}
+
+
+def named_as(path: str, extension: str) -> str:
+    """A path with the extension that was chosen in the list; as it was typed where none was chosen.
+
+    Examples
+    --------
+    >>> named_as("cells.tif", ".geojson"), named_as("cells.tif", "")
+    ('cells.geojson', 'cells.tif')
+    """
+    from napari_segplugin.io.formats import with_extension
+
+    if not extension or path.lower().endswith(extension):
+        return path
+    return str(with_extension(Path(path), extension))

@@ -1,0 +1,186 @@
+"""Layers for the panels that measure and judge: which belong together, what is in range, hits and misses. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels
+
+from napari_segplugin.core import InputError, Task
+from napari_segplugin.viewer.geometry import label_axes, to_layer_order
+from napari_segplugin.viewer.layers import axes_of_layer, label_colormap_of, level0
+from napari_segplugin.viewer.writers import axes_of_labels
+
+OUTCOME_COLORS = {1: "#009e73", 2: "#0072b2", 3: "#d55e00"}
+"""Green, blue and orange of Okabe and Ito for hits, misses and false objects: told apart by colour-blind people too."""
+_MADE_HERE = ("kept", "outcome")
+
+
+def labels_layers(viewer: Any) -> list[Labels]:
+    """Label layers that a person may want to measure or judge: not the ones that the panels made."""
+    return [a for a in viewer.layers if isinstance(a, Labels) and _role(a) not in (*_MADE_HERE, "corrections")]
+
+
+def _role(layer: Any) -> str:
+    meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
+    return str(meta.get("role", "")) if isinstance(meta, dict) else ""
+
+
+def guess_pair(layers: Sequence[Any], wanted: Any = None) -> tuple[Any, Any]:
+    """Which layer is the result and which the truth: by their marks and names.
+
+    Parameters
+    ----------
+    layers : sequence of napari.layers.Labels
+    wanted : napari.layers.Labels, optional
+        The result, if it is among them.
+    """
+    truths = [a for a in layers if _role(a) == "truth" or "truth" in str(a.name).lower()]
+    results = [a for a in layers if not any(a is t for t in truths)]
+    result = next((a for a in results if a is wanted), None) or (results or list(layers) or [None])[-1]
+    same = [a for a in truths if result is not None and level0(a).shape == level0(result).shape]
+    others = [a for a in layers if a is not result]
+    return result, (same or others or [None])[0]
+
+
+def task_of(layer: Any) -> Task:
+    """The task of a result of the plugin; objects for any other layer."""
+    meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
+    return Task(meta.get("task", Task.INSTANCE)) if isinstance(meta, dict) else Task.INSTANCE
+
+
+def with_task(attributes: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Attributes of a layer that say what its labels are."""
+    metadata = dict(attributes.get("metadata") or {})
+    return {**attributes, "metadata": {**metadata, "segplugin": {**(metadata.get("segplugin") or {}), "task": task}}}
+
+
+def images_over(viewer: Any, layer: Any) -> list[Any]:
+    """Image layers of the same size as a labels layer, whatever their channels."""
+    return [a for a in viewer.layers if isinstance(a, ImageLayer) and _fits(a, layer)]
+
+
+def _fits(image: Any, labels: Any) -> bool:
+    try:
+        axes, _ = axes_of_layer(image)
+    except InputError:
+        return False
+    sizes = dict(zip(axes, level0(image).shape, strict=True))
+    ours = [n for n in level0(labels).shape if n != 1]
+    return [sizes[a] for a in label_axes(axes) if sizes[a] != 1] == ours
+
+
+def freeze(layer: Any) -> tuple[Any, dict[str, Any]]:
+    """Array and attributes of a labels layer, as a worker turns them into a segmentation; nothing is copied.
+
+    See :func:`~napari_segplugin.viewer.writers.labels_to_segmentation`.
+    """
+    _, attributes, _ = layer.as_layer_data_tuple()
+    return level0(layer), attributes
+
+
+def keep_only(labels: Any, numbers: np.ndarray) -> np.ndarray:
+    """A copy of labels in which every other object is background.
+
+    Parameters
+    ----------
+    labels : array of int
+    numbers : (N,) ndarray of int
+    """
+    array = np.asarray(labels)
+    return np.where(np.isin(array, numbers), array, 0).astype(array.dtype)
+
+
+def where_not(labels: Any, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Indices of the voxels of every object but these."""
+    array = np.asarray(labels)
+    return np.nonzero((array != 0) & ~np.isin(array, numbers))
+
+
+def make_background(layer: Labels, indices: tuple[np.ndarray, ...]) -> None:
+    """Set voxels to 0 as one step of the layer's own undo list.
+
+    Raises
+    ------
+    InputError
+        If the layer cannot be edited.
+    """
+    if layer.multiscale or not layer.editable or not isinstance(layer.data, np.ndarray):
+        raise InputError(
+            f"The layer '{layer.name}' cannot be edited.",
+            got="a locked layer, a pyramid, or labels on disk",
+            hint="Load its finest level into memory, or unlock it.",
+        )
+    layer.data_setitem(indices, 0)
+
+
+def kept_layer(layer: Labels, labels: np.ndarray) -> Labels:
+    """A layer that shows some objects of another one, in the same colours, and cannot be painted on."""
+    made = Labels(
+        labels,
+        name=f"{layer.name} · in range",
+        colormap=layer.colormap,
+        opacity=layer.opacity,
+        metadata={"segplugin": {"role": "kept"}},
+        **_placed(layer),
+    )
+    made.editable = False
+    return made
+
+
+def outcome_layer(layer: Labels, overlay: np.ndarray) -> Labels:
+    """A layer of hits, misses and false objects over a labels layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    overlay : ndarray of uint8
+        1 hit, 2 missed, 3 false; axes in the order T, Z, Y, X.
+    """
+    axes = axes_of_labels(layer.ndim, layer.axis_labels)
+    made = Labels(
+        to_layer_order(overlay, axes).reshape(level0(layer).shape),
+        name=f"{layer.name} · hits and misses",
+        colormap=label_colormap_of(OUTCOME_COLORS),
+        opacity=0.8,
+        metadata={"segplugin": {"role": "outcome"}},
+        features={"index": [0, 1, 2, 3], "outcome": ["", "hit", "missed", "false"]},
+        **_placed(layer),
+    )
+    made.editable = False
+    return made
+
+
+def _placed(layer: Any) -> dict[str, Any]:
+    """Where a layer lies, for another one that lies over it."""
+    names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    return {name: getattr(layer, name) for name in names}
+
+
+def label_under(layer: Any, event: Any) -> int:
+    """The object under the mouse; 0 where there is none."""
+    value = layer.get_value(
+        event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True
+    )
+    found = value[-1] if isinstance(value, Sequence) else value
+    return int(found) if found is not None else 0
+
+
+__all__ = [
+    "OUTCOME_COLORS",
+    "freeze",
+    "guess_pair",
+    "images_over",
+    "keep_only",
+    "kept_layer",
+    "label_under",
+    "labels_layers",
+    "make_background",
+    "outcome_layer",
+    "task_of",
+    "where_not",
+    "with_task",
+]

@@ -1,0 +1,99 @@
+"""What a comparison found, on three tabs: numbers, objects, and AP over the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTabWidget
+
+from napari_segplugin.widgets._layout import column
+from napari_segplugin.widgets._measure_table import MeasureView, shown
+from napari_segplugin.widgets._parts import describe, tell, wrapped
+from napari_segplugin.widgets._plot import LinePlot
+
+
+class JudgeResults(QTabWidget):
+    """The tabs; they are empty until something was compared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        describe(self, "judge_tabs", "Results", "Numbers, objects, and AP over the threshold.")
+        self.setToolTip("")
+        self._report: Any = None
+        self.numbers = _numbers()
+        self.notes = wrapped(name="judge_notes")
+        self.objects = MeasureView("judge_objects", "Objects")
+        self.text = wrapped(name="judge_objects_text")
+        self.curve = LinePlot("AP over the IoU threshold", "judge_curve", "IoU", show_last=False)
+        self.curve.setMinimumHeight(170)
+        self.addTab(column(self.numbers, self.notes, stretch=0), "Numbers")
+        self.addTab(column(self.text, self.objects, stretch=1), "Objects")
+        self.addTab(column(self.curve, stretch=-1), "AP")
+
+    @property
+    def table(self) -> Any:
+        """The rows of objects; None where there are none."""
+        view = self.objects.model_.view
+        return None if view is None else view.table
+
+    @property
+    def on_objects(self) -> bool:
+        """Whether the rows of objects are on the screen."""
+        return self.currentIndex() == 1 and self.table is not None
+
+    def show_found(self, found: Any) -> Any:
+        """Show a comparison, or the report of two folders; gives the report."""
+        self._report = getattr(found, "report", found)
+        objects = getattr(found, "objects", None)
+        there = objects is not None and len(objects) > 0
+        self._fill()
+        self.objects.set_table(objects if there else None)
+        self.text.setText(_counted(objects) if there else "Rows of objects come with two layers of objects.")
+        self.curve.clear()
+        for threshold, value in getattr(found, "curve", ()):
+            self.curve.add("AP", threshold, value)
+        self.setTabEnabled(2, not self.curve.empty)
+        return self._report
+
+    def _fill(self) -> None:
+        rows = self._report.rows
+        self.numbers.setRowCount(len(rows))
+        for i, line in enumerate(rows):
+            value = f"{shown(float(line.value))} {line.unit}".strip()
+            for j, text in enumerate((line.class_name, line.metric, value)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(f"<p><b>{line.metric}</b>: {line.definition}</p>")
+                self.numbers.setItem(i, j, item)
+        self.numbers.resizeColumnToContents(0)
+        self.numbers.resizeColumnToContents(2)
+        tell(self.notes, " ".join(self._report.notes))
+
+    def as_text(self, path: str, objects: bool) -> Callable[[], str] | None:
+        """What makes the text of a file; None where there is nothing to write."""
+        view, report = self.objects.model_.view, self._report
+        if objects:
+            return None if view is None else lambda: view.table.to_csv(view.rows)
+        if report is None:
+            return None
+        made: Callable[[], str] = report.to_json if path.lower().endswith(".json") else report.to_csv
+        return made
+
+
+def _numbers() -> Any:
+    table = QTableWidget(0, 3)
+    describe(table, "judge_numbers", "Numbers", "Point at a number to read what it is.")
+    table.setToolTip("")
+    table.setHorizontalHeaderLabels(["Class", "Number", "Value"])
+    table.verticalHeader().hide()
+    table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+    table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+    table.setMinimumHeight(120)
+    return table
+
+
+def _counted(objects: Any) -> str:
+    outcomes = objects["outcome"].values.tolist()
+    return " · ".join(f"{outcomes.count(word):,} {word}" for word in ("hit", "missed", "false"))

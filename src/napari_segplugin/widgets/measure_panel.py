@@ -1,0 +1,354 @@
+"""The table of objects: measured live, linked with the viewer, filtered, plotted, saved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from napari_segplugin.core import ObjectTable
+from napari_segplugin.data.table import MeasureTable
+from napari_segplugin.viewer import panels
+from napari_segplugin.widgets._flyer import Flyer
+from napari_segplugin.widgets._kept import KeptObjects
+from napari_segplugin.widgets._layout import TwoParts, column, scrolled
+from napari_segplugin.widgets._measure_table import MeasureView
+from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_combo, labelled, style_sheet, wrapped
+from napari_segplugin.widgets._plot_fold import PlotFold
+from napari_segplugin.widgets._range_filter import RangeFilter
+from napari_segplugin.widgets._timers import Later, timer
+from napari_segplugin.widgets.jobs import Background, explain
+
+QUIET_MS = 400
+"""Labels are measured again when nothing was painted for so long, or twice as long as measuring takes."""
+
+
+class MeasurePanel(QWidget):
+    """Measure the objects of a labels layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    layer : napari.layers.Labels, optional
+        What to measure; the active or the first labels layer by default.
+    """
+
+    def __init__(self, napari_viewer: Any, layer: Any = None) -> None:
+        super().__init__()
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.setObjectName("measure_panel")
+        self.background = Background(self)
+        self.flyer = Flyer(self.viewer, self)
+        self.layer: Any = None
+        self.kept = KeptObjects(self)
+        self._links: list[tuple[Any, Any]] = []
+        self._step: tuple[int, ...] = ()
+        self._measure_timer = timer(self, QUIET_MS, self.measure)
+        self._layers_timer = timer(self, 50, self._on_layers)
+        self._kept_timer = timer(self, 120, self.kept.update)
+        self._assemble()
+        self._connect()
+        self._watch()
+        self._on_layers(layer or self.viewer.layers.selection.active)
+
+    def _assemble(self) -> None:
+        self.messages = MessageBar()
+        self.layer_choice = combo("measure_layer", "Labels", "The labels layer whose objects are measured.")
+        self.image_choice = combo(
+            "measure_image", "Image", "An image of the same size; its intensities are measured in every object."
+        )
+        self.count = wrapped(name="measure_count")
+        self.table = MeasureView()
+        self.filter, self.plot = RangeFilter(), PlotFold()
+        self.save_button = button(
+            "Save as CSV…",
+            "measure_save",
+            "Save the rows that are shown, with the definition of each column.",
+            self._ask,
+        )
+        listed = column(
+            labelled("Labels", self.layer_choice),
+            labelled("Image", self.image_choice),
+            self.count,
+            self.table,
+            stretch=3,
+        )
+        self._tools = column(self.filter, self.plot, self.save_button, stretch=-1)
+        self.splitter = TwoParts(listed, scrolled(self._tools), self._tools)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.splitter, 1)
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        self.layer_choice.currentIndexChanged.connect(lambda _: self._follow(self.layer_choice.currentData()))
+        self.image_choice.currentIndexChanged.connect(lambda _: self.measure())
+        self.table.chosen.connect(self._on_chosen)
+        for fold in (self.filter, self.plot):
+            fold.head.toggled.connect(self.splitter.share_soon)
+        self.filter.changed.connect(self._on_range)
+        self.filter.cleared.connect(self.show_all)
+        self.filter.hide_toggled.connect(lambda _: self._kept_timer.start())
+        self.filter.delete_requested.connect(self.kept.delete_rest)
+        self.plot.brushed.connect(self._on_brush)
+
+    def _watch(self) -> None:
+        """Follow the viewer, and let go of it when the panel is destroyed."""
+        events, theme = self.viewer.layers.events, self.viewer.events.theme
+        soon, restyle = Later(self._layers_timer), Later(timer(self, 0, self._restyle))
+        links = [(e, soon) for e in (events.inserted, events.removed, events.renamed)] + [(theme, restyle)]
+        for emitter, callback in links:
+            emitter.connect(callback)
+        clicks, on_click = self.viewer.mouse_drag_callbacks, self._on_click
+        clicks.append(on_click)
+        background = self.background
+
+        def let_go(*_: Any) -> None:
+            for emitter, callback in links:
+                with suppress(ValueError, RuntimeError):
+                    emitter.disconnect(callback)
+            with suppress(ValueError):
+                clicks.remove(on_click)
+            self._unfollow()
+            with suppress(RuntimeError):
+                background.abandon()
+
+        self._let_go = let_go
+        self.destroyed.connect(let_go)
+        self._restyle()
+
+    def _restyle(self) -> None:
+        from napari.utils.theme import get_theme
+
+        self.setStyleSheet(style_sheet(get_theme(self.viewer.theme)))
+
+    def closeEvent(self, event: Any) -> None:
+        """Forget the layer; nothing that was hidden stays hidden."""
+        self._let_go()
+        super().closeEvent(event)
+
+    # --- layers ---------------------------------------------------------------------------------------------------
+
+    def _on_layers(self, wanted: Any = None) -> None:
+        layers = panels.labels_layers(self.viewer)
+        keep = next((a for a in (wanted, self.layer) if any(a is found for found in layers)), None)
+        fill_combo(self.layer_choice, [(str(a.name), a) for a in layers], keep)
+        self._follow(self.layer_choice.currentData())
+
+    def choose_layer(self, layer: Any) -> None:
+        """Measure another layer."""
+        self._on_layers(layer)
+
+    def _follow(self, layer: Any) -> None:
+        """Measure a layer, now and whenever it changes."""
+        images = panels.images_over(self.viewer, layer) if layer is not None else []
+        wanted = self.image_choice.currentData() if layer is self.layer else (images or [None])[0]
+        fill_combo(self.image_choice, [("none", None), *((str(a.name), a) for a in images)], wanted)
+        if layer is self.layer and self.table.model_.view is not None:
+            return
+        self._unfollow()
+        self.layer = layer
+        if layer is not None:
+            soon = Later(self._measure_timer)
+            events = layer.events
+            self._links = [(e, soon) for e in (events.paint, events.data, events.features, events.scale, events.units)]
+            self._links += [(events.set_data, self._on_redraw), (events.selected_label, self._on_selected)]
+            for emitter, callback in self._links:
+                emitter.connect(callback)
+        self._show(None)
+        self.measure()
+
+    def _on_redraw(self, event: Any = None) -> None:
+        """Undo and redo say nothing but that the layer is drawn anew; so does another slice, which changes nothing."""
+        step = tuple(self.viewer.dims.current_step)
+        if step == self._step:
+            self._measure_timer.start()
+        self._step = step
+
+    def _unfollow(self) -> None:
+        for emitter, callback in self._links:
+            with suppress(ValueError, RuntimeError):
+                emitter.disconnect(callback)
+        self._links = []
+        self.kept.drop()
+
+    # --- measuring ------------------------------------------------------------------------------------------------
+
+    def measure(self) -> None:
+        """Measure in a worker; the table follows when it is done."""
+        layer, image_layer = self.layer, self.image_choice.currentData()
+        if layer is None:
+            self._show(None)
+            return
+        frozen = panels.freeze(layer)
+        described = "class" in layer.features.columns
+        began = time.monotonic()
+
+        def work() -> MeasureTable:
+            from napari_segplugin.engine.export import measure
+            from napari_segplugin.viewer.layers import layer_to_image
+            from napari_segplugin.viewer.writers import labels_to_segmentation
+
+            found = labels_to_segmentation(*frozen)
+            if not described:  # a plain layer says nothing about class and status
+                found = replace(found, objects=ObjectTable.of(np.zeros(1, int)))
+            return measure(found, layer_to_image(image_layer) if image_layer is not None else None)
+
+        def done(table: MeasureTable | None) -> None:
+            if table is not None and layer is self.layer:
+                self._measure_timer.setInterval(max(QUIET_MS, int(2000 * (time.monotonic() - began))))
+                self._show(table)
+
+        if self.table.model_.view is None:
+            self.count.setText("Measuring …")
+        self.background.run("measure", work, done, self.fail)
+
+    def fail(self, error: BaseException) -> None:
+        """Show what went wrong, as a sentence."""
+        self.messages.show_message(*explain(error))
+
+    def _show(self, table: MeasureTable | None) -> None:
+        self.table.set_table(table)
+        self.filter.set_table(table)
+        self.plot.set_table(table)
+        self.save_button.setEnabled(table is not None and len(table) > 0)
+        self._on_filtered()
+        if self.layer is not None and table is not None:
+            self._select(int(self.layer.selected_label))
+
+    @property
+    def view(self) -> Any:
+        """Which rows are shown; None before anything was measured."""
+        return self.table.model_.view
+
+    def _on_filtered(self) -> None:
+        view = self.view
+        if view is None:
+            self.count.setText("" if self.layer is not None else "Add or choose a labels layer.")
+            self.filter.set_narrowed(False, "")
+            return
+        total, shown = len(view.table), len(view.rows)
+        word = "object" if total == 1 else "objects"
+        self.count.setText(f"{shown:,} of {total:,} {word}" if view.narrowed else f"{total:,} {word}")
+        parts = [f"{view.table[n].title}: {_range_text(*ends)}" for n, ends in view.ranges.items()]
+        self.filter.set_narrowed(view.narrowed, " · ".join(parts))
+        if self.filter.hide_button.isChecked():
+            self._kept_timer.start()
+
+    # --- filtering ------------------------------------------------------------------------------------------------
+
+    def _on_range(self, name: str, ends: tuple[float, float] | None) -> None:
+        if self.view is None:
+            return
+        if ends is None:
+            self.view.drop(name)
+        else:
+            self.view.keep(name, *ends)
+        self.table.refilter()
+        self._on_filtered()
+
+    def _on_brush(self, limits: dict[str, tuple[float, float]] | None) -> None:
+        if self.view is None:
+            return
+        self.view.brush(None if limits is None else self.view.within(limits))
+        self.table.refilter()
+        self._on_filtered()
+
+    def show_all(self) -> None:
+        """Forget all ranges and the brush."""
+        if self.view is None:
+            return
+        self.view.forget()
+        self.plot.clear_brush()
+        self.filter.set_table(self.view.table)
+        self.filter.hide_button.setChecked(False)
+        self.table.refilter()
+        self._on_filtered()
+
+    # --- selection ------------------------------------------------------------------------------------------------
+
+    def _on_chosen(self, row: int) -> None:
+        """A row was chosen: select the object and fly to it."""
+        table, layer = self.view.table, self.layer
+        number = int(table["label"].values[row])
+        frame = int(table["frame"].values[row]) if "frame" in table else None
+        self.plot.mark(row)
+        layer.selected_label = number
+        self.flyer.go(layer, table.boxes[row], frame)
+
+    def _on_selected(self, event: Any = None) -> None:
+        with suppress(RuntimeError):
+            self._select(int(self.layer.selected_label))
+
+    def _select(self, number: int) -> None:
+        """Find the row of an object that was selected in the viewer."""
+        view = self.view
+        if view is None:
+            return
+        frame = int(self.viewer.dims.current_step[0]) if "frame" in view.table else None
+        at = view.find(number, frame)
+        if at is not None and at == self.table.currentIndex().row():
+            return
+        self.table.choose(at)
+        self.plot.mark(None if at is None else int(view.rows[at]))
+
+    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
+        """A click (no drag) on an object finds its row, in whatever mode that does not paint."""
+        layer = self.layer
+        shown = self.kept.layer if self.kept.layer is not None else layer
+        if layer is None or not shown.visible or str(layer.mode) not in ("pan_zoom", "Mode.PAN_ZOOM"):
+            return
+        yield
+        while event.type == "mouse_move":
+            if getattr(event, "is_dragging", True):
+                return
+            yield
+        number = panels.label_under(shown, event)
+        if number:
+            layer.selected_label = number
+            self._select(number)
+
+    # --- saving ---------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        start = str(Path.home() / f"{self.layer.name if self.layer is not None else 'objects'}.csv")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table", start, "CSV (*.csv)")
+        if path:
+            self.save(path)
+
+    def save(self, path: str) -> None:
+        """Write the rows that are shown, in their order."""
+        view, layer = self.view, self.layer
+        if view is None:
+            return
+        text_of, rows, about = view.table.to_csv, view.rows.copy(), f"Objects of {layer.name}"
+
+        def work() -> Path:
+            from napari_segplugin.io.files import write_text
+
+            return write_text(path, text_of(rows, about))
+
+        self.background.run(
+            "save", work, lambda place: self.messages.show_message(f"Saved {len(rows):,} rows in {place}."), self.fail
+        )
+
+
+def _range_text(low: float, high: float) -> str:
+    """A range for a person.
+
+    Examples
+    --------
+    >>> _range_text(-float("inf"), 2.5), _range_text(1, 2)
+    ('up to 2.5', '1 to 2')
+    """
+    if np.isinf(low):
+        return f"up to {high:.4g}"
+    return f"from {low:.4g}" if np.isinf(high) else f"{low:.4g} to {high:.4g}"

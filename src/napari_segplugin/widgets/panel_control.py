@@ -1,0 +1,46 @@
+"""Opens the panels that measure and judge, beside the dock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class PanelControl:
+    """Panels of the dock; each is opened once and raised after that.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._open: dict[str, tuple[Any, Any]] = {}
+
+    def measure(self) -> None:
+        """Measure the result of the chosen image."""
+        from napari_segplugin.widgets.measure_panel import MeasurePanel
+
+        self._show("Measure objects", MeasurePanel, area="bottom")
+
+    def judge(self) -> None:
+        """Judge the result of the chosen image."""
+        from napari_segplugin.widgets.judge_panel import JudgePanel
+
+        self._show("Judge against truth", JudgePanel, area="right", tabify=True)
+
+    def _show(self, name: str, make: Callable[..., Any], **where: Any) -> None:
+        dock = self._dock
+        result = dock.runs.result_of(dock.image_step.layer)
+        layer = result.layer if result is not None else None
+        if name in self._open:
+            panel, holder = self._open[name]
+            panel.choose_layer(layer)
+        else:
+            panel = make(dock.viewer, layer)
+            holder = dock.viewer.window.add_dock_widget(panel, name=name, **where)
+            self._open[name] = (panel, holder)
+            panel.destroyed.connect(lambda *_: self._open.pop(name, None))
+        holder.show()
+        holder.raise_()
