@@ -140,6 +140,14 @@ def test_transposed_convolutions_are_folded_whatever_their_names():
         assert torch.allclose(network(x), folded(x), atol=1e-5)
 
 
+def test_a_transposed_convolution_of_many_groups_keeps_its_normalisation():
+    """Torch's folding mixes up the groups."""
+    network = torch.nn.Sequential(torch.nn.ConvTranspose2d(4, 4, 2, 2, groups=4), torch.nn.BatchNorm2d(4)).eval()
+    with torch.no_grad():
+        network[1].running_var.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert fold(network, torch.rand(1, 4, 8, 8)) is network
+
+
 def test_prepare_keeps_networks_and_never_mixes_them_up():
     a, b = small(2), small(2)
     assert prepare(a, CPU, torch.float32) is prepare(a, CPU, torch.float32)

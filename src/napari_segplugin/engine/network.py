@@ -268,8 +268,10 @@ def _watch(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[str, s
         def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             calls[name] = calls.get(name, 0) + 1
             if isinstance(module, nn.modules.conv._ConvNd):
-                made[id(output)] = name
-                alive.append(output)
+                # torch folds transposed convolutions of one group only
+                if module.groups == 1 or not module.transposed:
+                    made[id(output)] = name
+                    alive.append(output)
             elif id(inputs[0]) in made:
                 pairs.append((made[id(inputs[0])], name))
 
