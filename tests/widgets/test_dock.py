@@ -448,7 +448,7 @@ def test_a_training_that_fails_leaves_paint_and_buttons(with_image: Any, engine:
     run(with_image, qtbot, with_image.train.start)
     assert "shapes cannot be multiplied" in message(with_image)
     np.testing.assert_array_equal(with_image.paint.layer.data, strokes)
-    assert with_image.improve_step.train_button.isEnabled()
+    qtbot.waitUntil(with_image.improve_step.train_button.isEnabled, timeout=4000)
     assert not with_image.improve_step.stop_button.isVisibleTo(with_image.improve_step)
 
 
@@ -561,3 +561,26 @@ def test_closing_the_window_while_a_job_runs(make_napari_viewer: Any, qtbot: Any
     assert viewer.window._task_status_manager.is_busy()
     viewer.close()
     qtbot.waitUntil(lambda: bool(engine.closed), timeout=4000)
+
+
+def test_a_result_shows_as_objects_classes_and_both(with_image: Any, qtbot: Any) -> None:
+    run(with_image, qtbot)
+    step, layer = with_image.result_step, with_image.runs.results[-1].layer
+    assert step.view_buttons["instance"].isChecked()
+    count = len(with_image.viewer.layers)
+    step.view_buttons["semantic"].click()
+    step.view_buttons["panoptic"].click()
+    assert len(with_image.viewer.layers) == count + 2
+    assert all(v.data is layer.data for v in with_image.viewer.layers[-2:])
+    step.view_buttons["semantic"].click()
+    assert len(with_image.viewer.layers) == count + 1
+    with_image.viewer.layers.remove(with_image.viewer.layers[-1])
+    qtbot.waitUntil(lambda: not step.view_buttons["panoptic"].isChecked(), timeout=2000)
+    run(with_image, qtbot)  # a new run takes the place of the old result, and its views are not in the way
+    assert with_image.runs.result_of(with_image.image_step.layer) is not None
+
+
+def test_views_are_not_offered_for_classes_alone(with_image: Any, qtbot: Any) -> None:
+    show(with_image, Task.SEMANTIC)
+    run(with_image, qtbot)
+    assert with_image.result_step._views.isHidden()

@@ -28,6 +28,7 @@ from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
 from napari_segplugin.widgets.step_result import ResultStep
 from napari_segplugin.widgets.train_control import TrainControl
+from napari_segplugin.widgets.view_control import ViewControl
 
 ESTIMATE_MS = 700
 
@@ -61,7 +62,7 @@ class SegmentationDock(QWidget):
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs = FileControl(self), RunControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
-        self.classical = ClassicalControl(self)
+        self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels = PanelControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
@@ -104,6 +105,7 @@ class SegmentationDock(QWidget):
         method.load_requested.connect(self.files.open_bundle)
         method.refused.connect(self.say)
         result.run_requested.connect(self._run)
+        result.view_requested.connect(self.views.show)
         page = method.classical
         page.changed.connect(self.classical.changed)
         page.changed.connect(self.refresh_soon)
@@ -319,6 +321,7 @@ class SegmentationDock(QWidget):
             next_step=ready and (untrained or not fresh),
         )
         self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
+        self.views.refresh()
 
     def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
         step = self.image_step

@@ -23,6 +23,14 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 
+_VIEWS = {
+    "instance": ("Objects", "Each object in a colour of its own."),
+    "semantic": (
+        "Classes",
+        "Each class in its colour, in a layer of its own. What you correct in one layer shows in all.",
+    ),
+    "panoptic": ("Both", "Each class has a hue, each object a shade of it (panoptic), in a layer of its own."),
+}
 WHOLE, PLANE, VIEW = "whole", "plane", "view"
 BY_NAME = "Format by the ending of the name (*)"
 
@@ -105,6 +113,7 @@ class ResultStep(StepBox):
     save_requested(str) : a path
     measure_requested(), judge_requested()
     scope_changed()
+    view_requested(str, bool) : "instance", "semantic" or "panoptic", shown or not
     """
 
     run_requested = Signal(str)
@@ -113,6 +122,7 @@ class ResultStep(StepBox):
     measure_requested = Signal()
     judge_requested = Signal()
     scope_changed = Signal()
+    view_requested = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__(3, "Result", "step_result")
@@ -145,12 +155,20 @@ class ResultStep(StepBox):
             "Compare the result with a truth: numbers, hits, misses.",
             self.judge_requested.emit,
         )
+        self.view_buttons: dict[str, Any] = {}
+        for kind, (text, tip) in _VIEWS.items():
+            push = button(text, f"view_{kind}", tip)
+            push.setCheckable(True)
+            push.toggled.connect(lambda on, k=kind: self.view_requested.emit(k, on))
+            self.view_buttons[kind] = push
+        self._views = labelled("Show", row(*self.view_buttons.values(), stretch=(1, 1, 1)))
         for widget in (
             labelled("Where", self.scope_choice),
             row(self.run_button, self.cancel_button, stretch=(2, 1)),
             self.progress.bar,
             self.progress.text,
             self.summary,
+            self._views,
             row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1)),
         ):
             self.rows.addWidget(widget)
@@ -185,6 +203,14 @@ class ResultStep(StepBox):
         self.judge_button.setEnabled(has_result)
         set_primary(self.run_button, can_run and next_step)
         set_primary(self.cancel_button, running)
+
+    def show_views(self, on: Any) -> None:
+        """Which views of the result are shown; None where it has no objects to show in different ways."""
+        self._views.setVisible(on is not None)
+        for kind, push in self.view_buttons.items():
+            push.blockSignals(True)
+            push.setChecked(on is not None and kind in on)
+            push.blockSignals(False)
 
     def show_summary(self, text: str) -> None:
         """A line about the result."""
