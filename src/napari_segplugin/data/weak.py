@@ -1,0 +1,442 @@
+"""Objects from a click or a box each: a guess of every object's extent, and unknown wherever the guess is unsure.
+
+Points follow the recipe of Qu et al. 2019 (weakly supervised nuclei segmentation, MIDL): lines of equal distance between
+points are background, clusters of brightness around each point are object and background, and what lies in between stays
+unknown. Boxes follow the box-tightness prior (Lempitsky et al. 2009; Tian et al. 2021, BoxInst): beside a box is
+background, inside is an object that reaches all of its sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage as ndi
+from skimage.filters import threshold_otsu
+
+from napari_segplugin.core import InputError
+
+Box = tuple[slice, ...]
+
+UNSURE = 0.25
+"""Share of the step from background to object, around the threshold, within which a voxel stays unknown."""
+_MARGIN = 0.35
+"""How far a window reaches beyond a box, as a share of the box's side."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeakLabels:
+    """What clicks or boxes say of an image.
+
+    Parameters
+    ----------
+    instances : ([Z,] Y, X) ndarray of int64
+        Number of the click or box, from 1; 0 elsewhere. Whole objects, unsure voxels of them too.
+    classes : ([Z,] Y, X) ndarray of int64
+        Class number of each voxel.
+    known : ([Z,] Y, X) ndarray of bool
+        Where `classes` can be learnt from.
+    shape_known : ([Z,] Y, X) ndarray of bool
+        Where the distance to the outline can be learnt from.
+    """
+
+    instances: np.ndarray
+    classes: np.ndarray
+    known: np.ndarray
+    shape_known: np.ndarray
+
+
+def objects_from_boxes(
+    image: np.ndarray,
+    boxes: Sequence[Box],
+    spacing: Sequence[float],
+    *,
+    class_ids: Sequence[int] = (),
+    default_class: int = 1,
+) -> WeakLabels:
+    """Guess the object in each box.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray
+        Normalised.
+    boxes : sequence of tuple of slice
+        One around each object, in voxels; what reaches beyond the image is cut off.
+    spacing : sequence of float
+        Voxel size along each axis.
+    class_ids : sequence of int
+        Class of each box; empty means `default_class` for all.
+    default_class : int
+
+    Returns
+    -------
+    WeakLabels
+
+    Raises
+    ------
+    InputError
+        If a box lies outside of the image or has no inside, or the classes do not match the boxes.
+
+    Examples
+    --------
+    >>> image = np.zeros((1, 16, 16)); image[0, 4:10, 5:12] = 1
+    >>> found = objects_from_boxes(image, [(slice(4, 10), slice(5, 12))], (1, 1))
+    >>> int((found.instances > 0).sum()), bool(found.known[3, 8]), bool(found.known[0, 0])
+    (42, True, False)
+    """
+    shape = image.shape[1:]
+    ids = _classes(class_ids, len(boxes), default_class, "boxes")
+    inner = [_checked(box, shape) for box in boxes]
+    covered = np.zeros(shape, bool)
+    for box in inner:
+        covered[box] = True
+    canvas = _Canvas(shape, ids)
+    for number, box in enumerate(inner, 1):
+        window = _widened(box, shape)
+        inside = np.zeros([s.stop - s.start for s in window], bool)
+        inside[_relative(box, window)] = True
+        part = image[(slice(None), *window)]
+        score = _contrast(part, _ellipsoid(inside.shape, _relative(box, window), 0.5), ~covered[window])
+        level = _tight_level(score, inside)
+        mask = _solid((score > level) & inside, None)
+        forced = _forced(mask, box, window)
+        sure = np.abs(score - level) > UNSURE / 2
+        # a like object beside the box has not been looked at: it is not background
+        outside = ~covered[window] & (score < level)
+        canvas.write(number, window, mask | forced, score - level, sure & ~(forced & ~mask), outside)
+    return canvas.labels()
+
+
+def objects_from_points(
+    image: np.ndarray,
+    points: np.ndarray,
+    spacing: Sequence[float],
+    *,
+    class_ids: Sequence[int] = (),
+    default_class: int = 1,
+) -> WeakLabels:
+    """Guess the object at each click.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray
+        Normalised.
+    points : (N, ndim) ndarray
+        A click in each object, in voxels.
+    spacing : sequence of float
+        Voxel size along each axis.
+    class_ids : sequence of int
+        Class of each click; empty means `default_class` for all.
+    default_class : int
+
+    Returns
+    -------
+    WeakLabels
+
+    Raises
+    ------
+    InputError
+        If a point lies outside of the image, or the classes do not match the points.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:32, :32]
+    >>> image = ((y - 15) ** 2 + (x - 14) ** 2 < 36).astype(float)[None]
+    >>> found = objects_from_points(image, np.array([[15, 14]]), (1, 1))
+    >>> bool((found.instances[image[0] > 0] == 1).all()), bool(found.known[0, 31])
+    (True, False)
+    """
+    shape = image.shape[1:]
+    places = _places(points, shape)
+    ids = _classes(class_ids, len(places), default_class, "points")
+    canvas = _Canvas(shape, ids)
+    if not len(places):
+        return canvas.labels()
+    size = np.asarray(spacing, float) / min(spacing)
+    radii = blob_radii(image, places, size)
+    seeds = np.ones(shape, bool)
+    seeds[tuple(places.T)] = False
+    nearest = ndi.distance_transform_edt(seeds, sampling=size, return_distances=False, return_indices=True)
+    owner = np.zeros(shape, np.int64)
+    owner[tuple(places.T)] = np.arange(1, len(places) + 1)
+    owner = owner[tuple(nearest)]
+    border = _borders(owner)
+    for number, (place, radius) in enumerate(zip(places, radii, strict=True), 1):
+        reach = np.ceil(2.2 * radius / size).astype(int)
+        window = tuple(slice(max(0, p - r), min(n, p + r + 1)) for p, r, n in zip(place, reach, shape, strict=True))
+        near = _distance(window, place, size)
+        mine = owner[window] == number
+        part = image[(slice(None), *window)]
+        score = _contrast(part, near <= max(1.0, 0.4 * radius), (near > 1.5 * radius) | ~mine)
+        level = _otsu(score, near <= 2 * radius)
+        at = tuple(p - w.start for p, w in zip(place, window, strict=True))
+        body = (score > level) & mine & (near <= 1.7 * radius)
+        body[at] = True
+        mask = _solid(_round_off(body, at, size), at)
+        sure = np.abs(score - level) > UNSURE / 2
+        line = border[window] & mine & (near <= 2 * radius)
+        outside = ((score < level) & (near <= 2 * radius)) | (line & ~mask)
+        canvas.write(number, window, mask, score - level, sure | (line & ~mask), outside & mine)
+    return canvas.labels()
+
+
+def blob_radii(image: np.ndarray, places: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Radius of the blob at each place, in the finest voxel side.
+
+    The scale at which the normalised Laplacian is strongest, sigma times the root of the number of axes (Lindeberg 1998),
+    held within half and twice the median of all places.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray
+    places : (N, ndim) ndarray of int
+    size : (ndim,) ndarray
+        Voxel size along each axis, the smallest 1.
+
+    Returns
+    -------
+    (N,) ndarray of float
+    """
+    flat = np.asarray(image, np.float32).mean(0)
+    largest = max(2.0, min(n * s for n, s in zip(flat.shape, size, strict=True) if n > 1) / 6) if flat.size > 1 else 2.0
+    sigmas = np.geomspace(1.5, max(3.0, min(largest, 24.0)), 9)
+    strength = []
+    for sigma in sigmas:
+        blurred = ndi.gaussian_filter(flat, sigma / size)
+        second = [
+            np.gradient(np.gradient(blurred, s, axis=a), s, axis=a) for a, s in enumerate(size) if flat.shape[a] > 1
+        ]
+        found = np.abs(sigma**2 * np.sum(second, axis=0))
+        # a click is rarely at the very middle
+        strength.append(ndi.maximum_filter(found, tuple(3 if n > 1 else 1 for n in flat.shape))[tuple(places.T)])
+    radii = sigmas[np.argmax(strength, axis=0)] * np.sqrt(flat.ndim)
+    middle = float(np.median(radii))
+    return np.clip(radii, middle / 2, 2 * middle)
+
+
+def touched_pieces(labels: np.ndarray, paint: np.ndarray) -> np.ndarray:
+    """Keep the pieces of each class that a stroke of the class touches.
+
+    Strokes on one thing say little of what lies far away; where that thing is all that is looked for, pieces that nobody
+    touched are most likely false.
+
+    Parameters
+    ----------
+    labels : ([Z,] Y, X) ndarray of int
+        Class of each voxel, 0 background.
+    paint : ([Z,] Y, X) ndarray of int
+        Strokes: 0 not painted, otherwise a class number (values that no voxel of `labels` has do not matter).
+
+    Returns
+    -------
+    ([Z,] Y, X) ndarray of int
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> touched_pieces(np.array([[1, 1, 0, 1, 0, 2]]), np.array([[0, 1, 0, 0, 0, 1]])).tolist()
+    [[1, 1, 0, 0, 0, 0]]
+    """
+    if labels.shape != paint.shape:
+        raise InputError("The strokes and the result differ in shape.", got=f"{paint.shape} and {labels.shape}")
+    out = np.zeros_like(labels)
+    for number in np.unique(labels[labels > 0]):
+        pieces, _ = ndi.label(labels == number, np.ones((3,) * labels.ndim))
+        found = np.unique(pieces[(paint == number) & (pieces > 0)])
+        out[np.isin(pieces, found) & (pieces > 0)] = number
+    return out
+
+
+class _Canvas:
+    """Collects one guess after another; where two meet, the one that is surer has the voxel."""
+
+    def __init__(self, shape: tuple[int, ...], ids: Sequence[int]) -> None:
+        self.ids = np.array([0, *ids], np.int64)
+        self.instances = np.zeros(shape, np.int64)
+        self.known = np.zeros(shape, bool)
+        self.height = np.full(shape, -np.inf)
+
+    def write(
+        self, number: int, window: Box, mask: np.ndarray, height: np.ndarray, sure: np.ndarray, outside: np.ndarray
+    ) -> None:
+        """Add the object `mask` and the background `outside`; `sure` tells which of both are known."""
+        objects, known, tallest = self.instances[window], self.known[window], self.height[window]
+        taken = objects > 0
+        wins = mask & (~taken | (height > tallest))
+        disputed = mask & taken
+        objects[wins] = number
+        tallest[wins] = height[wins]
+        known[mask] = sure[mask]
+        known[disputed] = False
+        known[outside & sure & (objects == 0)] = True
+
+    def labels(self) -> WeakLabels:
+        """What was collected."""
+        return WeakLabels(self.instances, self.ids[self.instances], self.known, self.known.copy())
+
+
+def _contrast(part: np.ndarray, core: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """How much a voxel is like the core and unlike its surroundings: about 1 in the core, about 0 around.
+
+    The channels are projected on the line between the two medians, after a light blur against noise.
+    """
+    part = np.asarray(part, np.float64)
+    smooth = np.stack([ndi.gaussian_filter(c, [0.7 if n > 1 else 0 for n in c.shape]) for c in part])
+    inner = np.median(smooth[:, core], axis=1)
+    # the quarter that is least like the core: objects beside this one must not pass for background
+    beyond = smooth[:, around] if around.any() else smooth.reshape(len(smooth), -1)
+    unlike = np.square(beyond - inner[:, None]).sum(0)
+    outer = np.median(beyond[:, unlike >= np.quantile(unlike, 0.5)], axis=1)
+    step = inner - outer
+    length = float(step @ step)
+    if length < 1e-12:
+        return np.zeros(part.shape[1:])
+    score: np.ndarray = np.tensordot(step, smooth - outer.reshape(-1, *[1] * (part.ndim - 1)), 1) / length
+    return np.clip(score, -1, 2)
+
+
+def _otsu(score: np.ndarray, where: np.ndarray) -> float:
+    """Threshold between two clusters, kept between a quarter and three quarters of the step."""
+    values = score[where]
+    if np.ptp(values) < 1e-9:
+        return 0.5
+    return float(np.clip(threshold_otsu(values), 0.25, 0.7))
+
+
+def _tight_level(score: np.ndarray, inside: np.ndarray) -> float:
+    """Otsu's threshold, lowered until the object reaches all sides of its box (or a quarter of the step)."""
+    start = _otsu(score, np.ones(score.shape, bool))
+    for level in np.linspace(start, min(start, 0.25), 6):
+        mask = _solid((score > level) & inside, None)
+        if all(_touches(mask, inside)):
+            return float(level)
+    return start
+
+
+def _touches(mask: np.ndarray, inside: np.ndarray) -> list[bool]:
+    """For each axis, whether a mask comes within a twelfth (at least a voxel) of both ends of the box."""
+    out = []
+    for axis in range(mask.ndim):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        found, box = np.flatnonzero(mask.any(others)), np.flatnonzero(inside.any(others))
+        slack = max(1, len(box) // 12)
+        out.append(bool(len(found)) and found[0] <= box[0] + slack and found[-1] >= box[-1] - slack)
+    return out
+
+
+def _forced(mask: np.ndarray, box: Box, window: Box) -> np.ndarray:
+    """What a mask lacks to reach all sides: nothing, or the ellipsoid that fits into the box."""
+    inside = np.zeros(mask.shape, bool)
+    inside[_relative(box, window)] = True
+    if all(_touches(mask, inside)):
+        return np.zeros(mask.shape, bool)
+    return _ellipsoid(mask.shape, _relative(box, window), 1.0) & inside
+
+
+def _solid(mask: np.ndarray, at: tuple[int, ...] | None) -> np.ndarray:
+    """The piece at a voxel (the largest where none is given) without holes."""
+    pieces, n = ndi.label(mask)
+    if n == 0:
+        return mask
+    keep = pieces[at] if at is not None else int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
+    filled: np.ndarray = ndi.binary_fill_holes(pieces == keep)
+    return filled
+
+
+def _round_off(mask: np.ndarray, at: tuple[int, ...], size: np.ndarray) -> np.ndarray:
+    """Part a body at its necks and keep the part at a voxel, so that an unclicked neighbour does not come along."""
+    from skimage.segmentation import watershed
+
+    depth = ndi.distance_transform_edt(np.pad(mask, 1), sampling=size)[(slice(1, -1),) * mask.ndim]
+    smooth = ndi.gaussian_filter(depth, 1.0 / size)
+    seeds, n = ndi.label(mask & (smooth > 0.6 * smooth.max()))
+    if n < 2:
+        return mask
+    flooded = watershed(-smooth, seeds, mask=mask)
+    kept: np.ndarray = flooded == flooded[at] if flooded[at] else mask
+    return kept
+
+
+def _borders(owner: np.ndarray) -> np.ndarray:
+    """Voxels beside which another point is nearer."""
+    line = np.zeros(owner.shape, bool)
+    for axis in range(owner.ndim):
+        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(owner.ndim))
+        back = tuple(slice(None, -1) if a == axis else slice(None) for a in range(owner.ndim))
+        different = owner[ahead] != owner[back]
+        line[ahead] |= different
+        line[back] |= different
+    return line
+
+
+def _ellipsoid(shape: Sequence[int], box: Box, share: float) -> np.ndarray:
+    """The ellipsoid in a box, its axes `share` of the sides; at least the middle voxel."""
+    grids = np.ogrid[tuple(slice(0, n) for n in shape)]
+    far = np.zeros(tuple(shape))
+    for grid, s in zip(grids, box, strict=True):
+        half = max(0.5, share * (s.stop - s.start) / 2)
+        far = far + ((grid - (s.start + s.stop - 1) / 2) / half) ** 2
+    mask: np.ndarray = far <= max(1.0, float(far.min()))
+    return mask
+
+
+def _distance(window: Box, place: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Distance of each voxel of a window to a place, in the finest voxel side."""
+    grids = np.ogrid[window]
+    far = np.zeros([s.stop - s.start for s in window])
+    for grid, p, s in zip(grids, place, size, strict=True):
+        far = far + ((grid - p) * s) ** 2
+    out: np.ndarray = np.sqrt(far)
+    return out
+
+
+def _widened(box: Box, shape: Sequence[int]) -> Box:
+    """A box with a margin, cut at the image."""
+    margins = [max(2, round(_MARGIN * (s.stop - s.start))) if n > 1 else 0 for s, n in zip(box, shape, strict=True)]
+    return tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in zip(box, margins, shape, strict=True))
+
+
+def _relative(box: Box, window: Box) -> Box:
+    """A box in the coordinates of a window."""
+    return tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))
+
+
+def _checked(box: Box, shape: Sequence[int]) -> Box:
+    if len(box) != len(shape):
+        raise InputError("A box needs a span along each axis of the image.", got=len(box), accepted=len(shape))
+    spans = tuple(slice(*s.indices(n)[:2]) for s, n in zip(box, shape, strict=True))
+    if any(s.stop <= s.start for s in spans):
+        raise InputError(
+            "A box lies outside of the image, or has no inside.",
+            got=" × ".join(f"{s.start}…{s.stop}" for s in box),
+            accepted=f"spans within {tuple(shape)}",
+            hint="Delete it and draw it again.",
+        )
+    return spans
+
+
+def _places(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    places = np.round(np.asarray(points, float).reshape(-1, len(shape))).astype(int)
+    outside = ((places < 0) | (places >= np.array(shape))).any(1)
+    if outside.any():
+        raise InputError(
+            f"{int(outside.sum())} of {len(places)} points lie outside of the image.",
+            got=str(tuple(int(v) for v in places[np.flatnonzero(outside)[0]])),
+            accepted=f"0 to {tuple(n - 1 for n in shape)}",
+            hint="Delete them, or move them into the image.",
+        )
+    return places
+
+
+def _classes(class_ids: Sequence[int], count: int, default: int, word: str) -> list[int]:
+    if len(class_ids) not in (0, count):
+        raise InputError(f"Each of the {word} needs its class, or none.", got=len(class_ids), accepted=f"0 or {count}")
+    return [int(c) for c in class_ids] or [default] * count
+
+
+__all__ = ["WeakLabels", "blob_radii", "objects_from_boxes", "objects_from_points", "touched_pieces"]
