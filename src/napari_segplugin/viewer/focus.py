@@ -31,6 +31,12 @@ class Aim:
     point: tuple[float, ...]
 
 
+def camera_of(viewer: Any) -> Any:
+    """The camera; napari moved it in 0.9."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera
+
+
 def aim_at(viewer: Any, layer: Any, box: np.ndarray, frame: int | None = None) -> Aim:
     """Where to look to see the middle of a box of voxels.
 
@@ -64,7 +70,7 @@ def aim_at(viewer: Any, layer: Any, box: np.ndarray, frame: int | None = None) -
 
 def _zoom(viewer: Any, layer: Any, extent: np.ndarray) -> float:
     """The zoom at which an object is neither a speck nor larger than the screen."""
-    zoom = float(viewer.camera.zoom)
+    zoom = float(camera_of(viewer).zoom)
     corners = np.asarray(layer.corner_pixels, float)
     seen = (corners[1] - corners[0])[-2:]
     if not (seen > 0).all():
@@ -83,7 +89,7 @@ def flight(viewer: Any, aim: Aim, steps: int) -> Iterator[None]:
     steps : int
     """
     move_sliders(viewer, aim.point)
-    camera = viewer.camera
+    camera = camera_of(viewer)
     begin, end = np.array(camera.center, float), np.array(aim.center)
     zoom = float(camera.zoom)
     for i in range(1, steps + 1):
@@ -102,4 +108,4 @@ def move_sliders(viewer: Any, point: Sequence[float]) -> None:
         viewer.dims.set_point(hidden, [point[d] for d in hidden])
 
 
-__all__ = ["Aim", "aim_at", "flight", "move_sliders"]
+__all__ = ["Aim", "aim_at", "camera_of", "flight", "move_sliders"]

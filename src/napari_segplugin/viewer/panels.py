@@ -41,8 +41,8 @@ def guess_pair(layers: Sequence[Any], wanted: Any = None) -> tuple[Any, Any]:
     truths = [a for a in layers if _role(a) == "truth" or "truth" in str(a.name).lower()]
     results = [a for a in layers if not any(a is t for t in truths)]
     result = next((a for a in results if a is wanted), None) or (results or list(layers) or [None])[-1]
-    same = [a for a in truths if result is not None and level0(a).shape == level0(result).shape]
     others = [a for a in layers if a is not result]
+    same = [a for a in truths if a is not result and level0(a).shape == level0(result).shape]
     return result, (same or others or [None])[0]
 
 
