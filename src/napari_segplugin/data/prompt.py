@@ -12,6 +12,8 @@ from napari_segplugin.core import InputError
 
 LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)
 """Shares of the probability at the click at which the map is cut."""
+REACH = {2: (127, 127), 3: (15, 63, 63)}
+"""Voxels around a click that are looked at."""
 LEAST = 0.02
 """A map below this everywhere around the click says nothing."""
 
@@ -106,6 +108,36 @@ def proposals(
     return [found[0], *sorted(found[1:], key=lambda p: int(p.mask.sum()))]
 
 
+def window(
+    shape: Sequence[int], point: Sequence[int] | None = None, box: Sequence[slice] | None = None, planes: bool = False
+) -> tuple[slice, ...]:
+    """The part of an image to look at for a click or a box.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image, in the axes Z, Y, X as far as it has them.
+    point : sequence of int, optional
+    box : sequence of slice, optional
+    planes : bool
+        Whether to stay in one plane.
+
+    Examples
+    --------
+    >>> window((100, 1000), point=(50, 20))
+    (slice(0, 100, None), slice(0, 148, None))
+    """
+    reach = REACH[len(shape)]
+    if box is not None:
+        ends = [(int(s.start), int(s.stop)) for s in box]
+    else:
+        ends = [(int(p), int(p) + 1) for p in (() if point is None else point)]
+    room = [r if box is None else max(4, (b - a) // 2) for r, (a, b) in zip(reach, ends, strict=True)]
+    if planes:
+        room[0] = 0
+    return tuple(slice(max(0, a - r), min(n, b + r)) for (a, b), r, n in zip(ends, room, shape, strict=True))
+
+
 def _seed(point: Sequence[int], smooth: np.ndarray, allowed: np.ndarray) -> tuple[int, ...]:
     """The most probable free voxel within two voxels of the click: nobody clicks on a voxel exactly."""
     at = tuple(int(p) for p in point)
@@ -141,4 +173,4 @@ def _leaks(mask: np.ndarray) -> bool:
     return sum(bool(s) for s in sides) >= 3
 
 
-__all__ = ["LEVELS", "Proposal", "proposals"]
+__all__ = ["LEVELS", "Proposal", "proposals", "window"]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.estimate import Estimate, estimate
     from napari_segplugin.engine.finetune import FineTuneResult, finetune
     from napari_segplugin.engine.predict import predict
+    from napari_segplugin.engine.prompt import Proposed, propose
     from napari_segplugin.engine.train import new_bundle, train
 
 _HOME = {
@@ -21,6 +22,8 @@ _HOME = {
     "FineTuneResult": "finetune",
     "finetune": "finetune",
     "predict": "predict",
+    "Proposed": "prompt",
+    "propose": "prompt",
     "new_bundle": "train",
     "train": "train",
 }
@@ -51,4 +54,15 @@ class _Verbs(ModuleType):
 
 sys.modules[__name__].__class__ = _Verbs
 
-__all__ = ["Estimate", "FineTuneResult", "available_devices", "estimate", "finetune", "new_bundle", "predict", "train"]
+__all__ = [
+    "Estimate",
+    "FineTuneResult",
+    "Proposed",
+    "available_devices",
+    "estimate",
+    "finetune",
+    "new_bundle",
+    "predict",
+    "propose",
+    "train",
+]

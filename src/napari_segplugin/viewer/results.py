@@ -47,7 +47,10 @@ class Result:
 
     @property
     def edited(self) -> bool:
-        """Whether a person (or another plugin) changed the labels."""
+        """Whether a person (or another plugin) changed the labels, or looked at objects and said what they are."""
+        features = self.layer.features
+        if "status" in features and not set(features["status"].tolist()) <= {"", "predicted"}:
+            return True
         return not np.array_equal(self.before, np.asarray(self.layer.data))
 
     def current(self) -> Segmentation:
@@ -56,19 +59,30 @@ class Result:
         Returns
         -------
         Segmentation
-            A label that was added gets the first thing class and the status "corrected".
+            Class, score and status of each label are those of the layer's features table; a label without a row gets
+            the first thing class and the status "corrected".
         """
         labels = to_canonical(np.array(self.layer.data), self.axes, self._rgb)
-        objects = table_for(labels, self.segmentation)
+        objects = table_for(labels, self.segmentation, self.layer.features)
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
 
 
-def table_for(labels: np.ndarray, like: Segmentation) -> ObjectTable:
-    """A table of the labels that occur: old rows where there are, new rows marked "corrected"."""
+def table_for(labels: np.ndarray, like: Segmentation, features: Any = None) -> ObjectTable:
+    """A table of the labels that occur: rows of the features table, else old rows, else new ones marked "corrected".
+
+    Parameters
+    ----------
+    labels : ndarray of int
+    like : Segmentation
+        Its classes and its table are taken.
+    features : DataFrame, optional
+        The features table of the layer, as a person left it.
+    """
     old = like.objects
     rows = {
         int(n): (int(c), float(s), t) for n, c, s, t in zip(old.label, old.class_id, old.score, old.status, strict=True)
     }
+    rows.update(_rows_of(features, {c.name: c.id for c in like.classes}))
     present = [int(n) for n in np.unique(labels) if n != 0]
     things = like.classes.thing_ids or (1,)
 
@@ -83,6 +97,16 @@ def table_for(labels: np.ndarray, like: Segmentation) -> ObjectTable:
         np.array([r[1] for r in found], np.float32),
         tuple(r[2] for r in found),
     )
+
+
+def _rows_of(features: Any, class_id: dict[str, int]) -> dict[int, tuple[int, float, str]]:
+    """Class, score and status by label of a features table; rows of classes that are not known are left out."""
+    if features is None or not {"label", "class", "score", "status"} <= set(features.columns):
+        return {}
+    columns = (features[c].tolist() for c in ("label", "class", "score", "status"))
+    return {
+        int(n): (class_id[c], float(s), str(t)) for n, c, s, t in zip(*columns, strict=True) if int(n) and c in class_id
+    }
 
 
 def whole_image(

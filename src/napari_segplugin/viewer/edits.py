@@ -1,0 +1,357 @@
+"""Edits of a result layer: voxels and table as one step on napari's own undo list. No Qt, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_segplugin.core import InputError
+from napari_segplugin.data import cutting, edits
+from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.data.edits import Change
+from napari_segplugin.data.interpolate import interpolate
+from napari_segplugin.viewer.history import LayerHistory, Step
+from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, Row
+
+
+class Editor:
+    """Everything that can be done to the objects of a layer; each call is one step that Ctrl+Z takes back.
+
+    Painting by hand goes through here too: the table follows whatever changes the voxels through napari's history.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    axes : str
+        Axes of the array of the layer, such as "ZYX"; the last two or three are space where it is left out.
+    usual_class : str
+        The class of new objects.
+
+    Attributes
+    ----------
+    stepped : signal
+        Emitted with a :class:`~napari_segplugin.viewer.history.Step` and True where it was taken back.
+    """
+
+    stepped = Signal(Step, bool)
+
+    def __init__(self, layer: Labels, axes: str = "", usual_class: str = "object") -> None:
+        self.layer = layer
+        self.axes = axes or "TZYX"[-layer.ndim :]
+        self.rows = ObjectRows(layer, usual_class)
+        self.history = LayerHistory(layer)
+        self.version = 0
+        self._boxes: ObjectBoxes | None = None
+        self.history.done.connect(self._on_done)
+        self.history.undone.connect(self._on_undone)
+        self.history.redone.connect(self._on_redone)
+        self.history.forgotten.connect(self.forget_boxes)
+        layer.events.data.connect(self.forget_boxes)
+
+    def detach(self) -> None:
+        """Follow the layer no longer."""
+        self.history.detach()
+        self.rows.detach()
+        self.layer.events.data.disconnect(self.forget_boxes)
+
+    @property
+    def boxes(self) -> ObjectBoxes:
+        """Where the objects are; made when first asked for."""
+        if self._boxes is None:
+            self._boxes = ObjectBoxes(self.layer.data)
+        return self._boxes
+
+    def take_boxes(self, boxes: ObjectBoxes, version: int) -> bool:
+        """Use boxes that were made elsewhere from the voxels as they were at `version`; False where they are stale."""
+        if self._boxes is None and version == self.version:
+            self._boxes = boxes
+        return self._boxes is not None
+
+    def forget_boxes(self, event: Any = None) -> None:
+        """The array is another one: look through it again when asked."""
+        self._boxes = None
+        self.version += 1
+
+    @property
+    def voxel(self) -> float:
+        """Size of a voxel along the axes of space."""
+        return float(np.prod([s for s, a in zip(self.spacing, self.axes, strict=True) if a in "ZYX"]))
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size along each axis of the layer."""
+        return tuple(float(abs(s)) for s in self.layer.scale)
+
+    def number_at(self, point: Sequence[float]) -> int:
+        """The object at a voxel; 0 where there is none, or outside the layer."""
+        at = tuple(round(float(p)) for p in point)
+        if any(not 0 <= p < n for p, n in zip(at, self.layer.data.shape, strict=True)):
+            return 0
+        return int(np.asarray(self.layer.data[at]))
+
+    # --- voxels ---------------------------------------------------------------------------------------------------
+
+    def merge(self, numbers: Sequence[int], where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.merge`."""
+        self.apply(edits.merge(self._data(), numbers, boxes=self.boxes, where=where), "merge")
+
+    def delete(self, numbers: Sequence[int], where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.delete`."""
+        self.apply(edits.delete(self._data(), numbers, boxes=self.boxes, where=where), "delete")
+
+    def fill_holes(self, number: int, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.fill_holes`."""
+        self.apply(edits.fill_holes(self._data(), number, boxes=self.boxes, where=where), "fill holes")
+
+    def smooth(self, number: int, width: float, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.smooth`."""
+        data, spacing = self._data(), self.spacing
+        self.apply(edits.smooth(data, number, width, spacing=spacing, boxes=self.boxes, where=where), "smooth")
+
+    def grow(self, number: int, distance: float, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.grow`."""
+        data, spacing = self._data(), self.spacing
+        self.apply(edits.grow(data, number, distance, spacing=spacing, boxes=self.boxes, where=where), "grow")
+
+    def shrink(self, number: int, distance: float, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.shrink`."""
+        data, spacing = self._data(), self.spacing
+        self.apply(edits.shrink(data, number, distance, spacing=spacing, boxes=self.boxes, where=where), "shrink")
+
+    def split_cut(self, number: int, line: np.ndarray, axes: tuple[int, int], where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.cutting.split_cut`."""
+        self._split(cutting.split_cut(self._data(), number, line, axes, boxes=self.boxes, where=where), number)
+
+    def split_seeds(self, number: int, seeds: np.ndarray, image: Any = None, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.cutting.split_seeds`."""
+        change = cutting.split_seeds(
+            self._data(), number, seeds, image=image, spacing=self.spacing, boxes=self.boxes, where=where
+        )
+        self._split(change, number)
+
+    def _split(self, change: Change, number: int) -> None:
+        fresh = [int(n) for n in np.unique(change.values)]
+        self.apply(change, "split", parents=dict.fromkeys(fresh, number))
+
+    def interpolate(self, number: int, axis: int, where: Box | None = None) -> None:
+        """Redraw an object between the planes in which it was painted since the last time; else fill its gaps.
+
+        See :func:`napari_segplugin.data.interpolate.interpolate`.
+        """
+        planes = self.painted_planes(number, axis)
+        change = interpolate(
+            self._data(),
+            number,
+            axis,
+            planes if len(planes) > 1 else (),
+            spacing=self.spacing,
+            boxes=self.boxes,
+            where=where,
+        )
+        self.apply(change, "interpolate")
+
+    def painted_planes(self, number: int, axis: int) -> tuple[int, ...]:
+        """Planes in which an object was painted by hand since it was last interpolated."""
+        planes: set[int] = set()
+        for step in reversed(self.history.past):
+            kind = step.note.get("kind", "")
+            if kind == "interpolate" and number in step.note["table"]:
+                break
+            for delta in () if kind else step.deltas():
+                touched = (delta.old == number) | (np.asarray(delta.new) == number)
+                planes.update(np.unique(delta.indices[axis][touched]).tolist())
+        return tuple(sorted(planes))
+
+    def add(self, mask: np.ndarray, box: Box, class_name: str = "") -> int:
+        """Make an object of a mask, on the background only; gives its number."""
+        number = self.boxes.next_number()
+        change = edits.set_mask(self._data(), mask, box, number)
+        self.apply(change, "add", rows={number: {"class": class_name}} if class_name else {})
+        return number
+
+    # --- table ----------------------------------------------------------------------------------------------------
+
+    def set_class(self, numbers: Iterable[int], name: str) -> None:
+        """Change the class of objects."""
+        self._mark({n: {"class": name} for n in self._there(numbers)}, "class")
+
+    def accept(self, numbers: Iterable[int]) -> None:
+        """Say that objects are right."""
+        self._mark({n: {"status": ACCEPTED} for n in self._there(numbers)}, "accept")
+
+    def reject(self, numbers: Iterable[int]) -> None:
+        """Say that objects are none: their voxels become background, their rows stay and say so."""
+        there = self._there(numbers)
+        change = edits.delete(self._data(), there, boxes=self.boxes)
+        self.apply(change, "reject", rows={n: {"status": REJECTED} for n in there})
+
+    def with_status(self, status: str) -> tuple[int, ...]:
+        """Numbers of the objects of a status."""
+        return tuple(n for n, s in self.rows.column("status").items() if s == status)
+
+    def _there(self, numbers: Iterable[int]) -> list[int]:
+        there = [int(n) for n in numbers if int(n) in self.boxes]
+        if not there:
+            raise InputError("There is no object chosen.", hint="Click on an object first")
+        return there
+
+    def _mark(self, rows: dict[int, Row], kind: str) -> None:
+        self._data()
+        self.history.mark({"kind": kind, "rows": rows})
+
+    # --- one step -------------------------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        change: Change,
+        kind: str,
+        *,
+        parents: Mapping[int, int] | None = None,
+        rows: Mapping[int, Row] | None = None,
+    ) -> None:
+        """Write a change as one step.
+
+        Parameters
+        ----------
+        change : Change
+        kind : str
+            One word for what was done; empty is kept for painting by hand.
+        parents : mapping of int to int, optional
+            The object that a new one was part of: its class is taken over.
+        rows : mapping of int to dict, optional
+            Cells of the table that change with the voxels.
+
+        Raises
+        ------
+        InputError
+            If the layer cannot be written.
+        """
+        data = self._data()
+        top = int(np.max(change.values, initial=0))
+        if top > np.iinfo(data.dtype).max:
+            raise InputError(
+                "There is no free object number left in this layer.",
+                got=f"{data.dtype} holds numbers up to {np.iinfo(data.dtype).max}",
+                hint="Convert the layer to int32 (right-click on it, Convert data type)",
+            )
+        note = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
+        if len(change):
+            self.history.write(change.indices, change.values, note)
+        elif rows:
+            self.history.mark(note)
+
+    def _data(self) -> Any:
+        """The array, where it can be written voxel by voxel."""
+        layer = self.layer
+        if layer.multiscale:
+            raise InputError(
+                f"The layer '{layer.name}' is a pyramid, which cannot be edited.",
+                hint="Add its finest level as a layer of its own",
+            )
+        if hasattr(layer.data, "dask"):
+            raise InputError(
+                f"The layer '{layer.name}' is computed when it is looked at, so its objects cannot be edited.",
+                got="a dask array",
+                hint="Load it into memory (layer.data = layer.data.compute()) or open it as zarr",
+            )
+        if not layer.editable:
+            raise InputError(f"The layer '{layer.name}' is locked.", hint="Make it editable first")
+        # the boxes have to be older than the change
+        _ = self.boxes
+        return layer.data
+
+    def _on_done(self, step: Step) -> None:
+        self.version += 1
+        fresh = self._boxes is None
+        won: dict[int, int] = {}
+        boxes = self.boxes
+        for delta in () if fresh else step.deltas():
+            for number, voxels in boxes.update(*delta).items():
+                won[number] = won.get(number, 0) + voxels
+        if fresh:
+            won = _won(step)
+        step.note["won"] = won
+        step.note["table"] = self._rows_after(step, won)
+        self.rows.write({n: after for n, (_, after) in step.note["table"].items()})
+        self.stepped.emit(step, False)
+
+    def _rows_after(self, step: Step, won: Mapping[int, int]) -> dict[int, tuple[Row | None, Row | None]]:
+        """Row before and after of every object that a step changed."""
+        size, voxel = self.rows.size_column, self.voxel
+        cells, parents = step.note.get("rows", {}), step.note.get("parents", {})
+        touched = dict.fromkeys([n for n, v in won.items() if v or not step.note.get("kind")])
+        out: dict[int, tuple[Row | None, Row | None]] = {}
+        for number in dict.fromkeys([*touched, *cells]):
+            before = self.rows.get(number)
+            after: Row | None = before
+            if number in touched:
+                like = self.rows.get(parents[number]) if number in parents else None
+                base = before or self.rows.fresh(number, like)
+                kept = self.boxes.size(number) > 0
+                after = {**base, "status": CORRECTED} if kept else None
+            if number in cells:
+                after = {**(after or before or self.rows.fresh(number)), **cells[number]}
+            if after is not None and size:
+                after[size] = self.boxes.size(number) * voxel
+            out[number] = (before, after)
+        return out
+
+    def _on_undone(self, step: Step) -> None:
+        self.version += 1
+        if self._boxes is not None:
+            self._boxes.add(step.note.get("won", {}), -1)
+        self.rows.write({n: before for n, (before, _) in step.note.get("table", {}).items()})
+        self.stepped.emit(step, True)
+
+    def _on_redone(self, step: Step) -> None:
+        self.version += 1
+        if self._boxes is not None:
+            self._boxes.add(step.note.get("won", {}))
+        self.rows.write({n: after for n, (_, after) in step.note.get("table", {}).items()})
+        self.stepped.emit(step, False)
+
+
+def _won(step: Step) -> dict[int, int]:
+    """Voxels that each object won in a step."""
+    won: dict[int, int] = {}
+    for delta in step.deltas():
+        for values, sign in ((delta.new, 1), (delta.old, -1)):
+            array = np.broadcast_to(np.asarray(values), delta.old.shape)
+            for number, count in zip(*np.unique(array, return_counts=True), strict=True):
+                won[int(number)] = won.get(int(number), 0) + sign * int(count)
+    won.pop(0, None)
+    return won
+
+
+class GreyView:
+    """An image that is indexed like the labels that lie over it: one value a voxel, the mean of the channels.
+
+    Parameters
+    ----------
+    array : array
+        The image.
+    axes : str
+        Its axes.
+    label_axes : str
+        The axes of the label layer.
+    """
+
+    def __init__(self, array: Any, axes: str, label_axes: str) -> None:
+        self._array, self._axes, self._label_axes = array, axes, label_axes
+
+    def __getitem__(self, box: Box) -> np.ndarray:
+        sides = dict(zip(self._label_axes, box, strict=True))
+        index = tuple(slice(None) if a == "C" else sides[a] for a in self._axes)
+        part: np.ndarray = np.asarray(self._array[index], np.float32)
+        if "C" in self._axes:
+            part = part.mean(axis=self._axes.index("C"))
+        have = self._axes.replace("C", "")
+        part = part.transpose([have.index(a) for a in self._label_axes if a != "C"])
+        return np.expand_dims(part, self._label_axes.index("C")) if "C" in self._label_axes else part
+
+
+__all__ = ["Editor", "GreyView"]

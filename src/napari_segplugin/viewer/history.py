@@ -1,0 +1,218 @@
+"""What happens on the undo list of a Labels layer, told step by step. No Qt, no torch.
+
+napari tells when a step is done (its `paint` event carries the step) and not when one is taken back or done again. Here
+the layer's own `undo` and `redo` are followed, so that a table beside the labels, a journal or a count can go along, whoever
+calls them: a key, a menu, a script.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+LIMIT = 100
+"""Steps that napari keeps."""
+
+
+class Delta(NamedTuple):
+    """Voxels that changed together: where, their values before, and after."""
+
+    indices: tuple[np.ndarray, ...]
+    old: np.ndarray
+    new: np.ndarray | int
+
+
+@dataclass(eq=False)
+class Step:
+    """One item of the undo list.
+
+    Parameters
+    ----------
+    item : list
+        napari's own record; the arrays in it are shared, not copied.
+    note : dict
+        Whatever goes along with the voxels.
+    """
+
+    item: list[Any]
+    note: dict[str, Any] = field(default_factory=dict)
+
+    def deltas(self, back: bool = False) -> Iterator[Delta]:
+        """The changes in the order in which they happened; with `back` those that take them back, in that order."""
+        for atom in reversed(self.item) if back else self.item:
+            delta = _delta(atom)
+            yield Delta(delta.indices, _full(delta), delta.old) if back else delta
+
+
+def _delta(atom: Any) -> Delta:
+    """One record of napari: a list of voxels, or since napari 0.8 a box with a mask."""
+    if not hasattr(atom, "slice_key"):
+        indices, old, new = atom
+        return Delta(tuple(np.asarray(i) for i in indices), np.asarray(old), _value(new))
+    box, mask, old = atom.slice_key, atom.mask, np.asarray(atom.old_values)
+    if mask is None:
+        shape = tuple(s.stop - s.start for s in box)
+        mask, old = np.ones(shape, bool), np.broadcast_to(old, shape).ravel()
+    found = np.nonzero(mask)
+    indices = tuple(f + (s.start or 0) for f, s in zip(found, box, strict=True))
+    return Delta(indices, old, _value(atom.new_value))
+
+
+def _value(value: Any) -> np.ndarray | int:
+    array = np.asarray(value)
+    return int(array) if array.ndim == 0 else array
+
+
+def _full(delta: Delta) -> np.ndarray:
+    return np.broadcast_to(np.asarray(delta.new, delta.old.dtype), delta.old.shape)
+
+
+class LayerHistory:
+    """Follows the undo list of a layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+
+    Attributes
+    ----------
+    done, undone, redone : signal
+        Emitted with the :class:`Step`. The voxels have changed by then, but for a single `paint` or `fill` of a script,
+        of which napari tells before it writes.
+    forgotten : signal
+        Emitted when the list was emptied.
+    """
+
+    done = Signal(Step)
+    undone = Signal(Step)
+    redone = Signal(Step)
+    forgotten = Signal()
+
+    def __init__(self, layer: Labels) -> None:
+        self.layer = layer
+        self._past: deque[Step] = deque(maxlen=LIMIT)
+        self._future: deque[Step] = deque(maxlen=LIMIT)
+        self._note: dict[str, Any] = {}
+        self._replayed = False
+        layer.events.paint.connect(self._on_paint)
+        layer.events.editable.connect(self._on_editable)
+        for event in (layer.events.set_data, layer.events.reload):
+            event.connect(self._on_redraw)
+        self._undo, self._redo = layer.undo, layer.redo
+        self._follow("undo", self._undo, self._after_undo)
+        self._follow("redo", self._redo, self._after_redo)
+
+    @property
+    def past(self) -> tuple[Step, ...]:
+        """Steps that can be undone, oldest first."""
+        return tuple(self._past)
+
+    @property
+    def future(self) -> tuple[Step, ...]:
+        """Steps that can be done again, the next one last."""
+        return tuple(self._future)
+
+    def detach(self) -> None:
+        """Follow no longer."""
+        events = self.layer.events
+        for event, slot in (
+            (events.paint, self._on_paint),
+            (events.editable, self._on_editable),
+            (events.set_data, self._on_redraw),
+            (events.reload, self._on_redraw),
+        ):
+            with suppress(ValueError, RuntimeError):
+                event.disconnect(slot)
+        for name in ("undo", "redo"):
+            if getattr(vars(self.layer).get(name), "owner", None) is self:
+                delattr(self.layer, name)
+
+    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: dict[str, Any]) -> None:
+        """Change voxels as one step, through the layer's public history.
+
+        Parameters
+        ----------
+        indices : tuple of ndarray of int
+            One array an axis.
+        values : int or ndarray of int
+        note : dict
+            Becomes the note of the step.
+        """
+        self._note = note
+        try:
+            # in a block napari tells of the step when the voxels are written, not before
+            with self.layer.block_history():
+                self.layer.data_setitem(indices, values)
+        finally:
+            self._note = {}
+
+    def mark(self, note: dict[str, Any]) -> None:
+        """Add a step without a change of voxels: one voxel is turned there and back.
+
+        napari's list holds voxels only; this is how a change of the table gets a place in it.
+        """
+        layer = self.layer
+        corner = tuple(np.zeros(1, np.int32) for _ in range(layer.ndim))
+        value = int(np.asarray(layer.data[corner])[0])
+        self._note = note
+        try:
+            with layer.block_history():
+                layer.data_setitem(corner, value - 1 if value else 1, refresh=False)
+                layer.data_setitem(corner, value)
+        finally:
+            self._note = {}
+
+    # --- following ------------------------------------------------------------------------------------------------
+
+    def _follow(self, name: str, original: Callable[[], None], after: Callable[[], None]) -> None:
+        def replay() -> None:
+            self._replayed = False
+            original()
+            # a layer that is hidden is not drawn anew, so it does not tell whether there was something to replay
+            if self._replayed or not self.layer.visible:
+                after()
+            elif name == "undo":
+                self._past.clear()
+            else:
+                self._future.clear()
+
+        replay.owner = self  # type: ignore[attr-defined]
+        setattr(self.layer, name, replay)
+
+    def _on_redraw(self, event: Any = None) -> None:
+        self._replayed = True
+
+    def _on_paint(self, event: Any) -> None:
+        step = Step(list(event.value), dict(self._note))
+        self._past.append(step)
+        self._future.clear()
+        self.done.emit(step)
+
+    def _after_undo(self) -> None:
+        if self._past:
+            step = self._past.pop()
+            self._future.append(step)
+            self.undone.emit(step)
+
+    def _after_redo(self) -> None:
+        if self._future:
+            step = self._future.pop()
+            self._past.append(step)
+            self.redone.emit(step)
+
+    def _on_editable(self, event: Any = None) -> None:
+        # napari empties its list when a layer stops being editable
+        if not self.layer.editable:
+            self._past.clear()
+            self._future.clear()
+            self.forgotten.emit()
+
+
+__all__ = ["Delta", "LayerHistory", "Step"]

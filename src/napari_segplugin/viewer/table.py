@@ -1,0 +1,151 @@
+"""The features table of a result layer, row by row. No Qt, no torch.
+
+A row is a dict from column to value. Cells are changed in place, so that one object of a hundred thousand costs nothing;
+only a row that comes or goes makes a new table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+PREDICTED, CORRECTED, ACCEPTED, REJECTED = "predicted", "corrected", "accepted", "rejected"
+Row = dict[str, Any]
+
+
+class ObjectRows:
+    """The rows of the objects of a layer.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    usual_class : str
+        The class of an object that has no row yet.
+
+    Notes
+    -----
+    Columns that are missing ("index", "label", "class", "score", "status") are added when the first row is written.
+    """
+
+    def __init__(self, layer: Labels, usual_class: str = "object") -> None:
+        self.layer, self.usual_class = layer, usual_class
+        self._at: dict[int, int] | None = None
+        self._writing = False
+        layer.events.features.connect(self._on_features)
+
+    def detach(self) -> None:
+        """Follow the layer no longer."""
+        self.layer.events.features.disconnect(self._on_features)
+
+    def _on_features(self, event: Any = None) -> None:
+        if not self._writing:
+            self._at = None
+
+    @property
+    def _rows(self) -> dict[int, int]:
+        if self._at is None:
+            self._complete()
+            numbers = self.layer.features["index"].to_numpy()
+            self._at = {int(n): i for i, n in enumerate(numbers) if int(n) != 0}
+        return self._at
+
+    def _complete(self) -> None:
+        """Add the columns that are missing, without touching the others."""
+        table = self.layer.features
+        if {"index", "label", "class", "score", "status"} <= set(table.columns) and not any(
+            str(table[c].dtype) == "category" for c in ("class", "status")
+        ):
+            return
+        table, n = table.copy(), len(table)
+        if "index" not in table:
+            table.insert(0, "index", table["label"] if "label" in table else np.arange(n))
+        filled = {"label": table["index"], "class": self.usual_class, "score": np.nan, "status": PREDICTED}
+        for name, value in filled.items():
+            if name not in table:
+                table[name] = value
+        for name in ("class", "status"):
+            table[name] = table[name].astype(object)
+        self._replace(table)
+
+    def _replace(self, table: Any) -> None:
+        self._writing = True
+        try:
+            self.layer.features = table
+        finally:
+            self._writing = False
+        self._at = None
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(list(self._rows))
+
+    def get(self, number: int) -> Row | None:
+        """The row of an object; None where there is none."""
+        at = self._rows.get(number)
+        return None if at is None else dict(self.layer.features.iloc[at])
+
+    def column(self, name: str) -> dict[int, Any]:
+        """A column by object number."""
+        values = self.layer.features[name].tolist() if self._rows else []
+        return {n: values[i] for n, i in self._rows.items()}
+
+    @property
+    def size_column(self) -> str:
+        """The name of the column of areas or volumes; empty where there is none."""
+        names = [str(c) for c in self.layer.features.columns]
+        return next((c for c in names if c.startswith(("area (", "volume ("))), "")
+
+    def fresh(self, number: int, like: Row | None = None) -> Row:
+        """A row for an object that had none: of the class of `like`, without measurements."""
+        return {
+            "index": number,
+            "label": number,
+            "class": self.usual_class if like is None else like["class"],
+            "score": float("nan"),
+            "status": CORRECTED,
+        }
+
+    def write(self, rows: Mapping[int, Row | None]) -> None:
+        """Set rows; None takes a row away."""
+        known = self._rows
+        gone = [known[n] for n, row in rows.items() if row is None and n in known]
+        new = [row for n, row in rows.items() if row is not None and n not in known]
+        table = self.layer.features
+        for number, row in rows.items():
+            if row is not None and number in known:
+                self._set_cells(table, known[number], row)
+        if gone or new:
+            self._reshape(table, gone, new)
+        elif rows:
+            self._writing = True
+            try:
+                self.layer.events.features()
+            finally:
+                self._writing = False
+
+    @staticmethod
+    def _set_cells(table: Any, at: int, row: Row) -> None:
+        for column, value in row.items():
+            if column in table.columns:
+                place = table.columns.get_loc(column)
+                if table.iat[at, place] is not value:
+                    table.iat[at, place] = value
+
+    def _reshape(self, table: Any, gone: list[int], new: list[Row]) -> None:
+        if gone:
+            table = table.drop(index=table.index[gone])
+        if new:
+            # column by column: a row of mixed types would turn numbers into objects
+            blank = {c: "" if table[c].dtype.kind in "OUT" else np.nan for c in table.columns}
+            table = type(table)(
+                {c: [*table[c].tolist(), *(row.get(c, blank[c]) for row in new)] for c in table.columns}
+            )
+        self._replace(table.reset_index(drop=True))
+
+
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "ObjectRows", "Row"]
