@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import ModelBundle, Sample
-from napari_segplugin.models import is_detector
+from napari_segplugin.models import MODELS, is_detector
 
 _CELLS = 4
 _LEAST_STEP = 1.4
@@ -91,8 +91,10 @@ def fit_to_objects(bundle: ModelBundle, samples: Sequence[Sample]) -> ModelBundl
     given = [k for k in ("strides", "anchor_sizes") if spec.options.get(k) is not None]
     if not is_detector(spec) or bundle.history or given:
         return bundle
-    levels = len(spec.options.get("widths", (0,) * 4)) - 1
-    options = {**spec.options, **suggest_options(samples, spec.ndim, levels=levels)}
+    own = {**MODELS[spec.network].options, **spec.options}
+    plain = own["encoder"] == "plain"
+    found = suggest_options(samples, spec.ndim, levels=len(own["widths"]) - 1 if plain else 5)
+    options = {**spec.options, **{k: v for k, v in found.items() if plain or k != "strides"}}
     return replace(bundle, spec=replace(spec, options=options))
 
 

@@ -1,8 +1,8 @@
 """Prediction with networks that find boxes: tile by tile, gathered, painted.
 
 A tile keeps the objects whose centre lies in the part that it writes. Where the halo is as wide as the network says, that
-gives the objects of the whole image. Where it has to be narrower, an object that a tile's edge cuts is replaced by the
-same object of a neighbour that sees it whole.
+gives the objects of the whole image. Where it has to be narrower, an object that is more than twice as long as the halo
+may come in pieces.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_segplugin.core import ModelBundle, Task, drain
+from napari_segplugin.core import LossSpec, ModelBundle, Task, drain
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.blocks import BlockJob
 from napari_segplugin.engine.maps import Run
 from napari_segplugin.engine.network import activate
+from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
 from napari_segplugin.models.boxes import intersection, paste, suppress, volume
 from napari_segplugin.models.mask_rcnn import Detections
 
@@ -28,6 +30,9 @@ DEFAULTS = {"score": 0.5, "overlap": 0.5, "mask": 0.5, "visible": 0.5, "min_size
 """How objects are read. `score`: smallest probability. `overlap`: largest IoU of the boxes of two objects of a class.
 `mask`: probability above which a voxel is in an object. `visible`: share of an object that may not be hidden by better
 ones. `min_size`: smallest object in voxels."""
+
+_MARGIN = 2.0
+"""Voxels. Where the halo is narrow, two tiles do not agree exactly on the centre of an object; none may lose it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +123,7 @@ class Found:
         """The objects of a plane of the region, or of the whole, in voxels of the region."""
         region = self.region[1:] if self.planes else self.region
         found = gather(self._parts.pop(plane), region, overlap)
-        start = found.boxes.new_tensor([s.start for s in region])
-        return Detections(found.boxes - start, found.classes, found.scores, found.masks)
+        return _moved(found, [-s.start for s in region])
 
 
 def gather(parts: Sequence[tuple[Tile, Detections]], region: Region, overlap: float) -> Detections:
@@ -139,51 +143,44 @@ def gather(parts: Sequence[tuple[Tile, Detections]], region: Region, overlap: fl
     Detections
         In voxels of the image.
     """
-    tiles = [tile for tile, _ in parts]
-    moved = [_kept(tile, found, tiles, region) for tile, found in parts]
-    rank = torch.cat([r for r, _ in moved])
-    together = _joined([d for _, d in moved])
     if len(parts) == 1:
-        return together
-    # whole objects in their own tile first, then whole ones of a neighbour, then cut ones
-    order = suppress(together.boxes, together.scores - 2 * rank, overlap, together.classes)
-    return _chosen(together, order[~_fragment(together.boxes[order], rank[order])])
+        tile, found = parts[0]
+        return _moved(found, [s.start for s in tile.read])
+    tiles = [tile for tile, _ in parts]
+    kept = [_kept(tile, _moved(found, [s.start for s in tile.read]), tiles, region) for tile, found in parts]
+    cut = torch.cat([c for c, _ in kept])
+    together = _joined([d for _, d in kept])
+    # two tiles may both keep an object whose centre lies at their border; one that is whole wins over a piece
+    order = suppress(together.boxes, together.scores - 2.0 * cut, overlap, together.classes)
+    boxes, pieces = together.boxes[order], cut[order]
+    if bool(pieces.any()) and not bool(pieces.all()):
+        inside = intersection(boxes[pieces], boxes[~pieces]).amax(1) > volume(boxes[pieces]) / 2
+        order = torch.cat((order[~pieces], order[pieces][~inside]))
+    return _chosen(together, order)
 
 
 def _kept(tile: Tile, found: Detections, tiles: Sequence[Tile], region: Region) -> tuple[Tensor, Detections]:
-    """The objects of a tile that may stay, in voxels of the image, and how far each is to be trusted: 0 most, 2 least."""
-    start = found.boxes.new_tensor([s.start for s in tile.read])
-    boxes = found.boxes + start
-    mine, cut, seen = (torch.ones(len(boxes), dtype=torch.bool) for _ in range(3))
-    cut = ~cut
+    """Of the objects of a tile, in voxels of the image, those it keeps, and which of them its edge cuts."""
+    boxes = found.boxes
+    mine = torch.ones(len(boxes), dtype=torch.bool)
+    cut = ~mine
     for axis, (read, write, wanted) in enumerate(zip(tile.read, tile.write, region, strict=True)):
         low, high = boxes[:, 0, axis], boxes[:, 1, axis]
         centre = (low + high) / 2
         # at the rim of a region there is no neighbour to leave the object to
-        first, last = write.start <= wanted.start, write.stop >= wanted.stop
-        mine &= (first | (centre >= write.start)) & (last | (centre < write.stop))
-        ends = min(t.read[axis].start for t in tiles), max(t.read[axis].stop for t in tiles)
-        if read.start > ends[0]:
+        if write.start > wanted.start:
+            mine &= centre >= write.start - _MARGIN
+        if write.stop < wanted.stop:
+            mine &= centre < write.stop + _MARGIN
+        if read.start > min(t.read[axis].start for t in tiles):
             cut |= low <= read.start + 1
-        if read.stop < ends[1]:
+        if read.stop < max(t.read[axis].stop for t in tiles):
             cut |= high >= read.stop - 1
-        halo = max(max(t.write[axis].start - t.read[axis].start, t.read[axis].stop - t.write[axis].stop) for t in tiles)
-        seen &= (high - low) / 2 + 1 <= halo
-    # one that a neighbour owns stays only if it is too large for the neighbour's halo
-    stays = mine | (~cut & ~seen)
-    rank = torch.where(cut, 2, torch.where(mine, 0, 1))
-    shifted = Detections(boxes, found.classes, found.scores, found.masks)
-    return rank[stays], _chosen(shifted, stays)
+    return cut[mine], _chosen(found, mine)
 
 
-def _fragment(boxes: Tensor, rank: Tensor) -> Tensor:
-    """Which cut objects lie by more than half in a whole one."""
-    out = torch.zeros(len(boxes), dtype=torch.bool)
-    pieces, whole = rank == 2, rank < 2
-    if bool(pieces.any()) and bool(whole.any()):
-        share = intersection(boxes[pieces], boxes[whole]).amax(1) / volume(boxes[pieces]).clamp_min(1e-6)
-        out[pieces] = share > 0.5
-    return out
+def _moved(found: Detections, by: Sequence[int]) -> Detections:
+    return Detections(found.boxes + found.boxes.new_tensor(list(by)), found.classes, found.scores, found.masks)
 
 
 def _chosen(found: Detections, index: Tensor) -> Detections:
@@ -279,4 +276,30 @@ def segment(module: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[
     return kinds[job.out], job.out
 
 
-__all__ = ["DEFAULTS", "DetectRun", "Found", "PaintBlocks", "Seen", "gather", "run_network", "segment"]
+def balance_regions(network: nn.Module, loss: LossSpec) -> None:
+    """Where the IoU-balanced loss is picked, weight the regions of a network that finds boxes as its paper does.
+
+    Wu et al. 2019 (arXiv 1908.05641): classes by eta, boxes by an exponent of 1.5 and a factor of 2.5.
+    """
+    term = next((t for t in loss.terms if t.name == "iou_balanced"), None)
+    if term is None:
+        return
+
+    def boxes(given: Tensor, wanted: Tensor, fit: Tensor, count: int) -> Tensor:
+        return iou_balanced_localisation(given, wanted, fit, factor=2.5, beta=1.0, count=count)
+
+    network.class_loss = partial(iou_balanced_classification, **term.options)  # type: ignore[assignment]
+    network.box_loss = boxes  # type: ignore[assignment]
+
+
+__all__ = [
+    "DEFAULTS",
+    "DetectRun",
+    "Found",
+    "PaintBlocks",
+    "Seen",
+    "balance_regions",
+    "gather",
+    "run_network",
+    "segment",
+]

@@ -202,6 +202,8 @@ class _Work:
                 if dense:
                     maps[tile.write] = seen.maps
 
+            if self.run.mirror:
+                yield Note("Mirrored copies are not averaged: this network finds boxes, which have no average.")
             yield from self.tiles(write)
             yield Stage("Painting objects")
             for z in self._parts():

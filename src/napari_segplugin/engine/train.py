@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,11 @@ from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.anchors import fit_to_objects
 from napari_segplugin.engine.balance import balanced, class_counts
 from napari_segplugin.engine.checkpoint import Checkpoint
+from napari_segplugin.engine.detect import balance_regions
 from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.engine.network import fingerprint, load, map_kinds
 from napari_segplugin.engine.terms import Terms
-from napari_segplugin.models import build
+from napari_segplugin.models import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps
 
 _COMPOSITES = 48
@@ -172,14 +173,18 @@ def _prepare_all(samples: Sequence[Sample], bundle: ModelBundle, copies: int, se
     return found
 
 
-def patch_size(samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[int]) -> tuple[tuple[int, ...], int]:
+def patch_size(
+    samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[int], least: Sequence[int] | None = None
+) -> tuple[tuple[int, ...], int]:
     """Patch and batch that suit the images: as asked, or 128² × 8 in 2D and about 32 × 64 × 64 × 2 in 3D.
 
-    A patch is a multiple of the network's stride, and not larger than the largest image needs.
+    A patch is a multiple of the network's stride, and not larger than the largest image needs. `least` is what the network
+    has to see at once; it is granted up to twice the usual.
     """
     ndim = len(multiple)
     largest = np.max([s.image.shape[1:] for s in samples], axis=0)
-    wanted = spec.patch or ((128, 128) if ndim == 2 else (32, 64, 64))
+    usual = (128, 128) if ndim == 2 else (32, 64, 64)
+    wanted = spec.patch or tuple(min(max(u, n), 2 * u) for u, n in zip(usual, least or usual, strict=True))
     size = tuple(
         int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
     )
@@ -193,7 +198,8 @@ class Recipe:
 
     Parameters
     ----------
-    augment : AugmentSpec
+    augment : AugmentSpec, optional
+        None: :func:`safe_augmentation`.
     map_weight : float
         Weight of the distance map in the loss.
     average : float
@@ -204,11 +210,26 @@ class Recipe:
         Composites with touching objects that are made of each fully annotated image (instance and panoptic).
     """
 
-    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    augment: AugmentSpec | None = None
     map_weight: float = 2.0
     average: float = 0.995
     freeze_statistics: bool = False
     paste: int = 3
+
+
+def safe_augmentation(spec: ModelSpec, scale: float = 1.5) -> AugmentSpec:
+    """The augmentation that is used where nobody chose one.
+
+    Objects under a microscope lie in any direction, so they are turned by any angle and mirrored. Classes of a volume are
+    mostly organs and their parts, told apart by where they lie; of colour images many are photographs with an up and a
+    down. Those are turned a little, and only photographs are mirrored, left to right. (On the hippocampus, front and back,
+    40 steps: cross-entropy 0.57 with any rotation, 0.40 without rotation and mirroring.)
+    """
+    if spec.task is not Task.SEMANTIC or (spec.ndim == 2 and spec.in_channels < 3):
+        return AugmentSpec(scale=scale)
+    if spec.ndim == 3:
+        return AugmentSpec(angle=15.0, flip=False, scale=min(scale, 1.25))
+    return AugmentSpec(angle=15.0, flip_axes="X", scale=scale)
 
 
 def train_prepared(
@@ -229,9 +250,11 @@ def train_prepared(
     device = resolve(spec.device)
     network = load(bundle, finite=False)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
-    patch, batch = patch_size(prepared, spec, multiple)
-    augment = (spec.augmentation or recipe.augment) if spec.augment else IDENTITY
+    patch, batch = patch_size(prepared, spec, multiple, getattr(network, "view", None))
+    augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
     sampler = PatchSampler(prepared, patch, augment, spec.seed, spec.balance)
+    if is_detector(bundle.spec):
+        balance_regions(network, spec.loss)
     loss, counts = spec.loss, class_counts(prepared, len(bundle.spec.classes))
     if spec.balance:
         loss, sentence = balanced(loss, counts, bundle.spec.classes)

@@ -119,6 +119,8 @@ for _row in (
         options={
             "widths": (16, 32, 64, 128),
             "strides": None,
+            "encoder": "plain",
+            "encoder_width": 64,
             "channels": None,
             "anchor_sizes": None,
             "ratios": (0.5, 1.0, 2.0),
@@ -237,13 +239,17 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
     Raises
     ------
     InputError
-        If the network is not known or does not take one of the options.
+        If the network is not known, does not take one of the options, or is not made for the task.
     """
     row = MODELS[spec.network]
     unknown = set(spec.options) - set(row.options)
     if unknown:
         raise InputError(
             f"{row.title} has no such options.", got=", ".join(sorted(unknown)), accepted=", ".join(row.options)
+        )
+    if str(spec.task) not in row.meta.get("tasks", (str(spec.task),)):
+        raise InputError(
+            f"{row.title} finds objects.", got=f"the task {spec.task}", accepted=" and ".join(row.meta["tasks"])
         )
     options = {**row.options, **spec.options}
     if is_detector(spec):  # finds objects itself, so of the maps it has those of the classes alone

@@ -24,9 +24,11 @@ def volume(boxes: Tensor) -> Tensor:
 
 def intersection(a: Tensor, b: Tensor) -> Tensor:
     """Volume that each of the boxes (N, 2, D) shares with each of (M, 2, D), (N, M)."""
-    low = torch.maximum(a[:, None, 0], b[None, :, 0])
-    high = torch.minimum(a[:, None, 1], b[None, :, 1])
-    return (high - low).clamp_min(0).prod(-1)
+    shared = torch.ones((), dtype=a.dtype, device=a.device)
+    for axis in range(a.shape[-1]):  # axis by axis, since memory is read in long rows then
+        low = torch.maximum(a[:, 0, axis, None], b[:, 0, axis])
+        shared = shared * (torch.minimum(a[:, 1, axis, None], b[:, 1, axis]) - low).clamp_min(0)
+    return shared
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:

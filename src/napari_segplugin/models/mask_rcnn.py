@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from napari_segplugin.models.mask_rcnn_heads import (
     ProposalHead,
     Pyramid,
     SemanticHead,
+    anchor_sides,
     initialise_heads,
 )
 from napari_segplugin.models.mask_rcnn_targets import (
@@ -44,6 +45,7 @@ from napari_segplugin.models.mask_rcnn_targets import (
     smooth_l1,
 )
 from napari_segplugin.models.reach import reach
+from napari_segplugin.models.resnet import RESNETS, make_encoder
 
 SPREAD = (0.1, 0.2)
 """Usual size of the box head's shifts and logs; it learns them divided by it (Girshick 2015, sec. 2.3)."""
@@ -97,6 +99,10 @@ class MaskRCNN(nn.Module):
         Channels of the encoder's levels, full resolution first; the pyramid has all levels but that one.
     strides : sequence of sequence of int, optional
         Pooling between the levels, one number a spatial axis; 2 everywhere by default.
+    encoder : str
+        "plain", or a ResNet ("resnet18", "resnet34", "resnet50"), whose five maps of stride 2 to 32 make the pyramid then.
+    encoder_width : int
+        Channels of the first stage of a ResNet; 64 for ImageNet weights.
     channels : int, optional
         Channels of the pyramid and the heads; 64 in 2D and 32 in 3D by default.
     anchor_sizes : sequence of (float or sequence of float), optional
@@ -138,6 +144,8 @@ class MaskRCNN(nn.Module):
         thing_classes: Sequence[int] | None = None,
         widths: Sequence[int] = (16, 32, 64, 128),
         strides: Sequence[Sequence[int]] | None = None,
+        encoder: str = "plain",
+        encoder_width: int = 64,
         channels: int | None = None,
         anchor_sizes: Sequence[float | Sequence[float]] | None = None,
         ratios: Sequence[float] = (0.5, 1.0, 2.0),
@@ -150,18 +158,21 @@ class MaskRCNN(nn.Module):
         super().__init__()
         self.ndim, self.in_channels, self.n_classes, self.regions = ndim, in_channels, out_channels, regions
         self.things = tuple(range(1, out_channels) if thing_classes is None else thing_classes)
-        self.strides = check_strides(ndim, strides, len(widths) - 1)
+        if encoder in RESNETS and strides:
+            raise InputError("A ResNet brings its own strides.", got=strides, hint="Leave them out")
+        net = make_encoder(encoder, ndim, in_channels, width=encoder_width) if encoder != "plain" else None
+        self.strides = check_strides(ndim, strides, len(widths) - 1 if net is None else len(net.widths))
         self.scales = [total_stride(ndim, self.strides[: k + 1]) for k in range(len(self.strides))]
-        self.sides = _sides(ndim, self.scales, anchor_sizes, ratios)
+        self.sides = anchor_sides(ndim, self.scales, anchor_sizes, ratios)
         self._check(semantic)
         self.roi_size, self.mask_size = roi_size or (7 if ndim == 2 else 5), mask_size or (14 if ndim == 2 else 8)
         self.class_loss: Callable[[Tensor, Tensor, Tensor], Tensor] = cross_entropy
         self.box_loss: Callable[[Tensor, Tensor, Tensor, int], Tensor] = smooth_l1
         channels = channels or (64 if ndim == 2 else 32)
-        inputs = [in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(ConvBlock(ndim, i, o) for i, o in zip(inputs, widths, strict=True))
-        self.pools = nn.ModuleList(pool(ndim, s) for s in self.strides)
-        self.pyramid = Pyramid(ndim, widths[1:], channels, self.strides[1:])
+        steps = pairwise([in_channels, *widths])
+        self.encoder = nn.ModuleList(ConvBlock(ndim, i, o) for i, o in steps) if net is None else net
+        self.pools = nn.ModuleList(pool(ndim, s) for s in self.strides if net is None)
+        self.pyramid = Pyramid(ndim, widths[1:] if net is None else net.widths, channels, self.strides[1:])
         self.semantic = SemanticHead(ndim, channels, out_channels, self.scales[0]) if semantic else None
         self.proposal = ProposalHead(ndim, channels, len(ratios))
         self.box = BoxHead(ndim, channels, self.roi_size, hidden, len(self.things))
@@ -189,6 +200,11 @@ class MaskRCNN(nn.Module):
     def largest(self) -> tuple[int, ...]:
         """Sides of the largest object that is expected: twice the largest anchor."""
         return tuple(math.ceil(2 * s) for s in torch.stack(self.sides).amax((0, 1)).tolist())
+
+    @property
+    def view(self) -> tuple[int, ...]:
+        """What a patch has to show at least while training: three quarters of the largest object."""
+        return tuple(3 * n // 4 for n in self.largest)
 
     @property
     def halo(self) -> tuple[int, ...]:
@@ -270,10 +286,14 @@ class MaskRCNN(nn.Module):
     def _features(self, x: Tensor) -> tuple[list[Tensor], tuple[int, ...]]:
         """Maps of the pyramid, finest first, and the size of the image before padding."""
         x, size = pad_to_multiple(x, self.multiple)
-        maps = [self.encoder[0](x)]
-        for pooling, block in zip(self.pools, list(self.encoder)[1:], strict=True):
-            maps.append(block(pooling(maps[-1])))
-        pyramid: list[Tensor] = self.pyramid(maps[1:])
+        if isinstance(self.encoder, nn.ModuleList):
+            x, maps = self.encoder[0](x), []
+            for pooling, block in zip(self.pools, list(self.encoder)[1:], strict=True):
+                x = block(pooling(x))
+                maps.append(x)
+        else:
+            maps = self.encoder(x)
+        pyramid: list[Tensor] = self.pyramid(maps)
         return pyramid, size
 
     def _misfit(self, threshold: float) -> float:
@@ -385,22 +405,6 @@ def _in_parts(head: Callable[[Tensor], tuple[Tensor, ...]], boxes: Tensor) -> li
 def _spread(moves: Tensor) -> Tensor:
     """(2, 1): what deltas are multiplied with."""
     return moves.new_tensor(SPREAD)[:, None]
-
-
-def _sides(
-    ndim: int, scales: Sequence[Sequence[int]], given: Sequence[float | Sequence[float]] | None, ratios: Sequence[float]
-) -> list[Tensor]:
-    """Sides (A, D) of the anchors of each level."""
-    sizes: list[Any] = [[8.0 * s for s in scale] for scale in scales] if given is None else list(given)
-    full = [[float(s)] * ndim if isinstance(s, float | int) else [float(v) for v in s] for s in sizes]
-    if len(full) != len(scales) or any(len(s) != ndim or min(s) <= 0 for s in full) or not ratios or min(ratios) <= 0:
-        raise InputError(
-            "The anchors do not fit the levels of the network.",
-            got=f"sizes {given}, ratios {tuple(ratios)}",
-            accepted=f"{len(scales)} sizes, each one positive number or {ndim}, and at least one positive ratio",
-        )
-    stretch = torch.tensor([[*[1.0] * (ndim - 2), r**0.5, r**-0.5] for r in ratios])
-    return [torch.tensor(size) * stretch for size in full]
 
 
 __all__ = ["Detections", "MaskRCNN"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segplugin.core import InputError
 from napari_segplugin.models.blocks import ConvNorm, conv, linear_upsample, upsample
 
 _TURNED: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -117,6 +120,28 @@ class SemanticHead(nn.Module):
         return logits
 
 
+def anchor_sides(
+    ndim: int, scales: Sequence[Sequence[int]], given: Sequence[float | Sequence[float]] | None, ratios: Sequence[float]
+) -> list[Tensor]:
+    """Sides (A, D) of the anchors of each level, 8 strides of the level where none are given.
+
+    Raises
+    ------
+    InputError
+        If there are not as many sizes as levels, or something is not positive.
+    """
+    sizes: list[Any] = [[8.0 * s for s in scale] for scale in scales] if given is None else list(given)
+    full = [[float(s)] * ndim if isinstance(s, float | int) else [float(v) for v in s] for s in sizes]
+    if len(full) != len(scales) or any(len(s) != ndim or min(s) <= 0 for s in full) or not ratios or min(ratios) <= 0:
+        raise InputError(
+            "The anchors do not fit the levels of the network.",
+            got=f"sizes {given}, ratios {tuple(ratios)}",
+            accepted=f"{len(scales)} sizes, each one positive number or {ndim}, and at least one positive ratio",
+        )
+    stretch = torch.tensor([[*[1.0] * (ndim - 2), r**0.5, r**-0.5] for r in ratios])
+    return [torch.tensor(size) * stretch for size in full]
+
+
 def initialise_heads(proposals: ProposalHead, boxes: BoxHead, masks: MaskHead) -> None:
     """Small last layers, so that at the start every box is its anchor and nothing is certain."""
     for layer, spread in ((proposals.score, 0.01), (proposals.delta, 0.01), (boxes.score, 0.01), (boxes.delta, 0.001)):
@@ -128,4 +153,4 @@ def initialise_heads(proposals: ProposalHead, boxes: BoxHead, masks: MaskHead) -
     nn.init.kaiming_normal_(masks.enlarge.get_parameter("weight"), mode="fan_out", nonlinearity="relu")
 
 
-__all__ = ["BoxHead", "MaskHead", "ProposalHead", "Pyramid", "SemanticHead", "initialise_heads"]
+__all__ = ["BoxHead", "MaskHead", "ProposalHead", "Pyramid", "SemanticHead", "anchor_sides", "initialise_heads"]
