@@ -137,7 +137,27 @@ def test_coarsened_patches_lose_detail_but_not_brightness():
         assert float(coarse[i].std()) < float(image[i].std())
 
 
-@pytest.mark.parametrize("wrong", [{"scale": 0.5}, {"downsample": 9}, {"blur": -1}, {"elastic": 31}, {"noise": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"scale": 0.5}, {"downsample": 9}, {"blur": -1}, {"elastic": 31}, {"noise": 2}, {"angle": 200}]
+)
 def test_a_strength_out_of_range_is_refused(wrong):
     with pytest.raises(InputError, match=f"augmentation '{next(iter(wrong))}'"):
         AugmentSpec(**wrong)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_small_angle_stays_small(seed):
+    matrix = random_matrix(2, (1.0, 1.0), AugmentSpec(angle=10.0, flip=False, scale=1.0), generator(seed))
+    assert abs(math.degrees(math.atan2(float(matrix[1, 0]), float(matrix[0, 0])))) <= 10
+
+
+def test_only_the_axes_that_were_named_are_mirrored():
+    spec = AugmentSpec(rotate=False, scale=1.0, flip_axes="X")
+    signs = [random_matrix(3, (1.0,) * 3, spec, generator(s)).diagonal().tolist() for s in range(12)]
+    assert {tuple(s[:2]) for s in signs} == {(1.0, 1.0)}
+    assert {s[2] for s in signs} == {1.0, -1.0}
+
+
+def test_other_axes_than_spatial_ones_are_refused():
+    with pytest.raises(InputError, match="Only spatial axes"):
+        AugmentSpec(flip_axes="TX")

@@ -30,7 +30,7 @@ from napari_segplugin.engine.balance import balanced  # noqa: E402
 from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.terms import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
-from napari_segplugin.engine.train import patch_size, prepare_sample, smallest_object  # noqa: E402
+from napari_segplugin.engine.train import patch_size, prepare_sample, safe_augmentation, smallest_object  # noqa: E402
 from napari_segplugin.models.base import Outputs, depth_groups  # noqa: E402
 from napari_segplugin.tasks import codec_of  # noqa: E402
 
@@ -411,3 +411,13 @@ def test_losses_know_the_voxel_size_and_the_counts_of_all_labels(monkeypatch):
     drain(train([sample, scene(seed=1)], new_bundle(spec_of(), name="tiny"), steps(1)))
     cells = int((sample.classes > 0).sum() + (scene(seed=1).classes > 0).sum())
     assert seen == [{"spacing": (1.0, 1.0), "class_counts": [2 * 32 * 40 - cells, cells]}]
+
+
+def test_organs_and_photographs_keep_their_up_and_down():
+    cells = safe_augmentation(spec_of(Task.INSTANCE, 3))
+    assert (cells.angle, cells.flip, cells.flip_axes) == (180, True, "ZYX")
+    assert safe_augmentation(spec_of()).angle == 180  # gray planes: microscopy
+    organs = safe_augmentation(spec_of(ndim=3))
+    assert (organs.angle, organs.flip) == (15, False)
+    photographs = safe_augmentation(spec_of(channels=3))
+    assert (photographs.angle, photographs.flip, photographs.flip_axes) == (15, True, "X")

@@ -102,9 +102,13 @@ class AugmentSpec:
     Parameters
     ----------
     rotate : bool
-        Random rotation: any angle in the plane, and in 3D any direction where the voxels are nearly cubes.
+        Random rotation in the plane, and in 3D in any direction where the voxels are nearly cubes.
+    angle : float
+        Largest angle in degrees.
     flip : bool
-        Mirror each axis with probability ½.
+        Mirror axes with probability ½ each.
+    flip_axes : str
+        Which of "ZYX" may be mirrored.
     scale : float
         Zoom between 1/scale and scale, evenly on a log axis. 1 switches it off.
     contrast : float
@@ -121,7 +125,9 @@ class AugmentSpec:
     """
 
     rotate: bool = True
+    angle: float = 180.0
     flip: bool = True
+    flip_axes: str = "ZYX"
     scale: float = 1.5
     contrast: float = 0.1
     noise: float = 0.02
@@ -133,7 +139,9 @@ class AugmentSpec:
         for name in ("scale", "downsample"):
             if not 1 <= getattr(self, name) <= 8:
                 raise InputError(f"The augmentation '{name}' is a factor.", got=getattr(self, name), accepted="1 to 8")
-        for name, most in (("contrast", 1.0), ("noise", 1.0), ("blur", 10.0), ("elastic", 30.0)):
+        if not set(self.flip_axes) <= set("ZYX"):
+            raise InputError("Only spatial axes can be mirrored.", got=self.flip_axes, accepted='letters of "ZYX"')
+        for name, most in (("angle", 180.0), ("contrast", 1.0), ("noise", 1.0), ("blur", 10.0), ("elastic", 30.0)):
             if not 0 <= getattr(self, name) <= most:
                 raise InputError(
                     f"The augmentation '{name}' is out of range.", got=getattr(self, name), accepted=f"0 to {most:g}"

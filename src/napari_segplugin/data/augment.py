@@ -32,7 +32,7 @@ def random_matrix(ndim: int, spacing: Sequence[float], spec: AugmentSpec, genera
         cubes = float(size.max() / size.min()) < 1.5
         pairs = [(ndim - 2, ndim - 1)] + ([(0, 1), (0, 2)] if ndim == 3 and cubes else [])
         for i, j in pairs:
-            angle = _uniform(generator, -math.pi, math.pi)
+            angle = math.radians(_uniform(generator, -spec.angle, spec.angle))
             turn = torch.eye(ndim, dtype=torch.float64)
             turn[i, i] = turn[j, j] = math.cos(angle)
             turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
@@ -42,6 +42,7 @@ def random_matrix(ndim: int, spacing: Sequence[float], spec: AugmentSpec, genera
     matrix = torch.diag(1 / size) @ matrix @ torch.diag(size)
     if spec.flip:
         signs = torch.randint(0, 2, (ndim,), generator=generator).double() * 2 - 1
+        signs[[axis not in spec.flip_axes for axis in "ZYX"[-ndim:]]] = 1
         matrix = matrix @ torch.diag(signs)
     return matrix.float()
 

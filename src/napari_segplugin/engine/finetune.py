@@ -11,7 +11,6 @@ import numpy as np
 from torch import nn
 
 from napari_segplugin.core import (
-    AugmentSpec,
     Event,
     Image,
     InputError,
@@ -31,7 +30,7 @@ from napari_segplugin.engine.anchors import fit_to_objects
 from napari_segplugin.engine.forest import PixelForest, judge_forest
 from napari_segplugin.engine.judge import SampleJudge, read_image
 from napari_segplugin.engine.network import load
-from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared, training_record
+from napari_segplugin.engine.train import Recipe, prepare_sample, safe_augmentation, train_prepared, training_record
 
 _PREVIEW_SIDE = 1024
 
@@ -210,7 +209,7 @@ def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
 def recipe_for(bundle: ModelBundle) -> Recipe:
     """A trained network keeps its statistics and is turned gently; one from scratch learns everything."""
     trained = bool(bundle.history)
-    return Recipe(AugmentSpec(scale=1.25), average=0.98, freeze_statistics=trained)
+    return Recipe(safe_augmentation(bundle.spec, 1.25), average=0.98, freeze_statistics=trained)
 
 
 def _next_name(name: str) -> str:

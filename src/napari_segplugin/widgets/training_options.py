@@ -13,6 +13,7 @@ from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_
 from napari_segplugin.widgets._pictures import Picture
 
 _STRENGTHS = (
+    ("angle", "Turn up to", 0.0, 180.0, 5.0, "Largest angle in degrees. Small where up and down mean something."),
     ("scale", "Zoom up to", 1.0, 4.0, 0.05, "Patches are enlarged or shrunk by up to this factor. 1 switches it off."),
     ("contrast", "Contrast", 0.0, 1.0, 0.05, "Random gamma, contrast and brightness. Strong values make outlines fat."),
     ("noise", "Noise", 0.0, 0.5, 0.01, "Added noise, as a share of the intensity range."),
@@ -98,7 +99,7 @@ class TrainingOptions(QWidget):
         rows = QVBoxLayout(self.strengths)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(4)
-        self.rotate, self.flip = QCheckBox("Rotate by any angle"), QCheckBox("Mirror along any axis")
+        self.rotate, self.flip = QCheckBox("Rotate"), QCheckBox("Mirror along any axis")
         start = AugmentSpec()
         for box, name, on in ((self.rotate, "rotate", start.rotate), (self.flip, "flip", start.flip)):
             box.setChecked(on)
