@@ -201,24 +201,40 @@ def test_anisotropic_strides_set_multiple_and_halo():
 
 
 @pytest.mark.parametrize(
-    ("layers", "beyond", "window"),
+    ("layers", "reach", "window"),
     [
         ([nn.Conv2d(1, 1, 5, padding=2)], 2, 1),
         ([nn.Conv2d(1, 1, 3, padding=4, dilation=4)], 4, 1),
-        ([nn.Conv2d(1, 1, 3, 2, 1)], 1, 2),  # sees one voxel before its window of two
-        ([nn.Conv2d(1, 1, 7, 2, 3)], 3, 2),
-        ([nn.Conv2d(1, 1, 2, 2)], 0, 2),
-        ([nn.MaxPool2d(3, 2, 1)], 1, 2),
-        ([nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, padding=1)], 2, 2),
-        ([nn.MaxPool2d(2), nn.ConvTranspose2d(1, 1, 2, 2)], 0, 2),
+        ([nn.Conv2d(1, 1, 3, 2, 1), nn.ConvTranspose2d(1, 1, 2, 2)], 2, 2),
+        ([nn.Conv2d(1, 1, 7, 2, 3), nn.ConvTranspose2d(1, 1, 2, 2)], 4, 2),
+        ([nn.Conv2d(1, 1, 2, 2), nn.ConvTranspose2d(1, 1, 2, 2)], 1, 2),
+        ([nn.MaxPool2d(3, 2, 1), nn.ConvTranspose2d(1, 1, 2, 2)], 2, 2),
+        ([nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, padding=1), nn.ConvTranspose2d(1, 1, 2, 2)], 3, 2),
         ([nn.MaxPool2d(2), nn.ConvTranspose2d(1, 1, 3, 2, 1, 1)], 2, 2),
-        ([nn.MaxPool2d(4), nn.Upsample(scale_factor=4, mode="bilinear")], 4, 4),
-        ([nn.MaxPool2d(4), nn.Upsample(scale_factor=4, mode="nearest")], 0, 4),
+        ([nn.MaxPool2d(4), nn.ConvTranspose2d(1, 1, 8, 4, 2)], 5, 4),
+        ([nn.MaxPool2d(4), nn.Upsample(scale_factor=4, mode="bilinear"), nn.Conv2d(1, 1, 1)], 5, 4),
+        ([nn.MaxPool2d(4), nn.Upsample(scale_factor=4, mode="nearest"), nn.Conv2d(1, 1, 1)], 3, 4),
         ([Parallel([nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 7, padding=3)])], 3, 1),
     ],
 )
-def test_what_a_layer_sees_beyond_its_window(layers, beyond, window):
-    assert survey(nn.Sequential(*layers), 1, (16, 16)) == ((beyond,) * 2, (window,) * 2)
+def test_reach_of_layers_is_what_an_impulse_shows(layers, reach, window):
+    module = nn.Sequential(*layers)
+    assert survey(module, 1, (16, 16)) == ((reach,) * 2, (window,) * 2)
+    for key, value in module.named_parameters():
+        nn.init.ones_(value) if key.endswith("weight") else nn.init.zeros_(value)
+    x = torch.zeros(32, 1, 4, 32)
+    x[range(32), :, :, range(32)] = 1
+    with torch.inference_mode():
+        seen = module(x).sum((1, 2))
+    places, found = seen.nonzero(as_tuple=True)
+    assert int((places - found).abs().max()) == reach
+
+
+def test_a_detour_costs_its_own_window():
+    """From a window of 2, a look at a window of 8 and back."""
+    detour = WindowPool(2, 1, 1, 4)
+    net = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(1, 1, 1), detour, nn.ConvTranspose2d(1, 1, 2, 2))
+    assert survey(net, 1, (32, 32)) == ((1 + 6 + 4,) * 2, (8, 8))
 
 
 def test_a_survey_leaves_the_network_as_it_was():

@@ -50,9 +50,9 @@ def norm(ndim: int, channels: int) -> nn.Module:
     return _NORM[ndim](channels)
 
 
-def pool(ndim: int, stride: Sequence[int]) -> nn.Module:
-    """Max pooling with a window as large as its stride."""
-    return _POOL[ndim](tuple(stride), tuple(stride))
+def pool(ndim: int, stride: Sequence[int], *, places: bool = False) -> nn.Module:
+    """Max pooling with a window as large as its stride; with `places`, the index of each maximum comes with it."""
+    return _POOL[ndim](tuple(stride), tuple(stride), return_indices=places)
 
 
 class MeanPool(nn.Module):
@@ -193,6 +193,10 @@ class Parallel(nn.ModuleList):
         return cat([branch(x) for branch, x in zip(self, given, strict=True)], dim=1)
 
 
+class Detour(nn.Sequential):
+    """Layers that go to a coarser grid and come back to that of their input, aside from the main way down and up."""
+
+
 def check_strides(ndim: int, strides: Sequence[Sequence[int]] | None, count: int) -> list[tuple[int, ...]]:
     """Strides between the levels of a network, 2 everywhere where none are given.
 
@@ -282,6 +286,7 @@ __all__ = [
     "AttentionGate",
     "ConvBlock",
     "ConvNorm",
+    "Detour",
     "MeanPool",
     "Parallel",
     "Size",

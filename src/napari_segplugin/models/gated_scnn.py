@@ -192,8 +192,8 @@ class GatedSCNN(nn.Module):
         scales = [s[axis] for s in self._scales]
         seen = [2 * scales[0]]
         if self.encoder is not None:
-            beyond, _ = survey(self.encoder, self.in_channels, [4 * m for m in self.multiple])
-            seen += [beyond[axis]] * (len(scales) - 1)
+            reach, window = survey(self.encoder, self.in_channels, [4 * m for m in self.multiple])
+            seen += [reach[axis] - window[axis] + 1] * (len(scales) - 1)
         else:
             for scale in scales[1:]:
                 seen.append(seen[-1] + 2 * scale)

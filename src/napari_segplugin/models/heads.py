@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from napari_segplugin.models.blocks import ConvNorm, Parallel, conv, linear_upsample, mean_pool
+from napari_segplugin.models.blocks import ConvNorm, Detour, Parallel, conv, linear_upsample, mean_pool
 
 
-class WindowPool(nn.Sequential):
+class WindowPool(Detour):
     """Mean over windows of a fixed grid, 1-wide convolution, enlarged linearly to the size before.
 
     Parameters

@@ -18,11 +18,11 @@ from napari_segplugin.models.blocks import (
     finish,
     initialise,
     pad_to_multiple,
+    pool,
     total_stride,
 )
 from napari_segplugin.models.reach import reach
 
-_POOL = {2: F.max_pool2d, 3: F.max_pool3d}
 _UNPOOL = {2: F.max_unpool2d, 3: F.max_unpool3d}
 
 
@@ -87,6 +87,7 @@ class SegNet(nn.Module):
         self.multiple = total_stride(ndim, self.strides)
         ends = [in_channels, *widths]
         self.down = nn.ModuleList(_chain(ndim, [i, *[o] * n]) for (i, o), n in zip(pairwise(ends), convs, strict=True))
+        self.pools = nn.ModuleList(pool(ndim, s, places=True) for s in self.strides)
         # the last convolution of a stage of the decoder has the channels of the stage above; that of the top stage
         # gives the logits
         above = [widths[0], *widths[:-1]]
@@ -110,10 +111,10 @@ class SegNet(nn.Module):
         """
         x, size = pad_to_multiple(x, self.multiple)
         kept: list[tuple[Tensor, torch.Size]] = []
-        for stage, stride in zip(self.down, self.strides, strict=True):
+        for stage, pooling in zip(self.down, self.pools, strict=True):
             x = stage(x)
             shape = x.shape
-            x, places = _POOL[self.ndim](x, stride, return_indices=True)
+            x, places = pooling(x)
             kept.append((places, shape))
         outputs: list[Tensor] = []
         for level in reversed(range(len(self.up))):
