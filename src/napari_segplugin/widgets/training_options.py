@@ -131,7 +131,7 @@ class TrainingOptions(QWidget):
         """The strengths that were set; None where they are chosen for the person."""
         if self.automatic.isChecked():
             return None
-        values = {name: float(spin.value()) for name, spin in self.spins.items()}
+        values: dict[str, Any] = {name: float(spin.value()) for name, spin in self.spins.items()}
         return replace(AugmentSpec(), rotate=self.rotate.isChecked(), flip=self.flip.isChecked(), **values)
 
     def settings(self) -> dict[str, Any]:
