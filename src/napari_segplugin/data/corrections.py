@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Sample, Task
+from napari_segplugin.data import normalise
+from napari_segplugin.data.weak import WeakLabels, objects_from_boxes, objects_from_points, places_of
 
 RIM = 2
 """Voxels around a corrected object that are taken as seen by the person: its outline is part of the correction."""
@@ -33,6 +35,16 @@ class Corrections:
         Class of each object of `edited`, where it is not the first thing class.
     painted_class : mapping of int to int
         Class of each object of `paint`, where it is not the first thing class.
+    accepted : collection of int
+        Objects of `edited` that the person looked at and found right: they are known whole, as corrected ones are.
+    points : (N, ndim) ndarray of float, optional
+        A click in each of some objects, in voxels.
+    boxes : sequence of tuple of slice
+        A box around each of some objects, in voxels; one voxel thick in a volume, it speaks of that plane alone.
+    nothing : ([Z,] Y, X) ndarray of bool, optional
+        Area without any object or class: background, except where paint says otherwise.
+    point_class, box_class : sequence of int
+        Class of each click and box; empty means the first (thing) class.
 
     Raises
     ------
@@ -46,14 +58,20 @@ class Corrections:
     before: np.ndarray | None = None
     object_class: Mapping[int, int] = field(default_factory=dict)
     painted_class: Mapping[int, int] = field(default_factory=dict)
+    accepted: Collection[int] = ()
+    points: np.ndarray | None = None
+    boxes: Sequence[tuple[slice, ...]] = ()
+    nothing: np.ndarray | None = None
+    point_class: Sequence[int] = ()
+    box_class: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        for word in ("reviewed", "edited", "before"):
+        for word in ("reviewed", "edited", "before", "nothing"):
             array = getattr(self, word)
             if array is not None and array.shape != self.paint.shape:
                 raise InputError(
                     f"The corrections and the {word} area differ in shape."
-                    if word == "reviewed"
+                    if word in ("reviewed", "nothing")
                     else f"The corrections and the {word} result differ in shape.",
                     got=f"{self.paint.shape} and {array.shape}",
                     hint="Make a new corrections layer for this image.",
@@ -73,7 +91,7 @@ class Corrections:
         """A copy whose arrays nobody else paints into."""
         arrays = {
             w: None if getattr(self, w) is None else np.array(getattr(self, w))
-            for w in ("paint", "reviewed", "edited", "before")
+            for w in ("paint", "reviewed", "edited", "before", "nothing")
         }
         return replace(self, **arrays)  # type: ignore[arg-type]
 
@@ -83,7 +101,8 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
 
     Semantic: a painted voxel, a changed voxel and a reviewed voxel are known. Instance: an object that was painted or
     changed is known whole, with a rim of 2 voxels around it; erased voxels are known background. Of an object beside it
-    that nobody corrected the rim shows a strip, of which only the class is known, not the shape.
+    that nobody corrected the rim shows a strip, of which only the class is known, not the shape. Points, boxes and empty
+    areas add what :mod:`napari_segplugin.data.weak` concludes from them, where nothing was painted.
 
     Raises
     ------
@@ -97,10 +116,11 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
             hint="Make a new corrections layer for this image.",
         )
     make = _semantic if task is Task.SEMANTIC else _instance
-    sample = make(image, corrections, classes)
+    sample = with_marks(make(image, corrections, classes), corrections, classes)
     if sample.known is None or not sample.known.any():
         raise InputError(
-            "Nothing is painted yet.", hint="Paint some strokes of each class, or correct some objects, then fine-tune."
+            "Nothing is painted yet.",
+            hint="Paint some strokes of each class, correct some objects, or mark some by points or boxes, then fine-tune.",
         )
     return sample
 
@@ -132,6 +152,8 @@ def _instance(image: Image, c: Corrections, classes: ClassTable) -> Sample:
     objects[c.paint == BACKGROUND_PAINT] = 0
 
     corrected = painted_object | (c.changed & (objects > 0))
+    if c.accepted and c.edited is not None:
+        corrected |= np.isin(np.asarray(c.edited), list(c.accepted)) & (objects > 0)
     certain = np.isin(objects, np.unique(objects[corrected])) & (objects > 0)
     seen = _grow(certain, RIM) | (c.paint != 0) | c.changed
     if c.reviewed is not None:
@@ -139,6 +161,58 @@ def _instance(image: Image, c: Corrections, classes: ClassTable) -> Sample:
     kinds = _class_lookup(objects, offset, c, first_thing)[objects]
     doubtful, leftover = _neighbours(c, objects, certain)
     return Sample(image, kinds, np.where(doubtful, 0, objects), seen & ~leftover, ~doubtful if doubtful.any() else None)
+
+
+def with_marks(sample: Sample, c: Corrections, classes: ClassTable) -> Sample:
+    """A sample with what points, boxes and empty areas say, where it is not known yet.
+
+    Raises
+    ------
+    InputError
+        If one lies outside of the image, or has a class that cannot be.
+    """
+    guesses = _guesses(sample, c, classes)
+    if not guesses and c.nothing is None:
+        return sample
+    painted = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+    known, kinds = painted.copy(), sample.classes.copy()
+    shape_known = known.copy() if sample.shape_known is None else sample.shape_known.copy()
+    objects = np.zeros(kinds.shape, np.int64) if sample.instances is None else sample.instances.copy()
+    for guess in guesses:
+        free = ~known & (guess.known | (guess.instances > 0))
+        number = guess.instances[free]
+        kinds[free], shape_known[free] = guess.classes[free], guess.shape_known[free]
+        objects[free] = np.where(number > 0, number + objects.max(initial=0), 0)
+        known |= guess.known
+    if c.nothing is not None:
+        empty = c.nothing & ~painted
+        kinds[empty], objects[empty], known[empty], shape_known[empty] = 0, 0, True, True
+    instances = None if sample.instances is None else objects
+    return replace(sample, classes=kinds, instances=instances, known=known, shape_known=shape_known)
+
+
+def _guesses(sample: Sample, c: Corrections, classes: ClassTable) -> list[WeakLabels]:
+    """The objects in boxes and at clicks, the surer first. A click in a box or on paint tells nothing more."""
+    clicks = np.zeros((0, sample.image.ndim)) if c.points is None else np.asarray(c.points, float)
+    if not len(clicks) and not c.boxes:
+        return []
+    allowed = classes.thing_ids if sample.instances is not None and classes.thing_ids else tuple(range(1, len(classes)))
+    wrong = sorted({*c.point_class, *c.box_class} - set(allowed))
+    if wrong:
+        raise InputError(
+            "A point or box has a class that it cannot have.", got=wrong[0], accepted=", ".join(map(str, allowed))
+        )
+    array = normalise.apply(sample.image.read(), normalise.statistics(sample.image, None))
+    spacing, first = sample.image.canonical_spacing, allowed[0]
+    boxed = objects_from_boxes(array, c.boxes, spacing, class_ids=c.box_class, default_class=first)
+    taken = np.zeros(sample.classes.shape, bool) if sample.known is None else sample.known.copy()
+    for box in c.boxes:
+        taken[box] = True
+    places = places_of(clicks, taken.shape)
+    new = ~taken[tuple(places.T)]
+    kinds = [k for k, n in zip(c.point_class, new, strict=False) if n]
+    clicked = objects_from_points(array, places[new], spacing, class_ids=kinds, default_class=first)
+    return [boxed, clicked]
 
 
 def _neighbours(c: Corrections, objects: np.ndarray, certain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

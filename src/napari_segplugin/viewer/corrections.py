@@ -30,6 +30,16 @@ class PaintCopy:
     axes : str
     object_class : dict of int to int
         Class of each object of `edited`.
+    accepted : tuple of int
+        Objects of `edited` that were looked at and found right.
+    points : (N, ndim) ndarray or None
+        Clicks in objects.
+    boxes : tuple of tuple of slice
+        Boxes around objects.
+    nothing : ndarray of bool or None
+        Area without anything.
+    point_class, box_class : tuple of int
+        Class of each click and box; empty means the first.
     """
 
     paint: np.ndarray
@@ -38,6 +48,12 @@ class PaintCopy:
     before: np.ndarray | None
     axes: str
     object_class: dict[int, int] = field(default_factory=dict)
+    accepted: tuple[int, ...] = ()
+    points: np.ndarray | None = None
+    boxes: tuple[tuple[slice, ...], ...] = ()
+    nothing: np.ndarray | None = None
+    point_class: tuple[int, ...] = ()
+    box_class: tuple[int, ...] = ()
 
     def frame(self, index: int | None) -> PaintCopy:
         """One time point, without T; None gives everything."""
@@ -47,14 +63,33 @@ class PaintCopy:
         def at(array: np.ndarray | None) -> Any:
             return None if array is None else array[index]
 
+        arrays = self.paint[index], at(self.reviewed), at(self.edited), at(self.before)
+        here = [] if self.points is None else [i for i, p in enumerate(self.points) if round(float(p[0])) == index]
+        boxed = [i for i, b in enumerate(self.boxes) if b[0].start <= index < b[0].stop]
         return PaintCopy(
-            self.paint[index], at(self.reviewed), at(self.edited), at(self.before), self.axes[1:], self.object_class
+            *arrays,
+            self.axes[1:],
+            self.object_class,
+            self.accepted,
+            None if self.points is None else self.points[here, 1:],
+            tuple(self.boxes[i][1:] for i in boxed),
+            at(self.nothing),
+            tuple(self.point_class[i] for i in here if self.point_class),
+            tuple(self.box_class[i] for i in boxed if self.box_class),
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing was painted, reviewed or edited."""
         if self.paint.any() or (self.reviewed is not None and self.reviewed.any()):
+            return False
+        if (
+            self.boxes
+            or (self.points is not None and len(self.points))
+            or (self.nothing is not None and self.nothing.any())
+        ):
+            return False
+        if self.accepted and self.edited is not None and np.isin(self.edited, self.accepted).any():
             return False
         return self.edited is None or self.before is None or np.array_equal(self.edited, self.before)
 

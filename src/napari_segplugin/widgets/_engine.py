@@ -222,5 +222,15 @@ def _corrections(paint: PaintCopy) -> Corrections:
     from napari_segplugin.data.corrections import Corrections
 
     return Corrections(
-        paint.paint, reviewed=paint.reviewed, edited=paint.edited, before=paint.before, object_class=paint.object_class
+        paint.paint,
+        reviewed=paint.reviewed,
+        edited=paint.edited,
+        before=paint.before,
+        object_class=paint.object_class,
+        accepted=paint.accepted,
+        points=paint.points,
+        boxes=paint.boxes,
+        nothing=paint.nothing,
+        point_class=paint.point_class,
+        box_class=paint.box_class,
     )

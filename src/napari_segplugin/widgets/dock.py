@@ -119,6 +119,7 @@ class SegmentationDock(QWidget):
         result.scope_changed.connect(self._estimate_timer.start)
         improve.layer_requested.connect(self.paint.add_layer)
         improve.reviewed_requested.connect(self.paint.add_reviewed)
+        improve.weak_row.requested.connect(self.paint.weak.add)
         improve.paint_requested.connect(self.paint.pick)
         improve.train_requested.connect(self.train.start)
         improve.stop_requested.connect(self.train.stop)
@@ -302,6 +303,7 @@ class SegmentationDock(QWidget):
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not self.job.busy
         painted = bool(self.paint.counts) or (self.paint.reviewed is not None and len(self.paint.reviewed.data) > 0)
+        painted = painted or self.paint.weak.marked
         title = self.method_step.classical.technique.title if classical else "" if choice is None else choice.title
         fresh = result is None or (bool(title) and result.model != title)
         self._say_what_is_missing(ready, untrained, result is not None)

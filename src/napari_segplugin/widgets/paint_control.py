@@ -21,6 +21,7 @@ from napari_segplugin.viewer.corrections import (
 )
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
+from napari_segplugin.widgets.weak_control import WeakControl
 
 AUTOSAVE_MS, COUNT_MS = 3000, 300
 
@@ -35,6 +36,7 @@ class PaintControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
+        self.weak = WeakControl(dock)
         self._paint: dict[int, Labels] = {}
         self._reviewed: dict[int, Shapes] = {}
         self._keys: dict[int, str] = {}
@@ -153,7 +155,7 @@ class PaintControl:
         if result is not None:
             table = result.segmentation.objects
             copied.object_class.update(zip(map(int, table.label), map(int, table.class_id), strict=True))
-        return copied
+        return self.weak.into(copied)
 
     # --- counting and keeping safe --------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
+from napari_segplugin.widgets.weak_control import WeakRow
 
 NEW_OBJECT, ERASE = -1, 0
 
@@ -90,6 +91,7 @@ class ImproveStep(StepBox):
             "is taken as right.",
             self.reviewed_requested.emit,
         )
+        self.weak_row = WeakRow()
         self.paints = QWidget()
         self._paint_grid = QGridLayout(self.paints)
         self._paint_grid.setContentsMargins(0, 0, 0, 0)
@@ -134,6 +136,7 @@ class ImproveStep(StepBox):
         )
         for widget in (
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
+            self.weak_row,
             self.paints,
             self.counts,
             row(self.instant_button, self.instant_box, stretch=(1, 0)),
@@ -364,6 +367,7 @@ class ImproveStep(StepBox):
         self.layer_button.setEnabled(ready and not training)
         self.layer_button.setText("Go on painting" if painting else "Paint corrections")
         self.reviewed_button.setEnabled(ready and not training)
+        self.weak_row.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)
         for widget in (self.instant_button, self.instant_box):

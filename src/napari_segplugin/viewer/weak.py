@@ -1,0 +1,109 @@
+"""Layers for points, boxes and empty areas: one click or rectangle an object. No Qt, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+
+from napari_segplugin.core import InputError
+from napari_segplugin.viewer.corrections import PaintCopy, reviewed_layer, reviewed_mask
+from napari_segplugin.viewer.geometry import label_axes, layer_axes
+from napari_segplugin.viewer.marks import box_layer, points_layer
+
+NAMES = {"points": "object points", "boxes": "object boxes", "nothing": "nothing here"}
+MODES = {"points": "add", "boxes": "add_rectangle", "nothing": "add_rectangle"}
+CLASS = "class"
+
+
+def weak_layer(kind: str, like: Any, axes: str) -> Any:
+    """An empty layer over an image.
+
+    Parameters
+    ----------
+    kind : str
+        "points": a click in each object; "boxes": a rectangle around each; "nothing": areas without any.
+    like : napari.layers.Image
+    axes : str
+        Axes of the array of `like`.
+    """
+    make = {"points": points_layer, "boxes": box_layer, "nothing": reviewed_layer}[kind]
+    layer = make(like, axes)
+    layer.name = NAMES[kind]
+    layer.metadata = {"segplugin": {"role": kind}}
+    return layer
+
+
+def use_class(layer: Any, class_id: int) -> None:
+    """Give what is added to a layer from now on a class; what is there and has none gets the first."""
+    if CLASS not in layer.features.columns:
+        layer.features = layer.features.assign(**{CLASS: np.ones(len(layer.data), int)})
+    layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: class_id})
+
+
+def with_weak(
+    copied: PaintCopy,
+    like: Any,
+    axes: str,
+    *,
+    points: Points | None = None,
+    boxes: Shapes | None = None,
+    nothing: Shapes | None = None,
+) -> PaintCopy:
+    """Corrections with the clicks, rectangles and empty areas of these layers, in canonical order.
+
+    Raises
+    ------
+    InputError
+        If a shape of the boxes is no rectangle, or a line has been drawn where an area is asked for.
+    """
+    rgb = bool(getattr(like, "rgb", False))
+    clicks = None if points is None or not len(points.data) else _canonical(np.asarray(points.data), axes, rgb)
+    return replace(
+        copied,
+        points=clicks,
+        boxes=_boxes(boxes, axes, rgb),
+        nothing=reviewed_mask(nothing, like, axes),
+        point_class=_classes(points),
+        box_class=_classes(boxes),
+    )
+
+
+def _canonical(places: np.ndarray, axes: str, rgb: bool) -> np.ndarray:
+    """Coordinates (N, ndim) of a layer in the order of the canonical axes."""
+    have = layer_axes(axes, rgb)
+    return places[:, [have.index(a) for a in label_axes(axes)]]
+
+
+def _boxes(layer: Shapes | None, axes: str, rgb: bool) -> tuple[tuple[slice, ...], ...]:
+    """Each rectangle as slices: the voxels whose middle it covers."""
+    if layer is None:
+        return ()
+    others = {k for k in layer.shape_type if k != "rectangle"}
+    if others:
+        raise InputError(
+            "The boxes have a shape that is no rectangle.",
+            got=", ".join(sorted(others)),
+            accepted="rectangles",
+            hint="Delete it and draw a rectangle around the object.",
+        )
+    found = []
+    for corners in layer.data:
+        places = _canonical(np.asarray(corners), axes, rgb)
+        low, high = places.min(0), places.max(0)
+        first = np.maximum(0, np.ceil(low)).astype(int)
+        last = np.maximum(first, np.floor(high).astype(int))
+        found.append(tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True)))
+    return tuple(found)
+
+
+def _classes(layer: Any) -> tuple[int, ...]:
+    """Class of each point or shape; empty where nobody chose one."""
+    if layer is None or CLASS not in layer.features.columns:
+        return ()
+    return tuple(int(c) for c in layer.features[CLASS])
+
+
+__all__ = ["MODES", "NAMES", "use_class", "weak_layer", "with_weak"]
