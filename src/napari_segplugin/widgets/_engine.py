@@ -15,6 +15,7 @@ from napari_segplugin.core import (
     ClassicalRecipe,
     ClassTable,
     Image,
+    InputError,
     Job,
     ModelBundle,
     ModelSpec,
@@ -41,6 +42,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._specs: dict[str, ModelSpec] | None = None
+        self._previewer: Any = None
 
     # --- cheap: may be called on the GUI thread -----------------------------------------------------------------
 
@@ -114,10 +116,10 @@ class Engine:
         return load_sample(name)
 
     def write_segmentation(self, segmentation: Segmentation, path: str | Path) -> list[Path]:
-        """Write a result and its recipe."""
-        from napari_segplugin.io import write_segmentation
+        """Write a result with its recipe, and the measurements of its objects."""
+        from napari_segplugin.engine.export import export
 
-        return write_segmentation(segmentation, path)
+        return export(segmentation, path)
 
     # --- no torch, in a worker ----------------------------------------------------------------------------------
 
@@ -130,18 +132,30 @@ class Engine:
         return segment(image, recipe, region=region, seeds=seeds, box=box)
 
     def classical_live(
-        self,
-        image: Image,
-        recipe: ClassicalRecipe,
-        region: Any,
-        stop: threading.Event,
-        seeds: Any = None,
-        box: Any = None,
-    ) -> tuple[Segmentation, str]:
-        """The same for what is on the screen, at once; and a sentence on how it was made."""
-        from napari_segplugin.engine.classical import segment
+        self, image: Image, recipe: ClassicalRecipe, region: Any, seeds: Any = None, box: Any = None
+    ) -> tuple[Any, tuple[int, ...], str]:
+        """Labels of the visible plane, their first voxel, and a sentence on how they were made."""
+        import numpy as np
 
-        return drain(segment(image, recipe, region=region, seeds=seeds, box=box, stop=stop)), ""
+        from napari_segplugin.engine.preview import Previewer
+
+        if self._previewer is None or self._previewer.image.array is not image.array:
+            self._previewer = Previewer(image)
+        spans = [slice(*s.indices(n)[:2]) for s, n in zip(region, image.spatial_shape, strict=True)]
+        if len(spans) == 3 and spans[0].stop - spans[0].start > 1:
+            raise InputError(
+                "The live picture shows planes along Z.",
+                hint="Turn the view so that the slider moves along Z, or press Run",
+            )
+        plane = spans[0].start if len(spans) == 3 else 0
+        found = self._previewer.run(recipe, plane=plane, region=tuple(spans[-2:]), seeds=seeds, box=box)
+        labels = np.repeat(np.repeat(found.labels, found.factor, 0), found.factor, 1)
+        labels = labels[: spans[-2].stop - spans[-2].start, : spans[-1].stop - spans[-1].start]
+        return (
+            labels.reshape(*(1,) * (len(spans) - 2), *labels.shape),
+            tuple(s.start for s in spans),
+            " ".join(found.notes),
+        )
 
     def histogram(self, image: Image, channel: int) -> tuple[Any, float, float]:
         """Counts of equal bins, and the two ends."""
@@ -216,6 +230,21 @@ class Engine:
         from napari_segplugin.engine import finetune
 
         return finetune(image, _corrections(paint), bundle, spec, stop=stop, preview=preview)
+
+    def propose(
+        self,
+        image: Image,
+        bundle: ModelBundle,
+        region: tuple[slice, ...],
+        point: tuple[int, ...] | None,
+        box: tuple[slice, ...] | None,
+        free: Any,
+        device: str,
+    ) -> list[Any]:
+        """Masks for the object at a click or in a box."""
+        from napari_segplugin.engine import propose
+
+        return propose(image, bundle, region, point=point, box=box, free=free, device=device)
 
 
 def _corrections(paint: PaintCopy) -> Corrections:

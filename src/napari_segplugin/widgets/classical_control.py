@@ -171,16 +171,16 @@ class ClassicalControl:
 
         def work() -> Any:
             counts = engine.histogram(part, recipe.channel) if wanted else None
-            return engine.classical_live(part, recipe, region, stop, **marks), counts
+            return engine.classical_live(part, recipe, region, **marks), counts
 
         def done(value: Any) -> None:
-            (segmentation, text), counts = value
+            (labels, origin, text), counts = value
             if counts is not None:
                 self.page.histogram.set_counts(*counts)
             if stop.is_set() or not dock.method_step.is_classical:
                 return
             self.page.show_live(text)
-            self._show(without_label(segmentation, background) if background else segmentation, layer, axes, frame)
+            self._show(np.where(labels == background, 0, labels), origin, layer, axes, frame)
 
         def failed(error: BaseException) -> None:
             if not stop.is_set():
@@ -195,12 +195,10 @@ class ClassicalControl:
             self._dock.viewer.layers.remove(self._layer)
         self._layer = None
 
-    def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
+    def _show(self, labels: np.ndarray, origin: tuple[int, ...], layer: Any, axes: str, frame: int | None) -> None:
         viewer = self._dock.viewer
-        labels = np.asarray(segmentation.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))
-        origin = tuple(segmentation.recipe["origin"])
         where = placement(layer, axes, origin if frame is None else (frame, *origin))
         if self._layer is None or not any(a is self._layer for a in viewer.layers):
             active = viewer.layers.selection.active
