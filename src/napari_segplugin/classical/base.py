@@ -227,7 +227,7 @@ def reduce_channels(row: Row, image: np.ndarray, tell: Tell | None = None) -> np
     if tell is not None:
         word = "luminance" if channels == 3 else "mean"
         tell(f"{row.title} reads one channel; the {word} of the {channels} channels was taken.")
-    mixed = image[0].astype(np.float32) * weights[0]
+    mixed: np.ndarray = image[0].astype(np.float32) * weights[0]
     for channel, weight in zip(image[1:], weights[1:], strict=True):
         mixed += channel * weight
     return mixed[np.newaxis]

@@ -66,7 +66,7 @@ def thinned(slopes: np.ndarray, magnitude: np.ndarray, least: float, spacing: tu
     """
     at = np.nonzero(magnitude > least)
     height = magnitude[at]
-    unit = slopes[(slice(None), *at)] / height
+    unit = np.stack([slope[at] for slope in slopes]) / height
     unit /= np.asarray(steps_of(spacing), np.float32)[:, None]
     place = np.stack(at).astype(np.float32)
     ahead = ndimage.map_coordinates(magnitude, place + unit, order=1, mode="nearest")
@@ -83,7 +83,7 @@ def linked(edges: np.ndarray, magnitude: np.ndarray, strong: float) -> np.ndarra
     keep = np.zeros(count + 1, bool)
     keep[pieces[edges & (magnitude > strong)]] = True
     keep[0] = False
-    return keep[pieces]
+    return np.asarray(keep[pieces])
 
 
 def gradient_edges(
@@ -252,7 +252,7 @@ def fill_contours(
         return np.zeros(edges.shape, np.int32)
     inside = _enclosed(parts, count) if fill == "enclosed" else _contrast(parts, count, edges, image, fill == "bright")
     nearest = ndimage.distance_transform_edt(edges, steps_of(spacing), return_distances=False, return_indices=True)
-    return inside[parts[tuple(nearest)]].astype(np.int32)
+    return np.asarray(inside[parts[tuple(nearest)]]).astype(np.int32)
 
 
 def _enclosed(parts: np.ndarray, count: int) -> np.ndarray:

@@ -180,7 +180,8 @@ def merged(patches: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarr
         count = np.bincount(flat).astype(float)
         sums = np.stack([np.bincount(flat, channel.ravel()) for channel in values])
         regions = Regions(count, sums, np.add, _distance)
-        merge_regions(regions, *touching(numbers).T, Rule(threshold * unit))
+        one, other = touching(numbers).T
+        merge_regions(regions, one, other, Rule(threshold * unit))
         _, root = np.unique(regions.compress(), return_inverse=True)
         numbers = root[numbers]
     return (numbers + 1).astype(np.int32)
