@@ -9,7 +9,8 @@ from scipy import ndimage as ndi
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Kind, Task
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
-from napari_segplugin.data.weak import objects_from_boxes, objects_from_points, touched_pieces
+from napari_segplugin.data.strokes import near_strokes, touched_pieces
+from napari_segplugin.data.weak import objects_from_boxes, objects_from_points
 from napari_segplugin.io.samples import load_sample
 
 CELL = ClassTable.named(["cell"])
@@ -210,3 +211,22 @@ def test_pieces_of_a_class_stay_where_its_strokes_are():
 def test_strokes_have_the_shape_of_the_result():
     with pytest.raises(InputError, match="differ in shape"):
         touched_pieces(np.zeros((3, 3), int), np.zeros((4, 4), int))
+
+
+class TestNearStrokes:
+    PAINT = np.array([[0, 1, 0, 0, 0, 0, 0, BACKGROUND_PAINT, 0]])
+
+    def test_even_probabilities_are_parted_in_the_middle(self):
+        near = near_strokes(np.full((2, 1, 9), 0.5), self.PAINT, (1, 1))
+        assert (near[1] > near[0])[0].tolist() == [True] * 4 + [False] * 5
+        assert near.sum(0) == pytest.approx(1)
+
+    def test_a_class_without_strokes_is_out(self):
+        near = near_strokes(np.full((3, 1, 9), 1 / 3), self.PAINT, (1, 1))
+        assert not near[2].any()
+
+    def test_no_strokes_and_other_shapes_are_refused(self):
+        with pytest.raises(InputError, match="no strokes"):
+            near_strokes(np.full((2, 1, 9), 0.5), np.zeros((1, 9), int), (1, 1))
+        with pytest.raises(InputError, match="differ in shape"):
+            near_strokes(np.full((2, 1, 8), 0.5), self.PAINT, (1, 1))

@@ -113,6 +113,23 @@ def test_real_nuclei_become_objects():
     assert 2 * (foreground & (truth > 0)).sum() / (foreground.sum() + (truth > 0).sum()) > 0.85
 
 
+def test_one_thing_stays_where_it_was_painted():
+    rng = np.random.default_rng(0)
+    image, paint = rng.normal(0, 0.1, (60, 90)), np.zeros((60, 90), np.uint16)
+    image[15:45, 10:35] += 1
+    image[15:45, 60:85] += 1
+    paint[28:31, 15:30], paint[5:8, 5:85] = 1, BACKGROUND_PAINT
+    kinds = ClassTable.named(["organ"], Kind.STUFF)
+    answers = [
+        drain(instant(Image(image, "YX"), Corrections(paint), Task.SEMANTIC, kinds, one_thing=one))
+        for one in (False, True)
+    ]
+    everywhere, one = (np.asarray(a.segmentation.labels) for a in answers)
+    assert everywhere[20:40, 65:80].mean() > 0.9
+    assert not one[:, 55:].any()
+    assert one[20:40, 15:30].mean() > 0.9
+
+
 def test_one_class_is_refused_with_advice():
     image, truth = scene()
     paint = np.where(strokes(truth) == 1, 1, 0).astype(np.uint16)

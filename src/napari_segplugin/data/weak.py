@@ -16,13 +16,20 @@ from scipy import ndimage as ndi
 from skimage.filters import threshold_otsu
 
 from napari_segplugin.core import InputError
-
-Box = tuple[slice, ...]
+from napari_segplugin.data.extents import (
+    Box,
+    blob_radii,
+    borders,
+    distance_to,
+    ellipsoid,
+    part_at,
+    relative,
+    solid,
+    widened,
+)
 
 UNSURE = 0.4
 """Share of the step from background to object, around the threshold, within which a voxel stays unknown."""
-_MARGIN = 0.35
-"""How far a window reaches beyond a box, as a share of the box's side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +100,13 @@ def objects_from_boxes(
         covered[box] = True
     canvas = _Canvas(shape, ids)
     for number, box in enumerate(inner, 1):
-        window = _widened(box, shape)
+        window = widened(box, shape)
         inside = np.zeros([s.stop - s.start for s in window], bool)
-        inside[_relative(box, window)] = True
+        inside[relative(box, window)] = True
         part = image[(slice(None), *window)]
-        score = _contrast(part, _ellipsoid(inside.shape, _relative(box, window), 0.5), ~covered[window])
+        score = _contrast(part, ellipsoid(inside.shape, relative(box, window), 0.5), ~covered[window])
         level = _tight_level(score, inside)
-        mask = _solid((score > level) & inside, None)
+        mask = solid((score > level) & inside, None)
         forced = _forced(mask, box, window)
         sure = np.abs(score - level) > UNSURE / 2
         # a like object beside the box has not been looked at: it is not background
@@ -164,11 +171,11 @@ def objects_from_points(
     owner = np.zeros(shape, np.int64)
     owner[tuple(places.T)] = np.arange(1, len(places) + 1)
     owner = owner[tuple(nearest)]
-    border = _borders(owner)
+    lines = borders(owner)
     for number, (place, radius) in enumerate(zip(places, radii, strict=True), 1):
         reach = np.ceil(2.2 * radius / size).astype(int)
         window = tuple(slice(max(0, p - r), min(n, p + r + 1)) for p, r, n in zip(place, reach, shape, strict=True))
-        near = _distance(window, place, size)
+        near = distance_to(window, place, size)
         mine = owner[window] == number
         part = image[(slice(None), *window)]
         score = _contrast(part, near <= max(1.0, 0.4 * radius), (near > 1.5 * radius) | ~mine)
@@ -176,84 +183,12 @@ def objects_from_points(
         at = tuple(p - w.start for p, w in zip(place, window, strict=True))
         body = (score > level) & mine & (near <= 1.7 * radius)
         body[at] = True
-        mask = _solid(_round_off(body, at, size), at)
+        mask = solid(part_at(body, at, size), at)
         sure = np.abs(score - level) > UNSURE / 2
-        line = border[window] & mine & (near <= 2 * radius)
+        line = lines[window] & mine & (near <= 2 * radius)
         outside = ((score < level) & (near <= 2 * radius)) | (line & ~mask)
         canvas.write(number, window, mask, score - level, sure | (line & ~mask), outside & mine)
     return canvas.labels()
-
-
-def blob_radii(image: np.ndarray, places: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Radius of the blob at each place, in the finest voxel side.
-
-    The scale at which the normalised Laplacian is strongest, sigma times the root of the number of axes (Lindeberg 1998),
-    held within half and twice the median of all places.
-
-    Parameters
-    ----------
-    image : (C, [Z,] Y, X) ndarray
-    places : (N, ndim) ndarray of int
-    size : (ndim,) ndarray
-        Voxel size along each axis, the smallest 1.
-
-    Returns
-    -------
-    (N,) ndarray of float
-    """
-    flat = np.asarray(image, np.float32).mean(0)
-    largest = max(2.0, min(n * s for n, s in zip(flat.shape, size, strict=True) if n > 1) / 6) if flat.size > 1 else 2.0
-    sigmas = np.geomspace(1.5, max(3.0, min(largest, 24.0)), 9)
-    strength = []
-    for sigma in sigmas:
-        blurred = ndi.gaussian_filter(flat, sigma / size)
-        second = [
-            np.gradient(np.gradient(blurred, s, axis=a), s, axis=a) for a, s in enumerate(size) if flat.shape[a] > 1
-        ]
-        found = np.abs(sigma**2 * np.sum(second, axis=0))
-        # a click is rarely at the very middle
-        strength.append(ndi.maximum_filter(found, tuple(3 if n > 1 else 1 for n in flat.shape))[tuple(places.T)])
-    radii = sigmas[np.argmax(strength, axis=0)] * np.sqrt(flat.ndim)
-    middle = float(np.median(radii))
-    held: np.ndarray = np.clip(radii, middle / 2, 2 * middle)
-    return held
-
-
-def touched_pieces(labels: np.ndarray, paint: np.ndarray) -> np.ndarray:
-    """Keep the pieces of each class that a stroke of the class touches.
-
-    Strokes on one thing say little of what lies far away; where that thing is all that is looked for, pieces that nobody
-    touched are most likely false.
-
-    Parameters
-    ----------
-    labels : ([Z,] Y, X) ndarray of int
-        Class of each voxel, 0 background.
-    paint : ([Z,] Y, X) ndarray of int
-        Strokes: 0 not painted, otherwise a class number (values that no voxel of `labels` has do not matter).
-
-    Returns
-    -------
-    ([Z,] Y, X) ndarray of int
-
-    Raises
-    ------
-    InputError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> touched_pieces(np.array([[1, 1, 0, 1, 0, 2]]), np.array([[0, 1, 0, 0, 0, 1]])).tolist()
-    [[1, 1, 0, 0, 0, 0]]
-    """
-    if labels.shape != paint.shape:
-        raise InputError("The strokes and the result differ in shape.", got=f"{paint.shape} and {labels.shape}")
-    out = np.zeros_like(labels)
-    for number in np.unique(labels[labels > 0]):
-        pieces, _ = ndi.label(labels == number, np.ones((3,) * labels.ndim))
-        found = np.unique(pieces[(paint == number) & (pieces > 0)])
-        out[np.isin(pieces, found) & (pieces > 0)] = number
-    return out
 
 
 class _Canvas:
@@ -330,7 +265,7 @@ def _tight_level(score: np.ndarray, inside: np.ndarray) -> float:
     """Otsu's threshold, lowered until the object reaches all sides of its box (or a tenth of the step)."""
     start = _otsu(score, np.ones(score.shape, bool))
     for level in np.linspace(start, 0.1, 6):
-        mask = _solid((score > level) & inside, None)
+        mask = solid((score > level) & inside, None)
         if all(_touches(mask, inside)):
             return float(level)
     return start
@@ -350,79 +285,10 @@ def _touches(mask: np.ndarray, inside: np.ndarray) -> list[bool]:
 def _forced(mask: np.ndarray, box: Box, window: Box) -> np.ndarray:
     """What a mask lacks to reach all sides: nothing, or the ellipsoid that fits into the box."""
     inside = np.zeros(mask.shape, bool)
-    inside[_relative(box, window)] = True
+    inside[relative(box, window)] = True
     if all(_touches(mask, inside)):
         return np.zeros(mask.shape, bool)
-    return _ellipsoid(mask.shape, _relative(box, window), 1.0) & inside
-
-
-def _solid(mask: np.ndarray, at: tuple[int, ...] | None) -> np.ndarray:
-    """The piece at a voxel (the largest where none is given) without holes."""
-    pieces, n = ndi.label(mask)
-    if n == 0:
-        return mask
-    keep = pieces[at] if at is not None else int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
-    filled: np.ndarray = ndi.binary_fill_holes(pieces == keep)
-    return filled
-
-
-def _round_off(mask: np.ndarray, at: tuple[int, ...], size: np.ndarray) -> np.ndarray:
-    """Part a body at its necks and keep the part at a voxel, so that an unclicked neighbour does not come along."""
-    from skimage.segmentation import watershed
-
-    depth = ndi.distance_transform_edt(np.pad(mask, 1), sampling=size)[(slice(1, -1),) * mask.ndim]
-    smooth = ndi.gaussian_filter(depth, 1.0 / size)
-    seeds, n = ndi.label(mask & (smooth > 0.6 * smooth.max()))
-    if n < 2:
-        return mask
-    flooded = watershed(-smooth, seeds, mask=mask)
-    kept: np.ndarray = flooded == flooded[at] if flooded[at] else mask
-    return kept
-
-
-def _borders(owner: np.ndarray) -> np.ndarray:
-    """Voxels beside which another point is nearer."""
-    line = np.zeros(owner.shape, bool)
-    for axis in range(owner.ndim):
-        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(owner.ndim))
-        back = tuple(slice(None, -1) if a == axis else slice(None) for a in range(owner.ndim))
-        different = owner[ahead] != owner[back]
-        line[ahead] |= different
-        line[back] |= different
-    return line
-
-
-def _ellipsoid(shape: Sequence[int], box: Box, share: float) -> np.ndarray:
-    """The ellipsoid in a box, its axes `share` of the sides; at least the middle voxel."""
-    grids = np.ogrid[tuple(slice(0, n) for n in shape)]
-    far = np.zeros(tuple(shape))
-    for grid, s in zip(grids, box, strict=True):
-        half = max(0.5, share * (s.stop - s.start) / 2)
-        far = far + ((grid - (s.start + s.stop - 1) / 2) / half) ** 2
-    mask: np.ndarray = far <= max(1.0, float(far.min()))
-    return mask
-
-
-def _distance(window: Box, place: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Distance of each voxel of a window to a place, in the finest voxel side."""
-    grids = np.ogrid[window]
-    far = np.zeros([s.stop - s.start for s in window])
-    for grid, p, s in zip(grids, place, size, strict=True):
-        far = far + ((grid - p) * s) ** 2
-    out: np.ndarray = np.sqrt(far)
-    return out
-
-
-def _widened(box: Box, shape: Sequence[int]) -> Box:
-    """A box with a margin, cut at the image; one that is a single voxel thick speaks of that plane alone."""
-    sides = [s.stop - s.start for s in box]
-    margins = [max(2, round(_MARGIN * side)) if side > 1 else 0 for side in sides]
-    return tuple(slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in zip(box, margins, shape, strict=True))
-
-
-def _relative(box: Box, window: Box) -> Box:
-    """A box in the coordinates of a window."""
-    return tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))
+    return ellipsoid(mask.shape, relative(box, window), 1.0) & inside
 
 
 def _checked(box: Box, shape: Sequence[int]) -> Box:
@@ -465,4 +331,4 @@ def _classes(class_ids: Sequence[int], count: int, default: int, word: str) -> l
     return [int(c) for c in class_ids] or [default] * count
 
 
-__all__ = ["WeakLabels", "blob_radii", "objects_from_boxes", "objects_from_points", "places_of", "touched_pieces"]
+__all__ = ["WeakLabels", "objects_from_boxes", "objects_from_points", "places_of"]

@@ -29,6 +29,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, split_strokes, to_sample
+from napari_segplugin.data.strokes import near_strokes, touched_pieces
 from napari_segplugin.tasks import get_task
 
 SIGMAS = {2: (1.0, 16.0), 3: (1.0, 4.0)}
@@ -220,6 +221,7 @@ def instant(
     forest: PixelForest | None = None,
     seed: int = 0,
     most: int = 0,
+    one_thing: bool = False,
 ) -> Job[ForestAnswer]:
     """Answer strokes at once.
 
@@ -239,6 +241,10 @@ def instant(
     seed : int
     most : int
         Voxels that are looked at; of a larger region every second, third … voxel along the rows and columns. 0 means all.
+    one_thing : bool
+        Each class is one thing where it was painted (an organ, say), and not of a kind that lies all over the image: places
+        near a stroke are more likely (:func:`napari_segplugin.data.strokes.near_strokes`), and only pieces that a stroke
+        touches are kept. Semantic only.
 
     Yields
     ------
@@ -275,13 +281,20 @@ def instant(
         place = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(piece, wanted, strict=True))
         maps[(slice(None), *place)] = forest.probabilities(piece, step)
         yield Step(done, len(pieces))
+    paint = corrections.paint[wanted]
+    focus = one_thing and task is Task.SEMANTIC and bool(paint.any())
+    if focus:
+        maps = near_strokes(maps, paint, image.canonical_spacing)
     labels, table = _decode(maps, task, classes, image)
+    if focus:
+        labels = touched_pieces(labels, paint)
     recipe = {
         "method": "random forest on multiscale features",
         "sigmas": list(SIGMAS[image.ndim]),
         "trees": _TREES,
         "seed": seed,
         "step": step,
+        "one thing": focus,
         "origin": [s.start for s in wanted],
         "image": image.name,
     }
