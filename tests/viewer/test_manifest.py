@@ -11,7 +11,7 @@ import pytest
 from npe2 import PluginManifest
 
 from napari_segplugin import viewer
-from napari_segplugin.io import sample_names
+from napari_segplugin.io import FORMATS, sample_names
 from napari_segplugin.viewer.readers import get_reader
 from napari_segplugin.viewer.writers import labels_to_segmentation, write_labels
 
@@ -30,6 +30,13 @@ def test_sample_keys_are_the_samples_that_ship(manifest: PluginManifest) -> None
 
 def test_every_command_starts_with_the_name(manifest: PluginManifest) -> None:
     assert all(c.id.startswith("napari-segplugin.") for c in manifest.contributions.commands or ())
+
+
+def test_writers_promise_only_what_can_be_written(manifest: PluginManifest) -> None:
+    offered = {e for w in manifest.contributions.writers or () for e in w.filename_extensions}
+    writable = {e for row in FORMATS if row.meta["writes"] for e in row.meta["extensions"]}
+    assert offered <= writable
+    assert {".geojson", ".coco.json", ".panoptic.json", ".roi.zip", ".seg.dcm", ".stl"} <= offered
 
 
 def test_commands_resolve_without_torch(manifest: PluginManifest) -> None:

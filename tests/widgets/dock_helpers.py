@@ -20,7 +20,13 @@ def wait_idle(qtbot: Any, dock: Any) -> None:
         dock.job.cancel()
         qtbot.waitUntil(lambda: not dock.job.busy and not dock.background.busy, timeout=8000)
         dock._let_go()
-        for timer in (dock.paint._count_timer, dock.paint._save_timer, dock._estimate_timer, dock._refresh_timer):
+        for timer in (
+            dock.paint._count_timer,
+            dock.journal._sync_timer,
+            dock.edits._show_timer,
+            dock._estimate_timer,
+            dock._refresh_timer,
+        ):
             timer.stop()
         dock._names_timer.stop()
 

@@ -510,12 +510,10 @@ def test_losses_and_budget_reach_the_engine(with_image: Any, engine: FakeEngine,
 def test_corrections_are_kept_and_offered_again(
     with_image: Any, make_napari_viewer: Any, qtbot: Any, tmp_path: Path
 ) -> None:
-    qtbot.waitUntil(lambda: bool(with_image.paint._keys), timeout=3000)
     with_image.improve_step.layer_button.click()
     paint(with_image.paint.layer, 1)
     strokes = with_image.paint.layer.data.copy()
-    with_image.paint.autosave()
-    qtbot.waitUntil(lambda: any((tmp_path / "session" / "corrections").glob("*.npz")), timeout=3000)
+    qtbot.waitUntil(lambda: any((tmp_path / "session" / "journals").glob("*.journal")), timeout=3000)
     with_image.viewer.layers.clear()
     add_image(with_image, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="the same again")
     qtbot.waitUntil(lambda: "were kept" in message(with_image), timeout=3000)
@@ -523,20 +521,19 @@ def test_corrections_are_kept_and_offered_again(
     np.testing.assert_array_equal(with_image.paint.layer.data, strokes)
 
 
-def test_a_session_folder_that_cannot_be_written_is_said_once(with_image: Any, qtbot: Any, tmp_path: Path) -> None:
-    qtbot.waitUntil(lambda: bool(with_image.paint._keys), timeout=3000)
+def test_a_session_folder_that_cannot_be_written_is_said_once(dock: Any, qtbot: Any, tmp_path: Path) -> None:
     # A file where the folder should be fails for every user, also for root, who may write anywhere.
     (tmp_path / "blocked").write_text("")
-    with_image.session.folder = tmp_path / "blocked"
-    with_image.improve_step.layer_button.click()
-    paint(with_image.paint.layer, 1)
-    with_image.paint.autosave()
-    qtbot.waitUntil(lambda: "could not be kept safe" in message(with_image), timeout=3000)
-    with_image.messages.clear()
-    with_image.paint.autosave()
-    qtbot.waitUntil(lambda: not with_image.background.busy, timeout=3000)
-    assert message(with_image) == ""
-    assert with_image.paint.layer.data.any()
+    dock.session.folder = tmp_path / "blocked"
+    add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="cells")
+    dock.improve_step.layer_button.click()
+    paint(dock.paint.layer, 1)
+    qtbot.waitUntil(lambda: "could not be kept safe" in message(dock), timeout=3000)
+    dock.messages.clear()
+    paint(dock.paint.layer, 2)
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=3000)
+    assert message(dock) == ""
+    assert dock.paint.layer.data.any()
 
 
 # --- closing ----------------------------------------------------------------------------------------------------------

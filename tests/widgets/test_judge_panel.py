@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_segplugin.core import Step, Task
 from napari_segplugin.viewer.focus import camera_of
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.qt
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Any) -> Any:
-    viewer = make_napari_viewer()
+def viewer() -> Any:
+    viewer = ViewerModel()
     truth, result = np.zeros((20, 30), np.uint16), np.zeros((20, 30), np.uint16)
     truth[2:6, 2:6], truth[12:16, 2:6] = 1, 3
     result[2:6, 2:6], result[12:16, 20:24] = 10, 40
@@ -36,7 +37,7 @@ def panel(viewer: Any, qtbot: Any) -> Iterator[Any]:
     from napari_segplugin.widgets.judge_panel import JudgePanel
 
     made = JudgePanel(viewer)
-    viewer.window.add_dock_widget(made, name="Judge against truth")
+    qtbot.addWidget(made)
     yield made
     qtbot.waitUntil(lambda: not made.job.busy and not made.background.busy, timeout=8000)
     made._let_go()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from dock_helpers import run
-from qtpy.QtCore import QPoint, Qt
+from napari.components import ViewerModel
+from qtpy.QtCore import QPointF, Qt
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer import panels
@@ -26,8 +27,8 @@ def squares() -> np.ndarray:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Any) -> Any:
-    viewer = make_napari_viewer()
+def viewer() -> Any:
+    viewer = ViewerModel()
     image = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60)
     viewer.add_image(image, name="dapi", scale=(0.5, 0.5), units=("um", "um"))
     viewer.add_labels(squares(), name="cells", scale=(0.5, 0.5), units=("um", "um"))
@@ -39,7 +40,7 @@ def panel(viewer: Any, qtbot: Any) -> Iterator[Any]:
     from napari_segplugin.widgets.measure_panel import MeasurePanel
 
     made = MeasurePanel(viewer)
-    viewer.window.add_dock_widget(made, name="Measure objects")
+    qtbot.addWidget(made)
     qtbot.waitUntil(lambda: made.view is not None, timeout=8000)
     yield made
     qtbot.waitUntil(lambda: not made.background.busy, timeout=8000)
@@ -170,17 +171,21 @@ def test_painting_is_followed(panel: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: column(panel, "label") == [9], timeout=6000)
 
 
-def test_brushing_the_histogram_chooses_objects(panel: Any, qtbot: Any) -> None:
-    panel.plot.head.setChecked(True)
+def mouse(point: Any) -> Any:
+    """A mouse event; the window of a test is not on the screen, so Qt sends none."""
+    return SimpleNamespace(button=lambda: Qt.MouseButton.LeftButton, position=lambda: QPointF(point))
+
+
+def test_brushing_the_histogram_chooses_objects(panel: Any) -> None:
     chart = panel.plot.histogram
-    qtbot.waitUntil(chart.isVisible, timeout=2000)
-    area = chart.area
-    right, left = QPoint(int(area.right()), int(area.center().y())), QPoint(int(area.center().x()), int(area.top()) + 5)
-    qtbot.mousePress(chart, Qt.MouseButton.LeftButton, pos=left)
-    qtbot.mouseMove(chart, right)
-    qtbot.mouseRelease(chart, Qt.MouseButton.LeftButton, pos=right)
+    chart.resize(240, 150)
+    middle, right = chart.area.center(), chart.area.bottomRight()
+    chart.mousePressEvent(mouse(middle))
+    chart.mouseMoveEvent(mouse(right))
+    chart.mouseReleaseEvent(mouse(right))
     assert panel.view.table["label"].values[panel.view.rows].tolist() == [9]
-    qtbot.mouseClick(chart, Qt.MouseButton.LeftButton, pos=left)
+    chart.mousePressEvent(mouse(middle))
+    chart.mouseReleaseEvent(mouse(middle))
     assert len(panel.view.rows) == 3
 
 
@@ -194,11 +199,12 @@ def test_brushing_the_scatter_plot_uses_both_columns(panel: Any) -> None:
     assert len(panel.view.rows) == 3, "another plot has another brush"
 
 
-def test_charts_draw_few_many_and_no_points(panel: Any, qtbot: Any) -> None:
-    panel.plot.head.setChecked(True)
-    scatter, rng = panel.plot.scatter, np.random.default_rng(0)
-    panel.plot.histogram.hide()
-    scatter.show()
+def test_charts_draw_few_many_and_no_points(qtbot: Any) -> None:
+    from napari_segplugin.widgets._charts import Scatter
+
+    scatter, rng = Scatter("Scatter plot", "scatter"), np.random.default_rng(0)
+    qtbot.addWidget(scatter)
+    scatter.resize(240, 150)
     for n in (0, 5, 4000):
         x = rng.random(n)
         scatter.set_values(x, x, ("a", "b"), ((0, 1), (0, 1)))
@@ -236,10 +242,11 @@ def test_closing_shows_what_was_hidden(panel: Any, viewer: Any, qtbot: Any) -> N
     keep_area(panel, 3, 25)
     panel.filter.hide_button.setChecked(True)
     qtbot.waitUntil(lambda: panel.kept.layer is not None, timeout=4000)
+    assert panel._on_click in viewer.mouse_drag_callbacks
     panel.close()
     assert [a.name for a in viewer.layers] == ["dapi", "cells"]
     assert viewer.layers["cells"].visible
-    assert not viewer.mouse_drag_callbacks
+    assert panel._on_click not in viewer.mouse_drag_callbacks
 
 
 def test_a_film_has_a_row_a_time_point(panel: Any, viewer: Any, qtbot: Any) -> None:

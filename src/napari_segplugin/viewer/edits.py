@@ -50,13 +50,30 @@ class Editor:
         self.history.undone.connect(self._on_undone)
         self.history.redone.connect(self._on_redone)
         self.history.forgotten.connect(self.forget_boxes)
+        self._others: list[LayerHistory] = []
         layer.events.data.connect(self.forget_boxes)
 
     def detach(self) -> None:
         """Follow the layer no longer."""
-        self.history.detach()
+        for history in (self.history, *self._others):
+            history.detach()
+        self._others.clear()
         self.rows.detach()
         self.layer.events.data.disconnect(self.forget_boxes)
+
+    def follow(self, layers: Iterable[Labels]) -> None:
+        """Follow further layers that show the same array, so that what is painted on them is known too."""
+        wanted = list(layers)
+        for history in [h for h in self._others if not any(h.layer is a for a in wanted)]:
+            history.detach()
+            self._others.remove(history)
+        for layer in wanted:
+            if not any(h.layer is layer for h in self._others):
+                history = LayerHistory(layer)
+                history.done.connect(self._on_done)
+                history.undone.connect(self._on_undone)
+                history.redone.connect(self._on_redone)
+                self._others.append(history)
 
     @property
     def boxes(self) -> ObjectBoxes:
@@ -86,7 +103,7 @@ class Editor:
         """Voxel size along each axis of the layer."""
         return tuple(float(abs(s)) for s in self.layer.scale)
 
-    def number_at(self, point: Sequence[float]) -> int:
+    def number_at(self, point: Sequence[float] | np.ndarray) -> int:
         """The object at a voxel; 0 where there is none, or outside the layer."""
         at = tuple(round(float(p)) for p in point)
         if any(not 0 <= p < n for p, n in zip(at, self.layer.data.shape, strict=True)):

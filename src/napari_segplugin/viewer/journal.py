@@ -59,7 +59,7 @@ def read_records(path: str | Path) -> tuple[list[Record], int]:
     """
     try:
         data = Path(path).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return [], 0
     except OSError as error:
         raise InputError(
@@ -94,6 +94,7 @@ class Journal:
         self._file: Any = None
         self._path: Path | None = None
         self._end: int | None = None
+        self._closed = False
         self.trouble: InputError | None = None
 
     @property
@@ -119,7 +120,9 @@ class Journal:
         self._flush()
 
     def append(self, header: dict[str, Any], payload: bytes = b"") -> None:
-        """Write a record."""
+        """Write a record; nothing after :meth:`close`."""
+        if self._closed:
+            return
         self._waiting.append(Record(header, payload).pack())
         while sum(map(len, self._waiting)) > MOST_WAITING and len(self._waiting) > 1:
             self._waiting.pop(0)
@@ -138,7 +141,7 @@ class Journal:
         """Write no more."""
         if self._file is not None:
             self._file.close()
-        self._file = None
+        self._file, self._closed = None, True
 
     def _flush(self) -> None:
         if self._path is None or not self._waiting:

@@ -141,6 +141,15 @@ class Recorder:
 
         editor.stepped.connect(step)
 
+    def difference(self, editor: Editor, number: int, before: np.ndarray) -> None:
+        """Record at once what a layer has beyond its prediction."""
+        data = np.asarray(editor.layer.data)
+        flat = np.flatnonzero(data != before)
+        rows = {str(n): _plain_row(editor.rows.get(n)) for n in editor.rows}
+        about, payload = pack_voxels(flat, data[np.unravel_index(flat, data.shape)])
+        header = {"kind": "step", "layer": f"result {number}", "shape": data.shape, "dtype": str(data.dtype), **about}
+        self.write({**header, "rows": rows}, payload)
+
     def gone(self, number: int) -> None:
         """A result was replaced by another one."""
         self.write({"kind": "gone", "id": number})
@@ -156,7 +165,7 @@ class Recorder:
     def _step(self, layer: Labels, name: str, step: Step, back: bool, rows: Mapping[int, Row | None]) -> None:
         shape = tuple(layer.data.shape)
         about, payload = pack_voxels(*_outcome(step, back, shape))
-        plain = {str(n): None if r is None else {k: _plain(v) for k, v in r.items()} for n, r in rows.items()}
+        plain = {str(n): _plain_row(r) for n, r in rows.items()}
         header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
         self._painted = self._painted or name == "paint"
         self.write({**header, "rows": plain} if plain else header, payload)
@@ -189,6 +198,10 @@ def _outcome(step: Step, back: bool, shape: tuple[int, ...]) -> tuple[np.ndarray
     # a voxel that was changed twice in one stroke: the last change counts
     flat, at = np.unique(flat[::-1], return_index=True)
     return flat, value[::-1][at]
+
+
+def _plain_row(row: Row | None) -> Row | None:
+    return None if row is None else {k: _plain(v) for k, v in row.items()}
 
 
 def _plain(value: Any) -> Any:

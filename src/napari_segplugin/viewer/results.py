@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import ObjectTable, Segmentation, Task
-from napari_segplugin.viewer.geometry import to_canonical, to_layer_order
-from napari_segplugin.viewer.layers import class_colormap, features_of, segmentation_to_layer
+from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.viewer.corrections import label_shape
+from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
+from napari_segplugin.viewer.layers import (
+    class_colormap,
+    features_of,
+    level0,
+    segmentation_to_layer,
+    spacing_of_layer,
+)
 
 
 @dataclass(eq=False)
@@ -28,6 +35,8 @@ class Result:
         As predicted; nobody paints into its labels.
     model : str
         What the model was called in the list.
+    adopted : bool
+        The layer came from elsewhere (a file, another plugin): no run takes its place.
     """
 
     image_layer: Any
@@ -35,6 +44,7 @@ class Result:
     layer: Labels
     segmentation: Segmentation
     model: str = ""
+    adopted: bool = False
 
     @property
     def _rgb(self) -> bool:
@@ -49,9 +59,19 @@ class Result:
     def edited(self) -> bool:
         """Whether a person (or another plugin) changed the labels, or looked at objects and said what they are."""
         features = self.layer.features
+        if self.adopted:
+            return True
         if "status" in features and not set(features["status"].tolist()) <= {"", "predicted"}:
             return True
         return not np.array_equal(self.before, np.asarray(self.layer.data))
+
+    @property
+    def accepted(self) -> tuple[int, ...]:
+        """Objects that a person looked at and found right."""
+        features = self.layer.features
+        if not {"label", "status"} <= set(features.columns):
+            return ()
+        return tuple(int(n) for n in features["label"][features["status"] == "accepted"])
 
     def current(self) -> Segmentation:
         """The result as it is now: labels from the layer, and a table that knows what is new.
@@ -65,6 +85,41 @@ class Result:
         labels = to_canonical(np.array(self.layer.data), self.axes, self._rgb)
         objects = table_for(labels, self.segmentation, self.layer.features)
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
+
+
+def adopt(layer: Labels, image_layer: Any, axes: str, classes: ClassTable) -> Result:
+    """Take labels that came from elsewhere as a result, so that they can be corrected and learnt from.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Objects, over the image.
+    image_layer : napari.layers.Image
+    axes : str
+        Axes of the array of the image layer.
+    classes : ClassTable
+
+    Raises
+    ------
+    InputError
+        If the labels do not lie over the image.
+    """
+    shape = label_shape(image_layer, axes)
+    if tuple(level0(layer).shape) != shape:
+        raise InputError(
+            f"The layer '{layer.name}' does not lie over the image '{image_layer.name}'.",
+            got=f"shape {tuple(level0(layer).shape)} for an image of {shape}",
+            hint="Choose the image that it was made for",
+        )
+    rgb = bool(getattr(image_layer, "rgb", False))
+    labels = to_canonical(np.array(level0(layer)), axes, rgb)
+    spacing, unit = spacing_of_layer(image_layer, axes)
+    sizes = dict(zip([a for a in axes if a in "ZYX"], spacing, strict=True))
+    ordered = tuple(sizes[a] for a in "ZYX" if a in sizes)
+    table = ObjectTable.of(labels, (classes.thing_ids or (1,))[0])
+    name, own = str(layer.name), label_axes(axes)
+    found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, {"what": "labels of a layer"})
+    return Result(image_layer, axes, layer, found, name, adopted=True)
 
 
 def table_for(labels: np.ndarray, like: Segmentation, features: Any = None) -> ObjectTable:

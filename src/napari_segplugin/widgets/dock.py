@@ -17,9 +17,11 @@ from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.classical_control import ClassicalControl
+from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
+from napari_segplugin.widgets.journal_control import JournalControl
 from napari_segplugin.widgets.paint_control import PaintControl
 from napari_segplugin.widgets.panel_control import PanelControl
 from napari_segplugin.widgets.run_control import RunControl
@@ -61,6 +63,7 @@ class SegmentationDock(QWidget):
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs = FileControl(self), RunControl(self)
+        self.journal, self.edits = JournalControl(self), EditControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels = PanelControl(self)
@@ -147,7 +150,7 @@ class SegmentationDock(QWidget):
         for emitter, callback in links:
             emitter.connect(callback)
         session, on_bundle = self.session, self._on_bundle
-        job, background = self.job, self.background
+        job, background, edits, journal = self.job, self.background, self.edits, self.journal
 
         def let_go(*_: Any) -> None:
             for emitter, callback in links:
@@ -159,6 +162,9 @@ class SegmentationDock(QWidget):
                 job.abandon()
             with suppress(RuntimeError):
                 background.abandon()
+            with suppress(RuntimeError):
+                edits.let_go()
+            journal.close()
 
         self._let_go = let_go
         self.destroyed.connect(let_go)
@@ -269,6 +275,7 @@ class SegmentationDock(QWidget):
         self.result_step.set_scopes(image is not None and image.ndim == 3)
         self.method_step.set_image(image)
         self.paint.on_image()
+        self.journal.on_image()
         self.refresh()
 
     def _on_moved(self) -> None:
@@ -324,6 +331,7 @@ class SegmentationDock(QWidget):
         )
         self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
+        self.edits.refresh()
 
     def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
         step = self.image_step

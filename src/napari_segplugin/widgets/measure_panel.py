@@ -155,7 +155,7 @@ class MeasurePanel(QWidget):
         if layer is self.layer and self.table.model_.view is not None:
             return
         self._unfollow()
-        self.layer = layer
+        self.layer, self._step = layer, tuple(self.viewer.dims.current_step)
         if layer is not None:
             soon = Later(self._measure_timer)
             events = layer.events

@@ -1,15 +1,14 @@
-"""The corrections layer: made, coloured, counted, kept safe and offered again."""
+"""The corrections layer: made, coloured and counted."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import Any
 
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_segplugin.core import BACKGROUND_PAINT, SegPluginError, Task
-from napari_segplugin.engine.session import image_key
 from napari_segplugin.viewer.corrections import (
     NAME,
     PaintCopy,
@@ -20,10 +19,11 @@ from napari_segplugin.viewer.corrections import (
     reviewed_layer,
 )
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.views import classes_of_labels
 from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
 from napari_segplugin.widgets.weak_control import WeakControl
 
-AUTOSAVE_MS, COUNT_MS = 3000, 300
+COUNT_MS = 300
 
 
 class PaintControl:
@@ -39,13 +39,9 @@ class PaintControl:
         self.weak = WeakControl(dock)
         self._paint: dict[int, Labels] = {}
         self._reviewed: dict[int, Shapes] = {}
-        self._keys: dict[int, str] = {}
-        self._asked: set[str] = set()
         self._colors: dict[int, dict[int, str]] = {}
         self.counts: dict[int, tuple[int, int]] = {}
         self._count_timer = _timer(dock, COUNT_MS, self._count)
-        self._save_timer = _timer(dock, AUTOSAVE_MS, self.autosave)
-        self._save_failed = False
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
@@ -63,8 +59,16 @@ class PaintControl:
         found = table.get(id(self._dock.image_step.layer))
         return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
 
-    def add_layer(self, paint: Any = None) -> None:
-        """Make a corrections layer, or select the one there is, with the brush in hand."""
+    def add_layer(self, paint: Any = None, known: bool = False) -> None:
+        """Make a corrections layer, or select the one there is, with the brush in hand.
+
+        Parameters
+        ----------
+        paint : ndarray, optional
+            Strokes to begin with.
+        known : bool
+            Whether they come from the journal of the image.
+        """
         dock = self._dock
         image = dock.image_step.layer
         choice = dock.method_step.choice()
@@ -85,7 +89,8 @@ class PaintControl:
             layer.events.paint.connect(self._on_paint)
             layer.events.data.connect(self._on_paint)
             # Undo and redo say only that something is drawn anew.
-            layer.events.set_data.connect(self._on_redraw)
+            layer.events.set_data.connect(self._on_paint)
+            dock.journal.paint(layer, known)
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
@@ -103,6 +108,7 @@ class PaintControl:
             dock.viewer.add_layer(layer)
             self._reviewed[id(image)] = layer
             layer.events.data.connect(lambda _=None: dock.refresh_soon())
+            dock.journal.reviewed(layer)
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
@@ -155,15 +161,13 @@ class PaintControl:
         if result is not None:
             table = result.segmentation.objects
             copied.object_class.update(zip(map(int, table.label), map(int, table.class_id), strict=True))
+            copied.object_class.update(classes_of_labels(result.layer.features, result.segmentation.classes))
+            copied = replace(copied, accepted=result.accepted)
         return self.weak.into(copied)
 
-    # --- counting and keeping safe --------------------------------------------------------------------------------
+    # --- counting ------------------------------------------------------------------------------------------------
 
     def _on_paint(self, event: Any = None) -> None:
-        self._count_timer.start()
-        self._save_timer.start()
-
-    def _on_redraw(self, event: Any = None) -> None:
         self._count_timer.start()
 
     def _count(self) -> None:
@@ -175,7 +179,6 @@ class PaintControl:
 
         def done(counts: dict[int, tuple[int, int]]) -> None:
             if counts != self.counts:
-                self._save_timer.start()
                 dock.instant.painted()
             self.counts = counts
             self._suggest()
@@ -202,56 +205,10 @@ class PaintControl:
         share = sum(counts) / max(1, layer.data.size)
         dock.improve_step.losses.suggest(*recommend_loss(counts, known_share=share, task=task))
 
-    def autosave(self) -> None:
-        """Copy the strokes now and write them in a worker."""
-        dock, layer = self._dock, self.layer
-        key = self._keys.get(id(dock.image_step.layer))
-        if layer is None or key is None:
-            return
-        copied = layer.data.copy()
-        about = {"image": dock.image_step.layer.name, "when": time.strftime("%Y-%m-%d %H:%M")}
-        session = dock.session
-
-        def failed(error: BaseException) -> None:
-            # A disk that cannot be written is said once, not after every stroke.
-            if not self._save_failed:
-                dock.fail(error)
-            self._save_failed = True
-
-        dock.background.run("autosave", lambda: session.save_corrections(key, copied, about), lambda _: None, failed)
-
     def on_image(self) -> None:
-        """Look whether strokes were kept for the image that is chosen now, and offer them."""
-        dock, layer = self._dock, self._dock.image_step.layer
-        if layer is None or not dock.image_step.ready:
-            return
-        self._count()
-        try:
-            image = dock.image_step.image()
-        except SegPluginError:
-            return
-        session = dock.session
-
-        def look() -> Any:
-            key = image_key(image)
-            return key, session.load_corrections(key)
-
-        def done(value: Any) -> None:
-            key, kept = value
-            self._keys[id(layer)] = key
-            if kept is None or key in self._asked or self.layer is not None or not kept[0].any():
-                return
-            self._asked.add(key)
-            paint, about = kept
-            dock.say(
-                f"Corrections of this image were kept ({about.get('when', 'earlier')}). Go on with them?",
-                answers=[
-                    ("Restore", "restore_yes", lambda: self.add_layer(paint)),
-                    ("Not now", "restore_no", lambda: None),
-                ],
-            )
-
-        dock.background.run("restore", look, done, dock.fail)
+        """Another image was chosen: count what is painted on it."""
+        if self._dock.image_step.layer is not None and self._dock.image_step.ready:
+            self._count()
 
 
 def _timer(parent: Any, msec: int, slot: Any) -> Any:

@@ -74,7 +74,7 @@ class TrainControl:
             return _with_old(engine.finetune(image, paint, used[0], spec, stop, preview), used[0])
 
         self._target = (layer, axes, frame, choice.spec.classes)
-        dock.paint.autosave()
+        dock.journal.sync()
         dock.improve_step.begin_training()
         if preview is not None:
             # the layer is made now, empty: making it takes napari a moment that no running job should meet

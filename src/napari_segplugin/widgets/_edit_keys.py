@@ -1,0 +1,73 @@
+"""The keys of the correction tools: on the result layer and on the panel, none of them one of napari's own there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut
+
+KEYS = {
+    "next": "N",
+    "accept": "A",
+    "fix": "C",
+    "reject": "R",
+    "merge": "U",
+    "split": "S",
+    "add": "T",
+    "delete": "Delete",
+    "fill_holes": "H",
+    "smooth": "O",
+    "grow": "G",
+    "shrink": "Shift-G",
+    "interpolate": "I",
+}
+"""Key of each action, as napari writes it."""
+PROPOSAL_KEYS = {"take": "Enter", "other": "Tab", "no": "Escape"}
+"""Keys while a proposal is shown; they are given back to napari when it is gone."""
+
+
+def shown(action: str) -> str:
+    """The key of an action as a person reads it.
+
+    Examples
+    --------
+    >>> shown("shrink"), shown("delete")
+    ('Shift+G', 'Del')
+    """
+    key = {**KEYS, **PROPOSAL_KEYS}[action]
+    return key.replace("-", "+").replace("Delete", "Del").replace("Escape", "Esc")
+
+
+def bind(layer: Any, keys: Mapping[str, str], act: Callable[[str], Any]) -> None:
+    """Bind actions to keys of one layer."""
+    for action, key in keys.items():
+
+        def press(_: Any, action: str = action) -> None:
+            act(action)
+
+        layer.bind_key(key, press, overwrite=True)
+
+
+def unbind(layer: Any, keys: Mapping[str, str]) -> None:
+    """Give keys back to napari."""
+    for key in keys.values():
+        with suppress(KeyError):
+            layer.bind_key(key, None)
+
+
+def shortcuts(widget: Any, act: Callable[[str], Any]) -> list[Any]:
+    """The same keys while a widget or something in it has the focus."""
+    made = []
+    for action in KEYS:
+        shortcut = QShortcut(QKeySequence(shown(action)), widget)
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(lambda action=action: act(action))
+        made.append(shortcut)
+    return made
+
+
+__all__ = ["KEYS", "PROPOSAL_KEYS", "bind", "shortcuts", "shown", "unbind"]

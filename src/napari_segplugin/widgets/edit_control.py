@@ -1,0 +1,391 @@
+"""From a button, a key or the mouse to one step on napari's undo list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_segplugin.core import ClassTable, InputError, SegPluginError, Task
+from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.viewer.corrections import label_shape
+from napari_segplugin.viewer.edits import Editor, GreyView
+from napari_segplugin.viewer.geometry import layer_axes
+from napari_segplugin.viewer.layers import level0
+from napari_segplugin.viewer.pointer import Pointer
+from napari_segplugin.viewer.results import Result, adopt
+from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
+from napari_segplugin.widgets._places import point_in_layer
+from napari_segplugin.widgets._timers import timer
+from napari_segplugin.widgets.prompt_control import PromptControl
+from napari_segplugin.widgets.queue_control import QueueControl
+from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
+
+HINTS = {
+    "merge": "Click the objects that belong together, or draw a line through them. Esc ends.",
+    "split": "Draw a line across an object, or click into each of its parts. Esc ends.",
+    "add": "Click on the object that was missed, or draw a box around it. Esc ends.",
+}
+ESCAPE = {"escape": "Escape"}
+
+
+@dataclass(eq=False)
+class Target:
+    """A result that is being corrected.
+
+    Parameters
+    ----------
+    result : Result
+    editor : Editor
+    pointer : Pointer
+    axes : str
+        Axes of the layer.
+    """
+
+    result: Result
+    editor: Editor
+    pointer: Pointer
+    axes: str
+
+    @property
+    def layer(self) -> Labels:
+        """The layer of the result."""
+        return self.result.layer
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes of the result."""
+        return self.result.segmentation.classes
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the last axis of the image is colour."""
+        return bool(getattr(self.result.image_layer, "rgb", False))
+
+    def detach(self) -> None:
+        """Let go of the layer."""
+        unbind(self.layer, KEYS)
+        self.pointer.detach()
+        self.editor.detach()
+
+
+class EditControl:
+    """Correcting objects for the dock: one editor for each result that is in the viewer.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self.panel = CorrectPanel()
+        self.targets: dict[int, Target] = {}
+        self.tool = ""
+        self._first = 0
+        self._seeds: list[np.ndarray] = []
+        self.queue, self.prompt = QueueControl(dock, self), PromptControl(dock, self)
+        self._show_timer = timer(dock, 50, self.show)
+        self.panel.asked.connect(self.act)
+        self.panel.class_asked.connect(self._set_class)
+        self.panel.proposal_asked.connect(self.prompt.answer)
+        dock.improve_step.rows.insertWidget(0, self.panel)
+        self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self._adopt))
+        self._opened = False
+        self.panel.hide()
+
+    # --- results --------------------------------------------------------------------------------------------------
+
+    @property
+    def target(self) -> Target | None:
+        """The result of the chosen image, if it has objects."""
+        result = self._dock.runs.result_of(self._dock.image_step.layer)
+        return None if result is None else self.targets.get(id(result))
+
+    def refresh(self) -> None:
+        """Get hold of new results, let go of old ones, and show what there is."""
+        dock = self._dock
+        there = {id(layer) for layer in dock.viewer.layers}
+        wanted = {
+            id(r): r
+            for r in dock.runs.results
+            if id(r.layer) in there and r.segmentation.task is not Task.SEMANTIC and isinstance(r.layer, Labels)
+        }
+        for key in [k for k in self.targets if k not in wanted]:
+            target = self.targets.pop(key)
+            self._put_down(target)
+            target.detach()
+            dock.journal.gone(target.result)
+        for key, result in wanted.items():
+            if key not in self.targets:
+                self.targets[key] = self._hold(result)
+        dock.journal.forget_images()
+        for target in self.targets.values():
+            target.editor.follow(a for a in dock.viewer.layers if self._is_view(a, target.layer))
+        self.show()
+
+    @staticmethod
+    def _is_view(layer: Any, of: Labels) -> bool:
+        return isinstance(layer, Labels) and layer is not of and level0(layer) is of.data
+
+    def _hold(self, result: Result) -> Target:
+        things = [c.name for c in result.segmentation.classes if c.id in result.segmentation.classes.thing_ids]
+        rgb = bool(getattr(result.image_layer, "rgb", False))
+        axes = layer_axes(result.axes, rgb)
+        editor = Editor(result.layer, axes, (things or ["object"])[0])
+        target = Target(result, editor, Pointer(self._dock.viewer, result.layer), axes)
+        target.pointer.picked.connect(lambda point: self.choose(target, editor.number_at(point)))
+        target.pointer.clicked.connect(lambda point, shift: self._guarded(lambda: self._clicked(target, point, shift)))
+        target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
+        target.pointer.dropped.connect(self.put_down)
+        editor.stepped.connect(lambda step, back: self._show_timer.start())
+        result.layer.events.selected_label.connect(self._on_selected)
+        bind(result.layer, KEYS, self.act)
+        self._look_through(editor)
+        self._dock.journal.result(result, editor)
+        return target
+
+    def _candidate(self) -> Labels | None:
+        """The selected layer, if it holds labels from elsewhere that could be corrected."""
+        dock = self._dock
+        layer = dock.viewer.layers.selection.active
+        fits = isinstance(layer, Labels) and not layer.multiscale and dock.image_step.ready
+        if not fits or any(r.layer is layer for r in dock.runs.results):
+            return None
+        own = layer.metadata.get("segplugin", {})
+        views = any(self._is_view(layer, t.layer) for t in self.targets.values())
+        right = tuple(layer.data.shape) == label_shape(dock.image_step.layer, dock.image_step.axes)
+        return layer if right and not views and not (isinstance(own, dict) and own.get("role")) else None
+
+    def _adopt(self) -> None:
+        dock, layer = self._dock, self._candidate()
+        if layer is None:
+            return
+        choice = dock.method_step.choice()
+        objects = choice is not None and choice.spec.task is Task.INSTANCE
+        classes = choice.spec.classes if objects else ClassTable.named(["object"])
+        dock.runs.results.append(adopt(layer, dock.image_step.layer, dock.image_step.axes, classes))
+        dock.refresh()
+
+    def _on_selected(self, event: Any = None) -> None:
+        with suppress(RuntimeError):
+            self._show_timer.start()
+
+    def _look_through(self, editor: Editor) -> None:
+        """Find the boxes of the objects in a worker, so that the first edit need not wait for it."""
+        data, version = editor.layer.data, editor.version
+        if not isinstance(data, np.ndarray):
+            return
+        self._dock.background.run(
+            f"boxes {id(editor)}",
+            lambda: ObjectBoxes(data),
+            lambda boxes: editor.take_boxes(boxes, version),
+            lambda _: None,  # they are made when they are needed, and the error is told then
+        )
+
+    # --- the panel ------------------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> int:
+        """The object that is chosen; 0 where it is none."""
+        target = self.target
+        number = 0 if target is None else int(target.layer.selected_label)
+        return number if target is not None and number in target.editor.boxes else 0
+
+    def choose(self, target: Target, number: int) -> None:
+        """Choose an object."""
+        if number:
+            target.layer.selected_label = number
+        self._show_timer.start()
+
+    def show(self) -> None:
+        """Bring the panel up to date."""
+        target, panel = self.target, self.panel
+        panel.offer(self._candidate() is not None, target is not None)
+        if target is None:
+            return
+        if not self._opened:
+            self._opened = True
+            panel.head.setChecked(True)
+        panel.set_axes(target.axes)
+        panel.set_classes([c.name for c in target.classes if c.id in target.classes.thing_ids])
+        number = self.chosen
+        panel.set_state(True, bool(number), self.queue.progress(target))
+        row = target.editor.rows.get(number) if number else None
+        if row is None:
+            panel.say("Click on an object, or press Next.")
+            return
+        at = panel.classes.findData(row["class"])
+        if at >= 0:
+            panel.classes.setCurrentIndex(at)
+        score = "" if row["score"] != row["score"] else f" · sure {row['score']:.0%}"
+        reason = self.queue.reason(target, number)
+        panel.say(f"Object {number} · {row['class']}{score} · {row['status']}" + (f"\n{reason}" if reason else ""))
+
+    # --- what is asked --------------------------------------------------------------------------------------------
+
+    def act(self, action: str) -> None:
+        """Do what a button or a key asks for."""
+        target = self.target
+        if target is None:
+            return
+        if action in HINTS:
+            self.put_down() if self.tool == action else self._take(target, action)
+        elif action in ("next", "accept", "fix", "reject"):
+            self._guarded(lambda: self.queue.act(target, action))
+        else:
+            self._guarded(lambda: self._edit(target, action))
+
+    def _guarded(self, work: Callable[[], Any]) -> None:
+        """Do something; what cannot be done is said in the dock."""
+        try:
+            work()
+        except SegPluginError as error:
+            self._dock.fail(error)
+        self._show_timer.start()
+
+    def _edit(self, target: Target, action: str) -> None:
+        editor, number, where = target.editor, self.chosen, self.where(target)
+        if not number:
+            raise InputError("There is no object chosen.", hint="Click on an object first")
+        amount = self.panel.amount.value() * self._pixel(target)
+        if action == "delete":
+            editor.delete([number], where)
+        elif action == "interpolate":
+            editor.interpolate(number, target.axes.index("Z"), where)
+        elif action == "fill_holes":
+            editor.fill_holes(number, where)
+        else:
+            getattr(editor, action)(number, amount, where)
+
+    def _pixel(self, target: Target) -> float:
+        """The finest voxel size along the axes of space."""
+        return min(s for s, a in zip(target.editor.spacing, target.axes, strict=True) if a in "ZYX")
+
+    def _set_class(self, name: str) -> None:
+        target = self.target
+        if target is not None:
+            self._guarded(lambda: target.editor.set_class([self.chosen], name))
+
+    def where(self, target: Target, scope: str = "") -> Box | None:
+        """The part of the layer that a tool works in.
+
+        Parameters
+        ----------
+        target : Target
+        scope : str
+            "plane", "object" or "always"; what the panel says by default.
+        """
+        scope = scope or self.panel.scope
+        point = point_in_layer(self._dock.viewer, target.layer)
+        shape = target.layer.data.shape
+        rows = target.pointer.shown_axes()
+        fixed = [a for a in range(len(shape)) if a not in rows] if scope == PLANE else []
+        if scope != ALWAYS and "T" in target.axes:
+            fixed.append(target.axes.index("T"))
+        if not fixed:
+            return None
+        return tuple(
+            slice(int(p), int(p) + 1) if a in fixed else slice(0, n)
+            for a, (p, n) in enumerate(zip(point, shape, strict=True))
+        )
+
+    # --- tools that wait for the mouse ----------------------------------------------------------------------------
+
+    def _take(self, target: Target, tool: str) -> None:
+        self.put_down()
+        self.tool, self._first, self._seeds = tool, 0, []
+        self._dock.viewer.layers.selection.active = target.layer
+        target.pointer.take("rectangle" if tool == "add" else "path")
+        bind(target.layer, ESCAPE, lambda _: self.put_down())
+        self.panel.show_tool(tool, HINTS[tool])
+
+    def ready_again(self, target: Target) -> None:
+        """A proposal was answered: the tool waits for the next click."""
+        bind(target.layer, ESCAPE, lambda _: self.put_down())
+        self.panel.show_tool(self.tool, HINTS.get(self.tool, ""))
+
+    def put_down(self) -> None:
+        """Put the tool away."""
+        for target in self.targets.values():
+            self._put_down(target)
+        self.prompt.clear()
+        self.tool, self._first, self._seeds = "", 0, []
+        self.panel.show_tool("", "")
+
+    @staticmethod
+    def _put_down(target: Target) -> None:
+        if target.pointer.armed:
+            target.pointer.drop()
+        unbind(target.layer, ESCAPE)
+
+    def _clicked(self, target: Target, point: np.ndarray, shift: bool) -> None:
+        if self.tool == "add":
+            self.prompt.ask(target, point=point)
+            return
+        number = target.editor.number_at(point)
+        if not number:
+            raise InputError("There is no object here.", hint="Click on an object")
+        if self.tool == "merge":
+            self._merge_click(target, number)
+        elif self.tool == "split":
+            self._seed(target, point, number, shift)
+
+    def _merge_click(self, target: Target, number: int) -> None:
+        if self._first and self._first != number and self._first in target.editor.boxes:
+            target.editor.merge([self._first, number], self.where(target))
+        else:
+            self._first = number
+        self.choose(target, self._first)
+
+    def _seed(self, target: Target, point: np.ndarray, number: int, shift: bool) -> None:
+        if self._first != number:
+            self._first, self._seeds = number, []
+        self._seeds.append(np.round(point).astype(int))
+        target.pointer.mark(self._seeds)
+        self.choose(target, number)
+        if len(self._seeds) < 2 or shift:
+            return
+        seeds, self._seeds = np.array(self._seeds), []
+        target.pointer.mark([])
+        image = self._grey(target) if self.panel.by_image else None
+        target.editor.split_seeds(number, seeds, image, self.where(target))
+
+    def _grey(self, target: Target) -> GreyView:
+        return GreyView(level0(target.result.image_layer), target.result.axes, target.axes)
+
+    def _drawn(self, target: Target, points: np.ndarray) -> None:
+        if self.tool == "add":
+            self.prompt.ask(target, box=points)
+            return
+        under = self._under(target, points)
+        if self.tool == "merge":
+            target.editor.merge(under, self.where(target))
+            self.choose(target, under[0])
+        elif self.tool == "split":
+            if not under:
+                raise InputError("There is no object under the line.", hint="Draw it across an object")
+            rows = target.pointer.shown_axes()
+            target.editor.split_cut(under[0], points[:, list(rows)], rows, self.where(target))
+
+    def _under(self, target: Target, points: np.ndarray) -> list[int]:
+        """The objects under a line: for a merge in the order of the line, for a split the one that is crossed longest."""
+        steps = [np.linspace(a, b, 2 + int(np.abs(b - a).max() * 2)) for a, b in pairwise(points)]
+        numbers = [n for p in np.concatenate(steps) if (n := target.editor.number_at(p))]
+        found = list(dict.fromkeys(numbers))
+        return sorted(found, key=numbers.count, reverse=True) if self.tool == "split" else found
+
+    def let_go(self) -> None:
+        """Let go of every layer: the dock closes."""
+        for target in self.targets.values():
+            self._put_down(target)
+            target.detach()
+        self.targets.clear()
+
+
+__all__ = ["EditControl", "Target"]

@@ -1,0 +1,187 @@
+"""An object that was missed: a click or a box, the model's proposal, and the answer to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_segplugin.core import InputError, SegPluginError
+from napari_segplugin.data.boxes import Box
+from napari_segplugin.data.prompt import window
+from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical, to_layer_order
+from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.pointer import COLOR
+from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
+
+PROPOSAL = "proposal"
+
+
+class PromptControl:
+    """Proposals for the dock.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    edits : EditControl
+    """
+
+    def __init__(self, dock: Any, edits: Any) -> None:
+        self._dock, self._edits = dock, edits
+        self._target: Any = None
+        self._found: list[Any] = []
+        self._at = 0
+        self._frame: int | None = None
+        self._layer: Labels | None = None
+
+    def ask(self, target: Any, point: np.ndarray | None = None, box: np.ndarray | None = None) -> None:
+        """Ask the model what lies at a voxel, or in a box that was drawn; it answers in a worker.
+
+        Parameters
+        ----------
+        target : Target
+        point : (D,) ndarray, optional
+            In the axes of the layer.
+        box : (P, D) ndarray, optional
+            Points of the drawn box.
+
+        Raises
+        ------
+        InputError
+            If there is no trained model, or the click lies outside the image.
+        """
+        dock = self._dock
+        choice = dock.method_step.choice()
+        if choice is None or choice.scratch:
+            raise InputError("There is no model to ask.", hint="Choose a trained model in step 2, or paint the object.")
+        self._put_away()
+        image, axes = dock.image_step.image(), target.axes
+        shape = image.spatial_shape
+        planes = len(shape) > choice.spec.ndim
+        voxel = None if point is None else self._spatial(np.round(point).astype(int), axes)
+        if voxel is not None and any(not 0 <= p < n for p, n in zip(voxel, shape, strict=True)):
+            raise InputError("The click lies outside the image.", hint="Click on the image")
+        drawn = None if box is None else self._region(box, axes, shape, planes)
+        region = window(shape, voxel, drawn, planes)
+        frame = self._frame = self._frame_of(target, point if point is not None else box)
+        part = image if frame is None else image.frame(frame)
+        taken = np.asarray(target.layer.data[self._box(region, target)])
+        free = to_canonical(taken, target.result.axes, target.rgb)[0 if frame is not None else ...] == 0
+        engine, device = dock.engine, dock.method_step.device
+
+        def failed(error: BaseException) -> None:
+            self._edits.panel.show_proposal("")
+            dock.fail(error)
+
+        self._edits.panel.show_tool("add", "Looking …")
+        dock.background.run(
+            "proposal",
+            lambda: engine.propose(part, choice.load(), region, voxel, drawn, free, device),
+            lambda found: self._show(target, found),
+            failed,
+        )
+
+    @staticmethod
+    def _spatial(point: np.ndarray, axes: str) -> tuple[int, ...]:
+        """The voxel in the axes Z, Y, X."""
+        return tuple(int(point[axes.index(a)]) for a in "ZYX" if a in axes)
+
+    def _region(self, points: np.ndarray, axes: str, shape: tuple[int, ...], planes: bool) -> Box:
+        """The box between points; along an axis that is not on the screen it reaches as far as it is high."""
+        low = self._spatial(np.floor(points.min(0) + 0.5).astype(int), axes)
+        high = self._spatial(np.floor(points.max(0) + 0.5).astype(int), axes)
+        out = []
+        for i, (a, b) in enumerate(zip(low, high, strict=True)):
+            room = 0 if planes or b > a else max(q - p for p, q in zip(low, high, strict=True)) // 2
+            out.append(slice(max(0, a - room), min(shape[i], b + room + 1)))
+        return tuple(out)
+
+    @staticmethod
+    def _frame_of(target: Any, points: np.ndarray | None) -> int | None:
+        if "T" not in target.axes or points is None:
+            return None
+        return round(float(np.atleast_2d(points)[0, target.axes.index("T")]))
+
+    def _box(self, region: Box, target: Any) -> Box:
+        """A region in the axes Z, Y, X as a box of the layer."""
+        sides = dict(zip([a for a in "ZYX" if a in target.axes], region, strict=True))
+        if self._frame is not None:
+            sides["T"] = slice(self._frame, self._frame + 1)
+        return tuple(sides.get(a, slice(0, 1)) for a in target.axes)
+
+    def _mask(self) -> np.ndarray:
+        """The proposal in the order of the layer."""
+        mask = self._found[self._at].mask
+        mask = mask[None] if self._frame is not None else mask
+        return to_layer_order(mask, self._target.result.axes, self._target.rgb)
+
+    # --- the proposal ---------------------------------------------------------------------------------------------
+
+    def _show(self, target: Any, found: list[Any]) -> None:
+        if self._edits.tool != "add" or self._edits.target is not target:
+            return  # the person went on to something else
+        self._put_away()
+        self._target, self._found, self._at = target, list(found), 0
+        region = found[0].region
+        origin = tuple(s.start for s in region)
+        origin = origin if self._frame is None else (self._frame, *origin)
+        axes = target.result.axes
+        self._layer = Labels(
+            self._mask().astype(np.uint8),
+            name=PROPOSAL,
+            colormap=label_colormap_of({1: COLOR}),
+            metadata={"segplugin": {"role": "proposal"}},
+            **placement(target.result.image_layer, axes, origin if len(origin) == len(label_axes(axes)) else ()),
+        )
+        viewer = self._dock.viewer
+        viewer.add_layer(self._layer)
+        viewer.layers.selection.active = target.layer
+        bind(target.layer, PROPOSAL_KEYS, self.answer)
+        self._tell()
+
+    def _tell(self) -> None:
+        found = self._found[self._at]
+        more = f"Proposal {self._at + 1} of {len(self._found)}"
+        name = self._target.classes[found.class_id].name
+        self._edits.panel.show_tool("add", "Enter takes it, Tab shows another, Esc puts it away.")
+        self._edits.panel.show_proposal(f"{more} · {name} · {int(found.mask.sum()):,} voxels")
+
+    def answer(self, word: str) -> None:
+        """ "take", "other" or "no"."""
+        if not self._found or self._layer is None:
+            return
+        if word == "other":
+            self._at = (self._at + 1) % len(self._found)
+            self._layer.data = self._mask().astype(np.uint8)
+            self._tell()
+            return
+        target, found = self._target, self._found[self._at]
+        mask, box = self._mask(), self._box(found.region, target)
+        self._put_away()
+        self._edits.ready_again(target)
+        if word == "take":
+            try:
+                number = target.editor.add(mask, box, target.classes[found.class_id].name)
+                self._edits.choose(target, number)
+            except SegPluginError as error:
+                self._dock.fail(error)
+
+    def clear(self) -> None:
+        """Put a proposal away without an answer."""
+        self._put_away()
+
+    def _put_away(self) -> None:
+        if self._target is not None:
+            unbind(self._target.layer, PROPOSAL_KEYS)
+        layer, self._layer = self._layer, None
+        self._target, self._found, self._at = None, [], 0
+        self._edits.panel.show_proposal("")
+        if layer is not None and any(a is layer for a in self._dock.viewer.layers):
+            active = self._dock.viewer.layers.selection.active
+            self._dock.viewer.layers.remove(layer)
+            if active is not layer:
+                self._dock.viewer.layers.selection.active = active
+
+
+__all__ = ["PromptControl"]

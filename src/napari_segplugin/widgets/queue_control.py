@@ -1,0 +1,145 @@
+"""The queue of doubt: Next, Accept, Fix, Reject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import InputError
+from napari_segplugin.data.boxes import ObjectBoxes
+from napari_segplugin.data.doubt import Doubt, doubts
+from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED
+from napari_segplugin.widgets._flyer import Flyer
+from napari_segplugin.widgets._timers import timer
+
+ALONE_MS = 450
+DONE = {ACCEPTED, CORRECTED, REJECTED}
+
+
+class QueueControl:
+    """Leads from object to object, the most doubtful first.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    edits : EditControl
+    """
+
+    def __init__(self, dock: Any, edits: Any) -> None:
+        self._dock, self._edits = dock, edits
+        self._orders: dict[int, list[Doubt]] = {}
+        self._passed: dict[int, set[int]] = {}
+        self._flyer = Flyer(dock.viewer, dock)
+        self._alone: Any = None
+        self._alone_timer = timer(dock, ALONE_MS, self._show_all)
+
+    def progress(self, target: Any) -> tuple[int, int]:
+        """Objects that were looked at, and all of them."""
+        status = target.editor.rows.column("status").values()
+        return sum(s in DONE for s in status), len(status)
+
+    def reason(self, target: Any, number: int) -> str:
+        """Why an object is in doubt; empty where that is not known."""
+        order = self._orders.get(id(target), ())
+        return next((d.reason for d in order if d.number == number), "")
+
+    def act(self, target: Any, action: str) -> None:
+        """Next, Accept, Fix or Reject."""
+        number = self._edits.chosen
+        if action != "next" and not number:
+            raise InputError("There is no object chosen.", hint="Click on an object, or press Next")
+        if action == "accept":
+            target.editor.accept([number])
+        elif action == "reject":
+            target.editor.reject([number])
+        elif action == "fix":
+            self._fix(target)
+            return
+        self._passed.setdefault(id(target), set()).add(number)
+        self.next(target)
+
+    def _fix(self, target: Any) -> None:
+        self._edits.put_down()
+        self._dock.viewer.dims.ndisplay = 2
+        self._dock.viewer.layers.selection.active = target.layer
+        target.layer.mode = "paint"
+
+    def next(self, target: Any) -> None:
+        """Go to the next object; the order is worked out when it is first asked for."""
+        order = self._orders.get(id(target))
+        if order is None:
+            self._work_out(target)
+            return
+        status = target.editor.rows.column("status")
+        left = [d for d in order if d.number in target.editor.boxes and status.get(d.number) not in DONE]
+        passed = self._passed.setdefault(id(target), set())
+        if left and all(d.number in passed for d in left):
+            passed.clear()  # once around: begin with the most doubtful again
+        found = next((d for d in left if d.number not in passed), None)
+        if found is None:
+            self._dock.say("Every object was looked at. Fine-tune to learn from it, or press Run again.")
+            return
+        passed.add(found.number)
+        self.go(target, found.number)
+
+    def go(self, target: Any, number: int) -> None:
+        """Choose an object and bring it into view."""
+        box = target.editor.boxes.box(number)
+        if box is None:
+            return
+        if target.layer.mode not in ("pan_zoom", "pick"):
+            target.layer.mode = "pan_zoom"
+        self._dock.viewer.layers.selection.active = target.layer
+        self._edits.choose(target, number)
+        ends = np.array([[s.start for s in box], [s.stop for s in box]])
+        if target.axes.startswith("T"):
+            self._flyer.go(target.layer, ends[:, 1:], int(ends[0, 0]))
+        else:
+            self._flyer.go(target.layer, ends)
+        self._show_alone(target.layer)
+
+    def _show_alone(self, layer: Any) -> None:
+        """Show the chosen object alone for a moment, so that it is seen which one is meant."""
+        if not layer.show_selected_label:
+            layer.show_selected_label = True
+            self._alone = layer
+        self._alone_timer.start()
+
+    def _show_all(self) -> None:
+        layer, self._alone = self._alone, None
+        if layer is not None:
+            layer.show_selected_label = False
+
+    def _work_out(self, target: Any) -> None:
+        editor, data = target.editor, target.layer.data
+        scores, groups = editor.rows.column("score"), editor.rows.column("class")
+        border = [i for i, a in enumerate(target.axes) if a in "ZYX"]
+        other, version = self._other_pass(target), editor.version
+
+        def work() -> tuple[list[Doubt], ObjectBoxes]:
+            # boxes of its own: those of the editor change while this runs
+            boxes = ObjectBoxes(data)
+            wanted = scores or dict.fromkeys(boxes, float("nan"))
+            return doubts(data, wanted, groups=groups, border_axes=border, other=other, boxes=boxes), boxes
+
+        def done(value: tuple[list[Doubt], ObjectBoxes]) -> None:
+            order, boxes = value
+            editor.take_boxes(boxes, version)
+            self._orders[id(target)] = order
+            if self._edits.target is target:
+                self.next(target)
+
+        self._dock.background.run(f"doubt {id(target)}", work, done, self._dock.fail)
+
+    def _other_pass(self, target: Any) -> Any:
+        """The labels of an earlier result of the same image, where there is one."""
+        mine = target.result
+        for result in reversed(self._dock.runs.results):
+            same = result.image_layer is mine.image_layer and result.segmentation.task is mine.segmentation.task
+            if result is not mine and same and result.before.shape == target.layer.data.shape:
+                return result.before
+        return None
+
+
+__all__ = ["QueueControl"]

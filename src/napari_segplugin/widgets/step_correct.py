@@ -1,0 +1,232 @@
+"""Correcting single objects: the queue of doubt, the tools, and the proposal for an object that was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QGridLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
+
+from napari_segplugin.widgets._edit_keys import shortcuts, shown
+from napari_segplugin.widgets._parts import (
+    Fold,
+    button,
+    combo,
+    describe,
+    fill_combo,
+    labelled,
+    row,
+    set_primary,
+    tell,
+    wrapped,
+)
+
+PLANE, OBJECT, ALWAYS = "plane", "object", "always"
+SHAPE, IMAGE = "shape", "image"
+QUEUE = (
+    ("next", "Next", "Go to the object that is most likely wrong."),
+    ("accept", "Accept", "The object is right: it is learnt from as it is, and the next one comes."),
+    ("fix", "Fix", "Take the brush and repair the object; when it is right, press Accept or Next."),
+    ("reject", "Reject", "There is no object: it becomes background, is learnt as such, and the next one comes."),
+)
+TOOLS = (
+    ("merge", "Merge", "Click the objects that belong together, one after another, or draw a line through them."),
+    (
+        "split",
+        "Split",
+        "Draw a line across an object to cut it, or click into each of its parts (Shift: more than two).",
+    ),
+    ("add", "Add missed", "Click on an object that was missed, or draw a box around it: the model proposes its shape."),
+    ("delete", "Delete", "Make the chosen object background."),
+    ("fill_holes", "Fill holes", "Fill what the chosen object encloses."),
+    ("smooth", "Smooth", "Smooth the outline of the chosen object."),
+    ("grow", "Grow", "Grow the chosen object into the background."),
+    ("shrink", "Shrink", "Take a layer off the chosen object."),
+    (
+        "interpolate",
+        "Interpolate",
+        "Redraw the chosen object between the planes in which you painted it; without paint its gaps are filled.",
+    ),
+)
+DRAWN = {"merge", "split", "add"}
+"""Tools that wait for the mouse."""
+
+
+class CorrectPanel(Fold):
+    """The part of step 4 that corrects single objects.
+
+    Signals
+    -------
+    asked(str) : an action of the queue or a tool
+    class_asked(str) : the name of a class
+    proposal_asked(str) : "take", "other" or "no"
+    """
+
+    asked = Signal(str)
+    class_asked = Signal(str)
+    proposal_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Correct objects", "correct_fold", "Merge, split, repair and accept the objects of the result."
+        )
+        self.buttons: dict[str, Any] = {}
+        self.adopt = button(
+            "Correct the selected labels",
+            "adopt_button",
+            "Take the label layer that is selected as a result: its objects can be corrected and learnt from.",
+        )
+        self.about = wrapped(name="object_text")
+        self.done = QProgressBar()
+        describe(
+            self.done, "objects_done", "Objects looked at", "How many objects were accepted, rejected or repaired."
+        )
+        self.done.setFormat("%v of %m looked at (%p%)")
+        queue = QWidget()
+        self._fill(queue, QUEUE, 4)
+        self.tools = QWidget()
+        self._fill(self.tools, TOOLS, 3)
+        for name in DRAWN:
+            self.buttons[name].setCheckable(True)
+        self.hint = wrapped(name="tool_hint")
+        self._settings()
+        self._proposal()
+        self.rows.addWidget(self.adopt)
+        self.inside = QWidget()
+        column = QVBoxLayout(self.inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for widget in (self.about, self.done, queue, self.proposal, self.tools, self.hint, *self._rows):
+            column.addWidget(widget)
+        self.rows.addWidget(self.inside)
+        tell(self.hint, "")
+        self.proposal.hide()
+        self._shortcuts = shortcuts(self, self._press)
+        self.set_state(False, False, ())
+
+    def _press(self, action: str) -> None:
+        if self.buttons[action].isEnabled():
+            self.asked.emit(action)
+
+    def _fill(self, holder: Any, entries: Sequence[tuple[str, str, str]], columns: int) -> None:
+        grid = QGridLayout(holder)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        for i, (name, text, tip) in enumerate(entries):
+            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Ctrl+Z takes it back.")
+            push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
+            self.buttons[name] = push
+            grid.addWidget(push, i // columns, i % columns)
+
+    def _settings(self) -> None:
+        self.scope_choice = combo(
+            "edit_scope", "Where", "Only the plane on the screen, the whole object, or the object at all time points."
+        )
+        self.amount = QSpinBox()
+        self.amount.setRange(1, 50)
+        self.amount.setSuffix(" px")
+        describe(self.amount, "edit_amount", "By", "How far Grow, Shrink and Smooth go, in pixels of the finest axis.")
+        self.along = combo(
+            "edit_along", "Split", "What two clicks follow: where the object is narrow, or a line in the image."
+        )
+        fill_combo(self.along, [("Where it is narrow", SHAPE), ("Along the image", IMAGE)])
+        self.classes = combo("edit_class", "Class", "The class of the chosen object; choosing another changes it.")
+        self.classes.activated.connect(lambda _: self.class_asked.emit(str(self.classes.currentData())))
+        self._scope_row = labelled("On", self.scope_choice)
+        self._class_row = labelled("Class", self.classes)
+        self._rows = (
+            labelled("By", self.amount),
+            labelled("Split", self.along),
+            self._scope_row,
+            self._class_row,
+        )
+
+    def _proposal(self) -> None:
+        self.proposal_text = wrapped(name="proposal_text")
+        pushes = []
+        for name, text, tip in (
+            ("take", "Take it", "Make an object of the proposal."),
+            ("other", "Another", "Show the next proposal."),
+            ("no", "No", "Put the proposal away."),
+        ):
+            push = button(text, f"proposal_{name}", f"{tip} Key: {shown(name)}.")
+            push.clicked.connect(lambda _=False, n=name: self.proposal_asked.emit(n))
+            pushes.append(push)
+        set_primary(pushes[0], True)
+        self.proposal = QWidget()
+        grid = QGridLayout(self.proposal)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        grid.addWidget(self.proposal_text, 0, 0)
+        grid.addWidget(row(*pushes, stretch=(1, 1, 1)), 1, 0)
+
+    # --- what the controls show -----------------------------------------------------------------------------------
+
+    @property
+    def scope(self) -> str:
+        """Where a tool works: "plane", "object" or "always"."""
+        return str(self.scope_choice.currentData() or OBJECT)
+
+    @property
+    def by_image(self) -> bool:
+        """Whether clicks in the parts of an object follow the image."""
+        return bool(self.along.currentData() == IMAGE)
+
+    def set_axes(self, axes: str) -> None:
+        """Offer the scopes that the axes of a result allow."""
+        planes = [("This plane", PLANE)] if "Z" in axes else []
+        always = [("All time points", ALWAYS)] if "T" in axes else []
+        fill_combo(self.scope_choice, [("Whole object", OBJECT), *planes, *always])
+        self._scope_row.setVisible(bool(planes or always))
+        self.buttons["interpolate"].setVisible("Z" in axes)
+
+    def set_classes(self, names: Sequence[str]) -> None:
+        """Offer the classes of objects, where there are several."""
+        fill_combo(self.classes, [(n, n) for n in names])
+        self._class_row.setVisible(len(names) > 1)
+
+    def set_state(self, ready: bool, chosen: bool, done: Sequence[int]) -> None:
+        """Enable what can be used.
+
+        Parameters
+        ----------
+        ready : bool
+            There is a result with objects.
+        chosen : bool
+            An object is chosen.
+        done : sequence of int
+            Objects that were looked at, and all of them; empty where that is not known.
+        """
+        free = {"next", *DRAWN}
+        for name, push in self.buttons.items():
+            push.setEnabled(ready and (chosen or name in free))
+        self.classes.setEnabled(ready and chosen)
+        self.done.setVisible(len(done) == 2 and done[1] > 0)
+        if len(done) == 2 and done[1] > 0:
+            self.done.setRange(0, done[1])
+            self.done.setValue(done[0])
+
+    def offer(self, adopt: bool, ready: bool) -> None:
+        """Show what there is: the tools, or the offer to correct labels that came from elsewhere."""
+        self.adopt.setVisible(adopt)
+        self.inside.setVisible(ready)
+        self.setVisible(adopt or ready)
+
+    def say(self, text: str) -> None:
+        """A line about the chosen object."""
+        tell(self.about, text)
+
+    def show_tool(self, name: str, hint: str) -> None:
+        """Show which tool is in hand, and what it waits for."""
+        for tool in DRAWN:
+            self.buttons[tool].setChecked(tool == name)
+        tell(self.hint, hint)
+
+    def show_proposal(self, text: str) -> None:
+        """Offer a proposal; an empty text puts the offer away."""
+        self.proposal_text.setText(text)
+        self.proposal.setVisible(bool(text))
+
+
+__all__ = ["ALWAYS", "OBJECT", "PLANE", "CorrectPanel"]
