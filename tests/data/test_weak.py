@@ -146,9 +146,10 @@ class TestPoints:
         assert (labels.instances > 0)[ball].mean() > 0.9
         assert labels.instances[~ball].mean() < 0.01
 
-    def test_a_click_outside_is_refused(self):
+    @pytest.mark.parametrize("point", [[8, 0], [-1, 3], [np.nan, 2]])
+    def test_a_click_outside_is_refused(self, point):
         with pytest.raises(InputError, match="outside of the image"):
-            objects_from_points(np.zeros((1, 8, 8)), np.array([[8, 0]]), (1, 1))
+            objects_from_points(np.zeros((1, 8, 8)), np.array([point]), (1, 1))
 
 
 class TestCorrections:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_segplugin.cli.marks import read_boxes, read_points
 from napari_segplugin.cli.parser import loss_of
 from napari_segplugin.cli.progress import Progress, stop_on_interrupt
 from napari_segplugin.core import (
@@ -131,11 +132,14 @@ def finetune(options: Namespace) -> Result:
     bundle = find_model(options.model)
     with Progress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
-        extra = {"edited": options.result, "before": options.before, "reviewed": options.reviewed}
+        extra = {"edited": options.result, "before": options.before}
+        areas = {"reviewed": options.reviewed, "nothing": options.nothing}
         arrays: dict[str, Any] = {word: open_labels(path) for word, path in extra.items() if path}
-        if "reviewed" in arrays:
-            arrays["reviewed"] = arrays["reviewed"] > 0
-        marks = Corrections(open_labels(options.corrections), **arrays)
+        arrays |= {word: open_labels(path) > 0 for word, path in areas.items() if path}
+        arrays |= read_points(options.points, image.ndim) if options.points else {}
+        arrays |= read_boxes(options.boxes, image.ndim) if options.boxes else {}
+        blank = np.zeros(image.spatial_shape, np.uint16)
+        marks = Corrections(open_labels(options.corrections) if options.corrections else blank, **arrays)
         from napari_segplugin.engine import finetune as job
 
         with stop_on_interrupt() as stop:

@@ -70,12 +70,17 @@ def _finetune(commands: Any) -> argparse.ArgumentParser:
         "classes (semantic) or whole objects (instance). Ctrl-C ends the training and keeps the best state.",
     )
     p.add_argument("image", metavar="IMAGE")
-    p.add_argument("corrections", metavar="CORRECTIONS")
+    p.add_argument("corrections", metavar="CORRECTIONS", nargs="?", help="may be left out beside --points or --boxes")
     _model(p)
     p.add_argument("--output", required=True, metavar="BUNDLE", help="folder of the new bundle; must not be there yet")
     p.add_argument("--result", metavar="LABELS", help="the result as a person left it")
     p.add_argument("--before", metavar="LABELS", help="the result as it was; where --result differs, it was corrected")
     p.add_argument("--reviewed", metavar="MASK", help="area in which --result is right everywhere")
+    p.add_argument(
+        "--points", metavar="CSV", help="a click in each of some objects: axis-0, axis-1 … or z, y, x; class"
+    )
+    p.add_argument("--boxes", metavar="JSON", help="a box around each of some objects: [[[start, stop], …], …]")
+    p.add_argument("--nothing", metavar="MASK", help="area without any object")
     _training(p, seconds=60.0)
     _device(p)
     _geometry(p)

@@ -313,16 +313,17 @@ def places_of(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     InputError
         If one lies outside of an image of this shape.
     """
-    places = np.round(np.asarray(points, float).reshape(-1, len(shape))).astype(int)
-    outside = ((places < 0) | (places >= np.array(shape))).any(1)
+    places = np.round(np.asarray(points, float).reshape(-1, len(shape)))
+    outside = ~((places >= 0) & (places < np.array(shape))).all(1)
     if outside.any():
         raise InputError(
             f"{int(outside.sum())} of {len(places)} points lie outside of the image.",
-            got=str(tuple(int(v) for v in places[np.flatnonzero(outside)[0]])),
+            got="(" + ", ".join(f"{v:g}" for v in places[np.flatnonzero(outside)[0]]) + ")",
             accepted=f"0 to {tuple(n - 1 for n in shape)}",
             hint="Delete them, or move them into the image.",
         )
-    return places
+    found: np.ndarray = places.astype(int)
+    return found
 
 
 def _classes(class_ids: Sequence[int], count: int, default: int, word: str) -> list[int]:
