@@ -130,12 +130,14 @@ def main() -> None:
         if ("forest, near strokes" in cells.get(key, {}) and not wanted) or time.monotonic() - start > args.most:
             continue
         cells[key] = {**cells.get(key, {}), **cell(file, person, wanted, args.regulariser)}
+        every = {m for row in cells.values() for m in row}
         record = {
             "definition": "Dice on the slice that was painted on; mean over sets of strokes (a file and a person)",
             "network": f"U-Net, widths {WIDTHS}, patches 128 x 128, 2 a step, learning rate 5e-3",
             "weight of the regulariser": args.regulariser,
             "cores": os.cpu_count(),
             "table": table(cells),
+            "table of the sets that every method has seen": table({k: v for k, v in cells.items() if set(v) == every}),
             "sets of strokes": cells,
         }
         args.write.parent.mkdir(parents=True, exist_ok=True)
