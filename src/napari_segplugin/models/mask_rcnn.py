@@ -103,8 +103,8 @@ class MaskRCNN(nn.Module):
         "plain", or a ResNet ("resnet18", "resnet34", "resnet50"), whose five maps of stride 2 to 32 make the pyramid then.
     encoder_width : int
         Channels of the first stage of a ResNet; 64 for ImageNet weights.
-    channels : int, optional
-        Channels of the pyramid and the heads; 64 in 2D and 32 in 3D by default.
+    channels : int
+        Channels of the pyramid and the heads; 256 in the paper.
     anchor_sizes : sequence of (float or sequence of float), optional
         Side of the anchors of each level, finest first, in voxels: one number, or one a spatial axis. 8 strides of the
         level by default; training fits them to its objects.
@@ -116,7 +116,7 @@ class MaskRCNN(nn.Module):
         Bins along each axis that the box head and the mask head see (7 and 14 in 2D, 5 and 8 in 3D); masks are twice as
         fine.
     hidden : int
-        Width of the box head.
+        Width of the box head; 1024 in the paper.
     semantic : bool
         Learn the classes of all voxels too: needed for classes without objects, and learns from strokes.
 
@@ -146,13 +146,13 @@ class MaskRCNN(nn.Module):
         strides: Sequence[Sequence[int]] | None = None,
         encoder: str = "plain",
         encoder_width: int = 64,
-        channels: int | None = None,
+        channels: int = 32,
         anchor_sizes: Sequence[float | Sequence[float]] | None = None,
         ratios: Sequence[float] = (0.5, 1.0, 2.0),
         regions: int = 64,
         roi_size: int | None = None,
         mask_size: int | None = None,
-        hidden: int = 256,
+        hidden: int = 128,
         semantic: bool = True,
     ) -> None:
         super().__init__()
@@ -168,7 +168,6 @@ class MaskRCNN(nn.Module):
         self.roi_size, self.mask_size = roi_size or (7 if ndim == 2 else 5), mask_size or (14 if ndim == 2 else 8)
         self.class_loss: Callable[[Tensor, Tensor, Tensor], Tensor] = cross_entropy
         self.box_loss: Callable[[Tensor, Tensor, Tensor, int], Tensor] = smooth_l1
-        channels = channels or (64 if ndim == 2 else 32)
         steps = pairwise([in_channels, *widths])
         self.encoder = nn.ModuleList(ConvBlock(ndim, i, o) for i, o in steps) if net is None else net
         self.pools = nn.ModuleList(pool(ndim, s) for s in self.strides if net is None)
@@ -314,7 +313,7 @@ class MaskRCNN(nn.Module):
             if not self.training:
                 # by area, not a fixed number: else a tile and the whole image would not find the same
                 most = max(1000, int(4 * math.prod(size) / float(self.sides[level].prod(1).min())))
-                score = torch.where(score >= 0.05, score, -1)
+                score = torch.where(score >= 0.2, score, -1)
             best, at = score.topk(min(most, len(score)))
             at = at[best >= 0]
             box = clip(decode(deltas[n, at], anchor[at]), size)

@@ -71,7 +71,7 @@ class BoxHead(nn.Module):
 
     def __init__(self, ndim: int, channels: int, size: int, hidden: int, things: int) -> None:
         super().__init__()
-        self.ndim = ndim
+        self.ndim, self.things = ndim, things
         self.full1, self.full2 = nn.Linear(channels * size**ndim, hidden), nn.Linear(hidden, hidden)
         self.score = nn.Linear(hidden, 1 + things)
         self.delta = nn.Linear(hidden, things * 2 * ndim)
@@ -81,7 +81,7 @@ class BoxHead(nn.Module):
         x = F.relu(self.full1(x.flatten(1)), inplace=True)
         x = F.relu(self.full2(x), inplace=True)
         score, delta = self.score(x).float(), self.delta(x).float()
-        return score, delta.reshape(len(delta), -1, 2, self.ndim)
+        return score, delta.reshape(len(delta), self.things, 2, self.ndim)
 
 
 class MaskHead(nn.Module):
