@@ -27,7 +27,7 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import new_bundle, train  # noqa: E402
 from napari_segplugin.engine.balance import balanced  # noqa: E402
-from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop  # noqa: E402
+from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop, safe_precision  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.terms import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
 from napari_segplugin.engine.train import patch_size, prepare_sample, safe_augmentation, smallest_object  # noqa: E402
@@ -421,3 +421,37 @@ def test_organs_and_photographs_keep_their_up_and_down():
     assert (organs.angle, organs.flip) == (15, False)
     photographs = safe_augmentation(spec_of(channels=3))
     assert (photographs.angle, photographs.flip, photographs.flip_axes) == (15, True, "X")
+
+
+def test_shallow_volumes_train_in_float32_on_the_cpu_only():
+    half, cpu = torch.bfloat16, torch.device("cpu")
+    assert safe_precision(half, (32, 64, 64), (8, 8, 8), cpu) is half
+    assert safe_precision(half, (32, 64, 64), (32, 32, 32), cpu) is None
+    assert safe_precision(half, (32, 64, 64), (32, 32, 32), torch.device("cuda")) is half
+    assert safe_precision(half, (32, 32), (32, 32), cpu) is half
+
+
+def test_a_step_whose_gradient_is_no_number_changes_nothing():
+    class Spoiled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * float("nan")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(1, 2, 1)
+
+        def forward(self, x):
+            return Spoiled.apply(self.layer(x))
+
+    sampler = PatchSampler([prepare_sample(scene(), new_bundle(spec_of(), name="tiny"))], (16, 16))
+    network = Net()
+    kept = {k: v.clone() for k, v in network.state_dict().items()}
+    with pytest.raises(InputError, match="no longer a number"):
+        drain(run_loop(network, sampler, steps(20), terms=Terms.of(LossSpec(), 2), batch=1, device=torch.device("cpu")))
+    assert all(torch.equal(network.state_dict()[k], v) for k, v in kept.items())

@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -323,7 +323,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     teacher: nn.Module | None = None,
 ) -> dict[str, float] | None:
-    """One optimiser step; None where the loss is not a number (the step is left out)."""
+    """One optimiser step; None where loss or gradient is not a number (the step is left out)."""
     batch = batch.to(device)
     image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
     with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
@@ -335,7 +335,10 @@ def _step(
     if not math.isfinite(value):
         return None
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    if not bool(torch.isfinite(norm)):
+        # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
+        return None
     optimiser.step()
     return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
 
@@ -382,6 +385,18 @@ def _freeze(network: nn.Module, names: tuple[str, ...]) -> None:
         part.requires_grad_(name not in names)
         if name in names:
             freeze_batch_norm(part)
+
+
+def safe_precision(
+    wanted: torch.dtype | None, patch: Sequence[int], multiple: Sequence[int], device: torch.device
+) -> torch.dtype | None:
+    """The precision in which training is right: float32 (None) where half precision is known to fail.
+
+    torch 2.13's bfloat16 convolutions on the CPU give wrong weight gradients, not numbers at all at times, for volumes that
+    are only a voxel or two deep. So deep networks, whose lowest level is that shallow, train in float32 there.
+    """
+    shallow = len(patch) == 3 and min(p // m for p, m in zip(patch, multiple, strict=True)) < 3
+    return None if device.type == "cpu" and shallow else wanted
 
 
 def freeze_batch_norm(network: nn.Module) -> None:

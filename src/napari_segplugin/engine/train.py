@@ -36,7 +36,7 @@ from napari_segplugin.engine.anchors import fit_to_objects
 from napari_segplugin.engine.balance import balanced, class_counts
 from napari_segplugin.engine.checkpoint import Checkpoint
 from napari_segplugin.engine.detect import balance_regions
-from napari_segplugin.engine.loop import LoopResult, run_loop, state_arrays
+from napari_segplugin.engine.loop import LoopResult, run_loop, safe_precision, state_arrays
 from napari_segplugin.engine.network import fingerprint, load, map_kinds
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build, is_detector
@@ -279,7 +279,7 @@ def train_prepared(
             batch=batch,
             device=device,
             judge=judge,
-            autocast=autocast_dtype(device),
+            autocast=safe_precision(autocast_dtype(device), patch, multiple, device),
             average=recipe.average,
             freeze_statistics=recipe.freeze_statistics,
             stop=stop,
