@@ -82,7 +82,7 @@ def near_strokes(
     Examples
     --------
     >>> even = np.full((2, 1, 5), 0.5)
-    >>> near_strokes(even, np.array([[1, 0, 0, 0, 65535]]), (1, 1))[1].round(2).tolist()
+    >>> near_strokes(even, np.array([[1, 0, 0, 0, 65535]]), (1, 1))[1].astype(float).round(2).tolist()
     [[0.84, 0.69, 0.5, 0.31, 0.16]]
     """
     if maps.shape[1:] != paint.shape:

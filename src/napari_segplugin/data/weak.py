@@ -89,7 +89,7 @@ def objects_from_boxes(
     --------
     >>> image = np.zeros((1, 16, 16)); image[0, 4:10, 5:12] = 1
     >>> found = objects_from_boxes(image, [(slice(4, 10), slice(5, 12))], (1, 1))
-    >>> int((found.instances > 0).sum()), bool(found.known[3, 8]), bool(found.known[0, 0])
+    >>> int((found.instances > 0).sum()), bool(found.known[2, 8]), bool(found.known[0, 0])
     (42, True, False)
     """
     shape = image.shape[1:]
