@@ -137,7 +137,7 @@ def test_small_tiles_give_the_same_objects_as_one():
 def test_tiles_smaller_than_the_reach_are_run_with_a_smaller_halo_and_say_so():
     events = []
     image = noise((90, 100), "YX")
-    found = drain(predict(image, bundle_of(), device="cpu", tiles=TileSpec(size=(20, 20))), events.append)
+    found = drain(predict(image, bundle_of(), device="cpu", tiles=TileSpec(size=(12, 12))), events.append)
     assert not found.recipe["tiles"]["exact"]
     assert any("faint differences" in e.text for e in events if isinstance(e, Note))
 
