@@ -49,7 +49,11 @@ for _row in (
             "strides": None,
             "deep_supervision": False,
         },
-        meta={"small": {"widths": (8, 8), "convs": (2, 2)}, "variants": ({"deep_supervision": True},)},
+        meta={
+            "volume": {"widths": (16, 32, 64), "convs": (2, 2, 3)},
+            "small": {"widths": (8, 8), "convs": (2, 2)},
+            "variants": ({"deep_supervision": True},),
+        },
     ),
     Row(
         "kayalibay",
@@ -251,7 +255,8 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
         raise InputError(
             f"{row.title} finds objects.", got=f"the task {spec.task}", accepted=" and ".join(row.meta["tasks"])
         )
-    options = {**row.options, **spec.options}
+    # what a volume wants otherwise: fewer levels, since patches of volumes are short of voxels along every axis
+    options = {**row.options, **(row.meta.get("volume", {}) if spec.ndim == 3 else {}), **spec.options}
     if is_detector(spec):  # finds objects itself, so of the maps it has those of the classes alone
         out_channels, options["thing_classes"] = len(spec.classes), spec.classes.thing_ids
     module: nn.Module = row.load()(spec.ndim, spec.in_channels, out_channels, **options)
