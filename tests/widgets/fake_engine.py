@@ -197,6 +197,25 @@ class FakeEngine:
         self.calls.append(("examples", (image, augmentation)))
         return np.full((20, 30, 3), 90, np.uint8)
 
+    def propose(
+        self, image: Image, bundle: ModelBundle, region: Any, point: Any, box: Any, free: Any, device: str
+    ) -> list[Any]:
+        """Discs of two sizes around the click, or the box."""
+        self.calls.append(("propose", (image, region, point, box, free)))
+        if self.trouble is not None:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+        out = []
+        for radius in (3, 5):
+            mask = np.zeros(free.shape, bool)
+            if box is not None:
+                mask[tuple(slice(b.start - r.start, b.stop - r.start) for b, r in zip(box, region, strict=True))] = True
+            else:
+                grid = np.ogrid[tuple(slice(r.start, r.stop) for r in region)]
+                mask |= sum((g - p) ** 2 for g, p in zip(grid, point, strict=True)) <= radius**2
+            out.append(SimpleNamespace(mask=mask & free, region=region, class_id=1, score=0.8))
+        return out
+
     def finetune(
         self, image: Image, paint: Any, bundle: ModelBundle, train: Any, stop: threading.Event, preview: Any
     ) -> Any:

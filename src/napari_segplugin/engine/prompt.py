@@ -103,7 +103,7 @@ def propose(
     ids = ids if bundle.spec.task is not Task.SEMANTIC else list(range(1, len(classes)))
     foreground = maps[ids].sum(0)
     masks = [p.mask for p in proposals(foreground, inner, frame, free=free)]
-    decoded = _decoded(maps, foreground, bundle, masks[0], free)
+    decoded = _decoded(maps, foreground, bundle, _near(foreground.shape, inner, frame), free)
     if decoded is not None:
         masks = [decoded, *(m for m in masks if not np.array_equal(m, decoded))]
     return [_described(mask, region, maps, ids) for mask in masks]
@@ -126,9 +126,9 @@ def _maps(image: Image, bundle: ModelBundle, region: Region, device: str) -> np.
 
 
 def _decoded(
-    maps: np.ndarray, foreground: np.ndarray, bundle: ModelBundle, near: np.ndarray, free: np.ndarray | None
+    maps: np.ndarray, foreground: np.ndarray, bundle: ModelBundle, near: Region, free: np.ndarray | None
 ) -> np.ndarray | None:
-    """The object that the decoder finds where the sharpest proposal is, when it asks for less; None where it has none."""
+    """The object that the decoder finds near the click when it asks for less; None where it has none."""
     codec = codec_of(bundle.spec)
     known: dict[str, Any] = {**codec.defaults(), **bundle.decode}
     if bundle.spec.task is Task.SEMANTIC or "foreground" not in known:
@@ -141,12 +141,19 @@ def _decoded(
     labels = labels[None] if flat else labels
     things = set(bundle.spec.classes.thing_ids)
     kept = [int(n) for n, c in zip(table.label, table.class_id, strict=True) if int(c) in things]
-    counts = np.bincount(labels[near], minlength=int(labels.max(initial=0)) + 1)
+    counts = np.bincount(labels[near].ravel(), minlength=int(labels.max(initial=0)) + 1)
     best = max(kept, key=lambda n: int(counts[n]), default=0)
     if not best or not counts[best]:
         return None
     mask: np.ndarray = labels == best
     return mask if free is None else mask & free
+
+
+def _near(shape: tuple[int, ...], point: tuple[int, ...] | None, box: Region | None) -> Region:
+    """Two voxels around the click, or the box."""
+    if point is None:
+        return box or tuple(slice(0, n) for n in shape)
+    return tuple(slice(max(0, p - 2), p + 3) for p in point)
 
 
 def _described(mask: np.ndarray, region: Region, maps: np.ndarray, ids: list[int]) -> Proposed:

@@ -141,11 +141,12 @@ class Recorder:
 
         editor.stepped.connect(step)
 
-    def difference(self, editor: Editor, number: int, before: np.ndarray) -> None:
-        """Record at once what a layer has beyond its prediction."""
+    def difference(self, editor: Editor, number: int, before: np.ndarray, table: ObjectTable) -> None:
+        """Record at once what a layer and its table have beyond the prediction."""
         data = np.asarray(editor.layer.data)
         flat = np.flatnonzero(data != before)
-        rows = {str(n): _plain_row(editor.rows.get(n)) for n in editor.rows}
+        numbers = {*editor.rows, *table.label.tolist()}
+        rows = {str(n): _plain_row(editor.rows.get(n)) for n in numbers}
         about, payload = pack_voxels(flat, data[np.unravel_index(flat, data.shape)])
         header = {"kind": "step", "layer": f"result {number}", "shape": data.shape, "dtype": str(data.dtype), **about}
         self.write({**header, "rows": rows}, payload)

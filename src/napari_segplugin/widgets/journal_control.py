@@ -79,7 +79,7 @@ class JournalControl:
         recorder.result(editor, number)
         if id(result) in self._restored:
             self._restored.remove(id(result))
-            recorder.difference(editor, number, result.before)
+            recorder.difference(editor, number, result.before, result.segmentation.objects)
         if known is None:
             segmentation, model = result.segmentation, result.model
             self._dock.background.run(
