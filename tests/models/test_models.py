@@ -20,11 +20,16 @@ CASES = BASE + [
     for options in row.meta.get("variants", ())
 ]
 LARGE = 5_000_000
-"""Parameters from which a network is only tried in 2D where a test trains it or runs it over a large volume."""
+"""Parameters from which a network in 3D is only asked for its shapes."""
 
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
 every_row = pytest.mark.parametrize(("name", "options"), BASE)
 both = pytest.mark.parametrize("ndim", [2, 3])
+cases_in_2d_rows_in_3d = pytest.mark.parametrize(
+    ("ndim", "name", "options"),
+    [pytest.param(2, *c.values, id=f"2-{c.id}") for c in CASES]
+    + [pytest.param(3, *c.values, id=f"3-{c.id}") for c in BASE],
+)
 
 
 def net(name, options, ndim, channels=1, out=3, seed=0):
@@ -78,6 +83,7 @@ def test_any_size_goes_in_and_the_same_comes_out(name, options, size):
 def test_every_channel_matters(name, options, ndim, counts):
     for channels in counts:
         module = net(name, options, ndim, channels).eval()
+        small_enough(module, ndim)
         x = torch.rand(1, channels, *(8,) * ndim).repeat(channels + 1, *(1,) * (ndim + 1))
         for c in range(channels):
             x[c + 1, c] += 1
@@ -90,6 +96,7 @@ def test_every_channel_matters(name, options, ndim, counts):
 @both
 def test_gradient_reaches_every_parameter(name, options, ndim):
     module = net(name, options, ndim).train()
+    small_enough(module, ndim)
     outputs = logits_of(module(torch.rand(4, 1, *(side_of(module),) * ndim)))
     sum((out - 1).square().mean() for out in outputs).backward()
     silent = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -99,7 +106,9 @@ def test_gradient_reaches_every_parameter(name, options, ndim):
 @every_case
 @both
 def test_saved_and_loaded_is_equal(name, options, ndim):
-    first, second = net(name, options, ndim, seed=1).eval(), net(name, options, ndim, seed=2).eval()
+    first = net(name, options, ndim, seed=1).eval()
+    small_enough(first, ndim)
+    second = net(name, options, ndim, seed=2).eval()
     x = torch.rand(1, 1, *(9,) * ndim)
     with torch.inference_mode():
         assert not torch.equal(first(x), second(x))
@@ -199,21 +208,26 @@ def test_four_real_patches_are_learnt_by_heart(ndim, name, options):
     small_enough(module, ndim)
     x, target = patches(module, ndim)
     optimiser = torch.optim.Adam(module.parameters(), 1e-2)
-    for _ in range(60):
+    dice = 0.0
+    for _ in range(80):
         logits = logits_of(module(x))[0]
+        found = logits.argmax(1)
+        dice = 2 * float((found * target).sum()) / float((found + target).sum())
+        if dice > 0.9:
+            break
         loss = torch.nn.functional.cross_entropy(logits, target)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    found = logits.argmax(1)
-    dice = 2 * float((found * target).sum()) / float((found + target).sum())
-    assert dice > 0.9, (dice, float(loss.detach()))
+    assert dice > 0.9
 
 
 @every_case
 @both
 def test_half_precision_and_memory_layout_change_little(name, options, ndim):
-    module = warm(net(name, options, ndim), ndim)
+    module = net(name, options, ndim)
+    small_enough(module, ndim)
+    warm(module, ndim)
     x = torch.rand(1, 1, *(side_of(module),) * ndim)
     layout = torch.channels_last if ndim == 2 else torch.channels_last_3d
     with torch.inference_mode():
@@ -225,13 +239,13 @@ def test_half_precision_and_memory_layout_change_little(name, options, ndim):
     assert float((full - half).abs().mean()) < 0.05 * spread
 
 
-@every_case
-@both
-def test_an_exported_program_gives_the_same(name, options, ndim):
+@cases_in_2d_rows_in_3d
+def test_an_exported_program_gives_the_same(ndim, name, options):
     from napari_segplugin.models.export import export_program
 
-    module = warm(net(name, options, ndim), ndim)
+    module = net(name, options, ndim)
     small_enough(module, ndim)
+    warm(module, ndim)
     x = torch.rand(1, 1, *(13, 15, 9)[:ndim])
     program = export_program(module.train(), x)
     assert module.training

@@ -22,7 +22,7 @@ from napari_segplugin.models.blocks import (
     upsample,
 )
 from napari_segplugin.models.reach import reach
-from napari_segplugin.models.resnet import RESNETS, make_encoder
+from napari_segplugin.models.resnet import RESNETS, PlainEncoder, ResNet, make_encoder
 
 
 class UNet(nn.Module):
@@ -92,34 +92,18 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.ndim, self.in_channels = ndim, in_channels
-        if encoder != "plain":
-            _check_resnet(encoder, strides, encoder_blocks)
-        elif encoder_blocks and len(encoder_blocks) != len(widths):
-            raise InputError(
-                "The counts of residual blocks do not fit the levels of the network.",
-                got=tuple(encoder_blocks),
-                accepted=f"{len(widths)} numbers, one a level",
-            )
+        self.encoder: PlainEncoder | ResNet | None = None
+        self.pools = nn.ModuleList()
+        _check(widths, strides, encoder, encoder_blocks)
         levels = 6 if encoder in RESNETS else len(widths)
         self.strides = check_strides(ndim, strides, levels - 1)
         self.multiple = total_stride(ndim, self.strides)
-        skips = list(widths)
-        pools: list[nn.Module] = [pool(ndim, s) for s in self.strides]
         if encoder in RESNETS:
-            self.down = nn.ModuleList([ConvBlock(ndim, in_channels, widths[0], residual=residual)])
+            skips = self._make_resnet(encoder, in_channels, widths[0], encoder_width, residual)
         elif encoder_blocks:
-            self.down = _residual_levels(ndim, in_channels, widths, encoder_blocks, self.strides)
-            pools = []
+            skips = self._make_residual(in_channels, widths, encoder_blocks)
         else:
-            self.down = nn.ModuleList(
-                ConvBlock(ndim, i, o, residual=residual, dropout=dropout if level == len(widths) - 1 else 0.0)
-                for level, (i, o) in enumerate(pairwise([in_channels, *widths]))
-            )
-        self.encoder = None
-        if encoder in RESNETS:
-            self.encoder = make_encoder(encoder, ndim, in_channels, width=encoder_width)
-            skips, pools = [widths[0], *self.encoder.widths], []
-        self.pools = nn.ModuleList(pools)
+            skips = self._make_plain(in_channels, widths, residual, dropout)
         wide = [*widths[: levels - 1], *[widths[-1]] * (levels - 1 - len(widths)), skips[-1]]
         self.reduce = nn.ModuleList(conv(ndim, w, v, 1) for v, w in pairwise(wide))
         self.gates = nn.ModuleList(
@@ -132,6 +116,35 @@ class UNet(nn.Module):
         heads = levels - 1 if deep_supervision else 1
         self.heads = nn.ModuleList(conv(ndim, wide[i], out_channels, 1, bias=True) for i in range(heads))
         initialise(self)
+
+    def _make_plain(self, inputs: int, widths: Sequence[int], residual: bool, dropout: float) -> list[int]:
+        """Two convolutions a level, pooling between; the channels of each level."""
+        drops = [0.0] * (len(widths) - 1) + [dropout]
+        self.down = nn.ModuleList(
+            ConvBlock(self.ndim, i, o, residual=residual, dropout=d)
+            for (i, o), d in zip(pairwise([inputs, *widths]), drops, strict=True)
+        )
+        self.pools = nn.ModuleList(pool(self.ndim, s) for s in self.strides)
+        return list(widths)
+
+    def _make_residual(self, inputs: int, widths: Sequence[int], blocks: Sequence[int]) -> list[int]:
+        """Residual blocks, the first of each level with the stride; a stem of one convolution before them."""
+        self.down = nn.ModuleList()
+        before = widths[0]
+        for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            stem = [] if level else [ConvNorm(self.ndim, inputs, width)]
+            stride = self.strides[level - 1] if level else 1
+            first = ConvBlock(self.ndim, before, width, stride=stride, residual=True)
+            rest = [ConvBlock(self.ndim, width, width, residual=True) for _ in range(count - 1)]
+            self.down.append(nn.Sequential(*stem, first, *rest))
+            before = width
+        return list(widths)
+
+    def _make_resnet(self, name: str, inputs: int, width: int, encoder_width: int, residual: bool) -> list[int]:
+        """A level at full resolution, and a ResNet that reads the image beside it."""
+        self.down = nn.ModuleList([ConvBlock(self.ndim, inputs, width, residual=residual)])
+        self.encoder = make_encoder(name, self.ndim, inputs, width=encoder_width)
+        return [width, *self.encoder.widths]
 
     @property
     def halo(self) -> tuple[int, ...]:
@@ -159,7 +172,7 @@ class UNet(nn.Module):
             return [self.down[0](x), *self.encoder(x)]
         maps: list[Tensor] = []
         for level, block in enumerate(self.down):
-            x = block(self.pools[level - 1](x) if level and self.pools else x)
+            x = block(self.pools[level - 1](x) if level and len(self.pools) else x)
             maps.append(x)
         return maps
 
@@ -172,32 +185,22 @@ class UNet(nn.Module):
         return joined
 
 
-def _check_resnet(encoder: str, strides: object, blocks: object) -> None:
-    """A ResNet brings its own strides and blocks."""
-    if encoder not in RESNETS:
+def _check(widths: Sequence[int], strides: object, encoder: str, blocks: Sequence[int] | None) -> None:
+    """Options that shape the encoder have to go together."""
+    if encoder not in ("plain", *RESNETS):
         raise InputError(f"There is no encoder named '{encoder}'.", accepted=", ".join(["plain", *RESNETS]))
-    if strides or blocks:
+    if encoder in RESNETS and (strides or blocks):
         raise InputError(
             "A ResNet has strides and blocks of its own.",
             got=f"encoder {encoder} with strides {strides} and encoder_blocks {blocks}",
             accepted="encoder without strides and encoder_blocks",
         )
-
-
-def _residual_levels(
-    ndim: int, inputs: int, widths: Sequence[int], blocks: Sequence[int], strides: Sequence[Sequence[int]]
-) -> nn.ModuleList:
-    """Levels of residual blocks, the first of each with the stride; a stem of one convolution before them."""
-    levels = nn.ModuleList()
-    before = widths[0]
-    for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-        stem: list[nn.Module] = [] if level else [ConvNorm(ndim, inputs, width)]
-        step = strides[level - 1] if level else 1
-        first = ConvBlock(ndim, before, width, stride=step, residual=True)
-        rest = [ConvBlock(ndim, width, width, residual=True) for _ in range(count - 1)]
-        levels.append(nn.Sequential(*stem, first, *rest))
-        before = width
-    return levels
+    if blocks and (len(blocks) != len(widths) or min(blocks) < 1):
+        raise InputError(
+            "The counts of residual blocks do not fit the levels of the network.",
+            got=tuple(blocks),
+            accepted=f"{len(widths)} numbers of at least 1, one a level",
+        )
 
 
 __all__ = ["UNet"]
