@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from dock_helpers import add_image, run, wait_idle
 from fake_engine import FakeEngine, blobs
+from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
@@ -34,6 +35,20 @@ def squares(shape: tuple[int, ...] = (40, 50)) -> np.ndarray:
     image[..., 20:32, 6:30] = 200
     image[..., 6:10, 40:44] = 200
     return image
+
+
+@pytest.fixture
+def dock(qapp: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any) -> Iterator[Any]:
+    """A dock on a viewer without a window, which is quick to make; nothing here needs the canvas."""
+    made = new_dock(engine, tmp_path)
+    yield made
+    wait_idle(qtbot, made)
+
+
+def new_dock(engine: FakeEngine, tmp_path: Path) -> Any:
+    from napari_segplugin.widgets.dock import SegmentationDock
+
+    return SegmentationDock(ViewerModel(), engine=engine, session=Session(tmp_path / "session"))
 
 
 @pytest.fixture
@@ -437,7 +452,7 @@ def test_a_click_is_answered_by_proposals(corrected: Any, engine: FakeEngine, qt
     # the tool is still in hand
     mouse(corrected, line((30, 36), (38, 46)))
     qtbot.waitUntil(lambda: edits.panel.proposal.isVisibleTo(edits.panel), timeout=4000)
-    assert engine.calls[-1][1][3] == (slice(30, 39), slice(36, 47))
+    assert [v for k, v in engine.calls if k == "propose"][-1][3] == (slice(30, 39), slice(36, 47))
     press(corrected, "Escape")
     assert not edits.panel.proposal.isVisibleTo(edits.panel)
     press(corrected, "Escape")
@@ -556,11 +571,8 @@ def work(dock: Any, qtbot: Any) -> tuple[np.ndarray, Any]:
     return dock.paint.layer.data.copy(), edits.target.layer
 
 
-def another_day(make_napari_viewer: Any, qtbot: Any, tmp_path: Path) -> Any:
-    from napari_segplugin.widgets.dock import SegmentationDock
-
-    viewer = make_napari_viewer()
-    dock = SegmentationDock(viewer, engine=FakeEngine(), session=Session(tmp_path / "session"))
+def another_day(qtbot: Any, tmp_path: Path) -> Any:
+    dock = new_dock(FakeEngine(), tmp_path)
     add_image(dock, qtbot, squares(), axis_labels=("y", "x"), name="the same image")
     qtbot.waitUntil(lambda: "were kept" in message(dock), timeout=5000)
     return dock
@@ -574,11 +586,9 @@ def same(dock: Any, paint: np.ndarray, result: Labels) -> None:
     assert len(dock.paint.reviewed.data) == 1
 
 
-def test_the_next_start_offers_the_work_as_it_was(
-    corrected: Any, make_napari_viewer: Any, qtbot: Any, tmp_path: Path
-) -> None:
+def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     paint, result = work(corrected, qtbot)
-    dock = another_day(make_napari_viewer, qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path)
     dock.messages.findChild(object, "restore_yes").click()
     ready(dock, qtbot)
     same(dock, paint, result)
@@ -587,7 +597,7 @@ def test_the_next_start_offers_the_work_as_it_was(
     dock.paint.layer.paint((30, 45), 2)
     dock.edits.target.editor.delete([50])
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    third = another_day(make_napari_viewer, qtbot, tmp_path)
+    third = another_day(qtbot, tmp_path)
     third.messages.findChild(object, "restore_yes").click()
     ready(third, qtbot)
     same(third, dock.paint.layer.data, dock.edits.target.layer)
@@ -595,11 +605,9 @@ def test_the_next_start_offers_the_work_as_it_was(
         wait_idle(qtbot, d)
 
 
-def test_work_that_began_before_the_answer_is_kept_too(
-    corrected: Any, make_napari_viewer: Any, qtbot: Any, tmp_path: Path
-) -> None:
+def test_work_that_began_before_the_answer_is_kept_too(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     paint, result = work(corrected, qtbot)
-    dock = another_day(make_napari_viewer, qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path)
     offer = dock.messages.findChild(object, "restore_yes")
     dock.paint.add_layer()
     dock.paint.layer.paint((30, 45), 2)
@@ -609,7 +617,7 @@ def test_work_that_began_before_the_answer_is_kept_too(
     both = np.where(fresh, fresh, paint)
     same(dock, both, result)
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    third = another_day(make_napari_viewer, qtbot, tmp_path)
+    third = another_day(qtbot, tmp_path)
     third.messages.findChild(object, "restore_yes").click()
     ready(third, qtbot)
     same(third, both, result)
@@ -617,11 +625,9 @@ def test_work_that_began_before_the_answer_is_kept_too(
         wait_idle(qtbot, d)
 
 
-def test_not_now_leaves_the_old_work_beside_the_new(
-    corrected: Any, make_napari_viewer: Any, qtbot: Any, tmp_path: Path
-) -> None:
+def test_not_now_leaves_the_old_work_beside_the_new(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     work(corrected, qtbot)
-    dock = another_day(make_napari_viewer, qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path)
     dock.messages.findChild(object, "restore_no").click()
     dock.paint.add_layer()
     dock.paint.layer.paint((30, 45), 2)

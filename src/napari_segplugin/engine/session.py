@@ -1,4 +1,4 @@
-"""What is remembered between clicks and between days: the bundles in use, and the corrections of each image.
+"""What is remembered between clicks and between days: the bundles in use, and the folder where work is kept.
 
 No Qt and no torch here: a session is a plain object with signals, and it can be driven from a script.
 """
@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from psygnal import Signal
@@ -56,7 +51,7 @@ class Session:
     Parameters
     ----------
     folder : path, optional
-        Where corrections and fine-tuned models are kept; :func:`home_folder` by default. It is made when first written.
+        Where journals and fine-tuned models are kept; :func:`home_folder` by default. It is made when first written.
 
     Attributes
     ----------
@@ -121,61 +116,6 @@ class Session:
 
     # --- work kept safe -------------------------------------------------------------------------------------------
 
-    def save_corrections(self, key: str, paint: np.ndarray, about: dict[str, Any] | None = None) -> Path:
-        """Write strokes to the session folder: compressed, and either whole or not at all.
-
-        Parameters
-        ----------
-        key : str
-            What :func:`image_key` returned.
-        paint : ndarray of uint16
-        about : dict, optional
-            JSON values that are kept beside the strokes (image name, axes, classes).
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        InputError
-            If the folder cannot be written (no permission, disk full).
-        """
-        path = self._corrections_path(key)
-
-        def write(file: Any) -> None:
-            np.savez_compressed(file, paint=paint, about=np.frombuffer(json.dumps(about or {}).encode(), np.uint8))
-
-        with self._plain_errors("The corrections could not be kept safe"):
-            _write_whole(path, write)
-        return path
-
-    def load_corrections(self, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-        """Strokes that were kept for an image and what was said about them; None where there are none.
-
-        Raises
-        ------
-        InputError
-            If the file is there and cannot be read.
-        """
-        path = self._corrections_path(key)
-        if not path.exists():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return file["paint"], dict(json.loads(file["about"].tobytes().decode()))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(
-                "The corrections that were kept for this image cannot be read.",
-                got=f"{path.name}: {error}",
-                hint="Paint again, or delete the file",
-            ) from error
-
-    def forget_corrections(self, key: str) -> None:
-        """Delete the strokes that were kept for an image."""
-        with self._plain_errors("The corrections could not be deleted"):
-            self._corrections_path(key).unlink(missing_ok=True)
-
     def save_bundle(self, bundle: ModelBundle) -> Path:
         """Write a bundle to the session folder, beside the earlier ones.
 
@@ -196,9 +136,6 @@ class Session:
                 target, n = folder / f"{stem}-{n}", n + 1
             return Path(save_bundle(bundle, target))
 
-    def _corrections_path(self, key: str) -> Path:
-        return self.folder / "corrections" / f"{key}.npz"
-
     @contextlib.contextmanager
     def _plain_errors(self, problem: str) -> Iterator[None]:
         """Turn what the disk says into a sentence for a person."""
@@ -210,17 +147,3 @@ class Session:
                 got=f"{error.strerror or error} in {self.folder}",
                 hint="Free some space or choose another session folder in Preferences, Plugins",
             ) from error
-
-
-def _write_whole(path: Path, write: Callable[[Any], None]) -> None:
-    """Write a file beside its place and move it there, so that a crash never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

@@ -6,7 +6,7 @@ only a row that comes or goes makes a new table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,11 @@ class ObjectRows:
         values = self.layer.features[name].tolist() if self._rows else []
         return {n: values[i] for n, i in self._rows.items()}
 
+    def count(self, statuses: Iterable[str]) -> tuple[int, int]:
+        """Objects whose status is one of these, and all objects."""
+        total = len(self._rows)
+        return (int(self.layer.features["status"].isin(list(statuses)).sum()) if total else 0), total
+
     @property
     def size_column(self) -> str:
         """The name of the column of areas or volumes; empty where there is none."""
@@ -139,13 +144,18 @@ class ObjectRows:
     def _reshape(self, table: Any, gone: list[int], new: list[Row]) -> None:
         if gone:
             table = table.drop(index=table.index[gone])
-        if new:
-            # column by column: a row of mixed types would turn numbers into objects
-            blank = {c: "" if table[c].dtype.kind in "OUT" else np.nan for c in table.columns}
-            table = type(table)(
-                {c: [*table[c].tolist(), *(row.get(c, blank[c]) for row in new)] for c in table.columns}
-            )
-        self._replace(table.reset_index(drop=True))
+        n, kinds = len(table), table.dtypes
+        table = table.reset_index(drop=True)
+        table = table.reindex(range(n + len(new))) if new else table
+        for column in table.columns if new else ():
+            blank = "" if kinds[column].kind in "OUT" else np.nan
+            place = table.columns.get_loc(column)
+            for i, row in enumerate(new):
+                table.iat[n + i, place] = row.get(column, blank)
+            # the new rows turned whole numbers into floats
+            if kinds[column].kind in "iu" and not table[column].isna().any():
+                table[column] = table[column].astype(kinds[column])
+        self._replace(table)
 
 
 __all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "ObjectRows", "Row"]

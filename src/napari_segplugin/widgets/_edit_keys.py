@@ -59,12 +59,16 @@ def unbind(layer: Any, keys: Mapping[str, str]) -> None:
             layer.bind_key(key, None)
 
 
-def shortcuts(widget: Any, act: Callable[[str], Any]) -> list[Any]:
-    """The same keys while a widget or something in it has the focus."""
+def shortcuts(widget: Any, keys: Mapping[str, str], act: Callable[[str], Any]) -> list[Any]:
+    """The same keys while a widget or something in it has the focus.
+
+    Tab never reaches the canvas, since Qt moves the focus with it: it is taken wherever the focus is.
+    """
     made = []
-    for action in KEYS:
-        shortcut = QShortcut(QKeySequence(shown(action)), widget)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    for action, key in keys.items():
+        shortcut = QShortcut(QKeySequence(key.replace("-", "+")), widget)
+        anywhere = Qt.ShortcutContext.ApplicationShortcut if key == "Tab" else None
+        shortcut.setContext(anywhere or Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(lambda action=action: act(action))
         made.append(shortcut)
     return made

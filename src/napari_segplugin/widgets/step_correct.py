@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
 
-from napari_segplugin.widgets._edit_keys import shortcuts, shown
+from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS, shortcuts, shown
 from napari_segplugin.widgets._parts import (
     Fold,
     button,
@@ -101,8 +101,9 @@ class CorrectPanel(Fold):
             column.addWidget(widget)
         self.rows.addWidget(self.inside)
         tell(self.hint, "")
-        self.proposal.hide()
-        self._shortcuts = shortcuts(self, self._press)
+        self._shortcuts = shortcuts(self, KEYS, self._press)
+        self._answers = shortcuts(self, PROPOSAL_KEYS, self.proposal_asked.emit)
+        self.show_proposal("")
         self.set_state(False, False, ())
 
     def _press(self, action: str) -> None:
@@ -227,6 +228,8 @@ class CorrectPanel(Fold):
         """Offer a proposal; an empty text puts the offer away."""
         self.proposal_text.setText(text)
         self.proposal.setVisible(bool(text))
+        for answer in self._answers:
+            answer.setEnabled(bool(text))
 
 
 __all__ = ["ALWAYS", "OBJECT", "PLANE", "CorrectPanel"]
