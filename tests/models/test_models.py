@@ -162,9 +162,8 @@ def test_a_network_that_is_not_exact_is_nearly_so(name, options):
     assert float((whole - tile).abs().mean() / whole.std()) < 0.05
 
 
-@every_case
-@both
-def test_the_halo_is_the_reach(name, options, ndim):
+@cases_in_2d_rows_in_3d
+def test_the_halo_is_the_reach(ndim, name, options):
     """With positive weights and nothing else, an impulse is seen exactly as far as the network reaches."""
     if not MODELS[name].meta.get("exact", True):
         pytest.skip("attention looks further than the halo")
