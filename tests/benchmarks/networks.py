@@ -45,6 +45,10 @@ from napari_segplugin.models import MODELS, is_detector
 
 RECORD = Path("docs/benchmarks/networks.json")
 NETWORKS = [r.name for r in MODELS if r.meta.get("extra") is None]
+INTRODUCTION = """Each network from scratch, by `tests/benchmarks/networks.py`, judged on images that were not trained on.
+
+The rows so far were made on one core of a busy machine, and the time that each network had differs: read quality together with
+the steps and seconds beside it, and not as a ranking. What they show is that each network learns in 2D and in 3D."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Samples = tuple[list[Sample], list[Sample], ModelSpec, LossSpec]
 
@@ -185,12 +189,7 @@ def one(network: str, data: str, folder: Path, args: argparse.Namespace) -> dict
 
 def table(record: dict[str, Any]) -> str:
     """The page of the manual."""
-    lines = [
-        "# Networks",
-        "",
-        "Made by `tests/benchmarks/networks.py`; each network from scratch, with the same budget.",
-        "",
-    ]
+    lines = ["# Networks", "", INTRODUCTION, ""]
     for data in DATA:
         rows = {n: d[data] for n, d in record.items() if data in d}
         if not rows:
