@@ -37,7 +37,7 @@ def test_each_reason_by_itself() -> None:
     other = labels.copy()
     other[labels == 12] = 0
     found = {d.number: d for d in doubts(labels, scores, other=other)}
-    assert found[3].reason == "the model is not sure (30%)"
+    assert found[3].reason == "the model is only 30% sure"
     assert found[3].score == pytest.approx(0.7 * WEIGHTS["score"])
     assert found[5].reason == "much smaller than the others"
     assert found[7].reason == "irregular outline"
