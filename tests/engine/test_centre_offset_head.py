@@ -94,7 +94,7 @@ def scenes(draw, classes=THINGS):
     if draw(st.booleans()):
         maps = maps.astype(np.float16).astype(np.float32)  # as they are kept on disk: many equal values
     block = tuple(draw(st.integers(side // 3, side)) for _ in range(ndim))
-    params = {"smooth": draw(st.sampled_from([0.0, 1.0])), "window": draw(st.sampled_from([3, 7]))}
+    params = {"window": draw(st.sampled_from([1, 3, 7]))}
     return maps, block, params
 
 
@@ -157,12 +157,13 @@ def squares(shape=(48, 56), seed=0):
 
 @pytest.fixture(scope="module")
 def trained():
-    bundle = new_bundle(spec_of(widths=(8, 16), classes=ClassTable.named(["cell"])), name="squares")
-    spec = TrainSpec(seconds=0, steps=80, batch=4, patch=(48, 48), learning_rate=1e-2, device="cpu", augment=False)
+    bundle = new_bundle(spec_of(widths=(8, 16, 16), classes=ClassTable.named(["cell"])), name="squares")
+    spec = TrainSpec(seconds=0, steps=100, batch=4, patch=(48, 48), learning_rate=1e-2, device="cpu", augment=False)
     return drain(train([squares()], bundle, spec))
 
 
 def test_it_learns_to_part_objects_that_touch(trained):
+    assert trained.decode["window"] == [7, 7]
     found = drain(predict(squares(seed=1).image, trained, device="cpu"))
     assert len(found.objects) == 6
     assert np.mean((np.asarray(found.labels) > 0) == (squares().instances > 0)) > 0.97
@@ -178,6 +179,7 @@ def test_streaming_equals_in_memory(tmp_path, monkeypatch, task, ndim, axes, sha
     classes = THINGS if task is Task.INSTANCE else MIXED
     decode = {"foreground": 0.3, "centre": 0.3, "min_size": 1, "window": 3}
     bundle = replace(new_bundle(spec_of(task, ndim, classes), name="small", seed=3), decode=decode)
+    bundle.weights["heads.0.weight"][len(classes) + 1 :] *= 0.05  # short vectors, so that there are centres
     image = Image(np.random.default_rng(0).normal(0, 1, shape).astype(np.float32), axes)
     module = sys.modules["napari_segplugin.engine.predict"]
     monkeypatch.setattr(module, "block_size", lambda s, memory: ((19,) * len(s), 10**6))
@@ -187,7 +189,7 @@ def test_streaming_equals_in_memory(tmp_path, monkeypatch, task, ndim, axes, sha
     tiles = TileSpec(precision="float32")
     memory = drain(predict(image, bundle, device="cpu", tiles=tiles))
     stream = drain(predict(image, bundle, device="cpu", tiles=tiles, output=tmp_path / "labels.zarr"))
-    assert len(memory.objects) > 3
+    assert len(memory.objects) > 2
     pairs = np.unique(np.stack([np.asarray(memory.labels).ravel(), np.asarray(stream.labels).ravel()]), axis=1)
     assert len(np.unique(pairs[0])) == pairs.shape[1] == len(np.unique(pairs[1]))
     of = dict(zip(memory.objects.label.tolist(), memory.objects.class_id.tolist(), strict=True))
@@ -218,7 +220,7 @@ def test_vectors_of_mirrored_copies_are_turned_back_before_they_are_averaged(ndi
 
 
 def test_the_head_survives_json_and_the_disk(tmp_path, trained):
-    assert model_spec_from_json(to_json(trained.spec)) == replace(trained.spec, options={"widths": [8, 16]})
+    assert model_spec_from_json(to_json(trained.spec)) == replace(trained.spec, options={"widths": [8, 16, 16]})
     loaded = load_bundle(save_bundle(trained, tmp_path / "bundle"))
     assert loaded.spec.head == "centre_offset"
     image = squares(seed=2).image

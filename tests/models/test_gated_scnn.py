@@ -327,7 +327,7 @@ def test_edges_of_discs_are_learnt():
     x = torch.from_numpy(classes)[None, None].float() + 0.2 * torch.randn(1, 1, 48, 48)
     net = GatedSCNN(2, 1, 2, **SMALL).train()
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
-    for _ in range(60):
+    for _ in range(100):
         out = net(x)
         loss = torch.nn.functional.cross_entropy(out.logits[0], truth.classes) + sum(
             net.own_losses(out, truth).values()

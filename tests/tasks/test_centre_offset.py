@@ -119,7 +119,17 @@ def test_a_flat_top_is_one_centre():
     labels[5:25, 5:25] = 1
     maps = maps_of(labels)
     maps[2] = np.minimum(maps[2], 0.7)
-    assert same(labels, read(maps, smooth=0.0))
+    assert same(labels, read(maps))
+
+
+def test_a_hot_place_that_points_elsewhere_is_no_centre():
+    labels = np.zeros((40, 40), int)
+    labels[5:35, 5:35] = 1
+    maps = maps_of(labels)
+    maps[2, 10, 10] = 1.0
+    assert same(labels, read(maps))
+    maps[3:, 8:13, 8:13] = 0
+    assert len(find_centres(maps, CELLS, CODEC.defaults())) == 2
 
 
 def test_a_constant_heatmap_gives_few_centres_and_no_complaint():
@@ -135,8 +145,8 @@ def test_a_window_can_differ_between_the_axes():
     labels = np.zeros((8, 30, 30), int)
     labels[2:4, 5:25, 5:25], labels[4:6, 5:25, 5:25] = 1, 2
     maps = maps_of(labels, (10.0, 1.0, 1.0))
-    assert same(labels, read(maps, window=[1, 7, 7], smooth=0.0))
-    assert len(np.unique(read(maps, window=7, smooth=0.0))) == 2
+    assert same(labels, read(maps, window=[1, 7, 7]))
+    assert len(np.unique(read(maps, window=7))) == 2
 
 
 def test_lines_one_voxel_wide_side_by_side_become_one():
@@ -149,6 +159,16 @@ def test_lines_one_voxel_wide_side_by_side_become_one():
     apart = np.zeros((20, 40), int)
     apart[5, 4:36], apart[11, 4:36] = 1, 2
     assert same(apart, read(maps_of(apart)))
+
+
+def test_the_window_follows_the_small_objects_of_the_training():
+    labels = np.zeros((8, 60, 60), int)
+    for number, (y, x) in enumerate([(10, 10), (10, 40), (40, 10), (40, 40)], 1):
+        labels[2:6, y : y + 12, x : x + 12] = number
+    image = Image(np.zeros(labels.shape, np.uint8), "ZYX", spacing=(3.0, 1.0, 1.0))
+    radius = (0.75 * 4 * 12 * 12 * 3 / np.pi) ** (1 / 3)
+    assert CODEC.fit([Sample(image, labels > 0, labels)]) == {"window": [3, *[2 * round(radius / 2) + 1] * 2]}
+    assert CODEC.fit([Sample(image, labels > 0, 0 * labels)]) == {}
 
 
 def test_unknown_shapes_give_no_map_weight():

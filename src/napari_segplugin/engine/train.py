@@ -339,6 +339,7 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     yield Stage("Preparing images")
     bundle = fit_to_objects(bundle, samples)
+    bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     prepared = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     judge = None
     if validation:

@@ -75,7 +75,7 @@ for _row in (
             "strides": None,
             "encoder": "plain",
             "encoder_width": 64,
-            "shape_width": 16,
+            "shape_width": 8,
             "context_width": 64,
             "rates": (1, 2, 4),
             "image_gradient": "auto",

@@ -124,7 +124,7 @@ class GatedSCNN(nn.Module):
         strides: Sequence[Sequence[int]] | None = None,
         encoder: str = "plain",
         encoder_width: int = 64,
-        shape_width: int = 16,
+        shape_width: int = 8,
         context_width: int = 64,
         rates: Sequence[int] = (1, 2, 4),
         image_gradient: str = "auto",
@@ -176,8 +176,9 @@ class GatedSCNN(nn.Module):
         self.to_half = linear_upsample(ndim, _ratio(scales[at], scales[1]))
         self.reduce = ConvNorm(ndim, channels[1], max(4, widths[1] // 2), 1)
         self.refine = ConvBlock(ndim, context_width + max(4, widths[1] // 2), widths[1])
-        self.to_full = linear_upsample(ndim, scales[1])
-        self.last = ConvNorm(ndim, widths[1] + channels[0] + 1, widths[0])
+        self.to_full = nn.Sequential(ConvNorm(ndim, widths[1], widths[0], 1), linear_upsample(ndim, scales[1]))
+        self.sharpen = conv(ndim, 1, widths[0], 1)
+        self.last = ConvNorm(ndim, widths[0], widths[0])
         self.head = conv(ndim, widths[0], out_channels, 1, bias=True)
         self._scales = scales
         initialise(self)
@@ -221,7 +222,8 @@ class GatedSCNN(nn.Module):
             top = top + lift(deeper)
         context = self.project(self.context(*[top] * (len(self.context) - 1), self.edge_pool(edges)))
         y = self.refine(cat((self.to_half(context), self.reduce(maps[1])), 1))
-        outputs = [self.head(self.last(cat((self.to_full(y), maps[0], edges), 1)))]
+        # summed and not joined: at full resolution each channel costs
+        outputs = [self.head(self.last(self.to_full(y) + maps[0] + self.sharpen(edges)))]
         if self.auxiliary is not None and self.training:
             outputs.append(self.auxiliary(context))
         logits = finish(outputs, size)

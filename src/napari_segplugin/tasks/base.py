@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,6 +60,9 @@ class TaskCodec(Protocol):
 
     def defaults(self) -> dict[str, Any]:
         """The parameters of `decode` with their default values."""
+
+    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Those parameters that follow from the objects of a training."""
 
 
 def known_classes(sample: Sample, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:

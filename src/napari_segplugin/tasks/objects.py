@@ -5,9 +5,12 @@ Sums over objects add up over blocks, so that large images need one pass.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from napari_segplugin.core import ClassTable, ObjectTable
+from napari_segplugin.core import ClassTable, ObjectTable, Sample
 
 
 class ObjectCodec:
@@ -15,6 +18,10 @@ class ObjectCodec:
 
     def __init__(self, panoptic: bool = False) -> None:
         self.panoptic = panoptic
+
+    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Parameters of the decoder that follow from the objects of the training; none by default."""
+        return {}
 
     def finish(self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, ObjectTable]:
         """Number the objects 1, 2 …, add stuff where there is no object, and tell class and score of each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,5 +37,9 @@ class SemanticCodec:
         return labels, ObjectTable(ids.astype(np.int64), ids.astype(np.int64), score, ("predicted",) * len(ids))
 
     def defaults(self) -> dict[str, Any]:
+        """There is nothing to tune."""
+        return {}
+
+    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """There is nothing to tune."""
         return {}
