@@ -235,3 +235,21 @@ def test_strokes_and_voxels_are_counted_for_each_class():
 def test_objects_are_counted_as_strokes():
     sample = Sample(IMAGE, (boxes((0, 0), (0, 8)) > 0).astype(int), boxes((0, 0), (0, 8)))
     assert count_strokes(sample, THINGS)["cell"] == (2, 32)
+
+
+def test_an_accepted_object_is_known_whole_with_its_rim_and_no_other_is():
+    edited = np.zeros((20, 30), np.int32)
+    edited[4:9, 4:9], edited[4:9, 9:14], edited[12:17, 20:25] = 1, 2, 3
+    image = Image(np.zeros(edited.shape), "YX")
+    classes = ClassTable.named(["cell"])
+    accepted = Corrections(np.zeros(edited.shape, np.uint16), None, edited, edited.copy(), accepted=(1, 9))
+    sample = to_sample(image, accepted, Task.INSTANCE, classes)
+    rim = ndi.binary_dilation(edited == 1, np.ones((3, 3)), iterations=RIM)
+    np.testing.assert_array_equal(sample.known, rim)
+    assert set(np.unique(sample.instances)) == {0, 1}
+    # of the neighbour nobody said anything: its shape is not known
+    assert not sample.shape_known[(edited == 2) & rim].any()
+    with pytest.raises(InputError, match="Nothing is painted"):
+        to_sample(
+            image, Corrections(accepted.paint, None, edited, edited.copy(), accepted=(9,)), Task.INSTANCE, classes
+        )
