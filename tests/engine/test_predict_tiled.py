@@ -197,3 +197,17 @@ def test_the_reach_of_the_network_is_not_understated():
             changed = (net(x) - net(y)).abs().amax((0, 1, 3)).nonzero().ravel()
         assert at - net.halo[0] <= changed.min()
         assert changed.max() <= at + net.halo[0]
+
+
+def test_a_network_whose_maxima_move_with_rounding_is_run_in_float32(monkeypatch):
+    from napari_segplugin.engine import new_bundle, setup
+
+    monkeypatch.setattr(
+        setup, "inference_dtype", lambda device, precision: {"auto": torch.bfloat16}.get(precision, torch.float32)
+    )
+    image = Image(np.zeros((16, 16)), "YX")
+    for name, dtype in (("segnet", torch.float32), ("unet", torch.bfloat16)):
+        spec = ModelSpec(
+            name, 2, 1, Task.SEMANTIC, ClassTable.named(["a"]), {"widths": (4, 8)} if name == "unet" else {}
+        )
+        assert setup.set_up(image, new_bundle(spec, name="x"), TileSpec(), "cpu", None).network.dtype is dtype

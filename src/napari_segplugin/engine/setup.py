@@ -11,6 +11,7 @@ from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Til
 from napari_segplugin.data.tiles import Axis, Region, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import Prepared, prepare
+from napari_segplugin.models import MODELS
 
 _GB = 2**30
 # On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
@@ -132,7 +133,10 @@ def set_up(image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, regi
     check_fit(image, bundle.spec)
     wanted = check_region(image, region)
     where = resolve(device)
-    network = prepare(bundle, where, inference_dtype(where, tiles.precision))
+    precision = tiles.precision
+    if precision == "auto":
+        precision = str(MODELS[bundle.spec.network].meta.get("precision", "auto"))
+    network = prepare(bundle, where, inference_dtype(where, precision))
     planes = image.ndim > bundle.spec.ndim
     reach = (0, *network.halo) if planes else network.halo
     multiple = (1, *network.multiple) if planes else network.multiple

@@ -51,6 +51,7 @@ for _row in (
         },
         meta={
             "volume": {"widths": (16, 32, 64), "convs": (2, 2, 3)},
+            "precision": "float32",  # where the maximum lies may change when numbers are rounded, and the map with it
             "small": {"widths": (8, 8), "convs": (2, 2)},
             "variants": ({"deep_supervision": True},),
         },
@@ -106,6 +107,7 @@ for _row in (
             "deep_supervision": False,
         },
         meta={
+            "coarse": True,  # its maps have an eighth of the resolution
             "small": {"widths": (8, 8, 8, 8, 8), "jpu_width": 8, "rates": (1, 2, 3), "encoder_width": 4},
             "variants": (
                 {"head": "psp", "deep_supervision": True},
