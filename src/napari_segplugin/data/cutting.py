@@ -215,33 +215,43 @@ def _flood(mask: np.ndarray, points: np.ndarray, spacing: np.ndarray, image: np.
     if factor.max() == 1:
         land, markers = _ready(_landscape(mask, spacing, image, points), points)
         return np.asarray(watershed(land, markers, mask=mask))
-    small = _shrunk(mask.astype(np.float32), factor) >= 0.5
+    small = mask[
+        tuple(slice(f // 2, None, f) if n >= f else slice(0, 1) for f, n in zip(factor, mask.shape, strict=True))
+    ]
+    small = np.pad(small, [(0, -(-n // f) - m) for n, f, m in zip(mask.shape, factor, small.shape, strict=True)])
     dots = points // factor
     small[tuple(dots.T)] = True
     grey = None if image is None else _shrunk(image, factor)
     land, markers = _ready(_landscape(small, spacing * factor, grey, dots), dots)
     rough = np.asarray(watershed(land, markers, mask=small), np.int32)
+    # voxels of the object that the coarse grid left out belong to the part beside them
+    rough = np.where(rough > 0, rough, ndi.maximum_filter(rough, 3))
     wide = _enlarged(rough, factor, mask.shape)
     wide[~mask] = 0
-    band = mask & _enlarged(_border(rough), factor, mask.shape)
-    band |= mask & (wide == 0)
+    border = _border(rough)
+    ring = ndi.binary_dilation(border, np.ones((3,) * border.ndim)) & ~border
+    missed = mask & (wide == 0)
+    band = (mask & _enlarged(border, factor, mask.shape)) | missed
     wide[band] = 0
-    fine = _enlarged(land, factor, mask.shape) if image is None else _landscape(mask, spacing, image, points)
-    return _refined(wide, band, fine)
+    rim = _enlarged(ring, factor, mask.shape) & (wide > 0)
+    if missed.any():
+        rim |= ndi.binary_dilation(missed) & (wide > 0)
+    if not band.any():
+        return wide
+    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(band | rim))
+    fine = (
+        _landscape(mask[box], spacing, None, points) if image is None else _landscape(mask, spacing, image, points)[box]
+    )
+    return _refined(wide, band, rim, box, fine)
 
 
-def _refined(wide: np.ndarray, band: np.ndarray, land: np.ndarray) -> np.ndarray:
-    """Flood the band between parts that are known, inside the box of the band."""
+def _refined(wide: np.ndarray, band: np.ndarray, rim: np.ndarray, box: Box, land: np.ndarray) -> np.ndarray:
+    """Flood the band between parts that are known from the rim beside it, inside their box."""
     from skimage.segmentation import watershed
 
-    at = np.nonzero(band)
-    if not len(at[0]):
-        return wide
-    box = tuple(slice(max(0, int(i.min()) - 1), int(i.max()) + 2) for i in at)
-    inside = wide[box]
-    rim = ndi.binary_dilation(band[box]) & (inside > 0)
-    flooded = watershed(land[box], np.where(rim, inside, 0), mask=rim | band[box])
-    inside[band[box]] = flooded[band[box]]
+    inside, free = wide[box], band[box]
+    flooded = watershed(land, np.where(rim[box], inside, 0), mask=rim[box] | free)
+    inside[free] = flooded[free]
     return wide
 
 
