@@ -9,7 +9,7 @@ from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
 from napari_segplugin.core.registry import Registry, Row
 from napari_segplugin.core.sample import Sample
-from napari_segplugin.core.segmentation import ObjectTable, Segmentation
+from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
     AugmentSpec,
     LossSpec,
@@ -66,6 +66,7 @@ __all__ = [
     "classes_from_json",
     "drain",
     "guess_axes",
+    "labels_in",
     "loss_spec_from_json",
     "model_spec_from_json",
     "recipe_from_json",

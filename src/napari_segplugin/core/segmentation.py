@@ -12,6 +12,32 @@ from napari_segplugin.core.classes import ClassTable, Task
 from napari_segplugin.core.errors import InputError
 
 
+def labels_in(labels: Any) -> np.ndarray:
+    """The labels that occur in an array, but 0, in ascending order.
+
+    Neighbours along the last axis are mostly equal, so only where they change is there anything to sort.
+
+    Parameters
+    ----------
+    labels : array of int
+
+    Returns
+    -------
+    (N,) ndarray of int64
+
+    Examples
+    --------
+    >>> labels_in(np.array([[0, 0, 7], [7, 7, 2]])).tolist()
+    [2, 7]
+    """
+    flat = np.asarray(labels).ravel()
+    if not flat.size:
+        return np.zeros(0, np.int64)
+    present = np.unique(flat[np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)])
+    found: np.ndarray = present[present != 0].astype(np.int64)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class ObjectTable:
     """What each label is; one row a label, sorted by label, without the background 0.
@@ -42,8 +68,7 @@ class ObjectTable:
     @classmethod
     def of(cls, labels: np.ndarray, class_id: int = 1, status: str = "predicted") -> ObjectTable:
         """A table of the labels that occur in an array, all of one class, without scores."""
-        present = np.unique(np.asarray(labels))
-        present = present[present != 0].astype(np.int64)
+        present = labels_in(labels)
         n = len(present)
         return cls(present, np.full(n, class_id, np.int64), np.full(n, np.nan, np.float32), (status,) * n)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, labels_in
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import (
@@ -138,7 +138,7 @@ def table_for(labels: np.ndarray, like: Segmentation, features: Any = None) -> O
         int(n): (int(c), float(s), t) for n, c, s, t in zip(old.label, old.class_id, old.score, old.status, strict=True)
     }
     rows.update(_rows_of(features, {c.name: c.id for c in like.classes}))
-    present = [int(n) for n in np.unique(labels) if n != 0]
+    present = labels_in(labels).tolist()
     things = like.classes.thing_ids or (1,)
 
     def row(n: int) -> tuple[int, float, str]:
