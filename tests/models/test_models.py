@@ -19,7 +19,7 @@ CASES = BASE + [
     for row in DENSE
     for options in row.meta.get("variants", ())
 ]
-LARGE = 5_000_000
+LARGE = 2_000_000
 """Parameters from which a network in 3D is only asked for its shapes."""
 
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
