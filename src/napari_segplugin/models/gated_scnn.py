@@ -152,7 +152,7 @@ class GatedSCNN(nn.Module):
         self.enter = conv(ndim, channels[0], shapes[0], 1, bias=True)
         self.shape_blocks = nn.ModuleList(ConvBlock(ndim, w, w, residual=True) for w in shapes[:-1])
         self.sides = nn.ModuleList(
-            nn.Sequential(conv(ndim, c, 1, 1, bias=True), linear_upsample(ndim, s))
+            nn.Sequential(conv(ndim, c, 1, 1), linear_upsample(ndim, s))
             for c, s in zip(channels[1:], scales[1:], strict=True)
         )
         self.gates = nn.ModuleList(Gate(ndim, a, b) for a, b in pairwise(shapes))
@@ -170,12 +170,12 @@ class GatedSCNN(nn.Module):
         branches = [ConvNorm(ndim, channels[at], context_width, 1)]
         branches += [ConvNorm(ndim, channels[at], context_width, dilation=r) for r in self.rates]
         self.context = Parallel([*branches, ConvNorm(ndim, 1, context_width, 1)])
-        self.project = ConvNorm(ndim, context_width * len(self.context), context_width, 1)
-        self.auxiliary = conv(ndim, context_width, out_channels, 1, bias=True) if deep_supervision else None
+        self.project = ConvNorm(ndim, context_width * len(self.context), widths[1], 1)
+        self.auxiliary = conv(ndim, widths[1], out_channels, 1, bias=True) if deep_supervision else None
         # decoder
         self.to_half = linear_upsample(ndim, _ratio(scales[at], scales[1]))
         self.reduce = ConvNorm(ndim, channels[1], max(4, widths[1] // 2), 1)
-        self.refine = ConvBlock(ndim, context_width + max(4, widths[1] // 2), widths[1])
+        self.refine = ConvBlock(ndim, widths[1] + max(4, widths[1] // 2), widths[1])
         self.to_full = nn.Sequential(ConvNorm(ndim, widths[1], widths[0], 1), linear_upsample(ndim, scales[1]))
         self.sharpen = conv(ndim, 1, widths[0], 1)
         self.last = ConvNorm(ndim, widths[0], widths[0])
