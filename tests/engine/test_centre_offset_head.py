@@ -163,7 +163,7 @@ def trained():
 
 
 def test_it_learns_to_part_objects_that_touch(trained):
-    assert trained.decode["window"] == [7, 7]
+    assert trained.decode["window"] == [11, 11]
     found = drain(predict(squares(seed=1).image, trained, device="cpu"))
     assert len(found.objects) == 6
     assert np.mean((np.asarray(found.labels) > 0) == (squares().instances > 0)) > 0.97

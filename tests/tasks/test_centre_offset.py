@@ -166,9 +166,19 @@ def test_the_window_follows_the_small_objects_of_the_training():
     for number, (y, x) in enumerate([(10, 10), (10, 40), (40, 10), (40, 40)], 1):
         labels[2:6, y : y + 12, x : x + 12] = number
     image = Image(np.zeros(labels.shape, np.uint8), "ZYX", spacing=(3.0, 1.0, 1.0))
-    radius = (0.75 * 4 * 12 * 12 * 3 / np.pi) ** (1 / 3)
-    assert CODEC.fit([Sample(image, labels > 0, labels)]) == {"window": [3, *[2 * round(radius / 2) + 1] * 2]}
+    half = int((0.75 * 4 * 12 * 12 * 3 / np.pi) ** (1 / 3))
+    assert CODEC.fit([Sample(image, labels > 0, labels)]) == {"window": [2 * (half // 3) + 1, *[2 * half + 1] * 2]}
     assert CODEC.fit([Sample(image, labels > 0, 0 * labels)]) == {}
+
+
+def test_the_window_parts_long_objects_that_lie_side_by_side():
+    labels = np.zeros((60, 60), int)
+    for number in range(1, 10):
+        labels[10:50, 6 * number : 6 * number + 4] = number
+    image = Image(np.zeros(labels.shape, np.uint8), "YX")
+    fitted = CODEC.fit([Sample(image, labels > 0, labels)])
+    assert fitted == {"window": [9, 9]}  # six voxels apart, by the root of two
+    assert same(labels, read(maps_of(labels), **fitted))
 
 
 def test_unknown_shapes_give_no_map_weight():

@@ -103,9 +103,9 @@ def run_technique(
     check_dimensions(row, image.shape)
     check_marks(row, image.shape[1:], seeds, box)
     image = reduce_channels(row, image, tell)
-    step = np.asarray(spacing if spacing is not None else (1.0,) * (image.ndim - 1), float)
-    measured = measure(row, image, tuple(step), settings)
-    return apply(row, image, tuple(step), settings, measured, seeds=seeds, box=box)
+    step = tuple(float(s) for s in (spacing if spacing is not None else (1.0,) * (image.ndim - 1)))
+    measured = measure(row, image, step, settings)
+    return apply(row, image, step, settings, measured, seeds=seeds, box=box)
 
 
 def check_dimensions(row: Row, shape: Sequence[int]) -> None:

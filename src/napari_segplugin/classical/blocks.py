@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -34,15 +34,15 @@ def voxel_counts(shape: Sequence[int], side: int) -> np.ndarray:
     return total
 
 
-def halve(values: np.ndarray, combine: np.ufunc, first: int = 0) -> np.ndarray:
-    """Join neighbours two by two along every axis from `first` on; an odd one at the end stays alone.
+def halve(values: np.ndarray, combine: np.ufunc, axes: Iterable[int] | None = None) -> np.ndarray:
+    """Join neighbours two by two along some axes or all; an odd one at the end stays alone.
 
     Examples
     --------
     >>> halve(np.array([[1, 2, 3]]), np.add)
     array([[3, 3]])
     """
-    for axis in range(first, values.ndim):
+    for axis in range(values.ndim) if axes is None else axes:
         if values.shape[axis] == 1:
             continue
         before = (slice(None),) * axis

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_segplugin.classical.smoothing import TRUNCATE, gaussian, reach, window_shape
+from napari_segplugin.classical.threshold import channel_values, find_threshold
 
 SIGMAS = 6.0
 """A Gaussian window of this many sigmas is taken for a window of that size, as in scikit-image."""
@@ -16,14 +17,19 @@ HAIR = 1e-6
 """Share of the image's range by which a voxel must pass the threshold: rounding must not speak in flat parts."""
 
 
-def measure(sample: np.ndarray, spacing: tuple[float, ...], *, smooth: float = 0.0, **_: Any) -> dict[str, Any]:
-    """The least and the greatest value of the image ("low", "high"), and how the median counts them ("levels").
+def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, **_: Any) -> dict[str, Any]:
+    """What has to be known of the whole image.
 
-    "levels" is an offset and a factor that bring values to 0 to 255: 0 and 1 for an 8-bit image, whose median is exact.
+    Returns
+    -------
+    dict
+        "low", "high": the least and the greatest value. "levels": an offset and a factor that bring values to 0 to 255,
+        0 and 1 for an 8-bit image, whose median is exact. "floor": the value that the setting `floor` finds, or None.
     """
     low, high = float(np.nanmin(sample[0])), float(np.nanmax(sample[0]))
     exact = sample.dtype.kind in "bu" and sample.dtype.itemsize == 1 and not smooth
-    return {"low": low, "high": high, "levels": (0.0, 1.0) if exact else (low, 255 / (high - low))}
+    found = None if floor == "none" else find_threshold(channel_values(sample, smooth, spacing), floor)
+    return {"low": low, "high": high, "levels": (0.0, 1.0) if exact else (low, 255 / (high - low)), "floor": found}
 
 
 def halo(settings: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
@@ -41,6 +47,7 @@ def local_threshold(
     method: str = "gaussian",
     window: int = 51,
     contrast: float = 0.05,
+    floor: str = "none",
     k: float = 0.2,
     objects: str = "bright",
     smooth: float = 0.0,
@@ -66,6 +73,8 @@ def local_threshold(
         Voxels along X.
     contrast : float
         Share of the range of the image. Of gaussian, mean and median.
+    floor : str
+        Method of a value for the whole image that voxels must be beyond too, or "none".
     k : float
         Of niblack and sauvola.
     objects : str
@@ -96,7 +105,10 @@ def local_threshold(
     else:
         middle = _middle(values, method, window, spacing, measured["levels"])
         margin = (values - middle if objects == "bright" else middle - values) - contrast * spread
-    return np.asarray(margin > HAIR * spread).astype(np.int32)
+    found = margin > HAIR * spread
+    if measured["floor"] is not None:
+        found &= values > measured["floor"] if objects == "bright" else values <= measured["floor"]
+    return np.asarray(found).astype(np.int32)
 
 
 def _middle(

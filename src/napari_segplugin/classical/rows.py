@@ -6,7 +6,7 @@ from napari_segplugin.classical.base import technique_row
 from napari_segplugin.core import Parameter, Row
 
 _HERE = "napari_segplugin.classical."
-GLOBAL_METHODS = ("otsu", "li", "triangle", "yen", "isodata", "minimum", "mean", "manual")
+GLOBAL_METHODS = ("otsu", "root_otsu", "li", "triangle", "yen", "isodata", "minimum", "mean", "manual")
 LOCAL_METHODS = ("gaussian", "mean", "median", "sauvola", "niblack")
 
 SMOOTH = Parameter(
@@ -67,6 +67,10 @@ THRESHOLD_ROWS: tuple[Row, ...] = (
             Parameter(
                 "contrast", 0.05, "Contrast", "By how much of the image's range an object differs: gaussian, mean, median.",
                 low=-1, high=1, step=0.01,
+            ),
+            Parameter(
+                "floor", "none", "And above", "Voxels must also be beyond this value for the whole image.",
+                choices=("none", *GLOBAL_METHODS[:-1]),
             ),
             Parameter("k", 0.2, "k", "Weight of the standard deviation: niblack, sauvola.", low=-2, high=2, step=0.05),
             OBJECTS,

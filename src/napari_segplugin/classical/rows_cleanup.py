@@ -38,6 +38,29 @@ CLEANUP_ROWS: tuple[Row, ...] = (
         kind="same",
     ),
     technique_row(
+        "tighten",
+        "Tighten",
+        _HERE + "tighten:tighten",
+        "Cuts each object at the half height of its own brightness, so that bright ones are not drawn too wide.",
+        "",
+        (
+            Parameter(
+                "share", 0.5, "Height", "Where the outline lies between the background (0) and the object (1).",
+                low=0, high=1, step=0.05,
+            ),
+            Parameter(
+                "top", 0.75, "Brightness", "Quantile of the object's values that is its brightness.",
+                low=0.5, high=1, step=0.05,
+            ),
+            Parameter(
+                "smooth", 1.0, "Smooth before", "Width (sigma) of a Gaussian over the image.",
+                low=0, high=20, step=0.5, unit="pixel",
+            ),
+        ),
+        kind="same",
+        image=True,
+    ),
+    technique_row(
         "fill_holes",
         "Fill holes",
         _HERE + "cleanup:fill_holes",

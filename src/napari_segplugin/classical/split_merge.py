@@ -161,9 +161,9 @@ def _power(smallest_block: int, test: str) -> int:
 def _split(measure: Homogeneity, smallest: int) -> _Leaves:
     """Go down from the block that holds the whole image, to blocks of side ``2**smallest``."""
     shape = measure.channels.shape[1:]
-    pyramid = [_smallest_blocks(measure, 1 << smallest)]
+    pyramid, axes = [_smallest_blocks(measure, 1 << smallest)], range(1, len(shape) + 1)
     while max(pyramid[-1].shape[1:]) > 1:
-        pyramid.append(halve(pyramid[-1], measure.combine, first=1))
+        pyramid.append(halve(pyramid[-1], measure.combine, axes))
     counts = [voxel_counts(shape, 1 << (smallest + k)) for k in range(len(pyramid))]
     open_ = np.ones((1,) * len(shape), bool)
     grid = np.full(open_.shape, -1, np.int32)
@@ -196,7 +196,7 @@ def _smallest_blocks(measure: Homogeneity, side: int) -> np.ndarray:
     for start in range(0, channels.shape[1], rows):
         stats = measure.lift(channels[:, start : start + rows])
         for _ in range(side.bit_length() - 1):
-            stats = halve(stats, measure.combine, first=1)
+            stats = halve(stats, measure.combine, range(1, stats.ndim))
         strips.append(stats)
     return np.concatenate(strips, axis=1)
 

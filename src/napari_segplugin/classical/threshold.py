@@ -23,9 +23,11 @@ def find_threshold(values: np.ndarray, method: str) -> float:
     values : (N,) ndarray
         Finite numbers of any real dtype. Whole numbers are counted one by one, others in 256 bins.
     method : str
-        "otsu": least variance within both parts [1]_. "li": least cross-entropy [2]_. "triangle": farthest below the line
-        from the peak of the histogram to its end [3]_. "yen": most correlation [4]_. "isodata": halfway between the
-        means of both parts [5]_. "minimum": the valley between two peaks [6]_. "mean": the mean.
+        "otsu": least variance within both parts [1]_. "root_otsu": the same of the square roots of the height above the
+        least value, so that a few very bright objects do not hide the dim ones. "li": least cross-entropy [2]_.
+        "triangle": farthest below the line from the peak of the histogram to its end [3]_. "yen": most correlation [4]_.
+        "isodata": halfway between the means of both parts [5]_. "minimum": the valley between two peaks [6]_. "mean":
+        the mean.
 
     Returns
     -------
@@ -53,9 +55,10 @@ def find_threshold(values: np.ndarray, method: str) -> float:
     from skimage import filters
 
     values = countable(values)
-    if method == "isodata":
-        # in closed form over the histogram; several values may fulfil the condition, the lowest is taken
-        return float(filters.threshold_isodata(values))
+    if method == "root_otsu":
+        low = float(values.min())
+        roots = np.sqrt(values.astype(np.float32) - np.float32(low))
+        return low + float(filters.threshold_otsu(roots)) ** 2
     try:
         return float(getattr(filters, f"threshold_{method}")(values))
     except RuntimeError as error:
@@ -74,7 +77,7 @@ def countable(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32, copy=False)
 
 
-def _values(sample: np.ndarray, smooth: float, spacing: tuple[float, ...]) -> np.ndarray:
+def channel_values(sample: np.ndarray, smooth: float, spacing: tuple[float, ...]) -> np.ndarray:
     """The finite values of the sample's channel after smoothing, (N,)."""
     values = gaussian(sample[0], smooth, spacing).ravel()
     return values[np.isfinite(values)] if values.dtype.kind == "f" else values
@@ -97,7 +100,7 @@ def measure(
     dict
         "threshold", "low" and "high": the value, and the least and greatest of the image.
     """
-    values = _values(sample, smooth, spacing)
+    values = channel_values(sample, smooth, spacing)
     low, high = float(values.min()), float(values.max())
     at = value if method == "manual" else low + factor * (find_threshold(values, method) - low)
     return {"threshold": at, "low": low, "high": high}
@@ -181,7 +184,7 @@ def measure_several(
     sample: np.ndarray, spacing: tuple[float, ...], *, classes: int, smooth: float, **_: Any
 ) -> dict[str, Any]:
     """The values that part the image in several classes ("thresholds", ascending)."""
-    counts, centres = histogram(_values(sample, smooth, spacing))
+    counts, centres = histogram(channel_values(sample, smooth, spacing))
     return {"thresholds": multi_otsu_thresholds(counts, centres, classes)}
 
 
@@ -292,6 +295,7 @@ def multi_otsu(
 
 
 __all__ = [
+    "channel_values",
     "countable",
     "find_threshold",
     "histogram",
