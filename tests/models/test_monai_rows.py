@@ -32,9 +32,10 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, package)
         monai_rows.SegResNet(2, 1, 2)
 
 
-def test_private_names_are_no_networks():
-    with pytest.raises(AttributeError):
-        monai_rows._Hidden  # noqa: B018
+@pytest.mark.parametrize("name", ["_Hidden", "__path__", "pytest_plugins"])
+def test_names_that_are_no_classes_are_no_networks(name):
+    with pytest.raises(AttributeError, match=name):
+        getattr(monai_rows, name)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)

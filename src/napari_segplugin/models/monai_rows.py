@@ -106,8 +106,8 @@ def _with_batch_norm(module: nn.Module, ndim: int) -> nn.Module:
 
 def __getattr__(name: str) -> Callable[..., MonaiNetwork]:
     """A network by the name of its class in MONAI."""
-    if name.startswith("_"):
-        raise AttributeError(name)
+    if not name[:1].isupper():
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return partial(MonaiNetwork, name)
 
 
