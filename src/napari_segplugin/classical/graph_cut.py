@@ -38,10 +38,10 @@ def graph_cut(
     spacing: tuple[float, ...],
     box: tuple[slice, ...],
     components: int = 5,
-    smoothness: float = 50.0,
+    smoothness: float = 20.0,
     iterations: int = 5,
     colour: str = "channels",
-    smooth: float = 0.0,
+    smooth: float = 1.0,
 ) -> np.ndarray:
     """Cut the object in a box out of its surroundings.
 
@@ -134,7 +134,7 @@ def _cut(values: np.ndarray, unknown: np.ndarray, steps: tuple[float, ...], sett
     half_steps = tuple(2 * s if axis in axes else s for axis, s in enumerate(steps))
     inside = enlarge(_cut(half, halve(unknown, np.logical_or, axes), half_steps, settings), unknown.shape) & unknown
     if not inside.any():
-        return inside
+        return np.asarray(inside)
     ratio = _log_ratio(values, inside, _mixtures(settings.components))
     wide = ndimage.binary_dilation(inside, iterations=BAND)
     band = unknown & wide & ~ndimage.binary_erosion(inside, iterations=BAND)
@@ -160,16 +160,12 @@ def _learn_and_cut(
 
 def _fills(inside: np.ndarray, box: np.ndarray) -> bool:
     """Whether what was found is at least half as long as the box along every axis."""
-    for axis in range(box.ndim):
-        others = tuple(a for a in range(box.ndim) if a != axis)
-        if 2 * _length(inside.any(others)) < _length(box.any(others)):
-            return False
-    return True
+    return all(2 * _length(inside, axis) >= _length(box, axis) for axis in range(box.ndim))
 
 
-def _length(line: np.ndarray) -> int:
-    """From the first to the last that is set."""
-    at = np.flatnonzero(line)
+def _length(mask: np.ndarray, axis: int) -> int:
+    """From the first to the last plane across an axis in which anything is set."""
+    at = np.unique(np.nonzero(mask)[axis])
     return int(at[-1] - at[0] + 1) if at.size else 0
 
 

@@ -124,6 +124,136 @@ WATERSHED_MARKERS = technique_row(
     group="Regions",
 )  # fmt: skip
 
-REGION_ROWS: tuple[Row, ...] = (SPLIT_MERGE, REGION_GROWING, WATERSHED, WATERSHED_MARKERS)
+_ITERATIONS = Parameter(
+    "iterations", 100, "Iterations", "At most; it ends before where the outline moves no more.", low=1, high=2000, step=10,
+)  # fmt: skip
+_SMOOTHING = Parameter(
+    "smoothing", 1, "Smoothing", "How often the outline is smoothed in each iteration.", low=0, high=10,
+)  # fmt: skip
+_INSIDE = Parameter(
+    "inside", 1.0, "Even inside", "How much unevenness of the objects counts.", low=0, high=100, step=0.1
+)
+_OUTSIDE = Parameter(
+    "outside", 1.0, "Even outside", "How much unevenness of the background counts.", low=0, high=100, step=0.1
+)
+
+CHAN_VESE = technique_row(
+    "chan_vese",
+    "Chan-Vese",
+    _HERE + "active_contours:chan_vese",
+    "Parts the image in two that are even inside, with a smooth outline; edges may be blurred or missing.",
+    "Chan and Vese 2001; Márquez-Neila et al. 2014",
+    (
+        Parameter(
+            "start", "threshold", "Start", "From Otsu's threshold, or from small squares all over the image.",
+            choices=("threshold", "checkerboard"),
+        ),
+        OBJECTS,
+        _ITERATIONS,
+        _SMOOTHING,
+        _INSIDE,
+        _OUTSIDE,
+        SMOOTH,
+    ),
+    slow=True,
+    group="Contours",
+)  # fmt: skip
+
+CHAN_VESE_BOX = technique_row(
+    "chan_vese_box",
+    "Chan-Vese from a box",
+    _HERE + "active_contours:chan_vese_box",
+    "The same from a box: what is like its inside becomes the object, bright or dark.",
+    "Chan and Vese 2001; Márquez-Neila et al. 2014",
+    (_ITERATIONS, _SMOOTHING, _INSIDE, _OUTSIDE, SMOOTH),
+    needs="box",
+    slow=True,
+    group="Contours",
+)
+
+GEODESIC_CONTOUR = technique_row(
+    "geodesic_contour",
+    "Geodesic contour",
+    _HERE + "active_contours:geodesic_contour",
+    "Lets the outline of a box shrink, or grow, until it meets edges.",
+    "Caselles, Kimmel and Sapiro 1997; Márquez-Neila et al. 2014",
+    (
+        replace(_ITERATIONS, default=200),
+        _SMOOTHING,
+        Parameter("balloon", -1.0, "Balloon", "Negative shrinks, positive grows, 0 does neither.", low=-5, high=5, step=0.5),
+        Parameter(
+            "edge", 0.4, "Stop at", "The outline stops where the stopping function is below this; larger stops earlier.",
+            low=0, high=1, step=0.05,
+        ),
+        Parameter(
+            "steepness", 300.0, "Steepness", "How fast the stopping function falls with the gradient: larger sees weaker edges.",
+            low=1, high=100000, step=50,
+        ),
+        replace(SMOOTH, default=1.0),
+    ),
+    needs="box",
+    slow=True,
+    group="Contours",
+)  # fmt: skip
+
+RANDOM_WALKER = technique_row(
+    "random_walker",
+    "Random walker",
+    _HERE + "random_walker:random_walker",
+    "Grows painted strokes until they meet, on edges or, where there are none, halfway.",
+    "Grady 2006",
+    (
+        Parameter(
+            "beta", 2000.0, "Beta", "How much edges are shunned: larger values follow weaker edges.",
+            low=0, high=10000, step=100,
+        ),
+        Parameter(
+            "solver", "fast", "Solver", "From coarse to fine, or all voxels at once: by conjugate gradients, or exactly (small "
+            "planes only).",
+            choices=("fast", "cg_j", "bf"),
+        ),
+        COLOUR,
+        SMOOTH,
+    ),
+    colour=True,
+    needs="strokes",
+    slow=True,
+    kind="classes",
+    group="Contours",
+)  # fmt: skip
+
+GRAPH_CUT = technique_row(
+    "graph_cut",
+    "Graph cut from a box",
+    _HERE + "graph_cut:graph_cut",
+    "Learns the colours in and around a box and cuts the object out along the cheapest outline (GrabCut).",
+    "Rother, Kolmogorov and Blake 2004",
+    (
+        Parameter("components", 5, "Colours", "Normal distributions that describe object and background.", low=1, high=20),
+        Parameter(
+            "smoothness", 20.0, "Smoothness", "What outline costs where there is no edge: larger values are smoother.",
+            low=0, high=1000, step=5,
+        ),
+        Parameter("iterations", 5, "Iterations", "How often colours are learned and the outline is cut.", low=1, high=50),
+        COLOUR,
+        replace(SMOOTH, default=1.0),
+    ),
+    colour=True,
+    needs="box",
+    slow=True,
+    group="Contours",
+)  # fmt: skip
+
+REGION_ROWS: tuple[Row, ...] = (
+    SPLIT_MERGE,
+    REGION_GROWING,
+    WATERSHED,
+    WATERSHED_MARKERS,
+    CHAN_VESE,
+    CHAN_VESE_BOX,
+    GEODESIC_CONTOUR,
+    RANDOM_WALKER,
+    GRAPH_CUT,
+)
 
 __all__ = ["REGION_ROWS"]
