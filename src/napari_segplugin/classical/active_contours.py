@@ -138,8 +138,8 @@ def geodesic_contour(
     edge : float
         The balloon stops where the stopping function is below this share of the balloon's strength.
     steepness : float
-        Alpha of the stopping function ``1 / sqrt(1 + alpha |gradient|)`` where the values in the box range
-        from 0 to 1: larger values stop at weaker edges.
+        Alpha of the stopping function ``1 / sqrt(1 + alpha |gradient|)`` where the values range from 0 to 1
+        in the box, or in the whole image where the outline grows: larger values stop at weaker edges.
     smooth : float
         Sigma of the Gaussian before the gradient, in voxels along X.
 
@@ -155,7 +155,7 @@ def geodesic_contour(
     first = np.zeros(image.shape[1:], bool)
     first[box] = True
     values = gaussian(image[0], smooth, spacing)
-    values = values / np.float32(value_range(values[box]))
+    values = values / np.float32(value_range(values if balloon > 0 else values[box]))
     stop = 1 / np.sqrt(1 + steepness * gradient(values, "sobel", spacing)[1])
     # an outline rarely leaves the box by much; where it does, the whole image is looked at
     for margin in (MARGIN, max(stop.shape)):
