@@ -66,12 +66,14 @@ def chan_vese(
     values = gaussian(image[0], smooth, spacing)
     if objects == "dark":
         values = -values
-    bright = start == "threshold"
-    first = values > find_threshold(values.ravel(), "otsu") if bright else checkerboard_level_set(values.shape, 5)
-    found = _regions(values, first, iterations, smoothing, inside, outside).astype(bool)
-    if not bright and found.any() and not found.all() and values[found].mean() < values[~found].mean():
-        found = ~found
-    return found.astype(np.int32)
+    if start == "threshold":
+        first = values > find_threshold(values.ravel(), "otsu")
+    else:
+        first = checkerboard_level_set(values.shape, 5) > 0
+        # the squares that are brighter on the whole become the bright region
+        if first.any() and not first.all() and values[first].mean() < values[~first].mean():
+            first = ~first
+    return _regions(values, first, iterations, smoothing, inside, outside).astype(np.int32)
 
 
 @one_slice_is_a_plane
