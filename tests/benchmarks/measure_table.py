@@ -9,6 +9,7 @@ is opened in a napari window; the longest gap between two ticks of a 10 ms timer
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -124,12 +125,22 @@ def in_a_window(labels: np.ndarray, image: np.ndarray) -> dict[str, Any]:
         )
         plots.scatter.grab()
 
+    turn = itertools.count()
+
+    def narrow() -> None:
+        panel.filter.slider.setValue((low + (high - low) / (3 + next(turn)), high))
+        panel.table.viewport().grab()
+
+    def find() -> None:
+        panel._select(SIDE * SIDE // 2 + next(turn))
+        panel.table.viewport().grab()
+
     acts = {
         "fill_table_and_plots": fill,
         "sort": lambda: (model.sort(area), panel.table.viewport().grab()),
-        "filter": lambda: panel.filter.slider.setValue((low + (high - low) / 3, high)),
+        "filter": narrow,
         "brush": brush,
-        "find_row_of_label": lambda: panel._select(SIDE * SIDE // 2),
+        "find_row_of_label": find,
         "scroll_to_end": lambda: (panel.table.scrollToBottom(), panel.table.viewport().grab()),
         "scatter_plot": scatter,
     }

@@ -145,7 +145,7 @@ def outcome_layer(layer: Labels, overlay: np.ndarray) -> Labels:
         to_layer_order(overlay, axes).reshape(level0(layer).shape),
         name=f"{layer.name} · hits and misses",
         colormap=label_colormap_of(OUTCOME_COLORS),
-        opacity=0.8,
+        opacity=0.9,
         metadata={"segplugin": {"role": "outcome"}},
         features={"index": [0, 1, 2, 3], "outcome": ["", "hit", "missed", "false"]},
         **_placed(layer),

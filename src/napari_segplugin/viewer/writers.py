@@ -56,10 +56,11 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
         name=str(attributes.get("name", "segmentation")),
         recipe=metadata.get("recipe", {}),
     )
-    objects = found.objects
     if task is Task.SEMANTIC:
-        objects = replace(objects, class_id=objects.label)
-    return replace(found, objects=table_for(array, replace(found, objects=objects), features))
+        found = replace(found, objects=replace(found.objects, class_id=found.objects.label))
+    if "class" not in getattr(features, "columns", ()):
+        return found
+    return replace(found, objects=table_for(array, found, features))
 
 
 def axes_of_labels(ndim: int, labels: Sequence[Any], known: str = "") -> str:

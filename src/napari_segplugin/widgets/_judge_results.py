@@ -26,7 +26,7 @@ class JudgeResults(QTabWidget):
         self.objects = MeasureView("judge_objects", "Objects")
         self.text = wrapped(name="judge_objects_text")
         self.curve = LinePlot("AP over the IoU threshold", "judge_curve", "IoU", show_last=False)
-        self.curve.setMinimumHeight(170)
+        self.curve.setMinimumHeight(110)
         self.addTab(column(self.numbers, self.notes, stretch=0), "Numbers")
         self.addTab(column(self.text, self.objects, stretch=1), "Objects")
         self.addTab(column(self.curve, stretch=-1), "AP")
@@ -90,7 +90,7 @@ def _numbers() -> Any:
     table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
     table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
     table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-    table.setMinimumHeight(120)
+    table.setMinimumHeight(64)
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-LEAST = 150
+LEAST = 110
 """Height that the first part keeps, in pixels."""
 
 

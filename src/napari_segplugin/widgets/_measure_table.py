@@ -134,7 +134,7 @@ class MeasureView(QTableView):
         # rows of one height need not be asked for theirs, which a hundred thousand would feel
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
-        self.setMinimumHeight(120)
+        self.setMinimumHeight(64)
         self._quiet = False
         self.selectionModel().currentRowChanged.connect(self._on_row)
 

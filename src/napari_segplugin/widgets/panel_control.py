@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+HIGH = 820
+"""Height of a window, in pixels, from which on the table lies at the bottom."""
+
 
 class PanelControl:
     """Panels of the dock; each is opened once and raised after that.
@@ -22,7 +25,11 @@ class PanelControl:
         """Measure the result of the chosen image."""
         from napari_segplugin.widgets.measure_panel import MeasurePanel
 
-        self._show("Measure objects", MeasurePanel, area="bottom")
+        # a table is best wide and low, but below the layer list there is room for it in a high window only
+        if self._dock.window().height() >= HIGH:
+            self._show("Measure objects", MeasurePanel, area="bottom")
+        else:
+            self._show("Measure objects", MeasurePanel, area="right", tabify=True)
 
     def judge(self) -> None:
         """Judge the result of the chosen image."""
