@@ -106,6 +106,15 @@ def test_levels_count_how_often_the_image_was_split():
     assert tree["size"].prod(1).sum() == 64
 
 
+def test_quarters_that_are_alike_are_no_proof_that_they_are_even():
+    tile = np.zeros((32, 32), np.float32)
+    tile[8:20, 8:20] = 10
+    image = np.tile(tile + np.random.default_rng(0).normal(0, 0.5, tile.shape), (4, 4))[None].astype(np.float32)
+    squares = split_merge(image, test="statistical", threshold=0.02)
+    assert squares.max() >= 17
+    assert (squares[8:20, 8:20] != squares[0, 0]).all()
+
+
 def test_two_squares_by_hand():
     image = np.zeros((1, 8, 8), np.float32)
     image[0, 1:4, 1:4] = 10

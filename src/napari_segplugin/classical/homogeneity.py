@@ -35,6 +35,8 @@ class Homogeneity:
         The largest cost of two regions that are one.
     one : callable
         ``(blocks, children) -> bool``: which blocks of a level are homogeneous.
+    of_parts : bool
+        Whether the test compares the children only, so that a block with children that are not one is not one either.
     """
 
     channels: np.ndarray
@@ -43,6 +45,7 @@ class Homogeneity:
     cost: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     limit: float
     one: Callable[[Block, Block], np.ndarray]
+    of_parts: bool = False
 
 
 def homogeneity(image: np.ndarray, test: str, threshold: float, significance: float) -> Homogeneity:
@@ -109,7 +112,7 @@ def _likelihood_test(
         small: np.ndarray = ratio <= chdtri(2 * channels * np.maximum(parts - 1, 1), significance)
         return small
 
-    return Homogeneity(image, lift, np.add, cost, float(chdtri(2 * channels, significance)), one)
+    return Homogeneity(image, lift, np.add, cost, float(chdtri(2 * channels, significance)), one, True)
 
 
 def _extremes(values: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def split_merge(
         What "homogeneous" means. "std": the standard deviation of every channel is at most `threshold`. "range": the
         largest less the smallest value of every channel is. "colour": the root of the mean squared distance from the mean
         colour is, in CIELAB for three channels. "statistical": a likelihood ratio test does not tell apart the means and
-        variances of the parts: of the children when splitting, of the two neighbours when merging.
+        variances of the parts: of the children, on each level, when splitting; of the two neighbours when merging.
     threshold : float
         As a share of the image's range (1 is 100 units of CIELAB for colours). With "statistical" it is the least standard
         deviation that a part is taken to have, so that slow shading and rounding are not taken for structure.
@@ -165,13 +165,16 @@ def _split(measure: Homogeneity, smallest: int) -> _Leaves:
     while max(pyramid[-1].shape[1:]) > 1:
         pyramid.append(halve(pyramid[-1], measure.combine, axes))
     counts = [voxel_counts(shape, 1 << (smallest + k)) for k in range(len(pyramid))]
+    even = [np.ones(pyramid[0].shape[1:], bool)]
+    for k in range(1, len(pyramid)):
+        even.append(measure.one((counts[k], pyramid[k]), (counts[k - 1], pyramid[k - 1])))
+        if measure.of_parts:
+            even[k] &= halve(even[k - 1], np.logical_and)
     open_ = np.ones((1,) * len(shape), bool)
     grid = np.full(open_.shape, -1, np.int32)
     number, found, faces = 0, [], []
     for k in reversed(range(len(pyramid))):
-        leaf = open_
-        if k:
-            leaf = open_ & measure.one((counts[k], pyramid[k]), (counts[k - 1], pyramid[k - 1]))
+        leaf = open_ & even[k]
         at = np.flatnonzero(leaf)
         if at.size:
             grid.reshape(-1)[at] = np.arange(number, number + at.size, dtype=np.int32)
