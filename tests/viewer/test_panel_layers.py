@@ -57,6 +57,12 @@ def test_layers_are_written_with_what_they_say(tmp_path: Path) -> None:
     assert features[0]["properties"]["metadata"] == {"status": "accepted"}
 
 
+def test_tracks_come_from_the_features_table() -> None:
+    layer = Labels(np.array([[1, 2]]), features={"index": [0, 1, 2], "track": [np.nan, 7, 7]})
+    assert panels.tracks_of(layer.features) == {1: 7, 2: 7}
+    assert panels.tracks_of(Labels(np.array([[1]])).features) == {}
+
+
 def test_images_of_the_same_size_are_offered() -> None:
     viewer = ViewerModel()
     labels = viewer.add_labels(np.zeros((4, 30, 40), int))

@@ -82,6 +82,16 @@ def freeze(layer: Any) -> tuple[Any, dict[str, Any]]:
     return level0(layer), attributes
 
 
+def tracks_of(features: Any) -> dict[int, int]:
+    """Track of each label, from the columns "index" (or "label") and "track" of a features table; empty without them."""
+    names = set(getattr(features, "columns", ()))
+    key = "index" if "index" in names else "label"
+    if not {key, "track"} <= names:
+        return {}
+    found = features[[key, "track"]].dropna()
+    return dict(zip(found[key].astype(int).tolist(), found["track"].astype(int).tolist(), strict=True))
+
+
 def keep_only(labels: Any, numbers: np.ndarray) -> np.ndarray:
     """A copy of labels in which every other object is background.
 
@@ -181,6 +191,7 @@ __all__ = [
     "make_background",
     "outcome_layer",
     "task_of",
+    "tracks_of",
     "where_not",
     "with_task",
 ]

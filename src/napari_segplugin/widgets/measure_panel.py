@@ -200,7 +200,8 @@ class MeasurePanel(QWidget):
             found = labels_to_segmentation(*frozen)
             if not described:  # a plain layer says nothing about class and status
                 found = replace(found, objects=ObjectTable.of(np.zeros(1, int)))
-            return measure(found, layer_to_image(image_layer) if image_layer is not None else None)
+            image = layer_to_image(image_layer) if image_layer is not None else None
+            return measure(found, image, tracks=panels.tracks_of(frozen[1].get("features")))
 
         def done(table: MeasureTable | None) -> None:
             if table is not None and layer is self.layer:
