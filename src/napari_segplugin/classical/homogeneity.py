@@ -37,6 +37,8 @@ class Homogeneity:
         ``(blocks, children) -> bool``: which blocks of a level are homogeneous.
     of_parts : bool
         Whether the test compares the children only, so that a block with children that are not one is not one either.
+    monotone : bool
+        Whether the cost of a union is never less than that of its parts.
     """
 
     channels: np.ndarray
@@ -46,6 +48,7 @@ class Homogeneity:
     limit: float
     one: Callable[[Block, Block], np.ndarray]
     of_parts: bool = False
+    monotone: bool = False
 
 
 def homogeneity(image: np.ndarray, test: str, threshold: float, significance: float) -> Homogeneity:
@@ -85,7 +88,7 @@ def _spread_test(
         small: np.ndarray = spread(*blocks) <= limit
         return small
 
-    return Homogeneity(image, lift, combine, cost, limit, one)
+    return Homogeneity(image, lift, combine, cost, limit, one, monotone=combine is np.maximum)
 
 
 def _likelihood_test(

@@ -3,8 +3,9 @@
 Regions are columns of arrays and their statistics add up, so the union of two regions is judged exactly. Work goes in
 rounds over all regions at once. In a round every region names the neighbour that it differs least from; two that name
 each other are the heart of a star, and others that named one of the two join it in the order of their difference, as
-long as each still may. So the most similar pair of any neighbourhood always merges first, and the number of rounds
-grows slowly with the number of regions.
+long as each still may. So the most similar pair of any neighbourhood always merges first. The half of the pairs that differ
+least is worked on until nothing is left of it, then the half of what is left then, and so on: close to merging pair after
+pair in the order of their difference, in a number of rounds that grows slowly with the number of regions.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 
 Cost: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+FEW = 100
+"""Pairs that are worked on at once, whatever they differ by."""
 Edges: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -34,12 +37,15 @@ class Regions:
     cost : callable
         ``(count, stats, other count, other stats) -> difference``; two regions may merge where it is at most the
         threshold.
+    monotone : bool
+        Whether a union never differs less from a region than its parts do: pairs that may not merge never may.
     """
 
     count: np.ndarray
     stats: np.ndarray
     combine: np.ufunc
     cost: Cost
+    monotone: bool = False
     parent: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,25 +95,30 @@ def merge_regions(regions: Regions, i: np.ndarray, j: np.ndarray, rule: Rule) ->
     i, j : (F,) ndarray of int
         The neighbours that are left. ``regions.compress()`` names the region that each first region is in.
     """
-    edges: Edges = (np.asarray(i, np.int64), np.asarray(j, np.int64), regions.costs(i, j))
+    rest: Edges = (np.asarray(i, np.int32), np.asarray(j, np.int32), regions.costs(i, j))
+    apart = _take(rest, np.zeros(0, bool))
     chance = np.random.default_rng(0)
     while True:
-        allowed = rule.allows(edges[2], regions.count[edges[0]], regions.count[edges[1]])
+        allowed = rule.allows(rest[2], regions.count[rest[0]], regions.count[rest[1]])
         if not allowed.any():
-            return edges[0], edges[1]
-        # a pair that may not merge now is looked at again when no pair is left that may
-        waiting = _take(edges, ~allowed)
-        active = _take(edges, allowed)
+            rest = _refresh(regions, _join(rest, apart), np.ones(regions.count.size, bool), regions.compress())
+            return rest[0], rest[1]
+        if regions.monotone and not rule.smallest:
+            apart, rest = _join(apart, _take(rest, ~allowed)), _take(rest, allowed)
+            allowed = allowed[allowed]
+        costs = rest[2][allowed]
+        limit = np.partition(costs, costs.size // 2)[costs.size // 2] if costs.size > FEW else np.inf
+        now = allowed & (rest[2] <= limit)
+        active, rest = _take(rest, now), _take(rest, ~now)
         changed = np.zeros(regions.count.size, bool)
         while active[0].size:
-            touched = _merge_stars(regions, active, rule, chance)
+            touched = _merge_stars(regions, active, rule, limit, chance)
             changed |= touched
             active = _refresh(regions, active, touched, regions.parent)
-            allowed = rule.allows(active[2], regions.count[active[0]], regions.count[active[1]])
-            if not allowed.all():
-                waiting = _join(waiting, _take(active, ~allowed))
-                active = _take(active, allowed)
-        edges = _refresh(regions, waiting, changed, regions.compress())
+            now = rule.allows(active[2], regions.count[active[0]], regions.count[active[1]]) & (active[2] <= limit)
+            if not now.all():
+                active, rest = _take(active, now), _join(rest, _take(active, ~now))
+        rest = _refresh(regions, rest, changed, regions.compress())
 
 
 def _take(edges: Edges, which: np.ndarray) -> Edges:
@@ -124,14 +135,14 @@ def _refresh(regions: Regions, edges: Edges, changed: np.ndarray, root: np.ndarr
     stale = changed[edges[0]] | changed[edges[1]]
     i, j, _ = _take(edges, stale)
     i, j = root[i], root[j]
-    key = np.sort((np.minimum(i, j) * root.size + np.maximum(i, j))[i != j])
+    key = np.sort((np.minimum(i, j).astype(np.int64) * root.size + np.maximum(i, j))[i != j])
     key = key[np.r_[True, key[1:] != key[:-1]]] if key.size else key
-    i, j = np.divmod(key, root.size)
+    i, j = (part.astype(np.int32) for part in np.divmod(key, root.size))
     return _join(_take(edges, ~stale), (i, j, regions.costs(i, j)))
 
 
-def _merge_stars(regions: Regions, edges: Edges, rule: Rule, chance: np.random.Generator) -> np.ndarray:
-    """One round; which regions it changed, (R,) bool."""
+def _merge_stars(regions: Regions, edges: Edges, rule: Rule, limit: float, chance: np.random.Generator) -> np.ndarray:
+    """One round; which regions it changed, (R,) bool. Nothing joins that differs by more than `limit`."""
     hub, member = _stars(regions.count.size, edges, chance)
     start = np.flatnonzero(np.r_[True, hub[1:] != hub[:-1]])
     length = np.diff(np.r_[start, hub.size])
@@ -143,7 +154,7 @@ def _merge_stars(regions: Regions, edges: Edges, rule: Rule, chance: np.random.G
     begin = start + np.arange(start.size)
     position = np.arange(order.size) - np.repeat(begin, length + 1)
     count, stats = _running(regions, order, position)
-    joined = _accepted(regions, rule, order[place], place, position, count, stats)
+    joined = _accepted(regions, rule, limit, order[place], place, position, count, stats)
     star = np.repeat(np.arange(start.size), length)
     first_refusal = np.full(start.size, order.size)
     refused = np.flatnonzero(~joined)
@@ -204,6 +215,7 @@ def _running(regions: Regions, order: np.ndarray, position: np.ndarray) -> tuple
 def _accepted(
     regions: Regions,
     rule: Rule,
+    limit: float,
     member: np.ndarray,
     place: np.ndarray,
     position: np.ndarray,
@@ -213,4 +225,4 @@ def _accepted(
     """Which members may join the union of all before them; the first of each star may, it was allowed already."""
     own = regions.count[member]
     cost = regions.cost(count[place - 1], stats[:, place - 1], own, regions.stats[:, member])
-    return np.asarray(rule.allows(cost, count[place - 1], own) | (position[place] == 1))
+    return np.asarray((rule.allows(cost, count[place - 1], own) & (cost <= limit)) | (position[place] == 1))

@@ -98,7 +98,7 @@ def split_merge(
     smallest = _power(smallest_block, test)
     measure = homogeneity(image, test, threshold, significance)
     leaves = _split(measure, smallest)
-    regions = Regions(leaves.count, leaves.stats, measure.combine, measure.cost)
+    regions = Regions(leaves.count, leaves.stats, measure.combine, measure.cost, measure.monotone)
     i, j = merge_regions(regions, leaves.i, leaves.j, Rule(measure.limit))
     if smallest_region > 1:
         merge_regions(regions, i, j, Rule(-np.inf, smallest_region))
