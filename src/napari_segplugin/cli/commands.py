@@ -78,9 +78,8 @@ def predict(options: Namespace) -> Result:
         start = time.perf_counter()
         with Progress(Path(path).name, options.quiet) as progress:
             image = open_image(path, options, progress)
-            tiles = TileSpec(
-                _spread(options.tile, image), _spread(options.halo, image), options.precision, options.mirror
-            )
+            size, halo = _spread(options.tile, image), _spread(options.halo, image)
+            tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
             found = drain(job(image, bundle, tiles=tiles, device=options.device), progress)
             files = write_segmentation(found, target)
         row = {"image": str(path), "outputs": [str(f) for f in files], "objects": len(found.objects)}

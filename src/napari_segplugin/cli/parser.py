@@ -37,6 +37,13 @@ def _predict(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--halo", type=whole_numbers, default=(), metavar="N[,N,N]", help="voxels around a tile, Z,Y,X")
     p.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
     p.add_argument("--mirror", action="store_true", help="average over mirrored copies: slower, a little better")
+    p.add_argument(
+        "--zoom",
+        type=zoom,
+        default=1.0,
+        metavar="FACTOR",
+        help='look at the image this many times larger, 0.25 to 4; "auto": again larger where the objects are small',
+    )
     _device(p)
     _geometry(p)
     return p
@@ -241,6 +248,17 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     (16, 256, 256)
     """
     return tuple(int(part) for part in text.replace("x", ",").split(","))
+
+
+def zoom(text: str) -> float:
+    """A factor, or 0 for "auto".
+
+    Examples
+    --------
+    >>> zoom("auto"), zoom("1.5")
+    (0.0, 1.5)
+    """
+    return 0.0 if text == "auto" else float(text)
 
 
 def setting(text: str) -> tuple[str, Any]:

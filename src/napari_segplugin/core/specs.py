@@ -84,12 +84,16 @@ class TileSpec:
         "auto", "float32" or "bfloat16".
     mirror : bool
         Average over all mirrored copies (4 in 2D, 8 in 3D): slower, a little better.
+    zoom: float
+        How many times larger the image is looked at, ¼ to 4: for objects of another size than the model learnt. 0: look
+        once, and again larger where the objects found are small.
     """
 
     size: tuple[int, ...] = ()
     halo: tuple[int, ...] = ()
     precision: str = "auto"
     mirror: bool = False
+    zoom: float = 1.0
 
 
 @dataclass(frozen=True)

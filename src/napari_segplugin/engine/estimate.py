@@ -13,8 +13,9 @@ import torch
 from napari_segplugin.core import Image, ModelBundle, Task, TileSpec
 from napari_segplugin.data.tiles import Region
 from napari_segplugin.engine.device import title
+from napari_segplugin.engine.enlarge import resized, resized_region
 from napari_segplugin.engine.network import Prepared
-from napari_segplugin.engine.setup import set_up
+from napari_segplugin.engine.setup import check_region, set_up
 
 _SIDE = {2: 384, 3: 64}
 # Seconds for each voxel to read the maps as labels, measured on one core; objects cost more than classes.
@@ -74,7 +75,12 @@ def estimate(
         If image, model, region, tiles and device do not go together.
     """
     tiles = tiles or TileSpec()
-    setup = set_up(image, bundle, tiles, device, region)
+    wanted = region
+    if tiles.zoom not in (0, 1):
+        picture = resized(image, tiles.zoom, bundle.spec.ndim)
+        whole = check_region(image, region)
+        image, wanted = picture, resized_region(whole, image.spatial_shape, picture.spatial_shape)
+    setup = set_up(image, bundle, tiles, device, wanted)
     frames, task = image.n_frames, bundle.spec.task
     read = frames * sum(math.prod(t.shape) for t in setup.tiles) * (2**bundle.spec.ndim if tiles.mirror else 1)
     written = frames * math.prod(setup.shape)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ import numpy as np
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.engine import enlarge
 from napari_segplugin.engine.blocks import BYTES_PER_VOXEL, BlockJob, block_size
 from napari_segplugin.engine.detect import DEFAULTS, DetectRun, Found, PaintBlocks, Seen
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.maps import Read, Run, Write, run_tiles
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.recipe import make_recipe
-from napari_segplugin.engine.setup import Setup, set_up
+from napari_segplugin.engine.setup import Setup, check_fit, check_region, set_up
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
 from napari_segplugin.models import is_detector
 from napari_segplugin.tasks import blocks_of, codec_of
+
+_ROWS = 1024
 
 
 def predict(
@@ -72,6 +76,27 @@ def predict(
         If not even the smallest tile fits into memory.
     """
     tiles = tiles or TileSpec()
+    if tiles.zoom != 1:
+        return (yield from _resized(image, bundle, tiles, device, region, output))
+    found = yield from _plain(image, bundle, tiles, device, region, output)
+    zoom, width = (1.0, 0.0) if output is not None else enlarge.advised_zoom(found, bundle.spec.ndim)
+    if zoom != 1:
+        yield Note(
+            f"The objects are small, about {width:.0f} pixels wide. With 'Look' at {zoom:g} times the size (Advanced; "
+            f"--zoom {zoom:g}) touching ones may part better."
+        )
+    return found
+
+
+def _plain(
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    device: str,
+    region: Region | None,
+    output: str | Path | None,
+) -> Job[Segmentation]:
+    """Predict on the image as it is."""
     path = check_output(output)
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
@@ -117,6 +142,62 @@ def predict(
         name,
         recipe,
     )
+
+
+def _resized(
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    device: str,
+    region: Region | None,
+    output: str | Path | None,
+) -> Job[Segmentation]:
+    """Predict on the image in another size, and bring the labels back."""
+    enlarge.check_zoom(tiles.zoom)
+    check_fit(image, bundle.spec)
+    path, ndim, zoom, wanted = check_output(output), bundle.spec.ndim, tiles.zoom, check_region(image, region)
+    with ExitStack() as rooms:
+
+        def one(picture: Image, part: Region) -> Job[Segmentation]:
+            place = rooms.enter_context(scratch(path)) / "labels.zarr" if path else None
+            return (yield from _plain(picture, bundle, tiles, device, part, place))
+
+        places = [np.arange(s.stop - s.start) for s in wanted]
+        if zoom == 0:
+            found = yield from one(image, wanted)
+            zoom, width = enlarge.advised_zoom(found, ndim)
+            if zoom != 1:
+                text = (
+                    f"The objects are small, about {width:.0f} pixels wide: looking again at {zoom:g} times the size."
+                )
+                yield Note(text)
+        if zoom != 1:
+            picture = enlarge.resized(image, zoom, ndim)
+            shapes = image.spatial_shape, picture.spatial_shape
+            large = enlarge.resized_region(wanted, *shapes)
+            found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
+        recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
+        labels = _taken(found, places, path, recipe)
+    table = enlarge.still_there(found.objects, labels, labels.ndim - image.ndim)
+    name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
+    return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
+
+
+def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
+    """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time."""
+    labels, spatial = found.labels, len(places)
+    lead = labels.shape[:-spatial]
+    shape = (*lead, *(len(p) for p in places))
+    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
+        for index in np.ndindex(*shape[:-2]):
+            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
+            for start in range(0, shape[-2], _ROWS):
+                rows = places[-2][start : start + _ROWS]
+                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
+                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
+        if path is not None:
+            out.attrs["segplugin"] = dict(recipe)
+    return out
 
 
 class _Work:

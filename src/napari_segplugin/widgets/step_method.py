@@ -32,8 +32,20 @@ TASKS = (
     ("Pixel classes (semantic)", Task.SEMANTIC),
     ("Both (panoptic)", Task.PANOPTIC),
 )
+ZOOMS = (
+    ("at the image as it is", 1.0),
+    ("again, larger, where objects are small", 0.0),
+    ("at 1.5 times the size", 1.5),
+    ("at 2 times the size", 2.0),
+    ("at 3 times the size", 3.0),
+    ("at half the size", 0.5),
+    ("at a quarter of the size", 0.25),
+)
 SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
+_ZOOM_TIP = (
+    "For objects much smaller or larger than those the model learnt. Twice the size takes four times as long in 2D."
+)
 _TILE_TIP = "Longest side of a tile in voxels. Larger is faster and needs more memory."
 _HALO_TIP = "Voxels around a tile that are read and thrown away. Larger hides seams and costs time."
 
@@ -151,7 +163,7 @@ class MethodStep(StepBox):
         self.classes.refused.connect(self.refused)
 
     def _advanced(self) -> Any:
-        fold = Fold("Advanced", "advanced", "Tile size, halo, precision, mirroring. The defaults are good.")
+        fold = Fold("Advanced", "advanced", "Tile size, halo, precision, size, mirroring. The defaults are good.")
         self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
         for spin, name, title, top, tip in (
             (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
@@ -168,6 +180,10 @@ class MethodStep(StepBox):
         fill_combo(self.precision_choice, [("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16")])
         self.precision_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         fold.rows.addWidget(labelled("Precision", self.precision_choice))
+        self.zoom_choice = combo("zoom", "Look", _ZOOM_TIP)
+        fill_combo(self.zoom_choice, [(text, factor) for text, factor in ZOOMS])
+        self.zoom_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
+        fold.rows.addWidget(labelled("Look", self.zoom_choice))
         self.mirror_box = QCheckBox("Average over mirrored copies")
         describe(
             self.mirror_box, "mirror", "Average over mirrored copies", "A little better, 4 (2D) or 8 (3D) times slower."
@@ -207,6 +223,7 @@ class MethodStep(StepBox):
             halo=(halo,) * ndim if halo else (),
             precision=str(self.precision_choice.currentData()),
             mirror=self.mirror_box.isChecked(),
+            zoom=float(self.zoom_choice.currentData()),
         )
 
     def choice(self) -> Choice | None:
