@@ -74,25 +74,23 @@ def region_growing(
         values = np.stack([gaussian(channel, smooth, spacing) for channel in values])
     tolerance *= unit
     if len(numbers) == 2 and compare == "seed":
-        labels = _flood(values, marks, tolerance)
-    else:
-        labels = _Growth(values, marks, tolerance, compare == "mean").run()
-    return np.asarray(numbers[labels])
+        return np.asarray(_flood(values, marks, tolerance) * numbers[1])
+    return np.asarray(numbers[_Growth(values, marks, tolerance, compare == "mean").run()])
 
 
 def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarray:
-    """One region that is compared with its seed: the pieces of what is near enough that hold a seed."""
+    """One region that is compared with its seed: the pieces of what is near enough that hold a seed; 0 and 1."""
     from skimage.segmentation import flood
 
     seed = np.nonzero(marks)
+    points = list(zip(*seed, strict=True))
+    if len(values) == 1 and len(points) == 1:
+        return np.asarray(flood(values[0], points[0], connectivity=1, tolerance=tolerance), np.int32)
     mean = np.array([channel[seed].mean(dtype=np.float64) for channel in values], np.float32)
-    if len(values) == 1:
-        near = np.abs(values[0] - mean[0]) <= tolerance
-    else:
-        near = sum((channel - m) ** 2 for channel, m in zip(values, mean, strict=True)) <= tolerance**2
+    near = sum((channel - m) ** 2 for channel, m in zip(values, mean, strict=True)) <= tolerance**2
     near[seed] = True
     found = np.zeros(near.shape, bool)
-    for point in zip(*seed, strict=True):
+    for point in points:
         if not found[point]:
             found |= flood(near, point, connectivity=1)
     return found.astype(np.int32)
