@@ -176,8 +176,11 @@ class FakeEngine:
         self.calls.append(("classical_live", (*asked, marks)))
         return Engine().classical_live(*asked, **marks)
 
-    def instant(self, image: Image, paint: Any, task: Any, classes: Any, region: Any, forest: Any = None) -> Any:
+    def instant(
+        self, image: Image, paint: Any, task: Any, classes: Any, region: Any, forest: Any = None, *, nearby=False
+    ) -> Any:
         self.calls.append(("instant", (image, paint, task, classes, region, forest)))
+        self.nearby = nearby
         yield Step(1, 1)
         spans = [
             slice(*s.indices(n)[:2])
@@ -190,8 +193,8 @@ class FakeEngine:
         found = Segmentation(task, labels, table, classes, axes, image.canonical_spacing, image.unit, "instant", recipe)
         return SimpleNamespace(segmentation=found, quality={"held-out Dice": 0.8}, heldout="On 1 stroke.")
 
-    def instant_now(self, *asked: Any) -> Any:
-        return drain(self.instant(*asked)), asked[-1] or object()
+    def instant_now(self, *asked: Any, nearby: bool = False) -> Any:
+        return drain(self.instant(*asked, nearby=nearby)), asked[-1] or object()
 
     def examples(self, image: Image, augmentation: Any) -> Any:
         self.calls.append(("examples", (image, augmentation)))

@@ -99,8 +99,11 @@ def test_strokes_are_answered_while_painting_and_features_are_kept(
     assert names.index(INSTANT) < names.index(with_image.paint.layer.name)
     paint(with_image, 1, BACKGROUND_PAINT, 2)
     qtbot.waitUntil(lambda: sum(n == "instant" for n, _ in engine.calls) >= 2, timeout=5000)
+    assert engine.nearby is False
     first, second = [args[-1] for name, args in engine.calls if name == "instant"][:2]
     assert first is None
     assert second is not None
+    with_image.improve_step.nearby_box.setChecked(True)
+    qtbot.waitUntil(lambda: engine.nearby, timeout=5000)
     with_image.improve_step.instant_box.setChecked(False)
     assert INSTANT not in with_image.viewer.layers

@@ -194,21 +194,39 @@ class Engine:
         return predict(image, bundle, tiles=tiles, device=device, region=region)
 
     def instant(
-        self, image: Image, paint: PaintCopy, task: Task, classes: ClassTable, region: Any, forest: Any = None
+        self,
+        image: Image,
+        paint: PaintCopy,
+        task: Task,
+        classes: ClassTable,
+        region: Any,
+        forest: Any = None,
+        *,
+        most: int = 0,
+        nearby: bool = False,
     ) -> Job[Any]:
         """Answer strokes by a random forest."""
         from napari_segplugin.engine.forest import instant
 
-        return instant(image, _corrections(paint), task, classes, region=region, forest=forest)
+        given = _corrections(paint)
+        return instant(image, given, task, classes, region=region, forest=forest, most=most, one_thing=nearby)
 
     def instant_now(
-        self, image: Image, paint: PaintCopy, task: Task, classes: ClassTable, region: Any, forest: Any = None
+        self,
+        image: Image,
+        paint: PaintCopy,
+        task: Task,
+        classes: ClassTable,
+        region: Any,
+        forest: Any = None,
+        *,
+        nearby: bool = False,
     ) -> tuple[Any, Any]:
         """The same at once, with the forest, whose features the next stroke can use."""
-        from napari_segplugin.engine.forest import PixelForest, instant
+        from napari_segplugin.engine.forest import PixelForest
 
         forest = forest or PixelForest(image)
-        job = instant(image, _corrections(paint), task, classes, region=region, forest=forest, most=LIVE_VOXELS)
+        job = self.instant(image, paint, task, classes, region, forest, most=LIVE_VOXELS, nearby=nearby)
         return drain(job), forest
 
     def examples(self, image: Image, augmentation: AugmentSpec) -> Any:

@@ -36,6 +36,11 @@ class InstantControl:
         """Whether strokes are answered as they come."""
         return bool(self._dock.improve_step.instant_box.isChecked())
 
+    @property
+    def nearby(self) -> bool:
+        """Whether a class is looked for only where it was painted (objects are looked for everywhere)."""
+        return bool(self._dock.improve_step.nearby_box.isChecked())
+
     def toggle(self, on: bool) -> None:
         """Begin or end to answer strokes as they come."""
         if on:
@@ -55,11 +60,12 @@ class InstantControl:
             return
         dock = self._dock
         layer, axes, frame, image, paint, task, classes, forest = asked
+        nearby = self.nearby
         region = region_of(dock.viewer, layer, axes, VIEW)
         engine = dock.engine
 
         def work() -> Any:
-            return engine.instant_now(image, paint, task, classes, region, forest)
+            return engine.instant_now(image, paint, task, classes, region, forest, nearby=nearby)
 
         def done(value: Any) -> None:
             answer, made = value
@@ -77,10 +83,10 @@ class InstantControl:
             return
         dock = self._dock
         _, _, _, _, paint, task, classes, forest = asked
-        engine = dock.engine
+        engine, nearby = dock.engine, self.nearby
 
         def answer(image: Any, region: Any) -> Job[Segmentation]:
-            found = yield from engine.instant(image, paint, task, classes, region, forest)
+            found = yield from engine.instant(image, paint, task, classes, region, forest, nearby=nearby)
             segmentation: Segmentation = found.segmentation
             return segmentation
 

@@ -125,6 +125,15 @@ class ImproveStep(StepBox):
             "After each stroke, what is on the screen is answered anew.",
         )
         self.instant_box.toggled.connect(self.instant_toggled)
+        self.nearby_box = QCheckBox("only where I painted")
+        describe(
+            self.nearby_box,
+            "nearby_box",
+            "Only where I painted",
+            "For pixel classes of one thing each, an organ say: places near your strokes are preferred, and only pieces that "
+            "a stroke touches are kept.",
+        )
+        self.nearby_box.toggled.connect(lambda _: self.instant_toggled.emit(self.instant_box.isChecked()))
         self.instant_text = wrapped(name="instant_text")
         self.instant_text.hide()
         self._build_verdict()
@@ -140,6 +149,7 @@ class ImproveStep(StepBox):
             self.paints,
             self.counts,
             row(self.instant_button, self.instant_box, stretch=(1, 0)),
+            self.nearby_box,
             self.instant_text,
             self._budget(),
             self._advanced(),
@@ -370,7 +380,7 @@ class ImproveStep(StepBox):
         self.weak_row.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)
-        for widget in (self.instant_button, self.instant_box):
+        for widget in (self.instant_button, self.instant_box, self.nearby_box):
             widget.setVisible(painting)
             widget.setEnabled(ready and not training)
         for widget in (self.stop_button, self.abort_button):
