@@ -7,16 +7,18 @@ divisions by a second assignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+from scipy.spatial import cKDTree
 
 from napari_segplugin.core import MissingExtraError
 from napari_segplugin.data.over_time import FrameObjects
 
 Pair = tuple[int, int]
-_NEVER = 2.0
 _LEAST_SISTER = 0.5
 """A daughter has at least this share of the voxels of the other one."""
 _MOST_DAUGHTER = 0.9
@@ -52,7 +54,7 @@ def widths(voxels: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 
 def overlapping(shared: tuple[np.ndarray, ...], one: FrameObjects, other: FrameObjects, least: float) -> list[Pair]:
-    """Pairs whose intersection over union is above `least`; from one half on an object is in one pair at most.
+    """Pairs whose intersection over union is above `least`; from one half on, an object is in one pair at most.
 
     Parameters
     ----------
@@ -60,7 +62,6 @@ def overlapping(shared: tuple[np.ndarray, ...], one: FrameObjects, other: FrameO
         What :func:`~napari_segplugin.data.over_time.shared_voxels` returned.
     one, other : FrameObjects
     least : float
-        0.5 or more.
     """
     i, j = np.searchsorted(one.label, shared[0]), np.searchsorted(other.label, shared[1])
     union = one.voxels[i] + other.voxels[j] - shared[2]
@@ -109,14 +110,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.label)
 
-    def of(self, frame: int) -> np.ndarray:
-        """(N, D + 1) places of the objects of a frame."""
-        return np.asarray(self.place[self.start[frame] : self.start[frame + 1]])
-
-    def node(self, index: int) -> tuple[int, int]:
-        """Frame and position in the frame."""
-        frame = int(self.time[index])
-        return frame, int(index - self.start[frame])
+    def of(self, frame: int, which: np.ndarray | None = None) -> np.ndarray:
+        """Positions in the list of the objects of a frame; with a mask only of those in it."""
+        every = np.arange(self.start[frame], self.start[frame + 1])
+        return every if which is None else every[which[every]]
 
 
 def joined(points: Points, links: Iterable[Pair], splits: Iterable[Pair], gap: int, split: bool) -> list[Pair]:
@@ -137,64 +134,75 @@ def joined(points: Points, links: Iterable[Pair], splits: Iterable[Pair], gap: i
     list of (int, int)
         All links.
     """
-    known = [*links, *splits]
-    if not (gap or split) or not len(points):
-        return known
+    links, splits = list(links), list(splits)
+    ended, begun = (np.ones(len(points), bool) for _ in range(2))
+    ended[[a for a, _ in (*links, *splits)]] = begun[[b for _, b in (*links, *splits)]] = False
+    costs: dict[Pair, float] = {}
     follower = dict(links)
-    tracker = lap_track()(
-        metric="sqeuclidean",
-        cutoff=0.25,  # the numbers of two objects differ by one or more: what is known is all there is between neighbours
-        gap_closing_metric=_gap_cost(points),
-        gap_closing_cutoff=1.0 if gap else False,
-        gap_closing_max_frame_count=gap + 1,
-        splitting_metric=_split_cost(points, follower),
-        splitting_cutoff=1.0 if split else False,
-        segment_start_cost=1.05,
-        segment_end_cost=1.05,
-        no_splitting_cost=1.05,
-        no_merging_cost=1.05,
+    for t in range(len(points.frames)):
+        for steps in range(1, gap + 2 if gap else 1):
+            costs.update(_gaps(points, ended, begun, t, steps))
+        if split and t:
+            costs.update(_divisions(points, follower, begun, t))
+    return _without_flicker(points, [*links, *splits, *_cheapest(costs)], set(splits))
+
+
+def _within(one: np.ndarray, other: np.ndarray, reach: float) -> Iterator[tuple[int, int, float]]:
+    """Pairs of points that are closer than `reach`, with their distance."""
+    if len(one) and len(other):
+        found = cKDTree(one).sparse_distance_matrix(cKDTree(other), reach, output_type="coo_matrix")
+        yield from zip(found.row.tolist(), found.col.tolist(), found.data.tolist(), strict=True)
+
+
+def _gaps(points: Points, ended: np.ndarray, begun: np.ndarray, t: int, steps: int) -> Iterator[tuple[Pair, float]]:
+    """What it costs that an object which ends is the one that begins some time points later.
+
+    One that wanders gets as far as the square root of the time, so the squared distance is divided by the time.
+    """
+    if t + steps < len(points.frames):
+        ends, starts = points.of(t, ended), points.of(t + steps, begun)
+        for i, j, away in _within(points.place[ends], points.place[starts], np.sqrt(steps)):
+            yield (int(ends[i]), int(starts[j])), away**2 / steps
+
+
+def _divisions(points: Points, follower: Mapping[int, int], begun: np.ndarray, t: int) -> Iterator[tuple[Pair, float]]:
+    """How badly an object that begins, and one that goes on, look like the daughters of one a time point earlier.
+
+    Daughters are alike, smaller than the mother and on either side of her.
+    """
+    where, voxels = points.place[:, :-1], points.voxels
+    starts, mothers = points.of(t, begun), points.of(t - 1)
+    for i, j, away in _within(where[starts], where[mothers], 1.0):
+        start, mother = int(starts[i]), int(mothers[j])
+        sister = follower.get(mother, -1)
+        if sister < 0 or points.time[sister] != t:
+            continue
+        small, large = sorted((int(voxels[start]), int(voxels[sister])))
+        to = where[[start, sister]] - where[mother]
+        middle, reach = float(np.linalg.norm(to.mean(axis=0))), max(away, float(np.linalg.norm(to[1])))
+        alike = small >= _LEAST_SISTER * large and large <= _MOST_DAUGHTER * voxels[mother]
+        if alike and reach < 1 and middle <= 0.5 * reach:
+            yield (mother, start), middle**2 + ((large - small) / (large + small)) ** 2
+
+
+def _cheapest(costs: Mapping[Pair, float]) -> list[Pair]:
+    """The pairs of least cost in which nothing occurs twice on one side; a pair is worth taking below a cost of 1."""
+    costs = {pair: cost for pair, cost in costs.items() if cost < 1}
+    if not costs:
+        return []
+    ends, rows = np.unique([a for a, _ in costs], return_inverse=True)
+    starts, columns = np.unique([b for _, b in costs], return_inverse=True)
+    n, m = len(ends), len(starts)
+    # beside each pair there is the choice of none, at half the cost for either (Jaqaman et al. 2008, figure 1c)
+    parts = (
+        (np.fromiter(costs.values(), float), rows, columns),
+        (np.full(n, 0.5), np.arange(n), m + np.arange(n)),
+        (np.full(m, 0.5), n + np.arange(m), np.arange(m)),
+        (np.zeros(len(costs)), n + columns, m + rows),
     )
-    every = np.arange(len(points), dtype=float)[:, None]
-    coordinates = [every[a:b] for a, b in zip(points.start[:-1], points.start[1:], strict=True)]
-    edges = [(points.node(a), points.node(b)) for a, b in known]
-    graph = tracker.predict(coordinates, connected_edges=edges or None, split_merge_validation=False)
-    found = [(int(points.start[a[0]] + a[1]), int(points.start[b[0]] + b[1])) for a, b in graph.edges()]
-    return _without_flicker(points, found, set(splits))
-
-
-def _gap_cost(points: Points) -> Callable[[np.ndarray, np.ndarray], float]:
-    place, time = points.place, points.time
-
-    def cost(end: np.ndarray, start: np.ndarray) -> float:
-        i, j = int(end[0]), int(start[0])
-        away = place[i] - place[j]
-        # an object that wanders gets as far as the square root of the time
-        return float(away @ away) / max(1, int(time[j] - time[i]))
-
-    return cost
-
-
-def _split_cost(points: Points, follower: dict[int, int]) -> Callable[[np.ndarray, np.ndarray], float]:
-    """How badly two objects look like the daughters of a third: alike, smaller than it, and on either side of it."""
-    where, voxels, time = points.place[:, :-1], points.voxels, points.time
-
-    def cost(start: np.ndarray, mother: np.ndarray) -> float:
-        s, m = int(start[0]), int(mother[0])
-        sister = follower.get(m, -1)
-        if sister < 0 or time[sister] != time[s]:
-            return _NEVER
-        small, large = sorted((int(voxels[s]), int(voxels[sister])))
-        if small < _LEAST_SISTER * large or large > _MOST_DAUGHTER * voxels[m]:
-            return _NEVER
-        to = where[[s, sister]] - where[m]
-        # both are within reach, and their middle is closer to the mother than they are
-        middle, reach = to.mean(axis=0), np.sqrt((to**2).sum(axis=1))
-        off = float(np.sqrt(middle @ middle))
-        if reach.max() >= 1 or off > 0.5 * reach.max():
-            return _NEVER
-        return off**2 + ((large - small) / (large + small)) ** 2
-
-    return cost
+    value, row, column = (np.concatenate(c) for c in zip(*parts, strict=True))
+    at, to = min_weight_full_bipartite_matching(coo_array((value + 1e-6, (row, column)), (n + m, n + m)).tocsr())
+    return [(int(ends[i]), int(starts[j])) for i, j in zip(at, to, strict=True) if i < n and j < m]
 
 
 def _without_flicker(points: Points, links: Sequence[Pair], known: set[Pair]) -> list[Pair]:

@@ -20,6 +20,9 @@ from napari_segplugin.data.over_time import (
 from napari_segplugin.engine.linking import Pair, Points, joined, lap_track, nearest, overlapping, widths
 from napari_segplugin.engine.track_numbers import as_tracks, number_tracks, table_of_tracks, with_rows
 
+_LEAST_KEPT = 0.25
+"""Intersection over union from which on an edited object keeps its number."""
+
 
 @dataclass(frozen=True)
 class TrackSpec:
@@ -207,24 +210,29 @@ def _links(
     taken[0, [a for a, _ in splits]] = taken[1, [b for _, b in splits]] = True
     links: list[Pair] = []
 
-    def take(pairs: Sequence[Pair], t: int) -> None:
-        for i, j in pairs:
-            a, b = int(points.start[t]) + i, int(points.start[t + 1]) + j
+    def take(pairs: Sequence[Pair]) -> None:
+        for a, b in pairs:
             if not taken[0, a] and not taken[1, b]:
                 taken[0, a] = taken[1, b] = True
                 links.append((a, b))
 
     for t in range(n - 1):
         one, other = points.frames[t], points.frames[t + 1]
+        shared, first = shared_voxels(s.labels[t], s.labels[t + 1]), points.start[t : t + 2].tolist()
         if was:
-            take(_same_number(one, other, free[t], free[t + 1]), t)
-        take(overlapping(shared_voxels(s.labels[t], s.labels[t + 1]), one, other, spec.min_overlap), t)
-        rows = np.flatnonzero(~taken[0, points.start[t] : points.start[t + 1]])
-        columns = np.flatnonzero(~taken[1, points.start[t + 1] : points.start[t + 2]])
-        near = nearest(points.of(t)[rows], points.of(t + 1)[columns])
-        take([(int(rows[i]), int(columns[j])) for i, j in near], t)
+            take(_placed(_same_number(one, other, free[t], free[t + 1]), *first))
+        take(_placed(overlapping(shared, one, other, spec.min_overlap), *first))
+        if was:
+            near = overlapping(shared, one, other, _LEAST_KEPT)
+            take(_placed([(i, j) for i, j in near if one.label[i] == other.label[j]], *first))
+        rows, columns = points.of(t, ~taken[0]), points.of(t + 1, ~taken[1])
+        take([(int(rows[i]), int(columns[j])) for i, j in nearest(points.place[rows], points.place[columns])])
         yield Step(t + 1, n - 1)
     return links, splits
+
+
+def _placed(pairs: Sequence[Pair], one: int, other: int) -> list[Pair]:
+    return [(one + i, other + j) for i, j in pairs]
 
 
 def _edited(s: Segmentation, before: Any, n: int) -> list[set[int]]:
