@@ -165,6 +165,10 @@ class FakeEngine:
     def cleanups(self) -> Registry:
         return Engine().cleanups()
 
+    def track(self, *asked: Any) -> Any:
+        self.calls.append(("track", asked))
+        return Engine().track(*asked)
+
     def histogram(self, image: Image, channel: int) -> Any:
         return Engine().histogram(image, channel)
 

@@ -157,6 +157,12 @@ class Engine:
             " ".join(found.notes),
         )
 
+    def track(self, segmentation: Segmentation, settings: dict[str, Any], before: Any = None) -> Job[Any]:
+        """Link the objects of a time series; see :func:`napari_segplugin.engine.track.track`."""
+        from napari_segplugin.engine.track import TrackSpec, track
+
+        return track(segmentation, TrackSpec(**settings), before=before)
+
     def histogram(self, image: Image, channel: int) -> tuple[Any, float, float]:
         """Counts of equal bins, and the two ends."""
         from napari_segplugin.engine.histogram import histogram

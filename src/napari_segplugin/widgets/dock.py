@@ -29,6 +29,7 @@ from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
 from napari_segplugin.widgets.step_result import ResultStep
+from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
 from napari_segplugin.widgets.view_control import ViewControl
 
@@ -66,7 +67,7 @@ class SegmentationDock(QWidget):
         self.journal, self.edits = JournalControl(self), EditControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
-        self.panels = PanelControl(self)
+        self.panels, self.tracks = PanelControl(self), TrackControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
@@ -219,7 +220,7 @@ class SegmentationDock(QWidget):
         self.refresh()
 
     def _control(self) -> Any:
-        return self.runs if self._job_kind == "run" else self.train
+        return {"run": self.runs, "track": self.tracks}.get(self._job_kind, self.train)
 
     def _on_event(self, event: Any) -> None:
         self._control().take(event)
@@ -305,7 +306,7 @@ class SegmentationDock(QWidget):
         step, choice = self.image_step, self.method_step.choice()
         classical = self.method_step.is_classical
         ready = step.ready and choice is not None
-        running, training = self._job_kind == "run", self._job_kind == "train"
+        running, training = self._job_kind in ("run", "track"), self._job_kind == "train"
         result = self.runs.result_of(step.layer)
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not self.job.busy
@@ -331,6 +332,7 @@ class SegmentationDock(QWidget):
         )
         self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
+        self.tracks.refresh()
         self.edits.refresh()
 
     def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
