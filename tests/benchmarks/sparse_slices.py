@@ -1,0 +1,96 @@
+"""Three annotated slices a volume against fully annotated volumes: a 3D U-Net on five hippocampi, with the same time.
+
+    python tests/benchmarks/sparse_slices.py DATA/hippocampus3d_mri --seconds 180
+
+The first five volumes by name train, the last twelve test. The slices are planes of the last axis, at a quarter, the middle
+and three quarters of the organ; everything else is unknown, not background. Writes docs/benchmarks/sparse_slices.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_segplugin.core import ClassTable, Kind, ModelSpec, Sample, Task, TileSpec, TrainSpec, drain
+from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.io import read_image, read_labels
+
+CLASSES = ClassTable.named(["anterior", "posterior"], Kind.STUFF)
+
+
+def volumes(folder: Path) -> list[Sample]:
+    """Every volume with its labels."""
+    found = []
+    for file in sorted((folder / "images").glob("*.nii.gz")):
+        labels, _ = read_labels(folder / "labels" / file.name)
+        found.append(Sample(read_image(file), np.asarray(labels).astype(np.int64)))
+    return found
+
+
+def three_slices(sample: Sample) -> Sample:
+    """The same with three known planes of the last axis."""
+    used = np.flatnonzero((sample.classes > 0).any((0, 1)))
+    planes = [int(used[round(share * (len(used) - 1))]) for share in (0.25, 0.5, 0.75)]
+    known = np.zeros(sample.classes.shape, bool)
+    known[..., planes] = True
+    return replace(sample, classes=np.where(known, sample.classes, 0), known=known)
+
+
+def dice(sample: Sample, labels: np.ndarray) -> list[float]:
+    """2 |A and B| / (|A| + |B|) of each class."""
+    return [
+        float(2 * ((labels == c) & (sample.classes == c)).sum() / ((labels == c).sum() + (sample.classes == c).sum()))
+        for c in (1, 2)
+    ]
+
+
+def one(learn: list[Sample], test: list[Sample], seconds: float, steps: int, seed: int) -> dict[str, float]:
+    """Train from scratch and judge."""
+    bundle = new_bundle(ModelSpec("unet", 3, 1, Task.SEMANTIC, CLASSES), name="sparse", seed=seed)
+    bundle = drain(train(learn, bundle, TrainSpec(seconds=0 if steps else seconds, steps=steps, seed=seed)))
+    tiles = TileSpec(precision="float32")
+    rows = [dice(s, np.asarray(drain(predict(s.image, bundle, tiles=tiles)).labels)) for s in test]
+    anterior, posterior = np.mean(rows, 0)
+    return {
+        "Dice": round(float(np.mean(rows)), 4),
+        "Dice anterior": round(float(anterior), 4),
+        "Dice posterior": round(float(posterior), 4),
+        "known voxels": round(float(np.mean([1.0 if s.known is None else s.known.mean() for s in learn])), 4),
+        "steps": bundle.history[-1]["steps"],
+        "seconds": bundle.history[-1]["seconds"],
+    }
+
+
+def main() -> None:
+    """Train both ways, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--steps", type=int, default=0, help="steps in place of seconds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, default=Path("docs/benchmarks/sparse_slices.json"))
+    args = parser.parse_args()
+    samples = volumes(args.folder)
+    learn, test = samples[:5], samples[-12:]
+    full = one(learn, test, args.seconds, args.steps, args.seed)
+    sparse = one([three_slices(s) for s in learn], test, args.seconds, args.steps, args.seed)
+    record = {
+        "definition": "Dice a volume and class, mean over the 12 test volumes and both classes",
+        "fully annotated": full,
+        "three slices a volume": sparse,
+        "share of the full Dice": round(sparse["Dice"] / full["Dice"], 4),
+        "cores": torch.get_num_threads(),
+        "seed": args.seed,
+    }
+    args.write.parent.mkdir(parents=True, exist_ok=True)
+    args.write.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main()
