@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from dock_helpers import add_image, run
 from fake_engine import FakeEngine, blobs
+from scipy import ndimage
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, Task
 from napari_segplugin.engine.session import Session
@@ -577,7 +578,20 @@ def test_a_result_shows_as_objects_classes_and_both(with_image: Any, qtbot: Any)
     assert with_image.runs.result_of(with_image.image_step.layer) is not None
 
 
-def test_views_are_not_offered_for_classes_alone(with_image: Any, qtbot: Any) -> None:
+def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     show(with_image, Task.SEMANTIC)
     run(with_image, qtbot)
-    assert with_image.result_step._views.isHidden()
+    step, layer = with_image.result_step, with_image.runs.results[-1].layer
+    assert step.view_buttons["semantic"].isChecked()
+    step.view_buttons["instance"].click()
+    objects = with_image.viewer.layers[-1]
+    pieces = ndimage.label(layer.data, np.ones((3, 3)))[1]
+    qtbot.waitUntil(lambda: int(objects.data.max()) == pieces, timeout=4000)
+    corner = (np.array([0]), np.array([0]))
+    layer.data_setitem(corner, 0 if layer.data[0, 0] else 1)
+    qtbot.waitUntil(lambda: bool(objects.data[0, 0]) == bool(layer.data[0, 0]), timeout=4000)
+    assert with_image.views.objects_of(with_image.runs.results[-1]) is objects
+    step.view_buttons["semantic"].click()
+    assert not layer.visible
+    step.view_buttons["instance"].click()
+    assert all(a is not objects for a in with_image.viewer.layers)

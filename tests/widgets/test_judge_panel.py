@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_segplugin.core import Step, Task
+from napari_segplugin.core import ClassTable, Kind, Step, Task, to_json
 from napari_segplugin.viewer.focus import camera_of
 from napari_segplugin.viewer.panels import OUTCOME_COLORS
 from napari_segplugin.widgets.step_result import named_as, save_choices
@@ -114,6 +114,22 @@ def test_numbers_and_objects_are_saved(panel: Any, qtbot: Any, tmp_path: Any) ->
     text = (tmp_path / "o.csv").read_text(encoding="utf-8")
     assert "# HD95 (µm): " in text
     assert text.count("\n") == text.count("#") + 1 + 3
+
+
+def test_objects_of_a_semantic_result_are_its_pieces(panel: Any, viewer: Any, qtbot: Any) -> None:
+    result, truth = viewer.layers["result"], viewer.layers["ground truth"]
+    classes = ClassTable.named(["axon", "myelin"], Kind.STUFF)
+    result.metadata = {"segplugin": {"task": "semantic", "classes": to_json(classes)}}
+    result.data = np.where(result.data > 0, 1, 0).astype(np.uint16)
+    truth.data = np.where(truth.data > 0, 1, 0).astype(np.uint16)
+    truth.data[8:10, 10:14] = 2
+    panel.choose_layer(result)
+    assert panel.task_choice.currentData() is Task.SEMANTIC
+    panel.task_choice.setCurrentIndex(panel.task_choice.findData(Task.INSTANCE))
+    judged(panel, qtbot)
+    # of the axons one is found, one missed, one false; the myelin is missed
+    assert panel.results.text.text() == "1 hit · 2 missed · 1 false"
+    assert numbers(panel)["all", "Objects in truth"] == "3 objects"
 
 
 def test_layers_of_different_images_are_a_sentence(panel: Any, viewer: Any, qtbot: Any) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
-from napari_segplugin.core import InputError, Task
+from napari_segplugin.core import InputError, Segmentation, Task
+from napari_segplugin.data.components import as_objects
 from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import axes_of_layer, label_colormap_of, level0
-from napari_segplugin.viewer.writers import axes_of_labels
+from napari_segplugin.viewer.writers import axes_of_labels, labels_to_segmentation
 
 OUTCOME_COLORS = {1: "#009e73", 2: "#0072b2", 3: "#d55e00"}
 """Green, blue and orange of Okabe and Ito for hits, misses and false objects: told apart by colour-blind people too."""
@@ -56,6 +57,31 @@ def with_task(attributes: dict[str, Any], task: Task) -> dict[str, Any]:
     """Attributes of a layer that say what its labels are."""
     metadata = dict(attributes.get("metadata") or {})
     return {**attributes, "metadata": {**metadata, "segplugin": {**(metadata.get("segplugin") or {}), "task": task}}}
+
+
+def pair_of(
+    result: tuple[Any, dict[str, Any]], truth: tuple[Any, dict[str, Any]], task: Task
+) -> tuple[Segmentation, Segmentation]:
+    """A result and its truth as segmentations of one task, from what :func:`freeze` gave.
+
+    Where objects are asked of a semantic result, each connected piece of a class is one, in the truth too.
+    """
+    about = _own(result[1])
+    if task is Task.INSTANCE and (about.get("pieces") or about.get("task") == Task.SEMANTIC):
+        # a truth that does not say what it is holds the classes of the result
+        true = {"task": Task.SEMANTIC, **{k: about[k] for k in ("classes",) if k in about}, **_own(truth[1])}
+        metadata = {**(truth[1].get("metadata") or {}), "segplugin": true}
+        one, other = (
+            labels_to_segmentation(*result),
+            labels_to_segmentation(truth[0], {**truth[1], "metadata": metadata}),
+        )
+        return as_objects(one), as_objects(other)
+    one, other = (labels_to_segmentation(data, with_task(attributes, task)) for data, attributes in (result, truth))
+    return one, other
+
+
+def _own(attributes: dict[str, Any]) -> dict[str, Any]:
+    return dict((attributes.get("metadata") or {}).get("segplugin") or {})
 
 
 def images_over(viewer: Any, layer: Any) -> list[Any]:
@@ -190,6 +216,7 @@ __all__ = [
     "labels_layers",
     "make_background",
     "outcome_layer",
+    "pair_of",
     "task_of",
     "tracks_of",
     "where_not",

@@ -130,7 +130,7 @@ class Pointer:
             return
         begin = np.array(event.pos, float)
         points = [self._voxel(event)]
-        shift = "Shift" in [str(m) for m in event.modifiers]
+        shift = "Shift" in tuple(event.modifiers)  # keys of vispy, which equal their names
         far = False
         yield
         while event.type == "mouse_move":

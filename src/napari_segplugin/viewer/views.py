@@ -38,7 +38,8 @@ def view_colors(class_of: Mapping[int, int], classes: ClassTable, kind: str) -> 
     class_of : mapping of label to class number
     classes : ClassTable
     kind : str
-        "semantic": the colour of the class. "panoptic": the hue of the class, things in shades of it.
+        "semantic": the colour of the class. "panoptic": the hue of the class, things in shades of it. "instance":
+        all in shades.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def view_colors(class_of: Mapping[int, int], classes: ClassTable, kind: str) -> 
     out: dict[int, str] = {}
     for label, class_id in class_of.items():
         base = colors.get(class_id, "#9a9a9a")
-        shaded = kind == "panoptic" and class_id in things
+        shaded = kind == "instance" or (kind == "panoptic" and class_id in things)
         out[label] = _shade(base, _SHADES[label % len(_SHADES)]) if shaded else base
     return out
 
@@ -79,7 +80,14 @@ class LinkedViews:
     layer : napari.layers.Labels
         The result; its features table knows the class of each label.
     classes : ClassTable
+
+    Attributes
+    ----------
+    own : str
+        The view that the result layer itself is.
     """
+
+    own = "instance"
 
     def __init__(self, viewer: Any, layer: Labels, classes: ClassTable) -> None:
         self.viewer, self.classes = viewer, classes
@@ -95,10 +103,10 @@ class LinkedViews:
         return layer.events.paint, layer.events.set_data, layer.events.labels_update
 
     def show(self, kind: str, on: bool = True) -> Any:
-        """Add or take away a view, "semantic" or "panoptic"; the result itself is "instance"."""
+        """Add or take away a view: "instance", "semantic" or "panoptic"; one of them is the result itself."""
         view: Any = self.views.get(kind)
         there = view is not None and any(a is view for a in self.viewer.layers)
-        if kind == "instance":
+        if kind == self.own:
             self.layer.visible = on
             return self.layer
         if not on:
@@ -117,9 +125,9 @@ class LinkedViews:
     def _make(self, kind: str) -> Labels:
         like = self.layer
         view = Labels(
-            like.data,  # the very array: one truth, three layers
+            self._data(),
             name=f"{like.name} · {kind}",
-            features=like.features,
+            features=self._features(),
             scale=like.scale,
             translate=like.translate,
             rotate=like.rotate,
@@ -127,13 +135,29 @@ class LinkedViews:
             units=like.units,
             axis_labels=like.axis_labels,
             opacity=like.opacity,
-            metadata={"segplugin": {"role": f"{kind} view", "of": like.name}},
+            metadata={"segplugin": {"role": f"{kind} view", "of": like.name, **self._about()}},
         )
-        self._known = classes_of_labels(like.features, self.classes)
+        self._known = self._class_numbers()
         view.colormap = label_colormap_of(view_colors(self._known, self.classes, kind))
         for emitter in self._emitters(view):
             emitter.connect(self._follow)
         return view
+
+    def _data(self) -> Any:
+        """What the views show: the very array of the result, one truth in three layers."""
+        return self.layer.data
+
+    def _features(self) -> Any:
+        """The table of what the views show."""
+        return self.layer.features
+
+    def _class_numbers(self) -> dict[int, int]:
+        """Class of each label that the views show."""
+        return classes_of_labels(self.layer.features, self.classes)
+
+    def _about(self) -> dict[str, Any]:
+        """What else the metadata of a view say."""
+        return {}
 
     def _follow(self, event: Any = None) -> None:
         """One layer was painted or undone: draw the others anew."""
@@ -161,7 +185,7 @@ class LinkedViews:
 
     def _recolor(self, fresh: set[int]) -> None:
         first = (self.classes.thing_ids or (1,))[0]
-        self._known = {**dict.fromkeys(fresh - {0}, first), **classes_of_labels(self.layer.features, self.classes)}
+        self._known = {**dict.fromkeys(fresh - {0}, first), **self._class_numbers()}
         for kind, view in self.views.items():
             view.colormap = label_colormap_of(view_colors(self._known, self.classes, kind))
 

@@ -354,11 +354,9 @@ def _compare(frozen: Any, task: Task, threshold: float, options: dict[str, Any])
     from dataclasses import replace
 
     from napari_segplugin.engine.compare import compare
-    from napari_segplugin.viewer.writers import labels_to_segmentation
 
-    (data, about), (true, true_about) = frozen
-    result = labels_to_segmentation(data, panels.with_task(about, task))
-    truth = labels_to_segmentation(true, panels.with_task(true_about, task))
+    result, truth = panels.pair_of(*frozen, task)
+    about = frozen[0][1]
     if task is Task.SEMANTIC and "classes" not in (about.get("metadata") or {}).get("segplugin", {}):
         # neither says what its classes are: as many as either shows
         result = replace(result, classes=max(result.classes, truth.classes, key=len))

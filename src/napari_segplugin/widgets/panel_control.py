@@ -40,7 +40,7 @@ class PanelControl:
     def _show(self, name: str, make: Callable[..., Any], **where: Any) -> None:
         dock = self._dock
         result = dock.runs.result_of(dock.image_step.layer)
-        layer = result.layer if result is not None else None
+        layer = dock.views.objects_of(result) if result is not None else None
         if name in self._open:
             panel, holder = self._open[name]
             panel.choose_layer(layer)

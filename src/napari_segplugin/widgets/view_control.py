@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from napari_segplugin.core import Task
+from napari_segplugin.viewer.component_views import ComponentViews
+from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.views import LinkedViews
 
@@ -30,27 +32,42 @@ class ViewControl:
                 del self._linked[key]
         found = self._linked.get(id(result.layer))
         if found is None or found.layer is not result.layer:
-            found = LinkedViews(self._dock.viewer, result.layer, result.segmentation.classes)
-            self._linked[id(result.layer)] = found
+            found = self._linked[id(result.layer)] = self._make(result)
         return found
+
+    def _make(self, result: Result) -> LinkedViews:
+        viewer, layer, classes = self._dock.viewer, result.layer, result.segmentation.classes
+        if result.segmentation.task is not Task.SEMANTIC:
+            return LinkedViews(viewer, layer, classes)
+        background, fail = self._dock.background, self._dock.fail
+        axes = layer_axes(result.axes, bool(getattr(result.image_layer, "rgb", False)))
+        key = f"pieces {id(layer)}"
+        return ComponentViews(viewer, layer, classes, axes, lambda work, done: background.run(key, work, done, fail))
 
     def show(self, kind: str, on: bool) -> None:
         """Show or hide a view of the chosen image's result."""
         result = self._dock.runs.result_of(self._dock.image_step.layer)
-        if result is not None and result.segmentation.task is not Task.SEMANTIC:
+        if result is not None:
             self._of(result).show(kind, on)
         self.refresh()
+
+    def objects_of(self, result: Result) -> Any:
+        """The layer that shows the objects of a result; the result itself where there is no other."""
+        linked = self._linked.get(id(result.layer))
+        view = linked.views.get("instance") if linked is not None else None
+        return view if any(view is a for a in self._dock.viewer.layers) else result.layer
 
     def refresh(self) -> None:
         """Say in the dock what is shown."""
         result = self._dock.runs.result_of(self._dock.image_step.layer)
-        if result is None or result.segmentation.task is Task.SEMANTIC:
+        if result is None:
             self._dock.result_step.show_views(None)
             return
         there = {id(layer) for layer in self._dock.viewer.layers}
         linked = self._linked.get(id(result.layer))
         shown = {k for k, v in linked.views.items() if id(v) in there} if linked is not None else set()
-        self._dock.result_step.show_views(shown | ({"instance"} if result.layer.visible else set()))
+        own = ComponentViews.own if result.segmentation.task is Task.SEMANTIC else LinkedViews.own
+        self._dock.result_step.show_views(shown | ({own} if result.layer.visible else set()))
 
 
 __all__ = ["ViewControl"]
