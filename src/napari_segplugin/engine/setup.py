@@ -153,8 +153,10 @@ def set_up(image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, regi
     axes = axes_of(shape, halo, multiple, wanted)
     size = tuple(tiles.size) or choose_size(axes, room)
     cut = plan(shape, size, halo, multiple, wanted)
-    exact = (len(cut) == 1 and cut[0].shape == shape) or all(h >= r for h, r in zip(halo, reach, strict=True))
-    note = "" if exact else _inexact(halo, reach)
+    whole = len(cut) == 1 and cut[0].shape == shape
+    local = bool(MODELS[bundle.spec.network].meta.get("exact", True))
+    exact = whole or (local and all(h >= r for h, r in zip(halo, reach, strict=True)))
+    note = "" if exact else _inexact(halo, reach) if local else _not_local(MODELS[bundle.spec.network].title)
     largest = max(math.prod(t.shape) for t in cut)
     batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
     return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note)
@@ -202,6 +204,10 @@ def _inexact(halo: tuple[int, ...], reach: tuple[int, ...]) -> str:
         f"Each tile sees {shown} voxels around it, the network could see {full}: faint differences between tiles are "
         f"possible. A halo of {full} is exact and slower."
     )
+
+
+def _not_local(title: str) -> str:
+    return f"{title} looks at a grid that begins with the tile: faint differences between tiles are possible."
 
 
 __all__ = ["Setup", "check_fit", "check_region", "set_up"]

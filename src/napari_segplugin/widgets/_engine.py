@@ -199,6 +199,14 @@ class Engine:
 
         return predict(image, bundle, tiles=tiles, device=device, region=region)
 
+    def edge_map(
+        self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: tuple[slice, ...] | None
+    ) -> Job[Image]:
+        """Where a network sees edges."""
+        from napari_segplugin.engine.edges import edge_map
+
+        return edge_map(image, bundle, tiles=tiles, device=device, region=region)
+
     def instant(
         self,
         image: Image,

@@ -17,6 +17,7 @@ from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.classical_control import ClassicalControl
+from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.instant_control import InstantControl
@@ -67,7 +68,7 @@ class SegmentationDock(QWidget):
         self.journal, self.edits = JournalControl(self), EditControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
-        self.panels, self.tracks = PanelControl(self), TrackControl(self)
+        self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
@@ -220,7 +221,7 @@ class SegmentationDock(QWidget):
         self.refresh()
 
     def _control(self) -> Any:
-        return {"run": self.runs, "track": self.tracks}.get(self._job_kind, self.train)
+        return {"run": self.runs, "track": self.tracks, "edges": self.edge_maps}.get(self._job_kind, self.train)
 
     def _on_event(self, event: Any) -> None:
         self._control().take(event)
@@ -306,7 +307,7 @@ class SegmentationDock(QWidget):
         step, choice = self.image_step, self.method_step.choice()
         classical = self.method_step.is_classical
         ready = step.ready and choice is not None
-        running, training = self._job_kind in ("run", "track"), self._job_kind == "train"
+        running, training = self._job_kind in ("run", "track", "edges"), self._job_kind == "train"
         result = self.runs.result_of(step.layer)
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not self.job.busy
@@ -333,6 +334,7 @@ class SegmentationDock(QWidget):
         self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
         self.tracks.refresh()
+        self.edge_maps.refresh()
         self.edits.refresh()
 
     def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
