@@ -20,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {napari_segplugin.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _export, _models):
+    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _track, _export, _models):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
         command.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -145,6 +145,32 @@ def _measure(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--output", metavar="FILE", help="the CSV file; printed by default")
     _geometry(p)
     p.set_defaults(home="results")
+    return p
+
+
+def _track(commands: Any) -> argparse.ArgumentParser:
+    p = _command(
+        commands,
+        "track",
+        "link objects through time",
+        "Writes NAME_tracks.tif, in which one number is one object through time, NAME_tracks.csv with each object at each "
+        "time point and its parent, and NAME_tracks.graph.json: the mother of each daughter.",
+    )
+    p.add_argument("labels", nargs="+", metavar="LABELS")
+    p.add_argument("--output", metavar="DIR", help="where results go; beside each file by default")
+    p.add_argument(
+        "--max-distance",
+        type=float,
+        default=0.0,
+        metavar="D",
+        help="how far an object moves between time points, in the unit of the voxel size (default: its width)",
+    )
+    p.add_argument("--gap", type=int, default=1, metavar="N", help="time points in which it may be missing (1)")
+    p.add_argument("--overlap", type=float, default=0.5, metavar="IOU", help="from which on it is the same (0.5)")
+    p.add_argument("--no-divisions", action="store_true", help="objects do not divide")
+    p.add_argument("--afresh", action="store_true", help="forget an earlier linking")
+    _geometry(p)
+    p.set_defaults(home="tracks")
     return p
 
 
