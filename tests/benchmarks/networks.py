@@ -5,7 +5,8 @@
 DATA is the folder with `nuclei2d_fluo`, `axon_sem`, `camvid` and `hippocampus3d_mri`. For each network and data set: parameters,
 numbers held at once for each voxel (float32, inference), seconds a megavoxel, and quality on images that were not trained on.
 `--steps` gives every network the same number of steps instead of the same time. New rows replace old ones in
-docs/benchmarks/networks.json, so that runs can be made one after the other; `--table` writes docs/networks.md from it.
+docs/benchmarks/networks.json, so that runs can be made one after the other; `--table` writes docs/networks.md and the
+figures that the dock shows (`resources/networks.json`) from it.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ from napari_segplugin.metrics import measure
 from napari_segplugin.models import MODELS, is_detector
 
 RECORD = Path("docs/benchmarks/networks.json")
+SHOWN = Path("src/napari_segplugin/resources/networks.json")
+FIGURES = ("AP@0.5", "mean AP", "Dice", "mean IoU", "boundary F1")
 NETWORKS = [r.name for r in MODELS if r.meta.get("extra") is None]
-INTRODUCTION = """Each network from scratch, by `tests/benchmarks/networks.py`, judged on images that were not trained on.
+INTRODUCTION = """Each network from scratch with the same time on one processor core, by `tests/benchmarks/networks.py`, judged
+on images that were not trained on: one run, one seed. A network that is slower makes fewer steps in that time, and a network
+that is larger needs more of them, so a longer training can turn the order around. Peak memory of a tile is about *numbers a
+voxel* × 4 bytes × its voxels in float32, half of that in bfloat16.
 
-The rows so far were made on one core of a busy machine, and the time that each network had differs: read quality together with
-the steps and seconds beside it, and not as a ranking. What they show is that each network learns in 2D and in 3D."""
+Detectors (Mask R-CNN) find objects and are compared on nuclei only; the others find them by a map of distances there."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Samples = tuple[list[Sample], list[Sample], ModelSpec, LossSpec]
 
@@ -204,6 +209,23 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def shown(record: dict[str, Any]) -> dict[str, Any]:
+    """What the dock shows of each network."""
+    seconds = {data: max((row[data]["seconds"] for row in record.values() if data in row), default=0) for data in DATA}
+    spent = ", ".join(f"{data} {s / 60:.0f} min" for data, s in seconds.items() if s)
+    keys = ("parameters", "seconds a megavoxel")
+    return {
+        "about": f"From scratch on one processor core ({spent}), judged on images that were not trained on.",
+        "networks": {
+            name: {
+                data: {**{k: row[k] for k in keys}, "quality": {k: row[k] for k in FIGURES if k in row}}
+                for data, row in rows.items()
+            }
+            for name, rows in record.items()
+        },
+    }
+
+
 def main() -> None:
     """Run what was asked and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -235,6 +257,7 @@ def main() -> None:
                 flush=True,
             )
     Path("docs/networks.md").write_text(table(record) + "\n")
+    SHOWN.write_text(json.dumps(shown(record), indent=1) + "\n")
 
 
 if __name__ == "__main__":

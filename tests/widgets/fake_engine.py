@@ -77,6 +77,9 @@ class FakeEngine:
     def shipped_bundles(self) -> dict[str, Path]:
         return {name: Path("/shipped") / name for name in self.shelf}
 
+    def network_facts(self, name: str) -> str:
+        return f"nuclei: AP 0.80 with {name}\nFrom scratch."
+
     def shipped_specs(self) -> dict[str, ModelSpec]:
         return self.shelf
 

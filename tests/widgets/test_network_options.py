@@ -61,3 +61,11 @@ def test_imagenet_weights_are_offered_for_a_resnet_only(options: NetworkOptions)
     assert options.encoder_weights == "resnet18.pth"
     options.set_network(MODELS["segnet"], Task.SEMANTIC)
     assert options.encoder_weights == ""
+
+
+def test_a_network_says_what_was_measured_of_it(with_image: Any) -> None:
+    choice = with_image.method_step.network_choice
+    for i in range(choice.count()):
+        tip = choice.itemData(i, 3)
+        assert f"AP 0.80 with {choice.itemData(i)}" in tip
+        assert "From scratch." in tip

@@ -52,6 +52,12 @@ class Engine:
 
         return MODELS
 
+    def network_facts(self, name: str) -> str:
+        """What was measured of a network, a line each."""
+        from napari_segplugin.models.facts import facts
+
+        return facts(name)
+
     def losses(self) -> Registry:
         """The registry of losses."""
         from napari_segplugin.losses import LOSSES

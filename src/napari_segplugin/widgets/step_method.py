@@ -324,7 +324,8 @@ class MethodStep(StepBox):
         networks = [r for r in self._engine.networks() if self._takes(r)]
         fill_combo(self.network_choice, [(r.title, r.name) for r in networks])
         for i, r in enumerate(networks):
-            self.network_choice.setItemData(i, r.summary, 3)
+            told = "</p><p>".join([r.summary, *self._engine.network_facts(r.name).splitlines()])
+            self.network_choice.setItemData(i, f"<p>{told}</p>", 3)
         self._on_weights()
 
     def _takes(self, network: Any) -> bool:

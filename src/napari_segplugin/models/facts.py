@@ -1,0 +1,42 @@
+"""What was measured of each network, for people who choose one: written by ``tests/benchmarks/networks.py``."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).parent.parent / "resources" / "networks.json"
+
+
+@cache
+def measured() -> dict[str, Any]:
+    """For each network and data set: parameters, speed and quality; "about" says how."""
+    data: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return data
+
+
+def facts(name: str) -> str:
+    """What was measured of a network, as short lines; empty where nothing was.
+
+    Examples
+    --------
+    >>> "million parameters" in facts("unet")
+    True
+    >>> facts("no such network")
+    ''
+    """
+    rows = measured().get("networks", {}).get(name, {})
+    if not rows:
+        return ""
+    lines = []
+    for data, row in rows.items():
+        figures = ", ".join(f"{key} {value:.2f}" for key, value in row["quality"].items())
+        lines.append(
+            f"{data}: {figures} · {row['parameters'] / 1e6:.1f} million parameters · {row['seconds a megavoxel']:.1f} s a megavoxel"
+        )
+    return "\n".join([*lines, measured()["about"]])
+
+
+__all__ = ["facts", "measured"]
