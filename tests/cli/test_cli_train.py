@@ -233,3 +233,14 @@ def test_a_setting_without_a_value_is_refused_by_the_parser(capsys):
     with pytest.raises(SystemExit):
         make_parser().parse_args(["train", "x", "--output", "y", "--option", "depth"])
     assert "not of the form KEY=VALUE" in capsys.readouterr().err
+
+
+def test_terms_of_weak_labels_and_tensorboard_reach_the_training(run, files, folder):
+    pytest.importorskip("tensorboardX")
+    board = files.folder / "board"
+    weak = ("--regulariser", "0.5", "--teacher", "0.25", "--tensorboard", board)
+    got = run("train", folder, "--output", files.folder / "new", *FAST, *weak, "--json")
+    assert got.code == 0, got.err
+    spec = load_bundle(files.folder / "new").history[-1]["spec"]
+    assert (spec["regulariser"], spec["teacher"]) == (0.5, 0.25)
+    assert sum(p.stat().st_size for p in board.iterdir()) > 200

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from napari_segplugin.cli.progress import Progress, stop_on_interrupt
 from napari_segplugin.core import (
     ClassInfo,
     ClassTable,
+    Event,
     Image,
     InputError,
     Kind,
@@ -141,8 +143,8 @@ def finetune(options: Namespace) -> Result:
         marks = Corrections(open_labels(options.corrections) if options.corrections else blank, **arrays)
         from napari_segplugin.engine import finetune as job
 
-        with stop_on_interrupt() as stop:
-            result = drain(job(image, marks, bundle, _train_spec(options), stop=stop), progress)
+        with stop_on_interrupt() as stop, _shown(options, progress) as show:
+            result = drain(job(image, marks, bundle, _train_spec(options), stop=stop), show)
             place = save_bundle(result.bundle, options.output)
     record = _last_training(result.bundle)
     data: dict[str, Any] = {
@@ -171,9 +173,9 @@ def train(options: Namespace) -> Result:
             progress.note("There is a single image, so nothing is held out and the last state is kept.")
         from napari_segplugin.engine import train as job
 
-        with stop_on_interrupt() as stop:
+        with stop_on_interrupt() as stop, _shown(options, progress) as show:
             running = job(learn, start, _train_spec(options), validation=judge, stop=stop, keep=options.keep)
-            bundle = drain(running, progress)
+            bundle = drain(running, show)
             place = save_bundle(bundle, options.output)
     record = _last_training(bundle)
     data: dict[str, Any] = {
@@ -187,6 +189,23 @@ def train(options: Namespace) -> Result:
     lines = [f"{place}: {len(learn)} images, {record['steps']} steps in {record['seconds']:.0f} s"]
     lines += [f"{name} on {len(judge)} held-out images: {value:.3f}" for name, value in record["quality"].items()]
     return data, "\n".join(lines)
+
+
+@contextmanager
+def _shown(options: Namespace, progress: Progress) -> Iterator[Callable[[Event], None]]:
+    """What follows a training: the bar, and TensorBoard where it is asked for."""
+    if not options.tensorboard:
+        yield progress
+        return
+    from napari_segplugin.engine.tensorboard import Board
+
+    with Board(options.tensorboard) as board:
+
+        def both(event: Event) -> None:
+            progress(event)
+            board(event)
+
+        yield both
 
 
 def _training_set(options: Namespace, base: ModelBundle | None, progress: Progress) -> tuple[list[Sample], ModelBundle]:
@@ -276,6 +295,8 @@ def _train_spec(options: Namespace) -> TrainSpec:
         balance=options.balance,
         freeze=options.freeze,
         layer_decay=options.layer_decay,
+        regulariser=options.regulariser,
+        teacher=options.teacher,
         **rate,
     )
 

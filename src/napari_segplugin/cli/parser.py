@@ -251,6 +251,21 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
         metavar="R",
         help="learning rate of a part, as a share of the part after it",
     )
+    p.add_argument(
+        "--regulariser",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="weight of the gated CRF, which carries strokes to neighbours that look alike (0: off)",
+    )
+    p.add_argument(
+        "--teacher",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="weight of pseudo-labels: unlabelled voxels that a slow-moving average of the network is certain of (0: off)",
+    )
+    p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(default_seconds=seconds)
 
