@@ -75,9 +75,9 @@ def test_what_is_painted_on_objects_shows_in_the_classes_and_undo_too(linked):
     assert linked.layer.data[2, 9] == 2
 
 
-def test_a_new_number_on_the_objects_is_of_the_class_for_new_ones(linked):
+def test_a_new_number_on_the_objects_is_of_the_class_in_the_brush_of_the_result(linked):
     view = linked.show("instance")
-    linked.new_class = 2
+    linked.layer.selected_label = 2
     view.data_setitem((np.array([11, 11]), np.array([18, 19])), 9)
     assert linked.layer.data[11, 19] == 2
     assert view.features["class"].tolist()[-1] == "myelin"

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from dock_helpers import add_image, run, wait_idle
-from fake_engine import FakeEngine, blobs
+from fake_engine import FakeEngine, blobs, spec
 from napari.components import ViewerModel
 from napari.layers import Labels
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from wrapt import ObjectProxy
 
-from napari_segplugin.core import InputError, Task
+from napari_segplugin.core import ClassInfo, ClassTable, InputError, Kind, Task
 from napari_segplugin.engine.session import Session
 from napari_segplugin.viewer.focus import camera_of
 from napari_segplugin.viewer.pointer import DRAWING
@@ -424,6 +424,71 @@ def test_class_of_an_object(dock: Any, engine: FakeEngine, qtbot: Any) -> None:
     edits.target.layer.undo()
     edits.show()
     assert "nucleus" in panel.about.text()
+
+
+# --- the class of new objects -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def panoptic(dock: Any, engine: FakeEngine, qtbot: Any) -> Any:
+    """A dock with a panoptic result: cells (1), vessels (2) and tissue, which is an area."""
+    classes = ClassTable((*ClassTable.named(["cell", "vessel"]), ClassInfo(3, "tissue", "#009e73", Kind.STUFF)))
+    engine.shelf = {"tissue_2d": spec(2, task=Task.PANOPTIC, classes=classes)}
+    add_image(dock, qtbot, squares(), axis_labels=("y", "x"), name="cells")
+    dock.method_step.task_choice.setCurrentIndex(dock.method_step.task_choice.findData(Task.PANOPTIC))
+    choose_model(dock, "tissue_2d")
+    run(dock, qtbot)
+    return ready(dock, qtbot)
+
+
+def take_class(dock: Any, name: str) -> None:
+    box = dock.edits.panel.new_classes
+    dock.edits.show()
+    box.setCurrentIndex(box.findData(name))
+    box.activated.emit(box.currentIndex())
+    dock.edits.show()
+
+
+def class_at(dock: Any, *voxel: int) -> str:
+    return str(dock.edits.target.editor.rows.get(number_at(dock, *voxel))["class"])
+
+
+def test_what_is_painted_is_of_the_class_that_was_chosen(panoptic: Any, qtbot: Any) -> None:
+    panel, layer = panoptic.edits.panel, panoptic.edits.target.layer
+    panoptic.edits.show()
+    assert [panel.new_classes.itemData(i) for i in range(panel.new_classes.count())] == ["", "cell", "vessel", "tissue"]
+    assert not panel._new_row.isHidden()
+    take_class(panoptic, "vessel")
+    layer.paint((35, 40), layer.selected_label)
+    assert class_at(panoptic, 35, 40) == "vessel"
+    take_class(panoptic, "tissue")
+    layer.paint((35, 5), layer.selected_label)
+    tissue = number_at(panoptic, 35, 5)
+    assert class_at(panoptic, 35, 5) == "tissue"
+    take_class(panoptic, "")
+    layer.paint((36, 20), layer.selected_label)
+    assert class_at(panoptic, 36, 20) == "cell"
+    take_class(panoptic, "tissue")  # an area goes on where it is
+    assert layer.selected_label == tissue
+    layer.undo()
+    layer.undo()
+    assert number_at(panoptic, 35, 5) == 0
+    layer.redo()
+    assert class_at(panoptic, 35, 5) == "tissue"
+
+
+def test_proposals_are_of_the_class_that_was_chosen_and_parts_of_that_of_the_whole(panoptic: Any, qtbot: Any) -> None:
+    edits = panoptic.edits
+    take_class(panoptic, "vessel")
+    edits.act("add")
+    mouse(panoptic, [(36, 40)])
+    qtbot.waitUntil(lambda: edits.panel.proposal.isVisibleTo(edits.panel), timeout=4000)
+    assert "vessel" in edits.panel.proposal_text.text()
+    press(panoptic, "Enter")
+    assert class_at(panoptic, 36, 40) == "vessel"
+    edits.act("split")
+    mouse(panoptic, line((18, 18), (34, 18)))
+    assert class_at(panoptic, 26, 10) == class_at(panoptic, 26, 26) == "cell"
 
 
 # --- proposals --------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ class ComponentViews(LinkedViews):
 
     The result holds classes, so the objects need an array of their own; "instance" and "panoptic" share it. A piece keeps
     its number while it changes. What is painted on the objects goes into the result as classes, and stays numbered as it
-    was painted until the result itself is painted again.
+    was painted until the result itself is painted again. An object with a new number is of the class that is in the brush of
+    the result.
 
     Parameters
     ----------
@@ -34,11 +35,6 @@ class ComponentViews(LinkedViews):
         Axes of the array of the layer; nothing is connected along "T".
     later : callable, optional
         Takes work and what to do with its result; hands it to a worker in a window. At once by default.
-
-    Attributes
-    ----------
-    new_class : int
-        The class of an object that is painted with a new number.
     """
 
     own = "semantic"
@@ -47,7 +43,7 @@ class ComponentViews(LinkedViews):
         self, viewer: Any, layer: Labels, classes: ClassTable, axes: str = "", later: Later | None = None
     ) -> None:
         super().__init__(viewer, layer, classes)
-        self.axes, self.new_class = axes, 1
+        self.axes = axes
         self._later: Later = later or (lambda work, done: done(work()))
         self._objects = np.zeros(layer.data.shape, np.int32)
         self._class_of = np.zeros(1, np.int64)
@@ -182,7 +178,8 @@ class ComponentViews(LinkedViews):
         if top >= len(self._class_of):
             grown = np.zeros(top + 1, np.int64)
             grown[: len(self._class_of)] = self._class_of
-            grown[top] = self.new_class
+            chosen = int(self.layer.selected_label)
+            grown[top] = chosen if 0 < chosen < len(self.classes) else 1
             self._set_classes(grown)
         self._mine = True
         try:

@@ -183,9 +183,13 @@ class Editor:
                 planes.update(np.unique(delta.indices[axis][touched]).tolist())
         return tuple(sorted(planes))
 
-    def add(self, mask: np.ndarray, box: Box, class_name: str = "") -> int:
-        """Make an object of a mask, on the background only; gives its number."""
-        number = self.boxes.next_number()
+    def first_of(self, class_name: str) -> int:
+        """The first object of a class; 0 where there is none."""
+        return next((n for n, c in self.rows.column("class").items() if c == class_name and n in self.boxes), 0)
+
+    def add(self, mask: np.ndarray, box: Box, class_name: str = "", number: int = 0) -> int:
+        """Make an object of a mask, on the background only, or add to the one of a number; gives its number."""
+        number = number or self.boxes.next_number()
         change = edits.set_mask(self._data(), mask, box, number)
         self.apply(change, "add", rows={number: {"class": class_name}} if class_name else {})
         return number

@@ -93,6 +93,7 @@ class EditControl:
         self._show_timer = timer(dock, 50, self.show)
         self.panel.asked.connect(self.act)
         self.panel.class_asked.connect(self._set_class)
+        self.panel.new_class_asked.connect(self._set_new_class)
         self.panel.proposal_asked.connect(self.prompt.answer)
         dock.improve_step.rows.insertWidget(0, self.panel)
         self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self._adopt))
@@ -213,7 +214,9 @@ class EditControl:
             self._opened = True
             panel.head.setChecked(True)
         panel.set_axes(target.axes)
-        panel.set_classes([c.name for c in target.classes if c.id in target.classes.thing_ids])
+        things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
+        panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
+        target.editor.rows.usual_class = panel.new_class or (things or ["object"])[0]
         number = self.chosen
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
@@ -262,6 +265,19 @@ class EditControl:
             editor.fill_holes(number, where)
         else:
             getattr(editor, action)(number, amount, where)
+
+    def _set_new_class(self, name: str) -> None:
+        """Take a number of a class into the brush."""
+        target = self.target
+        if target is not None:
+            target.layer.selected_label = self.area(target, name) or target.editor.boxes.next_number()
+            self._show_timer.start()
+
+    @staticmethod
+    def area(target: Target, name: str) -> int:
+        """The number of a class that is an area, where it is one and occurs; else 0: a new object begins."""
+        areas = {c.name for c in target.classes if c.id and c.id not in target.classes.thing_ids}
+        return target.editor.first_of(name) if name in areas else 0
 
     def _pixel(self, target: Target) -> float:
         """The finest voxel size along the axes of space."""

@@ -143,7 +143,7 @@ class PromptControl:
     def _tell(self) -> None:
         found = self._found[self._at]
         more = f"Proposal {self._at + 1} of {len(self._found)}"
-        name = self._target.classes[found.class_id].name
+        name = self._edits.panel.new_class or self._target.classes[found.class_id].name
         self._edits.panel.show_tool("add", "Enter takes it, Tab shows another, Esc puts it away.")
         self._edits.panel.show_proposal(f"{more} · {name} · {int(found.mask.sum()):,} voxels")
 
@@ -162,7 +162,8 @@ class PromptControl:
         self._edits.ready_again(target)
         if word == "take":
             try:
-                number = target.editor.add(mask, box, target.classes[found.class_id].name)
+                name = self._edits.panel.new_class or target.classes[found.class_id].name
+                number = target.editor.add(mask, box, name, self._edits.area(target, name))
                 self._edits.choose(target, number)
             except SegPluginError as error:
                 self._dock.fail(error)

@@ -59,12 +59,14 @@ class CorrectPanel(Fold):
     Signals
     -------
     asked(str) : an action of the queue or a tool
-    class_asked(str) : the name of a class
+    class_asked(str) : the name of a class, for the chosen object
+    new_class_asked(str) : the name of a class, for the objects to come; empty where the model decides
     proposal_asked(str) : "take", "other" or "no"
     """
 
     asked = Signal(str)
     class_asked = Signal(str)
+    new_class_asked = Signal(str)
     proposal_asked = Signal(str)
 
     def __init__(self) -> None:
@@ -134,6 +136,14 @@ class CorrectPanel(Fold):
         fill_combo(self.along, [("Where it is narrow", SHAPE), ("Along the image", IMAGE)])
         self.classes = combo("edit_class", "Class", "The class of the chosen object; choosing another changes it.")
         self.classes.activated.connect(lambda _: self.class_asked.emit(str(self.classes.currentData())))
+        self.new_classes = combo(
+            "edit_new_class",
+            "New objects are",
+            "The class of what you paint with a new number, and of proposals that you take. Parts of an object that is "
+            "split keep its class. An area is one piece: painting goes on where it is.",
+        )
+        self.new_classes.activated.connect(lambda _: self.new_class_asked.emit(self.new_class))
+        self._new_row = labelled("New", self.new_classes)
         self._scope_row = labelled("On", self.scope_choice)
         self._class_row = labelled("Class", self.classes)
         self._rows = (
@@ -141,6 +151,7 @@ class CorrectPanel(Fold):
             labelled("Split", self.along),
             self._scope_row,
             self._class_row,
+            self._new_row,
         )
 
     def _proposal(self) -> None:
@@ -174,6 +185,11 @@ class CorrectPanel(Fold):
         """Whether clicks in the parts of an object follow the image."""
         return bool(self.along.currentData() == IMAGE)
 
+    @property
+    def new_class(self) -> str:
+        """The class of new objects; empty where the model decides, or the first one is taken."""
+        return str(self.new_classes.currentData() or "")
+
     def set_axes(self, axes: str) -> None:
         """Offer the scopes that the axes of a result allow."""
         planes = [("This plane", PLANE)] if "Z" in axes else []
@@ -182,10 +198,13 @@ class CorrectPanel(Fold):
         self._scope_row.setVisible(bool(planes or always))
         self.buttons["interpolate"].setVisible("Z" in axes)
 
-    def set_classes(self, names: Sequence[str]) -> None:
-        """Offer the classes of objects, where there are several."""
+    def set_classes(self, names: Sequence[str], areas: Sequence[str] = ()) -> None:
+        """Offer the classes of objects, and areas, where there are several."""
         fill_combo(self.classes, [(n, n) for n in names])
         self._class_row.setVisible(len(names) > 1)
+        usual = f"as proposed, else {names[0]}" if names else "as proposed"
+        fill_combo(self.new_classes, [(usual, ""), *((n, n) for n in names), *((f"{n} (area)", n) for n in areas)])
+        self._new_row.setVisible(len(names) + len(areas) > 1)
 
     def set_state(self, ready: bool, chosen: bool, done: Sequence[int]) -> None:
         """Enable what can be used.
