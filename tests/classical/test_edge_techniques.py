@@ -6,7 +6,8 @@ from scipy import ndimage
 from skimage import feature
 
 from napari_segplugin.classical import run_technique
-from napari_segplugin.classical.edges import fill_contours, gradient, linked, thinned
+from napari_segplugin.classical.contours import fill_contours
+from napari_segplugin.classical.edges import gradient, linked, thinned
 from napari_segplugin.classical.smoothing import gaussian
 from napari_segplugin.io import load_sample
 

@@ -18,10 +18,12 @@ PART = 2**15
 """Voxels of the random part: centres are as good as those of all, in a tenth of the time."""
 MOST = 2**22
 """Voxels that are clustered at most, all at once or in small batches."""
-EM_VOXELS = 2**15
+EM_VOXELS = 2**13
 """Voxels on which a mixture is fitted."""
 SHIFT_VOXELS = 2**12
 """Voxels whose density mean shift climbs."""
+CLIMBS = 100
+"""Steps of mean shift at most."""
 LAB_SPREAD = 0.3
 """About the standard deviation of colours in CIELAB (over 100); the measure for the weight of position there."""
 
@@ -124,7 +126,7 @@ def measure_mixture(sample: np.ndarray, spacing: tuple[float, ...], **settings: 
     values = _values(sample, spacing, space, EM_VOXELS).astype(np.float64)
     classes = settings["classes"]
     _check_colours(values, classes)
-    fitted = GaussianMixture(classes, n_init=2, reg_covar=1e-4, max_iter=200, random_state=0).fit(values)
+    fitted = GaussianMixture(classes, reg_covar=1e-4, max_iter=200, random_state=0).fit(values)
     scale = fitted.precisions_cholesky_
     offset = np.log(fitted.weights_) + np.log(np.einsum("kii->ki", scale)).sum(axis=1)
     found = {**space, "centres": fitted.means_, "scale": scale, "offset": offset}
@@ -175,17 +177,59 @@ def gaussian_mixture(
 
 def measure_shift(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
     """The summits of the density of colours, as :func:`measure`."""
-    from sklearn.cluster import MeanShift, estimate_bandwidth
+    from sklearn.cluster import estimate_bandwidth
 
     space = _space(sample, settings["space"], 0.0)
     values = _values(sample, spacing, space, SHIFT_VOXELS)
     width = float(estimate_bandwidth(values, quantile=settings["width"], n_samples=1024, random_state=0))
     # many voxels of one value give no width; a hundredth of the spread keeps different values apart
     width = max(width, 0.01 * float(np.linalg.norm(values.max(axis=0) - values.min(axis=0))))
-    fitted = MeanShift(bandwidth=width, bin_seeding=True).fit(values)
-    centres = fitted.cluster_centers_
-    counts = np.bincount(fitted.labels_, minlength=len(centres))
+    centres = summits(values, width)
+    counts = np.bincount(_squares(values, centres).argmin(axis=1), minlength=len(centres))
     return {**space, "centres": centres} | _order(centres, counts, settings)
+
+
+def summits(values: np.ndarray, width: float) -> np.ndarray:
+    """Where points end up that climb to the mean of all values around them, again and again.
+
+    Parameters
+    ----------
+    values : (N, F) ndarray of float32
+    width : float
+        Radius of the (flat) window.
+
+    Returns
+    -------
+    (K, F) ndarray of float32
+        No two nearer than the width, those with most values around them first.
+
+    Examples
+    --------
+    >>> summits(np.array([[0.0], [0.2], [5.0], [5.1], [5.2]], np.float32), 1.0).round(1).tolist()
+    [[5.1], [0.1]]
+    """
+    # one climber for each cell of a grid that holds a value
+    places = (np.unique(np.rint(values / width), axis=0) * width).astype(np.float32)
+    moving, crowd = np.arange(len(places)), np.zeros(len(places))
+    for _ in range(CLIMBS):
+        near = (_squares(places[moving], values) <= width**2).astype(np.float32)
+        crowd[moving] = near.sum(axis=1)
+        means = near @ values / np.maximum(crowd[moving], 1)[:, None]
+        there = np.abs(means - places[moving]).max(axis=1) < 1e-3 * width
+        places[moving] = np.where(crowd[moving, None] > 0, means, places[moving])
+        moving = moving[~there & (crowd[moving] > 0)]
+        if not moving.size:
+            break
+    found: list[np.ndarray] = []
+    for at in np.argsort(-crowd, kind="stable"):
+        if crowd[at] and all(((places[at] - other) ** 2).sum() > width**2 for other in found):
+            found.append(places[at])
+    return np.stack(found)
+
+
+def _squares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Squared distances of all points to all others, (N, M)."""
+    return np.asarray((one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T)
 
 
 def mean_shift(
@@ -349,4 +393,5 @@ __all__ = [
     "measure_mixture",
     "measure_shift",
     "quantised",
+    "summits",
 ]

@@ -23,6 +23,8 @@ COARSE = 2**16
 """Voxels of a box that are cut as a whole; a larger one is cut at low resolution first."""
 BAND = 2
 """Voxels on each side of an outline that are cut anew at the next resolution."""
+LATER_STEPS = 3
+"""Steps of learning in each round after the first; GrabCut's own learning takes one."""
 SAMPLES = 5_000
 """Voxels from which the colours of each side are learned at most."""
 WEAKEST = 32
@@ -194,6 +196,8 @@ def _log_ratio(values: np.ndarray, inside: np.ndarray, mixtures: tuple[Any, Any]
             while len(known) < mixture.n_components:
                 known = np.concatenate([known, known])
             mixture.fit(known)
+            # later rounds go on from here, and few steps are enough
+            mixture.max_iter = LATER_STEPS
         likelihoods.append(mixture.score_samples(flat))
     return np.asarray(np.clip(likelihoods[0] - likelihoods[1], -100, 100)).reshape(inside.shape)
 

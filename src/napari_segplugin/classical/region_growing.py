@@ -79,13 +79,13 @@ def region_growing(
 
 
 def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarray:
-    """One region that is compared with its seed: the pieces of what is near enough that hold a seed; 0 and 1."""
+    """One region that is compared with its seed: the pieces of what is near enough that hold a seed; bool."""
     from skimage.segmentation import flood
 
     seed = np.nonzero(marks)
     points = list(zip(*seed, strict=True))
     if len(values) == 1 and len(points) == 1:
-        return np.asarray(flood(values[0], points[0], connectivity=1, tolerance=tolerance), np.int32)
+        return np.asarray(flood(values[0], points[0], connectivity=1, tolerance=tolerance))
     mean = np.array([channel[seed].mean(dtype=np.float64) for channel in values], np.float32)
     near = sum((channel - m) ** 2 for channel, m in zip(values, mean, strict=True)) <= tolerance**2
     near[seed] = True
@@ -93,7 +93,7 @@ def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarra
     for point in points:
         if not found[point]:
             found |= flood(near, point, connectivity=1)
-    return found.astype(np.int32)
+    return found
 
 
 Candidates: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
