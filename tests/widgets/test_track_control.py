@@ -9,6 +9,9 @@ import pytest
 from dock_helpers import add_image, run
 from napari.layers import Tracks
 
+# the first import takes a while, longer than a test waits
+pytest.importorskip("laptrack")
+
 pytestmark = pytest.mark.qt
 
 
