@@ -89,14 +89,14 @@ def read_image(network: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tu
     if is_detector(spec):
         kinds, labels = segment(network, image, bundle)
     else:
-        maps = _activated_maps(network, image, spec)
+        maps = read_maps(network, image, spec)
         kinds = maps[: len(spec.classes)].argmax(0)
         labels, _ = codec_of(spec).decode(maps, spec.classes, bundle.decode)
     network.train(training)
     return kinds, labels
 
 
-def _activated_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def read_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:
     """Class probabilities and further maps (K + M, [Z,] Y, X)."""
     parameter = next(network.parameters())
     with torch.inference_mode():
