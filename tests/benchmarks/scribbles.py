@@ -4,10 +4,11 @@
 
 A binary task a file (BTCV, HipXRay, OCTA500, SCD), strokes of three people each. The network is a narrow U-Net that starts
 from random weights for every set of strokes; its budget is counted in optimiser steps, so that the numbers do not depend
-on what else the computer does (`--seconds` counts time instead): one core makes about 280 in 10 s and 850 in 30 s. "Touched" keeps the pieces of a mask that a stroke of the
-class touches, "near strokes" prefers places near a stroke of the class (:mod:`napari_segplugin.data.strokes`); both
-together are `one_thing=True` of the instant answer. "And forest" averages the probabilities of both. Each set of strokes that is done is written down at once, and a second
-run goes on from there. Writes docs/benchmarks/scribbles.json.
+on what else the computer does (`--seconds` counts time instead): one core makes about 280 in 10 s and 850 in 30 s. "Touched"
+keeps the pieces of a mask that a stroke of the class touches, "near strokes" prefers places near a stroke of the class
+(:mod:`napari_segplugin.data.strokes`); both together are `one_thing=True` of the instant answer. "And forest" averages the
+probabilities of both. Each set of strokes that is done is written down at once, and a second run goes on from there. Writes
+docs/benchmarks/scribbles.json.
 """
 
 from __future__ import annotations

@@ -246,6 +246,13 @@ def test_patches_are_multiples_that_fit_the_image(image, expected):
     size, count = patch_size([sample], TrainSpec(), (8, 8))
     assert size == expected
     assert 1 <= count <= 16
+    assert patch_size([sample], TrainSpec(batch=7), (8, 8), objects=True)[1] == 7
+
+
+def test_objects_are_learnt_in_smaller_batches():
+    sample = prepare_sample(scene((300, 300)), new_bundle(spec_of(), name="tiny"))
+    assert patch_size([sample], TrainSpec(), (8, 8)) == ((128, 128), 8)
+    assert patch_size([sample], TrainSpec(), (8, 8), objects=True) == ((128, 128), 4)
 
 
 def test_the_learning_rate_rises_then_falls():

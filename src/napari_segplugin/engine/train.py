@@ -174,9 +174,16 @@ def _prepare_all(samples: Sequence[Sample], bundle: ModelBundle, copies: int, se
 
 
 def patch_size(
-    samples: Sequence[Prepared], spec: TrainSpec, multiple: Sequence[int], least: Sequence[int] | None = None
+    samples: Sequence[Prepared],
+    spec: TrainSpec,
+    multiple: Sequence[int],
+    least: Sequence[int] | None = None,
+    objects: bool = False,
 ) -> tuple[tuple[int, ...], int]:
     """Patch and batch that suit the images: as asked, or 128² × 8 in 2D and about 32 × 64 × 64 × 2 in 3D.
+
+    For objects in 2D 4 patches and twice the steps are better (nuclei from eight images, the same number of patches: AP@0.5
+    0.795 against 0.787, mean AP 0.622 against 0.617; an earlier pair 0.775 against 0.765).
 
     A patch is a multiple of the network's stride, and not larger than the largest image needs. `least` is what the network
     has to see at once; it is granted up to twice the usual.
@@ -188,7 +195,9 @@ def patch_size(
     size = tuple(
         int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
     )
-    count = spec.batch or max(1, round((8 * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size)))
+    count = spec.batch or max(
+        1, round(((4 if objects else 8) * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size))
+    )
     return size, min(count, 16) if not spec.batch else count
 
 
@@ -250,7 +259,9 @@ def train_prepared(
     device = resolve(spec.device)
     network = load(bundle, finite=False)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
-    patch, batch = patch_size(prepared, spec, multiple, getattr(network, "view", None))
+    patch, batch = patch_size(
+        prepared, spec, multiple, getattr(network, "view", None), bundle.spec.task is not Task.SEMANTIC
+    )
     augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
     sampler = PatchSampler(prepared, patch, augment, spec.seed, spec.balance)
     if is_detector(bundle.spec):
