@@ -22,6 +22,7 @@ from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal, pack_voxels, read_records, unpack_voxels
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.viewer.recorder import Recorder, read_kept
+from napari_segplugin.viewer.weak import MODES, put_back, use_class, weak_layer
 
 
 def segmentation(shape: tuple[int, ...] = (20, 30)) -> Segmentation:
@@ -60,7 +61,7 @@ def work(path: Path, shape: tuple[int, ...] = (20, 30), **kwargs: Any) -> dict[s
     paint.brush_size = 3
     recorder.paint(paint)
     area = reviewed_layer(image, found.axes)
-    recorder.reviewed(area)
+    recorder.marks("reviewed", area)
     journal.open(path)
     return {"journal": journal, "recorder": recorder, "editor": editor, "paint": paint, "area": area, "found": found}
 
@@ -94,8 +95,8 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     kept = read_kept(tmp_path / "a" / "k.journal")
     assert kept.paint is not None
     np.testing.assert_array_equal(kept.paint, w["paint"].data)
-    assert [s["type"] for s in kept.reviewed] == ["rectangle"]
-    np.testing.assert_allclose(kept.reviewed[0]["points"], w["area"].data[0])
+    assert kept.marks["reviewed"]["type"] == ["rectangle"]
+    np.testing.assert_allclose(kept.marks["reviewed"]["points"][0], w["area"].data[0])
     (result,) = kept.results
     np.testing.assert_array_equal(result.segmentation.labels, w["found"].labels)
     assert result.model == "U-Net"
@@ -324,4 +325,33 @@ def test_a_killed_program_loses_no_finished_stroke(tmp_path: Path) -> None:
         np.testing.assert_array_equal(kept.paint, truth["paint"])
         np.testing.assert_array_equal(kept.results[0].edited("YX", False).labels, truth["result"])
     assert kept.results[0].edited("YX", False).objects.status == ("corrected", "accepted", "corrected")
-    assert len(kept.reviewed) == 1
+    assert len(kept.marks["reviewed"]["points"]) == 1
+
+
+def test_points_and_boxes_come_back_with_their_classes(tmp_path: Path) -> None:
+    image = Image(np.zeros((20, 30)))
+    journal = Journal()
+    recorder = Recorder(journal, {"image": "cells"})
+    journal.open(tmp_path / "k")
+    layers = {kind: weak_layer(kind, image, "YX") for kind in MODES}
+    for kind, layer in layers.items():
+        recorder.marks(kind, layer)
+    assert not journal.begun  # empty layers are no work
+    use_class(layers["points"], 2)
+    layers["points"].add(np.array([[3.0, 4.0]]))
+    use_class(layers["points"], 1)
+    layers["points"].add(np.array([[5.0, 6.0]]))
+    layers["boxes"].add_rectangles(np.array([[2, 2], [2, 9], [9, 9], [9, 2]]))
+    layers["nothing"].add_rectangles(np.array([[2, 2], [2, 9], [9, 9], [9, 2]]))
+    layers["nothing"].selected_data = {0}
+    layers["nothing"].remove_selected()
+    kept = read_kept(tmp_path / "k")
+    assert set(kept.marks) == {"points", "boxes"}
+    assert not kept.empty
+    for kind, marks in kept.marks.items():
+        fresh = weak_layer(kind, image, "YX")
+        put_back(fresh, marks)
+        np.testing.assert_allclose(np.array(fresh.data), np.array(layers[kind].data))
+    points = weak_layer("points", image, "YX")
+    put_back(points, kept.marks["points"])
+    assert points.features["class"].tolist() == [2, 1]

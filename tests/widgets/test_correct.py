@@ -458,6 +458,13 @@ def test_what_is_painted_is_of_the_class_that_was_chosen(panoptic: Any, qtbot: A
     panoptic.edits.show()
     assert [panel.new_classes.itemData(i) for i in range(panel.new_classes.count())] == ["", "cell", "vessel", "tissue"]
     assert not panel._new_row.isHidden()
+    grid = panoptic.method_step.classes.grid
+
+    def found() -> list[str]:
+        return [grid.item(i, 3).text() for i in range(3)]
+
+    assert found() == ["4", "0", "no"]
+    assert not grid.isColumnHidden(3)
     take_class(panoptic, "vessel")
     layer.paint((35, 40), layer.selected_label)
     assert class_at(panoptic, 35, 40) == "vessel"
@@ -465,6 +472,7 @@ def test_what_is_painted_is_of_the_class_that_was_chosen(panoptic: Any, qtbot: A
     layer.paint((35, 5), layer.selected_label)
     tissue = number_at(panoptic, 35, 5)
     assert class_at(panoptic, 35, 5) == "tissue"
+    qtbot.waitUntil(lambda: found() == ["4", "1", "yes"], timeout=2000)
     take_class(panoptic, "")
     layer.paint((36, 20), layer.selected_label)
     assert class_at(panoptic, 36, 20) == "cell"
@@ -632,6 +640,10 @@ def work(dock: Any, qtbot: Any) -> tuple[np.ndarray, Any]:
     dock.paint.layer.paint((2, 2), 1)
     dock.paint.add_reviewed()
     dock.paint.reviewed.add_rectangles(np.array([[5, 5], [5, 15], [12, 15], [12, 5]]))
+    for kind in ("points", "boxes"):
+        dock.paint.weak.add(kind)
+    dock.paint.weak.layer("points").add(np.array([[30.0, 30.0], [8.0, 9.0]]))
+    dock.paint.weak.layer("boxes").add_rectangles(np.array([[20, 20], [20, 28], [29, 28], [29, 20]]))
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
     return dock.paint.layer.data.copy(), edits.target.layer
 
@@ -649,6 +661,9 @@ def same(dock: Any, paint: np.ndarray, result: Labels) -> None:
     for name in ("index", "class", "status"):
         assert sorted(dock.edits.target.layer.features[name].astype(str)) == sorted(result.features[name].astype(str))
     assert len(dock.paint.reviewed.data) == 1
+    np.testing.assert_allclose(dock.paint.weak.layer("points").data, [[30, 30], [8, 9]])
+    assert dock.paint.weak.layer("boxes").shape_type == ["rectangle"]
+    np.testing.assert_allclose(dock.paint.weak.layer("boxes").data[0].max(0), [29, 28])
 
 
 def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tmp_path: Path) -> None:

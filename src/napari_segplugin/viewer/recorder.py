@@ -1,4 +1,4 @@
-"""What is kept of the work on an image: strokes, edits of results, the table, the reviewed area; and its way back.
+"""What is kept of the work on an image: strokes, edits of results, the table, points and shapes; and its way back.
 
 No Qt, no torch.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels, Shapes
+from napari.layers import Labels, Points, Shapes
 
 from napari_segplugin.core import ObjectTable, Segmentation, Task, classes_from_json, to_json
 from napari_segplugin.data.boxes import runs
@@ -29,6 +29,7 @@ from napari_segplugin.viewer.journal import (
     unpack_voxels,
 )
 from napari_segplugin.viewer.table import Row
+from napari_segplugin.viewer.weak import CLASS
 
 
 class Recorder:
@@ -55,7 +56,7 @@ class Recorder:
         self.journal, self.about, self.next_id = journal, dict(about or {}), first
         self._on_record = on_record
         self._paint: LayerHistory | None = None
-        self._reviewed = "[]"
+        self._marks: dict[str, str] = {}
         self._painted = False
 
     def detach(self) -> None:
@@ -94,9 +95,17 @@ class Recorder:
             payload,
         )
 
-    def reviewed(self, layer: Shapes) -> None:
-        """Record the reviewed area from now on."""
-        layer.events.data.connect(lambda event=None: self._area(layer))
+    def marks(self, kind: str, layer: Points | Shapes) -> None:
+        """Record points or shapes from now on.
+
+        Parameters
+        ----------
+        kind : str
+            "reviewed" for the reviewed area, otherwise one of :data:`napari_segplugin.viewer.weak.MODES`.
+        layer : Points or Shapes
+        """
+        for event in (layer.events.data, layer.events.features):
+            event.connect(lambda event=None: self._marked(kind, layer))
 
     def number(self) -> int:
         """A number for another result."""
@@ -171,15 +180,17 @@ class Recorder:
         self._painted = self._painted or name == "paint"
         self.write({**header, "rows": plain} if plain else header, payload)
 
-    def _area(self, layer: Shapes) -> None:
-        shapes = [
-            {"type": str(kind), "points": np.asarray(points).round(3).tolist()}
-            for kind, points in zip(layer.shape_type, layer.data, strict=True)
-        ]
+    def _marked(self, kind: str, layer: Points | Shapes) -> None:
+        places = [np.asarray(points).round(3).tolist() for points in layer.data]
+        marks: dict[str, Any] = {"points": places}
+        if isinstance(layer, Shapes):
+            marks["type"] = [str(shape) for shape in layer.shape_type]
+        if CLASS in layer.features.columns and len(layer.features) == len(places):
+            marks["class"] = [_plain(c) for c in layer.features[CLASS]]
         # while a shape is drawn the event comes with every move of the mouse
-        if repr(shapes) != self._reviewed:
-            self._reviewed = repr(shapes)
-            self.write({"kind": "reviewed", "shapes": shapes})
+        if repr(marks) != self._marks.get(kind) and (places or kind in self._marks):
+            self._marks[kind] = repr(marks)
+            self.write({"kind": "marks", "of": kind, **marks})
 
 
 def _outcome(step: Step, back: bool, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -259,8 +270,8 @@ class Kept:
     ----------
     paint : ndarray or None
         The strokes.
-    reviewed : list of dict
-        Shapes: "type" and "points".
+    marks : dict of str to dict
+        Points and shapes of each kind that has any: "points", "type" of shapes, "class" where one was chosen.
     results : list of KeptResult
         Those that were edited, and the last one.
     steps : int
@@ -274,7 +285,7 @@ class Kept:
     """
 
     paint: np.ndarray | None = None
-    reviewed: list[dict[str, Any]] = field(default_factory=list)
+    marks: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[KeptResult] = field(default_factory=list)
     steps: int = 0
     when: str = ""
@@ -285,7 +296,7 @@ class Kept:
     def empty(self) -> bool:
         """Whether there is nothing that a person did."""
         painted = self.paint is not None and bool(self.paint.any())
-        return not (painted or self.reviewed or any(r.steps for r in self.results))
+        return not (painted or self.marks or any(r.steps for r in self.results))
 
 
 def read_kept(path: str | Path) -> Kept:
@@ -305,8 +316,10 @@ def read_kept(path: str | Path) -> Kept:
             results[header["id"]] = KeptResult(header["id"], _segmentation(record), header["model"])
         elif kind == "gone":
             results.pop(header["id"], None)
-        elif kind == "reviewed":
-            kept.reviewed = header["shapes"]
+        elif kind == "marks":
+            kept.marks.pop(header["of"], None)
+            if header["points"]:
+                kept.marks[header["of"]] = {k: header[k] for k in ("points", "type", "class") if k in header}
             kept.steps += 1
         elif kind == "step":
             kept.steps += 1

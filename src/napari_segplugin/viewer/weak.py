@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,24 @@ def use_class(layer: Any, class_id: int) -> None:
     if CLASS not in layer.features.columns:
         layer.features = layer.features.assign(**{CLASS: np.ones(len(layer.data), int)})
     layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: class_id})
+
+
+def put_back(layer: Any, marks: Mapping[str, Any]) -> None:
+    """Put marks that were kept onto an empty layer.
+
+    Parameters
+    ----------
+    layer : Points or Shapes
+    marks : mapping
+        "points" (coordinates of each mark), "type" of shapes, "class" where one was chosen.
+    """
+    places = [np.array(p, float) for p in marks["points"]]
+    if isinstance(layer, Points):
+        layer.add(np.stack(places))
+    else:
+        layer.add(places, shape_type=list(marks["type"]))
+    if "class" in marks:
+        layer.features = layer.features.assign(**{CLASS: marks["class"]})
 
 
 def with_weak(
@@ -106,4 +125,4 @@ def _classes(layer: Any) -> tuple[int, ...]:
     return tuple(int(c) for c in layer.features[CLASS])
 
 
-__all__ = ["MODES", "NAMES", "use_class", "weak_layer", "with_weak"]
+__all__ = ["CLASS", "MODES", "NAMES", "put_back", "use_class", "weak_layer", "with_weak"]

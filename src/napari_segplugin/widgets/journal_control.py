@@ -15,6 +15,7 @@ from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.viewer.recorder import Kept, KeptResult, Recorder, read_kept
 from napari_segplugin.viewer.results import Result
+from napari_segplugin.viewer.weak import put_back
 from napari_segplugin.widgets._timers import timer
 
 SYNC_MS = 1000
@@ -66,9 +67,9 @@ class JournalControl:
         """Record the strokes on the corrections layer of the chosen image."""
         self._recorder(self._dock.image_step.layer).paint(layer, known)
 
-    def reviewed(self, layer: Any) -> None:
-        """Record the reviewed area of the chosen image."""
-        self._recorder(self._dock.image_step.layer).reviewed(layer)
+    def marks(self, kind: str, layer: Any) -> None:
+        """Record the reviewed area ("reviewed"), points, boxes or empty areas of the chosen image."""
+        self._recorder(self._dock.image_step.layer).marks(kind, layer)
 
     def result(self, result: Result, editor: Editor) -> None:
         """Record a result as it was predicted, and its edits."""
@@ -186,8 +187,8 @@ class JournalControl:
             recorder.journal.open(self.path(key), kept.end)
         if kept.paint is not None and kept.paint.any() and kept.paint.shape == label_shape(image_layer, axes):
             self._restore_paint(kept.paint, fresh)
-        if kept.reviewed:
-            self._restore_reviewed(kept.reviewed)
+        for kind, marks in kept.marks.items():
+            self._restore_marks(kind, marks)
 
         def work() -> list[tuple[KeptResult, Any, dict[str, Any]]]:
             edited = [(r, r.edited(axes, rgb)) for r in kept.results]
@@ -211,12 +212,15 @@ class JournalControl:
         if len(free[0]):
             layer.data_setitem(free, paint[free])
 
-    def _restore_reviewed(self, shapes: list[dict[str, Any]]) -> None:
-        dock = self._dock
-        dock.paint.add_reviewed()
-        layer = dock.paint.reviewed
+    def _restore_marks(self, kind: str, marks: dict[str, Any]) -> None:
+        paint = self._dock.paint
+        if kind == "reviewed":
+            paint.add_reviewed()
+        else:
+            paint.weak.add(kind)
+        layer = paint.reviewed if kind == "reviewed" else paint.weak.layer(kind)
         if layer is not None and not len(layer.data):
-            layer.add([np.array(s["points"]) for s in shapes], shape_type=[s["type"] for s in shapes])
+            put_back(layer, marks)
             layer.mode = "pan_zoom"
 
     def _restore_result(

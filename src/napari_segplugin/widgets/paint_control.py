@@ -108,7 +108,7 @@ class PaintControl:
             dock.viewer.add_layer(layer)
             self._reviewed[id(image)] = layer
             layer.events.data.connect(lambda _=None: dock.refresh_soon())
-            dock.journal.reviewed(layer)
+            dock.journal.marks("reviewed", layer)
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"

@@ -78,6 +78,7 @@ class WeakControl:
             dock.viewer.add_layer(layer)
             self._layers[id(image), kind] = layer
             layer.events.data.connect(lambda _=None: dock.refresh_soon())
+            dock.journal.marks(kind, layer)
         brush = dock.paint.layer
         if kind != "nothing" and choice.spec.task is Task.SEMANTIC and brush is not None:
             chosen = int(brush.selected_label)
