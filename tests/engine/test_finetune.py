@@ -22,7 +22,8 @@ from napari_segplugin.core import (  # noqa: E402
     drain,
 )
 from napari_segplugin.data.corrections import Corrections  # noqa: E402
-from napari_segplugin.engine import finetune, new_bundle  # noqa: E402
+from napari_segplugin.data.normalise import statistics  # noqa: E402
+from napari_segplugin.engine import finetune, new_bundle, predict  # noqa: E402
 
 CLASSES = ClassTable.named(["cell"])
 SPEC = TrainSpec(seconds=0, steps=12, batch=2, patch=(16, 16), learning_rate=1e-2, device="cpu")
@@ -175,3 +176,31 @@ def test_a_random_forest_on_the_same_strokes_is_told_beside_the_network():
     better = run(Corrections(strokes()), bundle_of(), replace(SPEC, steps=120))[0]
     assert better.after["held-out Dice"] >= better.forest["held-out Dice"]
     assert "it takes over" in better.heldout
+
+
+def test_a_plane_network_learns_from_the_painted_planes_of_a_volume():
+    image, _ = image_and_objects((4, 40, 48))
+    paint = np.zeros((4, 40, 48), np.uint16)
+    paint[1], paint[3] = strokes(), strokes()
+    spec, region = replace(SPEC, validate_every=0.5, steps=60), (slice(2, 3), slice(8, 40), slice(0, 20))
+    result, events = run(Corrections(paint), bundle_of(), spec, image, preview=region)
+    assert len(result.bundle.history[-1]["images"]) == 2
+    assert result.after["held-out Dice"] > result.before["held-out Dice"]
+    assert {(e.origin, e.labels.shape) for e in events if isinstance(e, Preview)} == {((2, 8, 0), (1, 32, 20))}
+    assert result.views.image.shape == (1, 1, 32, 20)
+    found = drain(predict(image, result.bundle, device="cpu")).labels
+    assert (found[2] == image_and_objects()[1].astype(bool)).mean() > 0.85
+
+
+def test_a_plane_network_without_paint_on_any_plane_has_nothing_to_learn():
+    image, _ = image_and_objects((4, 40, 48))
+    with pytest.raises(InputError):
+        run(Corrections(np.zeros((4, 40, 48), np.uint16)), replace(bundle_of(), history=({"steps": 1},)), image=image)
+
+
+def test_a_plane_is_seen_with_the_intensities_of_its_volume():
+    volume = Image(np.stack([np.full((8, 8), v, float) + np.eye(8) for v in (0, 50, 100)]), "ZYX")
+    whole, plane = statistics(volume), statistics(volume.plane(1))
+    assert plane.low == whole.low
+    assert plane.high == whole.high
+    assert statistics(Image(volume.array[1], "YX")).high < whole.high

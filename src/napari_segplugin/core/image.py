@@ -57,6 +57,8 @@ class Image:
         Where it came from (a path), for the recipe.
     metadata : mapping
         Whatever a writer needs back (a NIfTI affine, DICOM identifiers).
+    whole : Image, optional
+        The volume that this is a plane of: intensities are measured there, so that every plane is seen alike.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class Image:
     name: str = "image"
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    whole: Image | None = None
 
     def __post_init__(self) -> None:
         check_axes(self.axes, len(self.array.shape))
@@ -168,7 +171,8 @@ class Image:
             return self
         at = self.axes.index("T")
         array = self.array[(slice(None),) * at + (index,)]
-        return replace(self, array=array, axes=self.axes.replace("T", ""))
+        whole = None if self.whole is None else self.whole.frame(index)
+        return replace(self, array=array, axes=self.axes.replace("T", ""), whole=whole)
 
     def plane(self, z: int) -> Image:
         """The plane `z` of a 3D image, as a 2D image."""
@@ -177,7 +181,7 @@ class Image:
         at = self.axes.index("Z")
         array = self.array[(slice(None),) * at + (z,)]
         spacing = tuple(s for a, s in zip(self.spatial_axes, self.spacing, strict=True) if a != "Z")
-        return replace(self, array=array, axes=self.axes.replace("Z", ""), spacing=spacing)
+        return replace(self, array=array, axes=self.axes.replace("Z", ""), spacing=spacing, whole=self)
 
     def describe(self) -> str:
         """One line for a person: sizes, channels, voxel size, dtype."""

@@ -27,6 +27,7 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
     Parameters
     ----------
     image : Image
+        Of a plane, the volume that it was cut from is measured.
     normalisation : Normalisation, optional
     frame : int
 
@@ -40,7 +41,7 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
     InputError
         If a channel has no finite value.
     """
-    norm = normalisation or Normalisation()
+    image, norm = image.whole or image, normalisation or Normalisation()
     step = max(1, int(np.ceil((np.prod(image.spatial_shape) / _ENOUGH) ** (1 / image.ndim))))
     part = image.read(tuple(slice(0, None, step) for _ in image.spatial_shape), frame)
     lows, highs = [], []

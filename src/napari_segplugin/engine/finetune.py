@@ -27,6 +27,7 @@ from napari_segplugin.core import (
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
 from napari_segplugin.engine.anchors import fit_to_objects
+from napari_segplugin.engine.folders import planes_of
 from napari_segplugin.engine.forest import PixelForest, judge_forest
 from napari_segplugin.engine.judge import SampleJudge, read_image
 from napari_segplugin.engine.network import load
@@ -115,7 +116,7 @@ def finetune(
     corrections : Corrections, or as many
         Unpainted voxels are unknown: they have no gradient.
     bundle : ModelBundle
-        Is not changed.
+        Is not changed. A 2D network learns from the painted planes of a volume.
     spec : TrainSpec
     stop : threading.Event, optional
         Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
@@ -145,6 +146,9 @@ def finetune(
     samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
     for sample in samples if len(samples) == 1 else []:
         check_strokes(sample, bundle)
+    if bundle.spec.ndim == 2:
+        planes = [plane for s in samples for plane in planes_of(s)]
+        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
     bundle = fit_to_objects(bundle, samples)
     splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
@@ -222,12 +226,17 @@ class _Preview:
     """Predicts the visible region with the network as it stands."""
 
     def __init__(self, image: Image, bundle: ModelBundle, region: tuple[slice, ...]) -> None:
+        # a 2D network on a volume: the plane that is shown
+        self.lead: tuple[int, ...] = ()
+        if image.ndim > bundle.spec.ndim:
+            z, region = region[0].indices(image.spatial_shape[0])[0], region[1:]
+            image, self.lead = image.plane(z), (z,)
         sizes = image.spatial_shape
         spans = [range(*s.indices(n)) for s, n in zip(region, sizes, strict=True)]
         starts = [r.start for r in spans]
         stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
         self.bundle = bundle
-        self.origin = tuple(starts)
+        self.origin = (*self.lead, *starts)
         wide = [
             (max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b)
             for a, b, n in zip(starts, stops, sizes, strict=True)
@@ -239,11 +248,13 @@ class _Preview:
     @property
     def image(self) -> np.ndarray:
         """What is shown, normalised, (C, [Z,] Y, X)."""
-        return np.ascontiguousarray(self.array[(slice(None), *self.inner)])
+        found = np.ascontiguousarray(self.array[(slice(None), *self.inner)])
+        return found[:, None] if self.lead else found
 
     def __call__(self, network: nn.Module) -> Preview:
         _, labels = read_image(network, self.array, self.bundle)
-        return Preview(self.origin, np.ascontiguousarray(labels[self.inner]))
+        found = np.ascontiguousarray(labels[self.inner])
+        return Preview(self.origin, found[None] if self.lead else found)
 
 
 class _Watcher:

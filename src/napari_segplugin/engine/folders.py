@@ -256,7 +256,13 @@ def planes_of(sample: Sample) -> list[Sample]:
 
     depth = sample.image.spatial_shape[0]
     return [
-        Sample(sample.image.plane(z), sample.classes[z], at(sample.instances, z), at(sample.known, z))
+        Sample(
+            sample.image.plane(z),
+            sample.classes[z],
+            at(sample.instances, z),
+            at(sample.known, z),
+            at(sample.shape_known, z),
+        )
         for z in range(depth)
     ]
 
