@@ -355,7 +355,8 @@ def _compare(frozen: Any, task: Task, threshold: float, options: dict[str, Any])
 
     from napari_segplugin.engine.compare import compare
 
-    result, truth = panels.pair_of(*frozen, task)
+    first, second = frozen
+    result, truth = panels.pair_of(first, second, task)
     about = frozen[0][1]
     if task is Task.SEMANTIC and "classes" not in (about.get("metadata") or {}).get("segplugin", {}):
         # neither says what its classes are: as many as either shows
