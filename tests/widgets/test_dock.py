@@ -587,6 +587,8 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     objects = with_image.viewer.layers[-1]
     pieces = ndimage.label(layer.data, np.ones((3, 3)))[1]
     qtbot.waitUntil(lambda: int(objects.data.max()) == pieces, timeout=4000)
+    with_image.views.refresh()
+    assert with_image.method_step.classes.grid.item(0, 3).text() == f"{pieces}"
     corner = (np.array([0]), np.array([0]))
     layer.data_setitem(corner, 0 if layer.data[0, 0] else 1)
     qtbot.waitUntil(lambda: bool(objects.data[0, 0]) == bool(layer.data[0, 0]), timeout=4000)

@@ -6,7 +6,7 @@ The layers share one array, so what is corrected in one is corrected in all, at 
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +28,32 @@ def classes_of_labels(features: Any, classes: ClassTable) -> dict[int, int]:
     first = (classes.thing_ids or (1,))[0]
     rows = zip(features["label"].tolist(), features["class"].tolist(), strict=True)
     return {int(label): number.get(str(name), first) for label, name in rows if int(label)}
+
+
+def found_of_classes(features: Any, classes: ClassTable, counted: Collection[int] | None = None) -> dict[int, str]:
+    """What a features table has of each class: how many members, "yes" or "no" where they are not counted.
+
+    Parameters
+    ----------
+    features : DataFrame
+    classes : ClassTable
+    counted : collection of int, optional
+        Numbers of the classes whose rows are members; the things by default.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"label": [0, 1, 2], "class": ["background", "cell", "cell"], "status": ["", "", "rejected"]})
+    >>> found_of_classes(table, ClassTable.named(["cell", "vessel"]))
+    {1: '1', 2: '0'}
+    """
+    if features is None or not {"label", "class"} <= set(features.columns):
+        return {}
+    names = features["class"]
+    counts = (names[features["status"] != "rejected"] if "status" in features.columns else names).value_counts()
+    found = {c.id: int(counts.get(c.name, 0)) for c in classes if c.id}
+    counted = classes.thing_ids if counted is None else counted
+    return {n: f"{k:,}" if n in counted else ("yes" if k else "no") for n, k in found.items()}
 
 
 def view_colors(class_of: Mapping[int, int], classes: ClassTable, kind: str) -> dict[int, str]:
@@ -215,4 +241,4 @@ def semantic_map(labels: np.ndarray, class_of: Mapping[int, int]) -> np.ndarray:
     return out
 
 
-__all__ = ["VIEWS", "LinkedViews", "classes_of_labels", "semantic_map", "view_colors"]
+__all__ = ["VIEWS", "LinkedViews", "classes_of_labels", "found_of_classes", "semantic_map", "view_colors"]

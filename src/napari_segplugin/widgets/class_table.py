@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -31,9 +32,10 @@ class ClassEditor(QWidget):
         super().__init__()
         self._table = ClassTable.named(["object"])
         self._fixed = False
-        self.grid = QTableWidget(0, 3)
+        self._counts: dict[int, str] = {}
+        self.grid = QTableWidget(0, 4)
         describe(self.grid, "class_table", "Classes", "Double-click a name to change it, a colour to choose another.")
-        self.grid.setHorizontalHeaderLabels(["", "Class", "Kind"])
+        self.grid.setHorizontalHeaderLabels(["", "Class", "Kind", "Found"])
         self.grid.verticalHeader().hide()
         self.grid.setIconSize(QSize(16, 16))
         header = self.grid.horizontalHeader()
@@ -41,7 +43,9 @@ class ClassEditor(QWidget):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Fixed)
         self.grid.setColumnWidth(0, 28)
+        header.setSectionResizeMode(3, QHeaderView.ResizeMode.ResizeToContents)
         self.grid.setColumnWidth(2, 104)
+        self.grid.setColumnHidden(3, True)
         self.grid.cellDoubleClicked.connect(self._on_double_click)
         self.grid.itemChanged.connect(self._on_item)
         self.add_button = button("Add class", "class_add", "Add a class.", self.add_class)
@@ -88,11 +92,36 @@ class ClassEditor(QWidget):
             name.setToolTip("Double-click to rename")
             self.grid.setItem(i, 1, name)
             self.grid.setCellWidget(i, 2, self._kind_box(info))
+            self._fill_count(i, info.id)
         self.remove_button.setEnabled(len(self._table) > 2)
         rows = min(5, max(1, self.grid.rowCount()))
         height = sum(self.grid.rowHeight(i) for i in range(min(rows, self.grid.rowCount())))
         self.grid.setFixedHeight(height + self.grid.horizontalHeader().sizeHint().height() + 4)
         self.grid.blockSignals(False)
+
+    def show_counts(self, counts: Mapping[int, str]) -> None:
+        """What was found of each class; nothing hides the column.
+
+        Parameters
+        ----------
+        counts : mapping of int to str
+            By class number: how many, or that there is some of an area.
+        """
+        if dict(counts) == self._counts:
+            return
+        self._counts = dict(counts)
+        self.grid.setColumnHidden(3, not counts)
+        self.grid.blockSignals(True)
+        for i, info in enumerate(list(self._table)[1:]):
+            self._fill_count(i, info.id)
+        self.grid.blockSignals(False)
+
+    def _fill_count(self, row_at: int, number: int) -> None:
+        item = QTableWidgetItem(self._counts.get(number, ""))
+        item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        item.setToolTip("Objects of this class in the result, or whether there is some of an area")
+        self.grid.setItem(row_at, 3, item)
 
     def _kind_box(self, info: ClassInfo) -> Any:
         box = QComboBox()

@@ -144,7 +144,7 @@ class EditControl:
         target.pointer.clicked.connect(lambda point, shift: self._guarded(lambda: self._clicked(target, point, shift)))
         target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
         target.pointer.dropped.connect(self.put_down)
-        editor.stepped.connect(lambda step, back: self._show_timer.start())
+        editor.stepped.connect(lambda step, back: (self._show_timer.start(), self._dock.refresh_soon()))
         result.layer.events.selected_label.connect(self._on_selected)
         bind(result.layer, KEYS, self.act)
         self._look_through(editor)

@@ -8,7 +8,7 @@ from napari_segplugin.core import Task
 from napari_segplugin.viewer.component_views import ComponentViews
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.results import Result
-from napari_segplugin.viewer.views import LinkedViews
+from napari_segplugin.viewer.views import LinkedViews, found_of_classes
 
 
 class ViewControl:
@@ -60,9 +60,19 @@ class ViewControl:
     def refresh(self) -> None:
         """Say in the dock what is shown."""
         result = self._dock.runs.result_of(self._dock.image_step.layer)
+        table = self._dock.method_step.classes
         if result is None:
             self._dock.result_step.show_views(None)
+            table.show_counts({})
             return
+        objects, classes = self.objects_of(result), result.segmentation.classes
+        same = [c.name for c in table.table] == [c.name for c in classes]
+        counted: Any = None
+        if (
+            result.segmentation.task is Task.SEMANTIC
+        ):  # its rows are the classes themselves; pieces have rows of their own
+            counted = () if objects is result.layer else range(len(classes))
+        table.show_counts(found_of_classes(objects.features, classes, counted) if same else {})
         there = {id(layer) for layer in self._dock.viewer.layers}
         linked = self._linked.get(id(result.layer))
         shown = {k for k, v in linked.views.items() if id(v) in there} if linked is not None else set()
