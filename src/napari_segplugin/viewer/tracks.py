@@ -91,6 +91,8 @@ def tracks_layer(tracking: Tracking, labels: Labels, axes: str, rgb: bool = Fals
 def update_tracks(layer: Tracks, tracking: Tracking, axes: str, rgb: bool = False) -> None:
     """Show other tracks in a layer that is there."""
     data, features = _vertices(tracking, axes, rgb)
+    # napari warns where it is coloured by a column that new data do not have yet
+    layer.color_by = "track_id"
     layer.graph = {}
     layer.data = data
     layer.features = features
