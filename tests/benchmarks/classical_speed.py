@@ -186,8 +186,8 @@ CASES = {
     "watershed_markers": Case(
         lambda i, seeds: segmentation.watershed(filters.sobel(filters.gaussian(i[0], 1)), seeds), "gaussian, sobel, watershed"
     ),
-    "chan_vese": Case(plain_chan_vese, "morphological_chan_vese from threshold_otsu, 100 iterations", 512),
-    "chan_vese_box": Case(plain_contour, "morphological_chan_vese from the box, 100 iterations", 512),
+    "chan_vese": Case(plain_chan_vese, "morphological_chan_vese from threshold_otsu, 100 iterations", 256),
+    "chan_vese_box": Case(plain_contour, "morphological_chan_vese from the box, 100 iterations", 256),
     "geodesic_contour": Case(
         lambda i, box: plain_contour(i, box, True),
         "inverse_gaussian_gradient, morphological_geodesic_active_contour, 200 iterations", 512,
@@ -197,14 +197,14 @@ CASES = {
     ),
     "kmeans": Case(lambda i: KMeans(3, random_state=0).fit_predict(pixels(i)), "KMeans.fit_predict", 1024, True),
     "gaussian_mixture": Case(
-        lambda i: GaussianMixture(3, random_state=0).fit_predict(pixels(i)), "GaussianMixture.fit_predict", 1024, True
+        lambda i: GaussianMixture(3, random_state=0).fit_predict(pixels(i)), "GaussianMixture.fit_predict", 256, True
     ),
     "mean_shift": Case(plain_mean_shift, "estimate_bandwidth, MeanShift(bin_seeding=True).fit_predict", 128, True),
     "slic": Case(
-        lambda i: segmentation.slic(last(i), i[0].size // 256, 10, start_label=1), "slic", 1024, True, {"merge": 0.0}
+        lambda i: segmentation.slic(last(i), i[0].size // 256, 10, start_label=1), "slic", 512, True, {"merge": 0.0}
     ),
     "felzenszwalb": Case(
-        lambda i: segmentation.felzenszwalb(last(i), 100, 0.8, 50), "felzenszwalb", 1024, True, {"merge": 0.0}
+        lambda i: segmentation.felzenszwalb(last(i), 100, 0.8, 50), "felzenszwalb", 512, True, {"merge": 0.0}
     ),
     "quickshift": Case(
         lambda i: segmentation.quickshift(last(i), 0.5, 3, 8, rng=0), "quickshift", 256, True, {"merge": 0.0}

@@ -179,6 +179,9 @@ class FakeEngine:
         self.calls.append(("classical", (*asked, marks)))
         return Engine().classical(*asked, **marks)
 
+    def companion(self, *asked: Any) -> Any:
+        return Engine().companion(*asked)
+
     def classical_live(self, *asked: Any, **marks: Any) -> Any:
         self.calls.append(("classical_live", (*asked, marks)))
         return Engine().classical_live(*asked, **marks)

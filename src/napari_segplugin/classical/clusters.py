@@ -265,15 +265,17 @@ def mean_shift(
     return kmeans(image, spacing=spacing, measured=measured)
 
 
-def quantised(image: np.ndarray, classes: int = 8, *, space: str = "channels") -> np.ndarray:
+def quantised(
+    image: np.ndarray, classes: int = 8, *, space: str = "channels", position: float = 0.0, fit: str = "part"
+) -> np.ndarray:
     """The image with `classes` colours: every voxel has the mean colour of its K-means cluster.
 
     Parameters
     ----------
     image : (C, [Z,] Y, X) ndarray
     classes : int
-    space : str
-        "channels" or "lab".
+    space, position, fit
+        As in :func:`kmeans`.
 
     Returns
     -------
@@ -292,11 +294,11 @@ def quantised(image: np.ndarray, classes: int = 8, *, space: str = "channels") -
     """
     from napari_segplugin.classical.base import run_technique
 
-    labels = run_technique("kmeans", image, classes=classes, space=space, background="none")
+    labels = run_technique("kmeans", image, classes=classes, space=space, position=position, fit=fit, background="none")
     counts = np.maximum(np.bincount(labels.ravel()), 1)
     means = np.stack([np.bincount(labels.ravel(), channel.ravel()) / counts for channel in image])
-    done = means[:, labels]
-    return np.asarray(done.astype(image.dtype))
+    means = np.rint(means) if image.dtype.kind in "iu" else means
+    return np.asarray(means.astype(image.dtype)[:, labels])
 
 
 def _space(sample: np.ndarray, space: str, position: float) -> dict[str, Any]:

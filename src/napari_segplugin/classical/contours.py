@@ -52,21 +52,22 @@ def fill_contours(
 
 def _parts(edges: np.ndarray, at: Places, gap: float, spacing: tuple[float, ...]) -> tuple[np.ndarray, int]:
     """The parts that lines leave, 0 on the lines, and how many; lines as thick as a gap hold it shut for a while."""
-    parts, count = ndimage.label(~edges, output=np.int32)
-    if gap <= 0 or count == 0:
-        return parts, count
+    if gap <= 0:
+        return ndimage.label(~edges, output=np.int32)  # type: ignore[no-any-return]
     thick = _thick(edges, at, gap / 2, spacing)
-    found, number = ndimage.label(~thick, output=np.int32)
+    parts, count = ndimage.label(~thick, output=np.int32)
+    rim = np.nonzero(thick & ~edges)
+    _spread(parts, rim)
     # what is all nearer to lines than that stays a part by itself
-    rim = np.flatnonzero(thick & ~edges)
-    of = parts.reshape(-1)[rim]
-    small = np.bincount(parts.reshape(-1), minlength=count + 1) == np.bincount(of, minlength=count + 1)
-    small[0] = False
-    names = np.zeros(count + 1, np.int32)
-    names[small] = np.arange(number + 1, number + 1 + small.sum())
-    found.reshape(-1)[rim] = names[of]
-    _spread(found, np.unravel_index(rim, found.shape))
-    return found, number + int(small.sum())
+    left = parts[rim] == 0
+    if left.any():
+        small = np.zeros(edges.shape, bool)
+        places = tuple(r[left] for r in rim)
+        small[places] = True
+        more, number = ndimage.label(small, output=np.int32)
+        parts[places] = more[places] + count
+        count += number
+    return parts, count
 
 
 def _thick(edges: np.ndarray, at: Places, radius: float, spacing: tuple[float, ...]) -> np.ndarray:

@@ -82,7 +82,7 @@ def _flood(values: np.ndarray, marks: np.ndarray, tolerance: float) -> np.ndarra
     """One region that is compared with its seed: the pieces of what is near enough that hold a seed; bool."""
     from skimage.segmentation import flood
 
-    seed = np.nonzero(marks)
+    seed = np.nonzero(marks > 0)
     points = list(zip(*seed, strict=True))
     if len(values) == 1 and len(points) == 1:
         return np.asarray(flood(values[0], points[0], connectivity=1, tolerance=tolerance))

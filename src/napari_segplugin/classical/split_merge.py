@@ -153,6 +153,40 @@ def split_tree(
     return blocks
 
 
+def tree_lines(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The borders of blocks, to be laid over the image.
+
+    Parameters
+    ----------
+    blocks : (N,) structured ndarray
+        Of :func:`split_tree`.
+    shape : tuple of int
+        The image, (Z,) Y, X.
+
+    Returns
+    -------
+    ([Z,] Y, X) ndarray of int32
+        How often the image was split to get the block that begins there, and one more; 0 off the borders. The border is
+        the first row and the first column of a block, in every plane.
+
+    Examples
+    --------
+    >>> image = np.zeros((1, 4, 4), np.float32)
+    >>> image[0, :2, :2] = 9
+    >>> tree_lines(split_tree(image), (4, 4)).tolist()
+    [[2, 2, 2, 2], [2, 0, 2, 0], [2, 2, 2, 2], [2, 0, 2, 0]]
+    """
+    lines = np.zeros(shape, np.int32)
+    ends = (blocks["origin"] + blocks["size"]).tolist()
+    for start, stop, level in zip(blocks["origin"].tolist(), ends, (blocks["level"] + 1).tolist(), strict=True):
+        whole = [slice(a, b) for a, b in zip(start, stop, strict=True)]
+        for axis in (-2, -1):
+            side = list(whole)
+            side[axis] = slice(start[axis], start[axis] + 1)
+            lines[tuple(side)] = level
+    return lines
+
+
 def _power(smallest_block: int, test: str) -> int:
     """The exponent of the smallest block's side; parts of a statistical test need a variance of their own."""
     return max(int(smallest_block).bit_length() - 1, 1 if test == "statistical" else 0)
@@ -219,4 +253,4 @@ def _faces(grid: np.ndarray, leaf: np.ndarray) -> list[tuple[np.ndarray, np.ndar
     return pairs
 
 
-__all__ = ["split_merge", "split_tree"]
+__all__ = ["split_merge", "split_tree", "tree_lines"]

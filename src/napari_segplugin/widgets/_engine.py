@@ -137,6 +137,12 @@ class Engine:
 
         return segment(image, recipe, region=region, seeds=seeds, box=box)
 
+    def companion(self, image: Image, recipe: ClassicalRecipe) -> Any:
+        """What a technique shows beside its labels."""
+        from napari_segplugin.engine.companions import companion
+
+        return companion(image, recipe)
+
     def classical_live(
         self, image: Image, recipe: ClassicalRecipe, region: Any, seeds: Any = None, box: Any = None
     ) -> tuple[Any, tuple[int, ...], str]:

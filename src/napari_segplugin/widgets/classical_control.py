@@ -21,6 +21,7 @@ from napari_segplugin.core import (
     recipe_from_json,
     recipe_to_json,
 )
+from napari_segplugin.viewer.companions import blocks_layer, colours_layer
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.marks import (
     box_layer,
@@ -208,6 +209,36 @@ class ClassicalControl:
             return
         self._layer.data = array
         self._layer.translate = where["translate"]
+
+    def add_companion(self) -> None:
+        """Add what the technique shows beside its labels: the image in its colours, or the blocks before they are merged."""
+        dock = self._dock
+        if not dock.image_step.ready:
+            dock.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
+            return
+        layer, axes, recipe, engine = dock.image_step.layer, dock.image_step.axes, self.page.recipe(), dock.engine
+        try:
+            frame = current_frame(dock.viewer, layer, axes)
+            image = dock.image_step.image()
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        part = image if frame is None else image.frame(frame)
+        make = colours_layer if recipe.technique == "kmeans" else blocks_layer
+
+        def done(array: np.ndarray) -> None:
+            try:
+                found = make(array, layer, axes, frame)
+            except SegPluginError as error:
+                dock.fail(error)
+                return
+            if found.name in dock.viewer.layers:
+                dock.viewer.layers.remove(found.name)
+            active = dock.viewer.layers.selection.active
+            dock.viewer.add_layer(found)
+            dock.viewer.layers.selection.active = active
+
+        dock.background.run("companion", lambda: engine.companion(part, recipe), done, dock.fail)
 
     # --- recipes --------------------------------------------------------------------------------------------------
 

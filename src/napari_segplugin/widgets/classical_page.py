@@ -17,6 +17,11 @@ NEEDS = {
     "strokes": "Paint a stroke of each class in a corrections layer (step 4), then Run.",
     "box": "Draw a rectangle around what you look for, then Run.",
 }
+COMPANIONS = {
+    "kmeans": ("Add in its colours", "Adds the image in the mean colours of its classes as a layer."),
+    "split_merge": ("Show the blocks", "Adds the borders of the blocks before they are merged as a layer."),
+}
+"""What some techniques show beside their labels: the button and its tip."""
 
 
 class ClassicalPage(QWidget):
@@ -30,11 +35,13 @@ class ClassicalPage(QWidget):
     -------
     changed : the recipe, or whether it is shown live
     marks_requested(str) : "points" or "box"
+    companion_requested : what the technique shows beside its labels
     opened(str), saved(str) : a recipe file
     """
 
     changed = Signal()
     marks_requested = Signal(str)
+    companion_requested = Signal()
     opened = Signal(str)
     saved = Signal(str)
 
@@ -49,6 +56,9 @@ class ClassicalPage(QWidget):
         self.histogram = Histogram("technique_histogram")
         self.needs_text = wrapped(name="technique_needs")
         self.marks_button = button("Place points", "technique_marks", "Adds a layer for them.", self._ask_marks)
+        self.companion_button = button(
+            "Show the blocks", "technique_companion", "Adds another layer.", self.companion_requested.emit
+        )
         self.live = QCheckBox("Show live")
         self.live.setChecked(True)
         describe(
@@ -66,6 +76,7 @@ class ClassicalPage(QWidget):
             self.form,
             self.needs_text,
             self.marks_button,
+            self.companion_button,
             self._steps(),
             self.live,
             self.live_text,
@@ -220,6 +231,10 @@ class ClassicalPage(QWidget):
         tell(self.needs_text, NEEDS.get(needs, ""))
         self.marks_button.setVisible(needs in ("points", "box"))
         self.marks_button.setText("Place points" if needs == "points" else "Draw the box")
+        text, tip = COMPANIONS.get(found.name, ("", ""))
+        self.companion_button.setVisible(bool(text))
+        describe(self.companion_button, "technique_companion", text, tip)
+        self.companion_button.setText(text)
         self.histogram.setVisible("value" in self.form.editors)
         self._on_form()
 
@@ -253,4 +268,4 @@ class ClassicalPage(QWidget):
             self.saved.emit(path)
 
 
-__all__ = ["NEEDS", "ClassicalPage"]
+__all__ = ["COMPANIONS", "NEEDS", "ClassicalPage"]

@@ -115,6 +115,7 @@ class SegmentationDock(QWidget):
         page.changed.connect(self.classical.changed)
         page.changed.connect(self.refresh_soon)
         page.marks_requested.connect(self.classical.add_marks)
+        page.companion_requested.connect(self.classical.add_companion)
         page.opened.connect(self.classical.open_recipe)
         page.saved.connect(self.classical.save_recipe)
         result.cancel_requested.connect(self.job.cancel)
