@@ -4,7 +4,8 @@
 
 The first five volumes by name train, the last twelve test. "Crossed" slices are one across each axis through the middle of
 the organ, as in Çiçek et al. 2016 (arXiv 1606.06650); "parallel" ones lie across the last axis, at a quarter, the middle and
-three quarters of the organ. Everything else is unknown, not background. Writes docs/benchmarks/sparse_slices.json.
+three quarters of the organ, "spread" ones at its middle and just beyond both ends, where nothing of it is left. Everything
+else is unknown, not background. Writes docs/benchmarks/sparse_slices.json.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def three_slices(sample: Sample, way: str) -> Sample:
     """The same with three known planes."""
     places = np.argwhere(sample.classes > 0)
     known = np.zeros(sample.classes.shape, bool)
-    if way == "parallel":
+    if way == "spread":
+        low, high = places[:, 2].min(), places[:, 2].max()
+        known[..., [max(0, low - 1), round(np.median(places[:, 2])), min(known.shape[2] - 1, high + 1)]] = True
+    elif way == "parallel":
         known[..., np.quantile(places[:, 2], (0.25, 0.5, 0.75), method="nearest")] = True
     else:
         for axis, middle in enumerate(np.median(places, axis=0).astype(int)):
@@ -77,7 +81,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--steps", type=int, default=0, help="steps in place of seconds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ways", nargs="+", default=["crossed", "parallel"], choices=["crossed", "parallel"])
+    parser.add_argument(
+        "--ways", nargs="+", default=["spread", "crossed", "parallel"], choices=["spread", "crossed", "parallel"]
+    )
     parser.add_argument("--write", type=Path, default=Path("docs/benchmarks/sparse_slices.json"))
     args = parser.parse_args()
     samples = volumes(args.folder)
