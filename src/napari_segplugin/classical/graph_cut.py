@@ -25,7 +25,7 @@ BAND = 2
 """Voxels on each side of an outline that are cut anew at the next resolution."""
 LATER_STEPS = 3
 """Steps of learning in each round after the first; GrabCut's own learning takes one."""
-SAMPLES = 5_000
+SAMPLES = 2_000
 """Voxels from which the colours of each side are learned at most."""
 WEAKEST = 32
 """How often less than asked for the outline counts at the end, where the object would vanish otherwise."""
