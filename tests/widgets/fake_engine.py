@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_segplugin.core import (
+    ClassicalRecipe,
     ClassTable,
     Image,
     InputError,
@@ -161,6 +162,15 @@ class FakeEngine:
         if bundle.spec.task is Task.SEMANTIC:
             return mask.astype(np.uint16)
         return np.asarray(ndimage.label(mask)[0], np.int32)
+
+    def shipped_recipes(self) -> dict[str, ClassicalRecipe]:
+        return Engine().shipped_recipes()
+
+    def load_recipe(self, source: str) -> ClassicalRecipe:
+        return Engine().load_recipe(source)
+
+    def save_recipe(self, recipe: ClassicalRecipe, path: str) -> Path:
+        return Engine().save_recipe(recipe, path)
 
     def techniques(self) -> Registry:
         return Engine().techniques()

@@ -11,7 +11,7 @@ import pytest
 from dock_helpers import run
 from fake_engine import FakeEngine
 
-from napari_segplugin.classical import CLEANUPS, TECHNIQUES
+from napari_segplugin.classical import CLEANUPS, TECHNIQUES, complete
 from napari_segplugin.core import BACKGROUND_PAINT, Parameter, Task
 from napari_segplugin.widgets.classical_control import LIVE
 from napari_segplugin.widgets.parameter_form import ParameterForm
@@ -136,6 +136,28 @@ def test_a_recipe_goes_to_a_file_and_back(with_image: Any, tmp_path: Path) -> No
     assert json.loads((tmp_path / "mine.json").read_text())["technique"] == "threshold"
     choose(with_image, TECHNIQUES.names()[1])
     with_image.classical.open_recipe(str(tmp_path / "mine.json"))
+    assert page.recipe() == kept
+
+
+def test_shipped_recipes_are_in_the_menu_and_replace_every_setting(with_image: Any) -> None:
+    page = choose(with_image, "local_threshold")
+    page.form.set_values({"smooth": 3.0})
+    shipped = with_image.engine.shipped_recipes()
+    entries = {a.text(): a for a in page.recipe_menu.actions()}
+    assert {r.name for r in shipped.values()} <= set(entries)
+    entries["Nuclei"].trigger()
+    assert page.recipe() == complete(shipped["nuclei2d"])
+    assert "Fluorescent nuclei" in page.recipe_text.text()
+    page.technique_choice.setCurrentIndex(page.technique_choice.findData("threshold"))
+    assert page.recipe().name == page.recipe_text.text() == ""
+
+
+def test_a_recipe_for_other_dimensions_is_refused(with_image: Any, tmp_path: Path) -> None:
+    page = choose(with_image, "threshold")
+    page.technique_choice.removeItem(page.technique_choice.findData("local_threshold"))
+    kept = page.recipe()
+    with_image.classical.open_recipe("nuclei2d")
+    assert "does not work on this image" in with_image.messages.text.text()
     assert page.recipe() == kept
 
 

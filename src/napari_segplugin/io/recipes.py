@@ -41,7 +41,7 @@ def load_recipe(source: str | os.PathLike[str]) -> ClassicalRecipe:
     if not path.is_file():
         known = ", ".join(shipped)
         raise InputError("There is no such recipe.", got=f"'{source}'", accepted=f"a JSON file, or one of {known}")
-    with reading(path, "JSON"):
+    with reading(path, "a recipe"):
         data = json.loads(path.read_text(encoding="utf-8"))
     return recipe_from_json(data)
 

@@ -89,6 +89,24 @@ class Engine:
 
         return CLEANUPS
 
+    def shipped_recipes(self) -> dict[str, ClassicalRecipe]:
+        """Classical recipes that come with the package, by name."""
+        from napari_segplugin.io import shipped_recipes
+
+        return {name: self.load_recipe(name) for name in shipped_recipes()}
+
+    def load_recipe(self, source: str) -> ClassicalRecipe:
+        """A classical recipe from a file, or by the name of one that comes with the package."""
+        from napari_segplugin.io import load_recipe
+
+        return load_recipe(source)
+
+    def save_recipe(self, recipe: ClassicalRecipe, path: str) -> Path:
+        """Write a classical recipe."""
+        from napari_segplugin.io import save_recipe
+
+        return save_recipe(recipe, path)
+
     def sample_names(self) -> tuple[str, ...]:
         """Names of the sample images."""
         from napari_segplugin.io import sample_names

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,6 @@ from napari_segplugin.core import (
     Segmentation,
     SegPluginError,
     Task,
-    recipe_from_json,
-    recipe_to_json,
 )
 from napari_segplugin.viewer.companions import blocks_layer, colours_layer
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
@@ -242,22 +238,21 @@ class ClassicalControl:
 
     # --- recipes --------------------------------------------------------------------------------------------------
 
-    def open_recipe(self, path: str) -> None:
-        """Show a recipe from a file."""
+    def open_recipe(self, source: str) -> None:
+        """Show a recipe from a file, or one that comes with the package."""
         try:
-            self.page.set_recipe(recipe_from_json(json.loads(Path(path).read_text(encoding="utf-8"))))
-        except (OSError, ValueError) as error:
-            self._dock.fail(InputError(f"'{Path(path).name}' cannot be read as a recipe.", got=str(error)))
+            self.page.set_recipe(self._dock.engine.load_recipe(source))
         except SegPluginError as error:
             self._dock.fail(error)
 
     def save_recipe(self, path: str) -> None:
         """Write the recipe to a file."""
-        place = Path(path) if path.endswith(".json") else Path(f"{path}.json")
         try:
-            place.write_text(json.dumps(recipe_to_json(self.page.recipe()), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            self._dock.fail(InputError("The recipe cannot be saved.", got=str(error), hint="Choose another folder."))
+            place = self._dock.engine.save_recipe(
+                self.page.recipe(), path if path.endswith(".json") else f"{path}.json"
+            )
+        except SegPluginError as error:
+            self._dock.fail(error)
             return
         self._dock.say(f"Saved the recipe as {place.name}. Replay it with: segplugin run {place.name} FOLDER")
 

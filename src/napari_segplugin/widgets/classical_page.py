@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, Registry
+from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Registry
 from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled, row, tell, wrapped
 from napari_segplugin.widgets.histogram import Histogram
 from napari_segplugin.widgets.parameter_form import ParameterForm
@@ -36,7 +38,7 @@ class ClassicalPage(QWidget):
     changed : the recipe, or whether it is shown live
     marks_requested(str) : "points" or "box"
     companion_requested : what the technique shows beside its labels
-    opened(str), saved(str) : a recipe file
+    opened(str), saved(str) : a recipe file; what comes with the package is opened by its name
     """
 
     changed = Signal()
@@ -49,7 +51,7 @@ class ClassicalPage(QWidget):
         super().__init__()
         self._techniques, self._cleanups = techniques, cleanups
         self._image: Image | None = None
-        self._name = ""
+        self._name = self._description = ""
         self.technique_choice = combo("technique", "Technique", "How the image is parted.")
         self.channel_choice = combo("technique_channel", "Channel", "The channel that is looked at.")
         self.form = ParameterForm()
@@ -69,6 +71,12 @@ class ClassicalPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         self._channel_row = labelled("Channel", self.channel_choice)
+        self.recipe_menu = QMenu(self)
+        self.recipe_menu.setToolTipsVisible(True)
+        self.recipe_menu.addAction("From a file…", self._ask_open)
+        open_button = button("Open recipe", "recipe_open", "Use a recipe that comes along, or was saved before.")
+        open_button.setMenu(self.recipe_menu)
+        self.recipe_text = wrapped(name="recipe_text")
         for widget in (
             labelled("Technique", self.technique_choice),
             self._channel_row,
@@ -81,7 +89,7 @@ class ClassicalPage(QWidget):
             self.live,
             self.live_text,
             row(
-                button("Open recipe…", "recipe_open", "Use a recipe that was saved before.", self._ask_open),
+                open_button,
                 button(
                     "Save recipe…",
                     "recipe_save",
@@ -90,6 +98,7 @@ class ClassicalPage(QWidget):
                 ),
                 stretch=(1, 1),
             ),
+            self.recipe_text,
         ):
             layout.addWidget(widget)
         self.technique_choice.currentIndexChanged.connect(lambda _: self._on_technique())
@@ -98,6 +107,7 @@ class ClassicalPage(QWidget):
         self.histogram.dragged.connect(self._on_dragged)
         self.live.toggled.connect(lambda _: self.changed.emit())
         tell(self.live_text, "")
+        tell(self.recipe_text, "")
         self.set_image(None)
 
     def _steps(self) -> Any:
@@ -132,8 +142,23 @@ class ClassicalPage(QWidget):
         steps = tuple(CleanupStep(name, form.values()) for name, form, _ in self.steps)
         channel = self.channel_choice.currentData()
         return ClassicalRecipe(
-            self.technique.name, self.form.values(), steps, -1 if channel is None else int(channel), self._name
+            self.technique.name,
+            self.form.values(),
+            steps,
+            -1 if channel is None else int(channel),
+            self._name,
+            self._description,
         )
+
+    def offer_recipes(self, recipes: Mapping[str, ClassicalRecipe]) -> None:
+        """Offer recipes by the names under which they are opened."""
+        first = self.recipe_menu.actions()[0]
+        for name, recipe in recipes.items():
+            action = QAction(recipe.name or name, self.recipe_menu)
+            action.setToolTip(recipe.description)
+            action.triggered.connect(lambda _=False, n=name: self.opened.emit(n))
+            self.recipe_menu.insertAction(first, action)
+        self.recipe_menu.insertSeparator(first)
 
     def set_recipe(self, recipe: ClassicalRecipe) -> None:
         """Show a recipe.
@@ -141,11 +166,19 @@ class ClassicalPage(QWidget):
         Raises
         ------
         InputError
-            If a technique or step is not known.
+            If a technique or step is not known, or the technique does not work on this image.
         """
         rows = [self._techniques[recipe.technique], *(self._cleanups[s.name] for s in recipe.cleanup)]
+        at = self.technique_choice.findData(rows[0].name)
+        if at < 0:
+            raise InputError(
+                f"{rows[0].title} does not work on this image.",
+                got=f"a recipe for {' and '.join(f'{n}D' for n in rows[0].meta['ndim'])}",
+                hint="Open another recipe, or choose a technique from the list.",
+            )
         self.blockSignals(True)
-        self.technique_choice.setCurrentIndex(self.technique_choice.findData(rows[0].name))
+        self.technique_choice.setCurrentIndex(at)
+        self._on_technique()
         self.form.set_values(recipe.parameters)
         self.channel_choice.setCurrentIndex(max(0, self.channel_choice.findData(recipe.channel)))
         for _, _, line in list(self.steps):
@@ -153,7 +186,8 @@ class ClassicalPage(QWidget):
         for step in recipe.cleanup:
             self.add_step(step.name)
             self.steps[-1][1].set_values(step.parameters)
-        self._name = recipe.name
+        self._name, self._description = recipe.name, recipe.description
+        tell(self.recipe_text, ". ".join(t.rstrip(".") for t in (recipe.name, recipe.description) if t))
         self._fold.head.setChecked(bool(recipe.cleanup))
         self.blockSignals(False)
         self.changed.emit()
@@ -225,6 +259,8 @@ class ClassicalPage(QWidget):
         if self.technique_choice.currentData() is None:
             return
         found = self.technique
+        self._name = self._description = ""
+        tell(self.recipe_text, "")
         self.form.set_parameters(found.meta["parameters"])
         self.technique_choice.setToolTip(f"<p>{found.summary} <i>{found.reference}</i></p>")
         needs = str(found.meta["needs"])

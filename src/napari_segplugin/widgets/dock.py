@@ -112,6 +112,7 @@ class SegmentationDock(QWidget):
         result.run_requested.connect(self._run)
         result.view_requested.connect(self.views.show)
         page = method.classical
+        page.offer_recipes(self.engine.shipped_recipes())
         page.changed.connect(self.classical.changed)
         page.changed.connect(self.refresh_soon)
         page.marks_requested.connect(self.classical.add_marks)
