@@ -488,6 +488,8 @@ def test_the_reviewed_area_reaches_the_engine(with_image: Any, engine: FakeEngin
     copied = next(v for k, v in engine.calls if k == "finetune")[1]
     assert copied.reviewed[8, 10]
     assert not copied.reviewed[20, 20]
+    with_image.refresh()
+    assert "reviewed: 1 area, with your edits" in with_image.improve_step.counts.text()
     assert copied.edited.shape == (40, 50)
 
 

@@ -323,10 +323,11 @@ class SegmentationDock(QWidget):
         task = self.method_step.task
         classes = choice.spec.classes if choice is not None else None
         self.improve_step.set_paints(classes, task)
-        self.improve_step.show_counts(self.paint.counts, classes if self.paint.layer is not None else None, task)
+        painting = self.paint.layer is not None
+        self.improve_step.show_counts(self.paint.counts, classes if painting else None, task, self.paint.known_besides)
         self.improve_step.set_state(
             ready=ready,
-            painting=self.paint.layer is not None,
+            painting=painting,
             can_train=painted or result is not None,
             painted=painted,
             training=training,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer
 
@@ -19,6 +20,7 @@ from napari_segplugin.viewer.corrections import (
     reviewed_layer,
 )
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
 from napari_segplugin.viewer.views import classes_of_labels
 from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
 from napari_segplugin.widgets.weak_control import WeakControl
@@ -166,6 +168,22 @@ class PaintControl:
         return self.weak.into(copied)
 
     # --- counting ------------------------------------------------------------------------------------------------
+
+    @property
+    def known_besides(self) -> str:
+        """What else a training takes as right, a line each: edited and accepted objects, reviewed areas."""
+        result, lines = self._dock.runs.result_of(self._dock.image_step.layer), []
+        if result is not None and "status" in result.layer.features:
+            status = np.asarray(result.layer.features["status"])
+            found = {word: int((status == word).sum()) for word in (CORRECTED, ACCEPTED)}
+            words = [f"{n:,} {word}" for word, n in found.items() if n]
+            if words:
+                lines.append(f"objects: {', '.join(words)}")
+        areas = 0 if self.reviewed is None else len(self.reviewed.data)
+        if areas:
+            what = "with your edits, taken as right" if result is not None else "needs a result: press Run"
+            lines.append(f"reviewed: {areas} area{'s' * (areas != 1)}, {what}")
+        return "\n".join(lines)
 
     def _on_paint(self, event: Any = None) -> None:
         self._count_timer.start()
