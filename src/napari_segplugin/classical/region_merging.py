@@ -19,6 +19,8 @@ import numpy as np
 Cost: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 FEW = 100
 """Pairs that are worked on at once, whatever they differ by."""
+BANDS = 64
+"""Into so many steps the differences are parted; within one the order is that of the neighbourhood, not of the image."""
 Edges: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -97,6 +99,7 @@ def merge_regions(regions: Regions, i: np.ndarray, j: np.ndarray, rule: Rule) ->
     """
     rest: Edges = (np.asarray(i, np.int32), np.asarray(j, np.int32), regions.costs(i, j))
     apart = _take(rest, np.zeros(0, bool))
+    band = 0.0
     chance = np.random.default_rng(0)
     while True:
         allowed = rule.allows(rest[2], regions.count[rest[0]], regions.count[rest[1]])
@@ -107,7 +110,8 @@ def merge_regions(regions: Regions, i: np.ndarray, j: np.ndarray, rule: Rule) ->
             apart, rest = _join(apart, _take(rest, ~allowed)), _take(rest, allowed)
             allowed = allowed[allowed]
         costs = rest[2][allowed]
-        limit = np.partition(costs, costs.size // 2)[costs.size // 2] if costs.size > FEW else np.inf
+        band = band or float(costs.max() - costs.min()) / BANDS
+        limit = max(np.median(costs), costs.min() + band) if costs.size > FEW else np.inf
         now = allowed & (rest[2] <= limit)
         active, rest = _take(rest, now), _take(rest, ~now)
         changed = np.zeros(regions.count.size, bool)
