@@ -32,6 +32,8 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.engine.rehearsal import cut_exemplars, source_of
+from napari_segplugin.engine.train import prepare_sample
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
 from napari_segplugin.viewer.pictures import outlined
@@ -154,7 +156,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--score", action="store_true", help="only score the bundle that is there, and draw its picture"
+        "--score",
+        action="store_true",
+        help="only score the bundle that is there, cut its exemplars and draw its picture",
     )
     args = parser.parse_args()
     HOME.mkdir(parents=True, exist_ok=True)
@@ -163,6 +167,11 @@ def main() -> None:
     folder = HOME / args.name
     if args.score:
         bundle = load_bundle(folder)
+        spec = TrainSpec(seconds=1, seed=args.seed)
+        pieces = cut_exemplars(
+            [prepare_sample(s, bundle) for s in learn], [source_of(s) for s in learn], spec.exemplars, args.seed
+        )
+        bundle = replace(bundle, exemplars=pieces)
     else:
         start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=licence, description=description)
         bar = tqdm(desc="training")

@@ -297,6 +297,8 @@ def _train_spec(options: Namespace) -> TrainSpec:
         layer_decay=options.layer_decay,
         regulariser=options.regulariser,
         teacher=options.teacher,
+        rehearsal=options.rehearsal,
+        exemplars=options.exemplars,
         **rate,
     )
 

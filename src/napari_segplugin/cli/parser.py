@@ -265,6 +265,20 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
         metavar="W",
         help="weight of pseudo-labels: unlabelled voxels that a slow-moving average of the network is certain of (0: off)",
     )
+    p.add_argument(
+        "--rehearsal",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="fine-tuning: share of the patches that are pieces of what the model learnt from before (default: 0.5; 0: none)",
+    )
+    p.add_argument(
+        "--exemplars",
+        type=int,
+        default=24,
+        metavar="N",
+        help="pieces of the training images that the model keeps for that (default: 24; 0: none, if images must not be passed on)",
+    )
     p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(default_seconds=seconds)

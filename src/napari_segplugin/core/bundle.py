@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.specs import ModelSpec
 
 
@@ -26,6 +27,60 @@ class Normalisation:
     low: float = 1.0
     high: float = 99.8
     clip: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplars:
+    """Small pieces of what a network learnt from, which it sees again when it is fine-tuned, so that it forgets less.
+
+    Parameters
+    ----------
+    image : (N, C, [Z,] Y, X) ndarray of float16
+        Normalised as the network sees them.
+    labels : (N, 4, [Z,] Y, X) ndarray of float32
+        Class, its weight, the weight of the maps, object.
+    maps : (N, M, [Z,] Y, X) ndarray of float16
+        The further targets of the network.
+    spacing : (N, ndim) ndarray of float64
+        Voxel size along [Z,] Y, X.
+    source : (N,) ndarray of str
+        A digest of the image that each comes from.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not belong together.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    maps: np.ndarray
+    spacing: np.ndarray
+    source: np.ndarray
+
+    def __post_init__(self) -> None:
+        n, spatial = self.image.shape[:1], self.image.shape[2:]
+        fits = (
+            len(spatial) in (2, 3)
+            and 0 not in self.image.shape
+            and self.labels.shape == (*n, 4, *spatial)
+            and (*self.maps.shape[:1], *self.maps.shape[2:]) == (*n, *spatial)
+            and self.spacing.shape == (*n, len(spatial))
+            and self.source.shape == n
+        )
+        if not fits or "".join(a.dtype.kind for a in vars(self).values()) != "ffffU":
+            raise InputError(
+                "The exemplars of a model do not belong together.",
+                got=", ".join(f"{a.dtype} {a.shape}" for a in vars(self).values()),
+                accepted="image (N, C, …), labels (N, 4, …), maps (N, M, …), spacing (N, ndim) and source (N)",
+            )
+
+    def __len__(self) -> int:
+        return int(self.image.shape[0])
+
+    def take(self, which: np.ndarray) -> Exemplars:
+        """Some of them, by index or mask."""
+        return Exemplars(**{k: v[which] for k, v in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +103,8 @@ class ModelBundle:
         Under which licence the weights may be used.
     description : str
         What it was trained on and what for, one or two sentences.
+    exemplars : Exemplars, optional
+        Pieces of the training images, against forgetting.
     """
 
     name: str
@@ -58,3 +115,4 @@ class ModelBundle:
     decode: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "not stated"
     description: str = ""
+    exemplars: Exemplars | None = None

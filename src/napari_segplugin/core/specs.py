@@ -192,6 +192,11 @@ class TrainSpec:
     layer_decay : float
         Learning rate of each part of the network as a share of the part after it, from the output back to the input;
         1 is the same rate everywhere.
+    rehearsal : float
+        Share of the patches that come from the exemplars of the model instead of the new labels, so that fine-tuning does
+        not make it forget; 0 shows it the new labels only.
+    exemplars : int
+        How many pieces of the training images the new model keeps for that; 0 keeps none, and drops those it had.
     """
 
     seconds: float = 60.0
@@ -210,6 +215,8 @@ class TrainSpec:
     validate_every: float = 5.0
     freeze: float = 0.0
     layer_decay: float = 1.0
+    rehearsal: float = 0.5
+    exemplars: int = 24
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 and self.steps <= 0:
@@ -221,9 +228,14 @@ class TrainSpec:
         for word, value in (("regulariser", self.regulariser), ("teacher", self.teacher)):
             if not 0 <= value <= 100:
                 raise InputError(f"The weight of the {word} is out of range.", got=value, accepted="0 (off) to 100")
-        for word, value, least in (("freeze", self.freeze, 0.0), ("layer_decay", self.layer_decay, 0.01)):
-            if not least <= value <= 1:
-                raise InputError(f"The setting {word} is a share.", got=value, accepted=f"{least:g} to 1")
+        shares = {"freeze": (0.0, 1.0), "layer_decay": (0.01, 1.0), "rehearsal": (0.0, 0.9)}
+        for word, (least, most) in shares.items():
+            if not least <= getattr(self, word) <= most:
+                raise InputError(
+                    f"The setting {word} is a share.", got=getattr(self, word), accepted=f"{least:g} to {most:g}"
+                )
+        if not 0 <= self.exemplars <= 1000:
+            raise InputError("The number of exemplars is out of range.", got=self.exemplars, accepted="0 to 1000")
 
 
 def to_json(value: Any) -> Any:

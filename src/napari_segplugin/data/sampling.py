@@ -104,6 +104,8 @@ class PatchSampler:
     seed : int
     balance : bool
         Centre every patch on a class drawn evenly.
+    shares : sequence of float, optional
+        How often each sample is drawn, relative to the others that have the wanted class; alike where left out.
 
     Raises
     ------
@@ -118,11 +120,14 @@ class PatchSampler:
         augment: AugmentSpec = IDENTITY,
         seed: int = 0,
         balance: bool = False,
+        shares: Sequence[float] = (),
     ) -> None:
         self.patch, self.augment, self.balance = tuple(patch), augment, balance
         self.generator = torch.Generator().manual_seed(seed)
         self._rng = np.random.default_rng(seed)
-        self.samples = [s for s in samples if bool((s.labels[1] > 0).any())]
+        useful = [bool((s.labels[1] > 0).any()) for s in samples]
+        self.samples = [s for s, use in zip(samples, useful, strict=True) if use]
+        self._shares = np.array([s for s, use in zip(shares, useful, strict=True) if use]) if shares else None
         if not self.samples:
             raise InputError(
                 "There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first."
@@ -176,7 +181,8 @@ class PatchSampler:
         evenly = self._rng.random() < (1.0 if self.balance else 2 / 3)
         wanted = int(self._rng.choice(self._classes)) if evenly else None
         able = [i for i, p in enumerate(self._places) if wanted is None or wanted in p]
-        i = int(self._rng.choice(able))
+        weights = None if self._shares is None else self._shares[able] / self._shares[able].sum()
+        i = int(self._rng.choice(able, p=weights))
         places = self._places[i]
         key = wanted if wanted is not None else int(self._rng.choice(list(places), p=_shares(places)))
         flat = int(self._rng.choice(places[key][0]))

@@ -31,9 +31,12 @@ from napari_segplugin.engine.folders import planes_of
 from napari_segplugin.engine.forest import PixelForest, judge_forest
 from napari_segplugin.engine.judge import SampleJudge, read_image
 from napari_segplugin.engine.network import load
+from napari_segplugin.engine.rehearsal import cut_exemplars, merged, rehearsed, source_of
 from napari_segplugin.engine.train import Recipe, prepare_sample, safe_augmentation, train_prepared, training_record
 
 _PREVIEW_SIDE = 1024
+_PIECES = 4
+"""Pieces of each corrected image that the new model keeps, for the fine-tuning on the next image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,17 +166,31 @@ def finetune(
             yield Metric(0, name, value)
     yield Stage("Training")
     prepared = [prepare_sample(s.train, bundle) for s in splits]
+    sources = [source_of(s) for s in samples]
+    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
+    if earlier:
+        yield Note(
+            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
+        )
     view = None if preview is None else _Preview(images[0], bundle, preview)
     old_view = None if view is None else view(load(bundle, finite=False))
     watch = _Watcher(judge, view)
     job = train_prepared(
-        prepared, bundle, spec, recipe=recipe_for(bundle), judge=watch if watch.wanted else None, stop=stop
+        prepared,
+        bundle,
+        spec,
+        recipe=recipe_for(bundle),
+        judge=watch if watch.wanted else None,
+        stop=stop,
+        earlier=earlier,
     )
     result = yield from watch.follow(job)
+    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
     tuned = replace(
         bundle,
         name=_next_name(bundle.name),
         weights=result.state,
+        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
         history=(*bundle.history, training_record(samples, spec, result)),
     )
     after: dict[str, float] = {}

@@ -38,6 +38,7 @@ from napari_segplugin.engine.checkpoint import Checkpoint
 from napari_segplugin.engine.detect import balance_regions
 from napari_segplugin.engine.loop import LoopResult, run_loop, safe_precision, state_arrays
 from napari_segplugin.engine.network import fingerprint, load, map_kinds
+from napari_segplugin.engine.rehearsal import cut_exemplars, merged, source_of
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps
@@ -158,17 +159,19 @@ def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: n
     return _prepare(array, replace(sample, instances=instances, classes=classes), bundle)
 
 
-def _prepare_all(samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int) -> Job[list[Prepared]]:
-    """Prepare every sample, and composites of those whose every voxel is known."""
+def _prepare_all(
+    samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int
+) -> Job[list[tuple[Prepared, bool]]]:
+    """Prepare every sample (True), and composites of those whose every voxel is known (False)."""
     rng = np.random.default_rng(seed)
     # composites help where images are few; where there are many they would only cost time
     copies = min(copies, -(-_COMPOSITES // len(samples)))
-    found: list[Prepared] = []
+    found: list[tuple[Prepared, bool]] = []
     for done, sample in enumerate(samples, 1):
         first = prepare_sample(sample, bundle)
-        found.append(first)
+        found.append((first, True))
         if bundle.spec.task is not Task.SEMANTIC and sample.known is None:
-            found += [paste_sample(first, sample, bundle, rng) for _ in range(copies)]
+            found += [(paste_sample(first, sample, bundle, rng), False) for _ in range(copies)]
         yield Step(done, len(samples))
     return found
 
@@ -250,8 +253,12 @@ def train_prepared(
     judge: Any = None,
     stop: threading.Event | None = None,
     keep: Path | None = None,
+    earlier: Sequence[Prepared] = (),
 ) -> Job[LoopResult]:
-    """Run the loop on prepared samples from the weights of a bundle; `keep` is the folder of a checkpoint."""
+    """Run the loop on prepared samples from the weights of a bundle.
+
+    `keep` is the folder of a checkpoint; of `earlier` samples the share `spec.rehearsal` of the patches is drawn.
+    """
     from napari_segplugin.engine.device import autocast_dtype, resolve
 
     recipe = recipe or Recipe()
@@ -263,7 +270,9 @@ def train_prepared(
         prepared, spec, multiple, getattr(network, "view", None), bundle.spec.task is not Task.SEMANTIC
     )
     augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
-    sampler = PatchSampler(prepared, patch, augment, spec.seed, spec.balance)
+    share = spec.rehearsal if earlier else 0.0
+    shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
+    sampler = PatchSampler([*prepared, *earlier], patch, augment, spec.seed, spec.balance, shares if share else ())
     if is_detector(bundle.spec):
         balance_regions(network, spec.loss)
     loss, counts = spec.loss, class_counts(prepared, len(bundle.spec.classes))
@@ -351,7 +360,8 @@ def train(
     yield Stage("Preparing images")
     bundle = fit_to_objects(bundle, samples)
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
-    prepared = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
+    pairs = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
+    prepared = [p for p, _ in pairs]
     judge = None
     if validation:
         from napari_segplugin.engine.judge import SampleJudge
@@ -367,7 +377,9 @@ def train(
         decode["min_size"] = smallest
         yield Note(f"Objects smaller than {smallest} voxels will be left out: none of the training objects is.")
     history = (*bundle.history, training_record(samples, spec, result))
-    return replace(bundle, weights=result.state, history=history, decode=decode)
+    new = cut_exemplars([p for p, own in pairs if own], [source_of(s) for s in samples], spec.exemplars, spec.seed)
+    exemplars = merged(bundle.exemplars, new, spec.exemplars, spec.seed)
+    return replace(bundle, weights=result.state, history=history, decode=decode, exemplars=exemplars)
 
 
 def training_record(samples: Sequence[Sample], spec: TrainSpec, result: LoopResult) -> Mapping[str, Any]:

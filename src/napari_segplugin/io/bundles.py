@@ -15,7 +15,15 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from napari_segplugin.core import InputError, ModelBundle, Normalisation, SegPluginError, model_spec_from_json, to_json
+from napari_segplugin.core import (
+    Exemplars,
+    InputError,
+    ModelBundle,
+    Normalisation,
+    SegPluginError,
+    model_spec_from_json,
+    to_json,
+)
 from napari_segplugin.io.files import (
     as_path,
     first_line,
@@ -40,7 +48,7 @@ def save_bundle(
     thumbnail: np.ndarray | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a bundle: spec.json, weights.safetensors, history.json, LICENSE.txt, README.md and thumbnail.png.
+    """Write a bundle: spec.json, weights.safetensors, exemplars.npz, history.json, LICENSE.txt, README.md, thumbnail.png.
 
     Parameters
     ----------
@@ -124,6 +132,8 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
     }
     _dump(spec, folder / "spec.json")
     _dump(to_json(bundle.history), folder / "history.json")
+    if bundle.exemplars is not None:
+        np.savez_compressed(folder / "exemplars.npz", **vars(bundle.exemplars))
     (folder / "LICENSE.txt").write_text(f"{bundle.licence.rstrip()}\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
 
@@ -151,8 +161,13 @@ def _readme(bundle: ModelBundle) -> str:
         bundle.description or "No description.",
         f"- task: {spec.task}, {spec.ndim}D, {spec.in_channels} channel(s)\n- classes: {classes}\n"
         f"- network: {spec.network}\n- weights under: {licence}",
-        "The weights are in the safetensors format, everything else is JSON and text.",
+        "The weights are in the safetensors format, everything else is JSON, text and plain arrays.",
     ]
+    if bundle.exemplars is not None:
+        lines.append(
+            f"exemplars.npz holds {len(bundle.exemplars)} small pieces of the images that it learnt from; fine-tuning "
+            "forgets less with them. Delete the file where the images must not be passed on: the model works without it."
+        )
     return "\n\n".join(lines) + "\n"
 
 
@@ -195,6 +210,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
             decode=dict(spec["decode"]),
             licence=str(spec["licence"]),
             description=str(spec["description"]),
+            exemplars=_read_exemplars(place / "exemplars.npz"),
         )
 
 
@@ -252,6 +268,22 @@ def _normalisation(data: Mapping[str, Any]) -> Normalisation:
             "Unknown fields in the normalisation.", got=", ".join(sorted(set(data) - known)), accepted=", ".join(known)
         )
     return Normalisation(**{k: float(v) for k, v in data.items()})
+
+
+def _read_exemplars(path: Path) -> Exemplars | None:
+    """The exemplars of a bundle; None where it has none. Nothing is unpickled."""
+    if not path.is_file():
+        return None
+    with reading(path, "exemplars of a model"), np.load(path, allow_pickle=False) as found:
+        names = {f.name for f in dataclasses.fields(Exemplars)}
+        if set(found.files) != names:
+            raise InputError(
+                "The exemplars of the model are not complete.",
+                got=", ".join(found.files) or "nothing",
+                accepted=", ".join(sorted(names)),
+                hint="Copy the bundle again, or delete its exemplars.npz: the model works without it.",
+            )
+        return Exemplars(**{name: found[name] for name in names})
 
 
 def _read_weights(place: Path, listed: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import shutil
 import struct
 import tokenize
 import uuid
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
     tokenize.TokenError,
+    zipfile.BadZipFile,
 )
 """What the reading libraries raise for damaged files; found by cutting and scrambling real files of each format."""
 

@@ -57,10 +57,19 @@ class FileControl:
         if choice is None:
             return
 
-        def done(folder: Any) -> None:
-            dock.say(f"Saved the model in {folder}.")
+        def work() -> tuple[Any, int]:
+            bundle = choice.load()
+            return engine.save_bundle(bundle, path), len(bundle.exemplars or ())
 
-        dock.background.run("save model", lambda: engine.save_bundle(choice.load(), path), done, dock.fail)
+        def done(saved: tuple[Any, int]) -> None:
+            folder, pieces = saved
+            more = (
+                f" It holds {pieces} small pieces of the images that it learnt from (exemplars.npz): delete that file "
+                "before you pass the model on, if they must not be seen."
+            )
+            dock.say(f"Saved the model in {folder}.{more if pieces else ''}")
+
+        dock.background.run("save model", work, done, dock.fail)
 
     def _add(self, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
         from napari.layers import Layer

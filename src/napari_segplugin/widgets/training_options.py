@@ -72,6 +72,15 @@ class TrainingOptions(QWidget):
             "Learn from own certainty",
             "Where the averaged network is certain, unpainted voxels teach too. 0 is off.",
         )
+        self.rehearse = QCheckBox("Keep what the model knows")
+        self.rehearse.setChecked(True)
+        describe(
+            self.rehearse,
+            "rehearse",
+            "Keep what the model knows",
+            "Half of the patches are pieces that the model has learnt from before, so that images of another look are not "
+            "forgotten. Untick it where all your images look like this one.",
+        )
         self.freeze = combo(
             "freeze", "Encoder", "What a trained model knows of edges and textures can be kept for a while."
         )
@@ -82,6 +91,7 @@ class TrainingOptions(QWidget):
         fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
         for widget in (
             self.balance,
+            self.rehearse,
             labelled("Spread strokes", self.regulariser),
             labelled("Own certainty", self.teacher),
             labelled("Encoder", self.freeze),
@@ -140,6 +150,7 @@ class TrainingOptions(QWidget):
             "balance": self.balance.isChecked(),
             "regulariser": float(self.regulariser.value()),
             "teacher": float(self.teacher.value()),
+            "rehearsal": 0.5 if self.rehearse.isChecked() else 0.0,
             "freeze": float(self.freeze.currentData()),
             "layer_decay": float(self.decay.currentData()),
             "augmentation": self.augmentation(),
