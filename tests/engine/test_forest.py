@@ -145,3 +145,25 @@ def test_a_forest_that_has_learnt_nothing_says_so():
 def test_it_needs_no_torch():
     code = "import napari_segplugin.engine.forest, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_volume_is_looked_at_plane_by_plane():
+    image, _ = scene((5, 96, 120))
+    volume = Image(image, "ZYX")
+    found = PixelForest(volume)._features((3, 0, 0))
+    alone = PixelForest(volume.plane(3))._features((0, 0))
+    np.testing.assert_array_equal(found[0], alone)
+    deep = PixelForest(volume, planes=False)._features((0, 0, 0))
+    assert deep.shape[:3] == (5, 96, 96)
+    assert deep.shape[3] != alone.shape[2]
+
+
+def test_features_computed_ahead_are_those_that_are_used():
+    image, _ = scene()
+    forest = PixelForest(Image(image, "YX"))
+    forest.warm((slice(None), slice(None)))
+    kept = dict(forest._kept)
+    assert set(kept) == {(0, 0)}
+    sample = to_sample(forest.image, Corrections(strokes(scene()[1])), Task.SEMANTIC, CLASSES)
+    forest.fit(sample, 3)
+    assert forest._features((0, 0)) is kept[(0, 0)]

@@ -214,7 +214,10 @@ class FakeEngine:
         return SimpleNamespace(segmentation=found, quality={"held-out Dice": 0.8}, heldout="On 1 stroke.")
 
     def instant_now(self, *asked: Any, nearby: bool = False) -> Any:
-        return drain(self.instant(*asked, nearby=nearby)), asked[-1] or object()
+        return drain(self.instant(*asked, nearby=nearby))
+
+    def pixel_forest(self, image: Image) -> Any:
+        return SimpleNamespace(image=image, warm=lambda region: self.calls.append(("warm", (region,))))
 
     def examples(self, image: Image, augmentation: Any) -> Any:
         self.calls.append(("examples", (image, augmentation)))

@@ -9,7 +9,7 @@ import pytest
 from dock_helpers import run
 from fake_engine import FakeEngine
 
-from napari_segplugin.core import BACKGROUND_PAINT, AugmentSpec, LossSpec, LossTerm
+from napari_segplugin.core import BACKGROUND_PAINT, AugmentSpec, InputError, LossSpec, LossTerm
 from napari_segplugin.widgets.instant_control import INSTANT, TITLE
 
 pytestmark = pytest.mark.qt
@@ -101,9 +101,23 @@ def test_strokes_are_answered_while_painting_and_features_are_kept(
     qtbot.waitUntil(lambda: sum(n == "instant" for n, _ in engine.calls) >= 2, timeout=5000)
     assert engine.nearby is False
     first, second = [args[-1] for name, args in engine.calls if name == "instant"][:2]
-    assert first is None
-    assert second is not None
+    assert first is second is not None
     with_image.improve_step.nearby_box.setChecked(True)
     qtbot.waitUntil(lambda: engine.nearby, timeout=5000)
+    assert not any(name == "warm" for name, _ in engine.calls)
     with_image.improve_step.instant_box.setChecked(False)
     assert INSTANT not in with_image.viewer.layers
+
+
+def test_features_are_computed_ahead_while_a_class_is_still_missing(
+    with_image: Any, engine: FakeEngine, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*asked: Any, nearby: bool = False) -> Any:
+        raise InputError("The instant answer needs strokes of at least two classes.")
+
+    paint(with_image, 1)
+    settled(with_image, qtbot)
+    monkeypatch.setattr(engine, "instant_now", missing)
+    with_image.improve_step.instant_box.setChecked(True)
+    qtbot.waitUntil(lambda: any(name == "warm" for name, _ in engine.calls), timeout=5000)
+    assert "two classes" in with_image.improve_step.instant_text.text()

@@ -27,6 +27,8 @@ class Sample:
     shape_known : (Z, Y, X) or (Y, X) ndarray of bool, optional
         Where the distance to the object's outline is known too (whole objects and background). None means
         wherever `known`.
+    boxes : tuple of tuple of slice
+        A box of voxels around each of some objects whose outline is not known: the object touches all of its sides.
     """
 
     image: Image
@@ -34,6 +36,7 @@ class Sample:
     instances: np.ndarray | None = None
     known: np.ndarray | None = None
     shape_known: np.ndarray | None = None
+    boxes: tuple[tuple[slice, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for word in ("classes", "instances", "known", "shape_known"):

@@ -10,7 +10,7 @@ from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Sample, Task
 from napari_segplugin.data import normalise
-from napari_segplugin.data.weak import WeakLabels, objects_from_boxes, objects_from_points, places_of
+from napari_segplugin.data.weak import WeakLabels, checked_box, objects_from_boxes, objects_from_points, places_of
 
 RIM = 2
 """Voxels around a corrected object that are taken as seen by the person: its outline is part of the correction."""
@@ -188,7 +188,8 @@ def with_marks(sample: Sample, c: Corrections, classes: ClassTable) -> Sample:
         empty = c.nothing & ~painted
         kinds[empty], objects[empty], known[empty], shape_known[empty] = 0, 0, True, True
     instances = None if sample.instances is None else objects
-    return replace(sample, classes=kinds, instances=instances, known=known, shape_known=shape_known)
+    boxes = tuple(checked_box(box, kinds.shape) for box in c.boxes)
+    return replace(sample, classes=kinds, instances=instances, known=known, shape_known=shape_known, boxes=boxes)
 
 
 def _guesses(sample: Sample, c: Corrections, classes: ClassTable) -> list[WeakLabels]:
@@ -309,8 +310,12 @@ def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, s
         for c in np.unique(owner[1:])
         if heldout[owner == c].any()
     )
+    # a box whose object is held out says nothing in the training
+    boxes = tuple(box for box in sample.boxes if not mask[box].any())
     return Split(
-        replace(sample, known=known & ~mask), replace(sample, known=mask), f"Judged on held-out {word}: {counts}."
+        replace(sample, known=known & ~mask, boxes=boxes),
+        replace(sample, known=mask),
+        f"Judged on held-out {word}: {counts}.",
     )
 
 

@@ -20,6 +20,7 @@ from napari_segplugin.data.augment import (
     sample_grid,
     vary_intensity,
 )
+from napari_segplugin.data.box_positions import box_positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,9 @@ class Prepared:
     spacing : tuple of float
     offsets : tuple of int
         Which maps are the components of a vector in voxels, in the order of the axes: they turn with the patch.
+    boxes : (1 + ndim, [Z,] Y, X) Tensor of float32, optional
+        The box around each voxel's object and where in it the voxel lies
+        (:func:`~napari_segplugin.data.box_positions.box_positions`).
     """
 
     image: Tensor
@@ -44,6 +48,7 @@ class Prepared:
     maps: Tensor
     spacing: tuple[float, ...]
     offsets: tuple[int, ...] = ()
+    boxes: Tensor | None = None
 
 
 def prepare(
@@ -55,6 +60,7 @@ def prepare(
     spacing: tuple[float, ...],
     instances: np.ndarray | None = None,
     offsets: tuple[int, ...] = (),
+    boxes: Sequence[tuple[slice, ...]] = (),
 ) -> Prepared:
     """Turn the arrays of one sample into tensors. Object numbers must lie below 2**24 (they travel as float32)."""
 
@@ -62,15 +68,16 @@ def prepare(
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
     objects = np.zeros_like(classes) if instances is None else instances
-    return Prepared(
-        tensor(image), tensor(np.stack([classes, weight, maps_weight, objects])), tensor(maps), spacing, offsets
-    )
+    labels = tensor(np.stack([classes, weight, maps_weight, objects]))
+    inside = tensor(box_positions(boxes, classes.shape)) if boxes else None
+    return Prepared(tensor(image), labels, tensor(maps), spacing, offsets, inside)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Patches: image (N, C, ...), classes (N, ...) int64, weight (N, ...), maps (N, M, ...), maps_weight (N, ...),
-    instances (N, ...) int64, seen (N, ...) 1 inside the image; voxel size along [Z,] Y, X."""
+    instances (N, ...) int64, seen (N, ...) 1 inside the image; voxel size along [Z,] Y, X; where a sample has some, boxes
+    (N, 1 + ndim, ...)."""
 
     image: Tensor
     classes: Tensor
@@ -80,6 +87,7 @@ class Batch:
     instances: Tensor
     seen: Tensor
     spacing: tuple[float, ...]
+    boxes: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -132,6 +140,7 @@ class PatchSampler:
             raise InputError(
                 "There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first."
             )
+        self._boxed = any(s.boxes is not None for s in self.samples)
         self._places = [_places(s, self._rng) for s in self.samples]
         self._classes = sorted({c for places in self._places for c in places})
 
@@ -146,7 +155,7 @@ class PatchSampler:
 
     def draw(self, count: int) -> Batch:
         """Draw `count` patches."""
-        images, exact_labels, weights, maps, seen = [], [], [], [], []
+        images, exact_labels, weights, maps, seen, boxes = [], [], [], [], [], []
         for _ in range(count):
             sample, centre = self._choose()
             matrix = random_matrix(len(self.patch), sample.spacing, self.augment, self.generator)
@@ -158,6 +167,8 @@ class PatchSampler:
             exact_labels.append(exact[::3].round().long())
             seen.append(inside(grid, shape).float())
             weights.append(exact[1:3] * seen[-1])
+            if self._boxed:
+                boxes.append(_cut_boxes(sample, grid) * seen[-1])
         weight, labels = torch.stack(weights), torch.stack(exact_labels)
         image = vary_intensity(torch.stack(images), self.augment, self.generator)
         return Batch(
@@ -169,6 +180,7 @@ class PatchSampler:
             labels[:, 1],
             torch.stack(seen),
             self.samples[0].spacing,
+            torch.stack(boxes) if boxes else None,
         )
 
     def _bent(self, grid: Tensor, matrix: Tensor, sample: Prepared) -> Tensor:
@@ -190,6 +202,13 @@ class PatchSampler:
         centre = np.array(np.unravel_index(flat, shape), float)
         centre += self._rng.uniform(-0.25, 0.25, len(shape)) * self.patch
         return self.samples[i], [float(min(max(c, 0), n - 1)) for c, n in zip(centre, shape, strict=True)]
+
+
+def _cut_boxes(sample: Prepared, grid: Tensor) -> Tensor:
+    """The boxes of a patch, (1 + ndim, *patch)."""
+    if sample.boxes is None:
+        return torch.zeros(1 + grid.shape[-1], *grid.shape[:-1])
+    return cut(sample.boxes, grid, nearest=True)
 
 
 def _cut_maps(sample: Prepared, grid: Tensor, matrix: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def objects_from_boxes(
     """
     shape = image.shape[1:]
     ids = _classes(class_ids, len(boxes), default_class, "boxes")
-    inner = [_checked(box, shape) for box in boxes]
+    inner = [checked_box(box, shape) for box in boxes]
     covered = np.zeros(shape, bool)
     for box in inner:
         covered[box] = True
@@ -291,7 +291,14 @@ def _forced(mask: np.ndarray, box: Box, window: Box) -> np.ndarray:
     return ellipsoid(mask.shape, relative(box, window), 1.0) & inside
 
 
-def _checked(box: Box, shape: Sequence[int]) -> Box:
+def checked_box(box: Box, shape: Sequence[int]) -> Box:
+    """The part of a box that lies within the image.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     if len(box) != len(shape):
         raise InputError("A box needs a span along each axis of the image.", got=len(box), accepted=str(len(shape)))
     spans = tuple(slice(*s.indices(n)[:2]) for s, n in zip(box, shape, strict=True))

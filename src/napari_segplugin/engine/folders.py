@@ -262,6 +262,7 @@ def planes_of(sample: Sample) -> list[Sample]:
             at(sample.instances, z),
             at(sample.known, z),
             at(sample.shape_known, z),
+            tuple(box[1:] for box in sample.boxes if box[0].start <= z < box[0].stop),
         )
         for z in range(depth)
     ]

@@ -13,11 +13,15 @@ from napari_segplugin.core import LossSpec
 from napari_segplugin.data.sampling import Batch
 from napari_segplugin.engine.network import OFFSET_UNIT
 from napari_segplugin.losses import LOSSES, build_loss
+from napari_segplugin.losses.box_prior import box_pairs, box_projection
 from napari_segplugin.losses.cross_entropy import cross_entropy
 from napari_segplugin.losses.gated_crf import gated_crf
 from napari_segplugin.models.base import HasOwnLosses, Outputs, Truth
 
 REGULARISER, TEACHER = "neighbours alike", "pseudo-labels"
+PROJECTION, PAIRS = "box projection", "box pairs"
+BOX_WEIGHTS = {PROJECTION: 1.0, PAIRS: 1.0}
+"""Weights of the terms that look into boxes, where somebody drew some."""
 CERTAIN = 0.9
 """Probability from which the teacher is believed."""
 
@@ -82,6 +86,8 @@ class Terms:
             return self.regulariser
         if name == TEACHER:
             return self.teacher * min(1.0, 2 * share)
+        if name in BOX_WEIGHTS:
+            return BOX_WEIGHTS[name]
         if name in self.losses:
             return self.losses[name][0] * (min(1.0, 2 * share) if name in self.rising else 1.0)
         return self.map_weight if name in self.kinds else 1.0
@@ -108,6 +114,10 @@ class Terms:
         if outputs.logits and self.regulariser:
             classes = outputs.logits[0][:, : self.n_classes]
             losses[REGULARISER] = gated_crf(classes, batch.image, batch.seen, spacing=batch.spacing)
+        if outputs.logits and batch.boxes is not None:
+            probability = 1 - outputs.logits[0][:, : self.n_classes].float().softmax(1)[:, 0]
+            losses[PROJECTION] = box_projection(probability, batch.boxes)
+            losses[PAIRS] = box_pairs(probability, batch.image, batch.boxes)
         if outputs.logits and self.teacher and teacher is not None:
             losses[TEACHER] = self._pseudo(outputs.logits[0], batch, teacher)
         if isinstance(network, HasOwnLosses):

@@ -144,6 +144,7 @@ def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared
         sample.image.canonical_spacing,
         objects,
         tuple(i for i, kind in enumerate(kinds) if kind == "offset"),
+        sample.boxes,
     )
 
 

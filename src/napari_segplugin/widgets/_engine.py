@@ -262,16 +262,18 @@ class Engine:
         task: Task,
         classes: ClassTable,
         region: Any,
-        forest: Any = None,
+        forest: Any,
         *,
         nearby: bool = False,
-    ) -> tuple[Any, Any]:
-        """The same at once, with the forest, whose features the next stroke can use."""
+    ) -> Any:
+        """The same at once."""
+        return drain(self.instant(image, paint, task, classes, region, forest, most=LIVE_VOXELS, nearby=nearby))
+
+    def pixel_forest(self, image: Image) -> Any:
+        """A random forest for an image, whose features every stroke can use; cheap, nothing is computed yet."""
         from napari_segplugin.engine.forest import PixelForest
 
-        forest = forest or PixelForest(image)
-        job = self.instant(image, paint, task, classes, region, forest, most=LIVE_VOXELS, nearby=nearby)
-        return drain(job), forest
+        return PixelForest(image)
 
     def examples(self, image: Image, augmentation: AugmentSpec) -> Any:
         """A picture of augmented patches."""

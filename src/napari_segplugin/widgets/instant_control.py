@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import Job, Segmentation, SegPluginError, Task
+from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError, Task
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.widgets._places import current_frame, region_of
@@ -64,17 +64,25 @@ class InstantControl:
         region = region_of(dock.viewer, layer, axes, VIEW)
         engine = dock.engine
 
+        if forest is None:
+            forest = engine.pixel_forest(image)
+            self._forests = {(id(layer), frame): forest}
+
         def work() -> Any:
             return engine.instant_now(image, paint, task, classes, region, forest, nearby=nearby)
 
-        def done(value: Any) -> None:
-            answer, made = value
-            self._forests = {(id(layer), frame): made}
+        def done(answer: Any) -> None:
             if self.live:
                 self._show(answer.segmentation, layer, axes, frame)
             dock.improve_step.say_instant(_words(answer))
 
-        dock.background.run("instant", work, done, lambda e: dock.improve_step.say_instant(str(e)))
+        def failed(error: BaseException) -> None:
+            dock.improve_step.say_instant(str(error))
+            if isinstance(error, InputError) and self.live:
+                # a stroke is missing still: the features are ready when it comes
+                dock.background.run("instant features", lambda: forest.warm(region), lambda _: None, lambda _: None)
+
+        dock.background.run("instant", work, done, failed)
 
     def run(self) -> None:
         """Answer the whole image, or the part that is chosen in step 3, as a result."""
