@@ -27,6 +27,7 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import new_bundle, train  # noqa: E402
 from napari_segplugin.engine.balance import balanced  # noqa: E402
+from napari_segplugin.engine.judge import SampleJudge  # noqa: E402
 from napari_segplugin.engine.loop import learning_rate, parameter_groups, run_loop, safe_precision  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.terms import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
@@ -130,8 +131,18 @@ def test_stop_ends_normally_and_the_history_says_when():
     assert result.history[-1]["steps"] == 5
 
 
-def test_the_state_that_did_best_on_the_judge_is_kept():
-    scores = iter([0.9, 0.1, 0.1, 0.1, 0.1])
+@pytest.mark.parametrize(
+    ("scores", "tolerance", "kept"),
+    [
+        ([0.9, 0.1, 0.1, 0.1], 0.0, 1),
+        ([0.9, 0.8, 0.85, 0.1], 0.0, 1),
+        ([0.9, 0.8, 0.85, 0.1], 0.1, 3),  # as good as the best, and it has learnt more
+        ([0.5, 0.45, 0.4, 0.35], 0.1, 3),  # the best ever counts, not the last that was kept
+        ([0.5, 0.6, 0.6, 0.6], 0.0, 4),
+    ],
+)
+def test_the_last_state_that_did_as_well_as_the_best_is_kept(scores, tolerance, kept):
+    scores = iter([*scores, scores[-1]])
     seen = []
 
     def judge(network):
@@ -148,10 +159,23 @@ def test_the_state_that_did_best_on_the_judge_is_kept():
         batch=1,
         device=torch.device("cpu"),
         judge=judge,
+        tolerance=tolerance,
     )
     result = drain(job)
-    assert result.record["best_step"] == 1
-    assert all(np.array_equal(result.state[k], seen[0][k].numpy()) for k in result.state)
+    assert result.record["best_step"] == kept
+    assert all(np.array_equal(result.state[k], seen[kept - 1][k].numpy()) for k in result.state)
+
+
+@pytest.mark.parametrize(("task", "count", "wanted"), [(Task.INSTANCE, 4, 0.1), (Task.SEMANTIC, 4, 0.1 / 5**0.5)])
+def test_few_held_out_pieces_tell_little(task, count, wanted):
+    objects = np.zeros((40, 40), np.int64)
+    for k in range(count):
+        objects[4:8, 8 * k + 2 : 8 * k + 6] = k + 1
+    classes = (objects > 0).astype(np.int64)
+    sample = Sample(Image(classes.astype(float), "YX"), classes, objects if task is Task.INSTANCE else None)
+    bundle = new_bundle(ModelSpec("unet", 2, 1, task, ClassTable.named(["cell"]), {"widths": (4, 8)}), name="tiny")
+    # 4 objects; or 4 strokes of the class and one of background
+    assert SampleJudge([sample], bundle).tolerance == pytest.approx(wanted)
 
 
 def test_validation_samples_are_judged():

@@ -181,6 +181,7 @@ def finetune(
         spec,
         recipe=recipe_for(bundle),
         judge=watch if watch.wanted else None,
+        tolerance=0.0 if judge is None else judge.tolerance,
         stop=stop,
         earlier=earlier,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage as ndi
 from torch import nn
 
 from napari_segplugin.core import ModelBundle, ModelSpec, Sample, Task
@@ -18,6 +20,8 @@ from napari_segplugin.models import is_detector
 from napari_segplugin.tasks import codec_of
 
 _REGIONS = 12
+SCATTER = {Task.SEMANTIC: 0.1, Task.INSTANCE: 0.2, Task.PANOPTIC: 0.2}
+"""By how much the quality of one held-out stroke or object differs from that of the next, roughly."""
 _SIDE = {2: 160, 3: 48}
 
 Region = tuple[slice, ...]
@@ -50,6 +54,11 @@ class SampleJudge:
         share = max(1, _REGIONS // len(samples))
         self.crops = [crop for s in samples for crop in _crops(s, bundle, share)]
 
+    @property
+    def tolerance(self) -> float:
+        """By how much two figures differ by chance: the scatter of one stroke or object, over the root of their number."""
+        return SCATTER[self.bundle.spec.task] / math.sqrt(max(1, sum(_pieces(c) for c in self.crops)))
+
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Mean quality by name; the first is the one that decides."""
         found = [read_image(network, c.image, self.bundle) for c in self.crops]
@@ -80,6 +89,14 @@ class SampleJudge:
             np.maximum.at(best, table.truth_index, table.iou)
             scores += best.tolist()
         return float(np.mean(scores)) if scores else float("nan")
+
+
+def _pieces(crop: _Crop) -> int:
+    """Held-out objects or strokes of a crop."""
+    if crop.instances is not None:
+        numbers = np.unique(crop.instances[crop.known])
+        return int((numbers > 0).sum())
+    return sum(int(ndi.label(crop.known & (crop.classes == c))[1]) for c in np.unique(crop.classes[crop.known]))
 
 
 def read_image(network: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[np.ndarray, np.ndarray]:

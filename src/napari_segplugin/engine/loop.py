@@ -133,6 +133,7 @@ def run_loop(
     batch: int,
     device: torch.device,
     judge: Judge | None = None,
+    tolerance: float = 0.0,
     autocast: torch.dtype | None = None,
     average: float = 0.995,
     freeze_statistics: bool = False,
@@ -154,6 +155,9 @@ def run_loop(
     judge : callable, optional
         Called every `spec.validate_every` seconds with the averaged network; the best state by its first number is kept.
         Without it, the last averaged state is.
+    tolerance : float
+        A later state that is worse by no more than this counts as good as the best: it has learnt more, and the figures
+        of a few held-out strokes differ by chance (the rule of one standard error, Breiman et al. 1984).
     autocast : torch.dtype, optional
         Run forward and backward in this precision.
     average : float
@@ -184,6 +188,7 @@ def run_loop(
             importlib.import_module("torch._dynamo")
     network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
     run = _Run(network, sampler, spec, average, checkpoint)
+    run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
     progress, best = run.progress, run.best
@@ -344,12 +349,12 @@ def _step(
 
 
 class _Best:
-    """Keeps the state that did best on the held-out data."""
+    """Keeps the last state that did as well on the held-out data as the best, within the tolerance."""
 
     def __init__(self) -> None:
         self.state: dict[str, np.ndarray] | None = None
         self.score, self.step, self.last = -math.inf, 0, 0.0
-        self.looked = -1
+        self.looked, self.tolerance = -1, 0.0
         self.curve: list[dict[str, float]] = []
 
     def due(self, progress: Progress, every: float) -> bool:
@@ -364,8 +369,9 @@ class _Best:
         first = next(iter(values.values()), math.nan)
         if math.isnan(first):
             yield Note("The held-out data cannot be judged; the last state is kept.")
-        elif first >= self.score:
-            self.state, self.score, self.step = state_arrays(network), first, progress.step
+        elif first >= self.score - self.tolerance:
+            self.state, self.step = state_arrays(network), progress.step
+            self.score = max(self.score, first)
 
 
 def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> torch.memory_format:

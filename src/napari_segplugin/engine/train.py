@@ -252,6 +252,7 @@ def train_prepared(
     *,
     recipe: Recipe | None = None,
     judge: Any = None,
+    tolerance: float = 0.0,
     stop: threading.Event | None = None,
     keep: Path | None = None,
     earlier: Sequence[Prepared] = (),
@@ -300,6 +301,7 @@ def train_prepared(
             batch=batch,
             device=device,
             judge=judge,
+            tolerance=tolerance,
             autocast=safe_precision(autocast_dtype(device), patch, multiple, device),
             average=recipe.average,
             freeze_statistics=recipe.freeze_statistics,
@@ -370,7 +372,14 @@ def train(
         judge = SampleJudge(validation, bundle)
     yield Stage("Training")
     result = yield from train_prepared(
-        prepared, bundle, spec, recipe=recipe, judge=judge, stop=stop, keep=Path(keep) if keep else None
+        prepared,
+        bundle,
+        spec,
+        recipe=recipe,
+        judge=judge,
+        tolerance=0.0 if judge is None else judge.tolerance,
+        stop=stop,
+        keep=Path(keep) if keep else None,
     )
     smallest = smallest_object(samples)
     decode = dict(bundle.decode)
