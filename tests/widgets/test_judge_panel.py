@@ -124,7 +124,7 @@ def test_objects_of_a_semantic_result_are_its_pieces(panel: Any, viewer: Any, qt
     truth.data = np.where(truth.data > 0, 1, 0).astype(np.uint16)
     truth.data[8:10, 10:14] = 2
     panel.choose_layer(result)
-    assert panel.task_choice.currentData() is Task.SEMANTIC
+    assert panel.task_choice.currentData() == Task.SEMANTIC
     panel.task_choice.setCurrentIndex(panel.task_choice.findData(Task.INSTANCE))
     judged(panel, qtbot)
     # of the axons one is found, one missed, one false; the myelin is missed

@@ -17,6 +17,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
@@ -58,6 +59,13 @@ class Mailbox:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """What a job raised."""
+
+    error: Exception
+
+
 class JobWorker(WorkerBase):
     """Drives one job in a thread of the pool.
 
@@ -83,6 +91,17 @@ class JobWorker(WorkerBase):
             super().run()
 
     def work(self) -> Any:
+        """Run the job; what it raises comes back as a :class:`Failure`.
+
+        It does not go the way of the signal for errors: to that one napari 0.7 connects functions of its own that fail
+        with PySide6, and a second, senseless error would show beside the true one.
+        """
+        try:
+            return self._drive()
+        except Exception as error:  # noqa: BLE001 (nothing is swallowed: every kind of error is handed on to the window)
+            return Failure(error)
+
+    def _drive(self) -> Any:
         """Run the job; close it whatever happens."""
         if self.abort_requested:
             return None
@@ -151,7 +170,6 @@ class JobRunner(QObject):
         worker = _registered_worker(make, self._mailbox, title) if self._registered else JobWorker(make, self._mailbox)
         self._worker = worker
         worker.returned.connect(self._on_returned)
-        worker.errored.connect(self._on_errored)
         worker.finished.connect(self._on_finished)
         _share_interpreter(+1)
         self.busy_changed.emit(True)
@@ -173,7 +191,6 @@ class JobRunner(QObject):
         worker.quit()
         for signal, slot in (
             (worker.returned, self._on_returned),
-            (worker.errored, self._on_errored),
             (worker.finished, self._on_finished),
         ):
             with suppress(TypeError, RuntimeError):
@@ -184,10 +201,7 @@ class JobRunner(QObject):
             self.happened.emit(event)
 
     def _on_returned(self, value: Any) -> None:
-        self._outcome = ("returned", value)
-
-    def _on_errored(self, error: Any) -> None:
-        self._outcome = ("failed", error)
+        self._outcome = ("failed", value.error) if isinstance(value, Failure) else ("returned", value)
 
     def _on_finished(self) -> None:
         worker, self._worker = self._worker, None

@@ -229,7 +229,7 @@ class JudgePanel(QWidget):
             "tolerance": self.tolerance.value() or None,
             "distances": self.distances.isChecked(),
         }
-        task, threshold = self.task_choice.currentData(), round(self.threshold.value(), 4)
+        task, threshold = Task(self.task_choice.currentData()), round(self.threshold.value(), 4)
         if self.mode_choice.currentData() == FOLDERS:
             folders = self.result_folder.path, self.truth_folder.path
             self._judged = None
