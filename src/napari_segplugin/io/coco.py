@@ -166,7 +166,15 @@ def as_segmentation(
 ) -> Segmentation:
     """Labels, categories and rows (label to category and score) as a segmentation."""
     classes, numbers = class_table(about["categories"])
-    table = table_of({n: (numbers.get(c, 1), s) for n, (c, s) in rows.items()}, found.array)
+    unknown = sorted({c for c, _ in rows.values()} - set(numbers))
+    if unknown:
+        raise InputError(
+            f"'{path.name}' speaks of categories that it does not name.",
+            got=", ".join(map(str, unknown[:5])),
+            accepted=", ".join(map(str, numbers)) or "none",
+            hint="Add them to its list of categories.",
+        )
+    table = table_of({n: (numbers[c], s) for n, (c, s) in rows.items()}, found.array)
     spacing = tuple(float(found.spacing.get(a, 1.0)) for a in found.axes if a in "ZYX")
     task = Task((about.get("info") or {}).get("task", Task.INSTANCE))
     return Segmentation(task, found.array, table, classes, found.axes, spacing, found.unit, path.name)

@@ -110,6 +110,13 @@ def read_segmentation(path: Path) -> Segmentation:
     """Read the segments with their classes, things and stuff."""
     with reading(path, _KIND):
         labels, about, rows = _load(path)
+    lost = sorted(set(np.unique(labels).tolist()) - {0, *rows})
+    if lost:
+        raise InputError(
+            f"The pictures of '{path.name}' hold segments that the file does not describe.",
+            got=", ".join(map(str, lost[:5])),
+            hint="Write both anew together: each colour needs an entry in segments_info.",
+        )
     about["info"] = {"task": "panoptic", **(about.get("info") or {})}
     return as_segmentation(as_found(labels, about, path), about, rows, path)
 

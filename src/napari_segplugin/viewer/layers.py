@@ -285,6 +285,21 @@ def segmentation_to_layer(
     )
 
 
+def opened_labels(segmentation: Segmentation) -> tuple[Any, dict[str, Any], str]:
+    """Layer data of a segmentation that was read from a file by itself, with classes and scores as features."""
+    axes = segmentation.axes
+    image = Image(
+        np.asarray(segmentation.labels), axes, segmentation.spacing, segmentation.unit, name=segmentation.name
+    )
+    array, placed, _ = image_to_layer(image)
+    about = {"task": str(segmentation.task), "axes": axes, "classes": to_json(segmentation.classes)}
+    kwargs: dict[str, Any] = {k: v for k, v in placed.items() if k != "rgb"}
+    kwargs |= {"features": features_of(segmentation), "metadata": {"segplugin": about}}
+    if segmentation.task is Task.SEMANTIC:
+        kwargs["colormap"] = class_colormap(segmentation)
+    return array, kwargs, "labels"
+
+
 def segmentation_to_layers(
     segmentation: Segmentation, like: Any, axes: str | None = None
 ) -> list[tuple[Any, dict[str, Any], str]]:

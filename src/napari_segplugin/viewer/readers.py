@@ -1,4 +1,4 @@
-"""The reader of the manifest: NIfTI, DICOM, OME-Zarr with axes, voxel size and unit."""
+"""The reader of the manifest: NIfTI, DICOM, OME-Zarr with axes, voxel size and unit; COCO files as labels with classes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.viewer.layers import image_to_layer
+from napari_segplugin.viewer.layers import image_to_layer, opened_labels
 
+COCO = (".panoptic.json", ".coco.json")
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -29,13 +30,16 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 
 def _ours(path: Path) -> bool:
     name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz", ".zarr", ".dcm")):
+    if name.endswith((".nii", ".nii.gz", ".zarr", ".dcm", *COCO)):
         return True
     return path.is_dir() and any(path.glob("*.dcm"))
 
 
 def _read(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_segplugin.io import read_image
+    from napari_segplugin.io import read_image, read_segmentation
 
     paths = [path] if isinstance(path, str | Path) else list(path)
-    return [image_to_layer(read_image(p)) for p in paths]
+    return [
+        opened_labels(read_segmentation(p)) if str(p).lower().endswith(COCO) else image_to_layer(read_image(p))
+        for p in paths
+    ]
