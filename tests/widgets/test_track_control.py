@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run
+from dock_helpers import add_image, run, wait_idle
+from napari.components import ViewerModel
 from napari.layers import Tracks
+
+from napari_segplugin.engine.session import Session
+from napari_segplugin.widgets.dock import SegmentationDock
 
 # the first import takes a while, longer than a test waits
 pytest.importorskip("laptrack")
@@ -95,6 +100,42 @@ def test_linking_again_after_an_edit_is_one_step(linked: Any, qtbot: Any) -> Non
     assert 90 in editor.rows
     result.layer.redo()
     assert 90 not in data
+
+
+def paths(layer: Any) -> tuple[list[list[float]], dict[int, list[int]]]:
+    return np.asarray(layer.data).tolist(), {int(k): [int(p) for p in v] for k, v in layer.graph.items()}
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_paths_and_lineage_come_back_after_a_crash(
+    linked: Any, engine: Any, qtbot: Any, tmp_path: Path, undone: bool
+) -> None:
+    result = linked.runs.result_of(linked.image_step.layer)
+    qtbot.waitUntil(lambda: linked.edits.target is not None, timeout=5000)
+    data = result.layer.data
+    fresh = int(data.max()) + 7
+    result.layer.data_setitem(np.nonzero((np.arange(5)[:, None, None] >= 3) & (data == data[4, 10, 6])), fresh)
+    run(linked, qtbot, linked.tracks.button.click)  # links the new number to its path again, as a step
+    if undone:
+        result.layer.undo()
+    qtbot.waitUntil(lambda: not linked.background.busy, timeout=5000)
+    wanted, labels = paths(tracks_layer(linked)), np.array(result.layer.data)
+    linked.journal.close()
+
+    again = SegmentationDock(ViewerModel(), engine=engine, session=Session(tmp_path / "session"))
+    qtbot.addWidget(again)
+    add_image(
+        again, qtbot, film(), name="film", axis_labels=("t", "y", "x"), scale=(1, 0.5, 0.5), units=("pixel", "um", "um")
+    )
+    qtbot.waitUntil(lambda: again.messages.findChild(object, "restore_yes") is not None, timeout=5000)
+    again.messages.findChild(object, "restore_yes").click()
+    qtbot.waitUntil(lambda: any(isinstance(a, Tracks) for a in again.viewer.layers), timeout=20000)
+    restored = again.runs.result_of(again.image_step.layer)
+    np.testing.assert_array_equal(restored.layer.data, labels)
+    if not undone:  # what was taken back lies between two linkings, so its paths are those of the numbers as they are
+        assert paths(tracks_layer(again)) == wanted
+    assert again.tracks.button.text() == "Link again"
+    wait_idle(qtbot, again)
 
 
 def test_a_class_and_a_status_hold_for_all_time_points(linked: Any) -> None:

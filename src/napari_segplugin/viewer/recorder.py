@@ -160,6 +160,10 @@ class Recorder:
         header = {"kind": "step", "layer": f"result {number}", "shape": data.shape, "dtype": str(data.dtype), **about}
         self.write({**header, "rows": rows}, payload)
 
+    def recipe(self, number: int, recipe: Mapping[str, Any]) -> None:
+        """The recipe of a result says more now, how its objects are linked through time."""
+        self.write({"kind": "recipe", "of": number, "recipe": dict(recipe)})
+
     def gone(self, number: int) -> None:
         """A result was replaced by another one."""
         self.write({"kind": "gone", "id": number})
@@ -331,6 +335,9 @@ def read_kept(path: str | Path) -> Kept:
         kept.next_id = max(kept.next_id, int(header.get("id", 0)) + 1)
     # a result may have been written after its first edits: it is made in a worker
     for record in records:
+        if record.header.get("kind") == "recipe" and record.header["of"] in results:
+            told = results[record.header["of"]]
+            told.segmentation = replace(told.segmentation, recipe=record.header["recipe"])
         layer = str(record.header.get("layer", ""))
         if record.header.get("kind") == "step" and layer.startswith("result "):
             owner = results.get(int(layer.split()[1]))

@@ -90,6 +90,12 @@ class JournalControl:
                 self._dock.fail,
             )
 
+    def recipe(self, result: Result) -> None:
+        """Record what the recipe of a result says now."""
+        number = self._numbers.get(id(result))
+        if number is not None:
+            self._recorder(result.image_layer).recipe(number, result.segmentation.recipe)
+
     def gone(self, result: Result) -> None:
         """A result was replaced or removed."""
         number = self._numbers.pop(id(result), None)
@@ -236,6 +242,7 @@ class JournalControl:
         else:
             self._restored.add(id(result))
         dock.runs.results.append(result)
+        dock.tracks.restore(result)
 
 
 __all__ = ["JournalControl"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox
 
-from napari_segplugin.core import Job, SegPluginError, Task
+from napari_segplugin.core import Job, SegPluginError, Task, drain
 from napari_segplugin.data.edits import Change
 from napari_segplugin.viewer.geometry import label_axes
 from napari_segplugin.viewer.results import Result, show_result
@@ -188,6 +188,22 @@ class TrackControl:
             editor.history.past[-1].note["tracking"] = (shown[2] if shown else None, found.tracking)
         self._show(result, found.tracking)
 
+    def restore(self, result: Result) -> None:
+        """Show the paths of a result that was linked before the program ended; its numbers stay as they are."""
+        if not is_linked(result.segmentation):
+            return
+        dock, current = self._dock, result.current()
+        settings = dict(current.recipe["tracks"]["settings"])
+
+        def work() -> Tracking:
+            tracking: Tracking = drain(dock.engine.track(current, settings, None))
+            return tracking
+
+        def done(tracking: Tracking) -> None:
+            self._show(result, tracking)
+
+        dock.background.run(f"tracks {id(result)}", work, done, dock.fail)
+
     # --- the layer ------------------------------------------------------------------------------------------------
 
     def _show(self, result: Result, tracking: Tracking) -> None:
@@ -204,6 +220,7 @@ class TrackControl:
         self._shown[id(result)] = (result, layer, tracking)
         result.segmentation = with_lineage(result.segmentation, tracking)
         result.layer.metadata = {**result.layer.metadata, "recipe": dict(result.segmentation.recipe)}
+        self._dock.journal.recipe(result)
         target = self._dock.edits.targets.get(id(result))
         if target is not None and not any(e is target.editor for e in self._followed):
             self._followed.append(target.editor)
