@@ -155,3 +155,14 @@ def test_run_lengths_as_pycocotools_writes_them() -> None:
         assert _compress(_expand(code)) == code
         counts = _expand(code)
         assert np.array_equal(np.repeat(np.arange(len(counts)) % 2, counts).reshape(53, 37).T, plane)
+
+
+@pytest.mark.parametrize("extension", [".coco.json", ".panoptic.json"])
+def test_a_number_with_two_categories_in_a_stack_is_refused(tmp_path, extension) -> None:
+    path, *_ = write_segmentation(segmentation("ZYX"), tmp_path / f"a{extension}")
+    about = json.loads(path.read_text())
+    segments = about["annotations"] if extension == ".coco.json" else about["annotations"][1]["segments_info"]
+    next(s for s in reversed(segments) if s.get("object_id", s["id"]) == 2)["category_id"] = 2
+    path.write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"Object 2 has different categories.*1 and 2"):
+        read_segmentation(path)

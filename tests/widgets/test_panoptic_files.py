@@ -97,22 +97,39 @@ def test_out_by_the_dock_and_in_by_napari(dock: Any, qtbot: Any, tmp_path: Path)
     assert kinds[int(segmentation.objects.label[-1])] == "halo"
 
 
-def other_tool(folder: Path, *, unknown: bool = False, lost: bool = False, missing: bool = False) -> Path:
+def other_tool(
+    folder: Path,
+    name: str = "val.panoptic",
+    *,
+    unknown: bool = False,
+    lost: bool = False,
+    missing: bool = False,
+    undrawn: bool = False,
+    crowd: bool = False,
+) -> Path:
     """A file as the COCO page describes it: an image, one thing and one stuff, colours and extra fields."""
-    (folder / "val.panoptic").mkdir()
+    (folder / name).mkdir()
     annotations, images = [], []
     for number in (2,):
         colors = np.zeros((6, 8, 3), np.uint8)
         colors[1:3, 1:4] = (number, 1, 0)  # 256 + number
         colors[4:, :] = (0, 0, 1)  # 65536
-        name = f"{number:012d}.png"
+        picture = f"{number:012d}.png"
+        if undrawn:
+            colors[4:, :] = 0
         if not missing:
-            imageio.imwrite(folder / "val.panoptic" / name, colors)
+            imageio.imwrite(folder / name / picture, colors)
         segments = [
-            {"id": 256 + number, "category_id": 9 if unknown else 1, "area": 6, "bbox": [1, 1, 3, 2], "iscrowd": 0},
+            {
+                "id": 256 + number,
+                "category_id": 9 if unknown else 1,
+                "area": 6,
+                "bbox": [1, 1, 3, 2],
+                "iscrowd": int(crowd),
+            },
             {"id": 65536, "category_id": 200, "area": 16, "bbox": [0, 4, 8, 2], "iscrowd": 0},
         ]
-        annotations.append({"image_id": number, "file_name": name, "segments_info": segments[: 1 if lost else 2]})
+        annotations.append({"image_id": number, "file_name": picture, "segments_info": segments[: 1 if lost else 2]})
         images.append({"id": number, "width": 8, "height": 6, "file_name": f"{number:012d}.jpg", "license": 1})
     categories = [
         {"id": 1, "name": "person", "supercategory": "person", "isthing": 1, "color": [220, 20, 60]},
@@ -125,14 +142,15 @@ def other_tool(folder: Path, *, unknown: bool = False, lost: bool = False, missi
         "annotations": annotations,
         "categories": categories,
     }
-    path = folder / "val.panoptic.json"
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(about))
     return path
 
 
-def test_a_file_of_another_tool_opens_with_its_classes(make_napari_viewer: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["val.panoptic", "panoptic_val2017"])
+def test_a_file_of_another_tool_opens_with_its_classes(make_napari_viewer: Any, tmp_path: Path, name: str) -> None:
     viewer = make_napari_viewer()
-    (layer,) = viewer.open(str(other_tool(tmp_path)), plugin="napari-segplugin")
+    (layer,) = viewer.open(str(other_tool(tmp_path, name)), plugin="napari-segplugin")
     assert layer.data.shape == (6, 8)
     assert np.unique(layer.data).tolist() == [0, 258, 65536]
     kinds = dict(zip(layer.features["label"].tolist(), layer.features["class"].tolist(), strict=True))
@@ -141,7 +159,12 @@ def test_a_file_of_another_tool_opens_with_its_classes(make_napari_viewer: Any, 
 
 @pytest.mark.parametrize(
     ("harm", "words"),
-    [({"unknown": True}, "9"), ({"lost": True}, "65536"), ({"missing": True}, "000000000002.png")],
+    [
+        ({"unknown": True}, "9"),
+        ({"lost": True}, "65536"),
+        ({"missing": True}, "000000000002.png"),
+        ({"undrawn": True}, "65536"),
+    ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, harm: dict[str, bool], words: str) -> None:
     from napari_segplugin.core import InputError
@@ -149,3 +172,26 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, harm: dict[str, bool]
 
     with pytest.raises(InputError, match=words):
         read_segmentation(other_tool(tmp_path, **harm))
+
+
+def test_a_crowd_stays_a_crowd(tmp_path: Path) -> None:
+    from napari_segplugin.io import read_segmentation, write_segmentation
+
+    found = read_segmentation(other_tool(tmp_path, crowd=True))
+    assert dict(zip(found.objects.label.tolist(), found.objects.status, strict=True)) == {
+        258: "crowd",
+        65536: "predicted",
+    }
+    for name in ("again.panoptic.json", "again.coco.json"):
+        path, *_ = write_segmentation(found, tmp_path / name)
+        again = read_segmentation(path)
+        assert again.objects.status == found.objects.status
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1, 2", '{"images": 1}'])
+def test_other_json_is_left_to_other_readers(tmp_path: Path, text: str) -> None:
+    from napari_segplugin.viewer.readers import get_reader
+
+    (tmp_path / "a.json").write_text(text)
+    assert get_reader(str(tmp_path / "a.json")) is None
+    assert get_reader(str(tmp_path / "missing.json")) is None

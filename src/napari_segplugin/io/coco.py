@@ -17,10 +17,21 @@ import numpy as np
 
 from napari_segplugin.core import InputError, Kind, Segmentation, Task
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import Described, class_table, describe, plane_stem, planes, table_of
+from napari_segplugin.io.objects import (
+    CROWD,
+    Described,
+    Row,
+    add_row,
+    class_table,
+    describe,
+    plane_stem,
+    planes,
+    table_of,
+)
 from napari_segplugin.io.outlines import Polygon, fill_rings, outlines
 
 _KIND = "COCO"
+ONE_PICTURE = "one image, or the planes of one stack as this program writes them"
 
 
 def write(labels: LabelsToWrite, path: Path) -> None:
@@ -83,7 +94,7 @@ def _annotation(parts: list[Polygon], about: Described, plane: np.ndarray) -> di
     entry = {"category_id": about.kind.id, "segmentation": shape, "area": sum(p.area for p in parts), "bbox": box}
     score = {} if np.isnan(about.score) else {"score": round(about.score, 6)}
     measured = {"measurements": dict(about.measurements)} if about.measurements else {}
-    return {**entry, "iscrowd": 0, "object_id": about.label, **score, **measured}
+    return {**entry, "iscrowd": int(about.status == CROWD), "object_id": about.label, **score, **measured}
 
 
 def _run_lengths(plane: np.ndarray, label: int, box: list[int]) -> dict[str, Any]:
@@ -145,7 +156,9 @@ def as_found(labels: np.ndarray, about: Mapping[str, Any], path: Path) -> Found:
         return Found(labels.reshape(shape), info["axes"], "", info.get("spacing", {}), info.get("unit", "pixel"))
     if len(labels) != 1:
         raise InputError(
-            f"'{path.name}' holds {len(labels)} images and does not say how they belong together.",
+            f"'{path.name}' holds several images and does not say how they belong together.",
+            got=f"{len(labels)} images",
+            accepted=ONE_PICTURE,
             hint="Split it into one file an image.",
         )
     return Found(labels[0], "YX")
@@ -161,12 +174,10 @@ def read_segmentation(path: Path) -> Segmentation:
     return as_segmentation(as_found(labels, about, path), about, rows, path)
 
 
-def as_segmentation(
-    found: Found, about: Mapping[str, Any], rows: Mapping[int, tuple[int, float]], path: Path
-) -> Segmentation:
-    """Labels, categories and rows (label to category and score) as a segmentation."""
+def as_segmentation(found: Found, about: Mapping[str, Any], rows: Mapping[int, Row], path: Path) -> Segmentation:
+    """Labels, categories and rows (label to category, score and status) as a segmentation."""
     classes, numbers = class_table(about["categories"])
-    unknown = sorted({c for c, _ in rows.values()} - set(numbers))
+    unknown = sorted({c for c, *_ in rows.values()} - set(numbers))
     if unknown:
         raise InputError(
             f"'{path.name}' speaks of categories that it does not name.",
@@ -174,31 +185,32 @@ def as_segmentation(
             accepted=", ".join(map(str, numbers)) or "none",
             hint="Add them to its list of categories.",
         )
-    table = table_of({n: (numbers[c], s) for n, (c, s) in rows.items()}, found.array)
+    table = table_of({n: (numbers[c], score, status) for n, (c, score, status) in rows.items()}, found.array)
     spacing = tuple(float(found.spacing.get(a, 1.0)) for a in found.axes if a in "ZYX")
     task = Task((about.get("info") or {}).get("task", Task.INSTANCE))
     return Segmentation(task, found.array, table, classes, found.axes, spacing, found.unit, path.name)
 
 
-def _paint(about: Mapping[str, Any]) -> tuple[np.ndarray, dict[int, tuple[int, float]]]:
-    """The planes (image, Y, X), and the category and score of each label."""
+def _paint(about: Mapping[str, Any]) -> tuple[np.ndarray, dict[int, Row]]:
+    """The planes (image, Y, X), and the category, score and status of each label."""
     images = {entry["id"]: i for i, entry in enumerate(about["images"])}
     sizes = {(int(e["height"]), int(e["width"])) for e in about["images"]}
     if len(sizes) != 1:
         raise InputError(
             "The images of this COCO file differ in size, or there is none.",
-            got=f"{len(images)} images",
+            got=f"{len(images)} images, sizes {sorted(sizes)}",
+            accepted=ONE_PICTURE,
             hint="Split it into one file an image.",
         )
     shape = sizes.pop()
     entries = about["annotations"]
     highest = max((int(e.get("object_id", i)) for i, e in enumerate(entries, 1)), default=0)
     labels = np.zeros((len(images), *shape), np.int32 if highest < 2**31 else np.int64)
-    rows: dict[int, tuple[int, float]] = {}
+    rows: dict[int, Row] = {}
     for i, entry in enumerate(entries, 1):
         number = int(entry.get("object_id", i))
         labels[images[entry["image_id"]]][_mask(entry["segmentation"], shape)] = number
-        rows[number] = (int(entry["category_id"]), float(entry.get("score", np.nan)))
+        add_row(rows, number, entry)
     return labels, rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,12 +123,30 @@ def format_of(path: Path) -> Row:
             return row
     if _has_dicom_mark(path):
         return FORMATS["dicom"]
+    if kind := coco_kind(path):
+        return FORMATS[kind]
     raise InputError(
         f"'{path.name}' is of a kind that cannot be read.",
         got=f"extension '{extension}'" if extension else "no extension",
         accepted=accepted() + ", a folder with a DICOM series",
         hint="Save it as TIFF in the program that made it.",
     )
+
+
+def coco_kind(path: Path) -> str:
+    """Which COCO format a file ``.json`` of any name is: "coco", "panoptic", or "" for anything else.
+
+    Other programs call their files ``panoptic_val2017.json`` or ``_annotations.json``; what they hold tells.
+    """
+    try:
+        if path.suffix.lower() != ".json" or not path.stat().st_size:
+            return ""
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            if text.find(b'"annotations"') < 0 or text.find(b'"images"') < 0:
+                return ""
+            return "panoptic" if text.find(b'"segments_info"') >= 0 else "coco"
+    except OSError:
+        return ""
 
 
 def _has_dicom_mark(path: Path) -> bool:

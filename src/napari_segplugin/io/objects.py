@@ -9,8 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import PALETTE, ClassInfo, ClassTable, Kind, ObjectTable, Segmentation, Task
+from napari_segplugin.core import PALETTE, ClassInfo, ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.io.files import LabelsToWrite
+
+CROWD = "crowd"
+"""Status of a region that stands for many objects ("iscrowd" of a COCO file)."""
+Row = tuple[int, float, str]
+"""Category, score and status of a label."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +131,32 @@ def class_table(categories: list[Mapping[str, Any]]) -> tuple[ClassTable, dict[i
     return ClassTable(tuple(rows)) if numbers else ClassTable.named(["object"]), numbers
 
 
-def table_of(rows: Mapping[int, tuple[int, float]], labels: np.ndarray) -> ObjectTable:
-    """A table of the labels that occur, from label to class and score."""
+def add_row(rows: dict[int, Row], label: int, entry: Mapping[str, Any]) -> None:
+    """Note what an annotation or a segment of a COCO file says of a label.
+
+    Raises
+    ------
+    InputError
+        If another plane of the stack has the same label with another category.
+    """
+    category = int(entry["category_id"])
+    if label in rows and rows[label][0] != category:
+        raise InputError(
+            f"Object {label} has different categories in different planes.",
+            got=f"{rows[label][0]} and {category}",
+            accepted="one category for each number of a stack",
+            hint="Give the objects of the planes different numbers.",
+        )
+    rows[label] = (category, float(entry.get("score", math.nan)), CROWD if entry.get("iscrowd") else "predicted")
+
+
+def table_of(rows: Mapping[int, Row], labels: np.ndarray) -> ObjectTable:
+    """A table of the labels that occur, from label to class, score and status."""
     present = [int(n) for n in np.unique(labels) if n]
-    found = [rows.get(n, (1, math.nan)) for n in present]
+    found = [rows.get(n, (1, math.nan, "predicted")) for n in present]
     return ObjectTable(
         np.array(present, np.int64),
-        np.array([c for c, _ in found], np.int64),
-        np.array([s for _, s in found], np.float32),
-        ("predicted",) * len(present),
+        np.array([c for c, *_ in found], np.int64),
+        np.array([s for _, s, _ in found], np.float32),
+        tuple(t for *_, t in found),
     )

@@ -16,9 +16,9 @@ import numpy as np
 from scipy import ndimage
 
 from napari_segplugin.core import InputError, Kind, Segmentation
-from napari_segplugin.io.coco import as_found, as_segmentation, categories, file_info, image_entry
+from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import Described, describe, planes, rgb
+from napari_segplugin.io.objects import CROWD, Described, Row, add_row, describe, planes, rgb
 
 _KIND = "COCO panoptic"
 _MOST = 2**24
@@ -76,24 +76,27 @@ def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[dict[str
     for label, count, box in zip(present[keep].tolist(), counts[keep].tolist(), boxes, strict=True):
         y, x = box
         about = rows[label]
-        entry = {"id": label, "category_id": about.kind.id, "area": count, "iscrowd": 0}
+        entry = {"id": label, "category_id": about.kind.id, "area": count}
+        entry["iscrowd"] = int(about.status == CROWD)
         entry["bbox"] = [x.start, y.start, x.stop - x.start, y.stop - y.start]
         out.append(entry if np.isnan(about.score) else {**entry, "score": round(about.score, 6)})
     return out
 
 
-def _load(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, tuple[int, float]]]:
+def _load(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Row]]:
     about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    stack, rows = [], {}
+    stack: list[np.ndarray] = []
+    rows: dict[int, Row] = {}
     for entry in about["annotations"]:
         colors = np.asarray(imageio.imread(_folder(path) / entry["file_name"], plugin="pillow", mode="RGB"), np.int32)
         stack.append(colors @ np.array([1, 256, 65536], np.int32))
         for segment in entry["segments_info"]:
-            rows[int(segment["id"])] = (int(segment["category_id"]), float(segment.get("score", np.nan)))
+            add_row(rows, int(segment["id"]), segment)
     if len({plane.shape for plane in stack}) != 1:
         raise InputError(
             f"The images of '{path.name}' differ in size, or there is none.",
-            got=f"{len(stack)} images",
+            got=f"{len(stack)} images, sizes {sorted({plane.shape for plane in stack})}",
+            accepted=ONE_PICTURE,
             hint="Split it into one file an image.",
         )
     return np.stack(stack), about, rows
@@ -110,12 +113,23 @@ def read_segmentation(path: Path) -> Segmentation:
     """Read the segments with their classes, things and stuff."""
     with reading(path, _KIND):
         labels, about, rows = _load(path)
-    lost = sorted(set(np.unique(labels).tolist()) - {0, *rows})
+    there = set(np.unique(labels).tolist())
+    lost = sorted(there - {0, *rows})
     if lost:
         raise InputError(
             f"The pictures of '{path.name}' hold segments that the file does not describe.",
             got=", ".join(map(str, lost[:5])),
+            accepted="the numbers in segments_info, and 0 for what is nothing",
             hint="Write both anew together: each colour needs an entry in segments_info.",
+        )
+    drawn = {int(s["id"]) for e in about["annotations"] for s in e["segments_info"] if s.get("area", 1)}
+    unseen = sorted(drawn - there)
+    if unseen:
+        raise InputError(
+            f"'{path.name}' describes segments that its pictures do not hold.",
+            got=", ".join(map(str, unseen[:5])),
+            accepted="a colour in the PNG for each entry of segments_info",
+            hint="Export both anew together: picture and file do not belong together.",
         )
     about["info"] = {"task": "panoptic", **(about.get("info") or {})}
     return as_segmentation(as_found(labels, about, path), about, rows, path)

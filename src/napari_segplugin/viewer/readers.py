@@ -13,7 +13,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Say whether a path can be read, without opening it.
+    """Say whether a path can be read; only a file ``.json`` is looked into, since many programs use that name.
 
     Parameters
     ----------
@@ -29,17 +29,20 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], lis
 
 
 def _ours(path: Path) -> bool:
-    name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz", ".zarr", ".dcm", *COCO)):
+    if path.name.lower().endswith((".nii", ".nii.gz", ".zarr", ".dcm")) or _is_coco(path):
         return True
     return path.is_dir() and any(path.glob("*.dcm"))
+
+
+def _is_coco(path: Path) -> bool:
+    """Whether the name says COCO, or a file ``.json`` of another name holds it."""
+    from napari_segplugin.io.formats import coco_kind
+
+    return path.name.lower().endswith(COCO) or (path.suffix.lower() == ".json" and bool(coco_kind(path)))
 
 
 def _read(path: str | Sequence[str]) -> list[LayerData]:
     from napari_segplugin.io import read_image, read_segmentation
 
     paths = [path] if isinstance(path, str | Path) else list(path)
-    return [
-        opened_labels(read_segmentation(p)) if str(p).lower().endswith(COCO) else image_to_layer(read_image(p))
-        for p in paths
-    ]
+    return [opened_labels(read_segmentation(p)) if _is_coco(Path(p)) else image_to_layer(read_image(p)) for p in paths]
