@@ -207,7 +207,7 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path):
 def test_a_result_larger_than_memory_asks_for_an_output(monkeypatch):
     monkeypatch.setattr("napari_segplugin.engine.stores.free_host_memory", lambda: 100, raising=False)
     monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict"], "free_host_memory", lambda: 100)
-    with pytest.raises(InputError, match="Give an output path"):
+    with pytest.raises(InputError, match="piece by piece"):
         drain(predict(noise((20, 20), "YX"), bundle_of(), device="cpu"))
 
 

@@ -73,7 +73,7 @@ def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
     targets = targets_of(options.images, options.output, options.format)
     bundle = find_model(options.model)
-    from napari_segplugin.engine import predict as job
+    from napari_segplugin.engine import predict_to_file
 
     rows = []
     for path, target in zip(options.images, targets, strict=True):
@@ -82,8 +82,8 @@ def predict(options: Namespace) -> Result:
             image = open_image(path, options, progress)
             size, halo = _spread(options.tile, image), _spread(options.halo, image)
             tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
-            found = drain(job(image, bundle, tiles=tiles, device=options.device), progress)
-            files = write_segmentation(found, target)
+            job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device)
+            found, files = drain(job, progress)
         row = {"image": str(path), "outputs": [str(f) for f in files], "objects": len(found.objects)}
         rows.append({**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes})
     word = "classes" if bundle.spec.task is Task.SEMANTIC else "objects"

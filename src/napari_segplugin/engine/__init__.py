@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.finetune import FineTuneResult, finetune
     from napari_segplugin.engine.predict import predict
     from napari_segplugin.engine.prompt import Proposed, propose
+    from napari_segplugin.engine.to_file import predict_to_file
     from napari_segplugin.engine.train import new_bundle, train
 
 _HOME = {
@@ -22,6 +23,7 @@ _HOME = {
     "FineTuneResult": "finetune",
     "finetune": "finetune",
     "predict": "predict",
+    "predict_to_file": "to_file",
     "Proposed": "prompt",
     "propose": "prompt",
     "new_bundle": "train",
@@ -63,6 +65,7 @@ __all__ = [
     "finetune",
     "new_bundle",
     "predict",
+    "predict_to_file",
     "propose",
     "train",
 ]

@@ -111,7 +111,8 @@ def _plain(
         raise InputError(
             "The result is larger than the free memory.",
             got=f"labels of shape {shape}",
-            hint="Give an output path, so that it is written to disk piece by piece, or choose a region",
+            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
+            "or choose a region",
         )
     with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
         for frame in range(image.n_frames):

@@ -78,6 +78,24 @@ def write_segmentation(
     return targets
 
 
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Say now what :func:`write_segmentation` would say of a path after hours of computing; returns the path.
+
+    Raises
+    ------
+    InputError
+        If the extension is not known, or the folder is missing, may not be written to or would be replaced.
+    """
+    place = as_path(path)
+    functions = _writer(place)
+    stem = place.with_name(stem_of(place) or place.name)
+    _check_target(place, [Path(f"{stem}{functions.beside}")] if functions.beside else [])
+    with writing(place):
+        if not os.access(place.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "may not be written to", str(place.parent))
+    return place
+
+
 def _writer(path: Path) -> Format:
     extension = extension_of(path)
     for row in FORMATS:

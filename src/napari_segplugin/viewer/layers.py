@@ -268,8 +268,9 @@ def segmentation_to_layer(
     spatial = tuple(int(n) for n in segmentation.recipe.get("origin", ()))
     missing = len(segmentation.axes) - len(spatial)
     origin = (0,) * missing + spatial if spatial else ()
+    labels = segmentation.labels if hasattr(segmentation.labels, "transpose") else np.asarray(segmentation.labels)
     return Labels(
-        to_layer_order(np.asarray(segmentation.labels), axes, rgb),
+        to_layer_order(labels, axes, rgb),
         name=name or segmentation.name,
         features=features or features_of(segmentation),
         metadata={

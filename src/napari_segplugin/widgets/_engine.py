@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,6 +229,16 @@ class Engine:
         from napari_segplugin.engine import predict
 
         return predict(image, bundle, tiles=tiles, device=device, region=region)
+
+    def predict_to_file(self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, path: str) -> Job[Any]:
+        """Segment an image of any size into a file, and open that."""
+        from napari_segplugin.engine import predict_to_file
+        from napari_segplugin.io import read_image
+        from napari_segplugin.viewer.layers import features_of
+
+        found, files = yield from predict_to_file(image, bundle, path, tiles=tiles, device=device)
+        opened = replace(found, labels=read_image(files[0]).array)
+        return opened, features_of(opened), files
 
     def edge_map(
         self, image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: tuple[slice, ...] | None

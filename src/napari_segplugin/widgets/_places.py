@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_segplugin.viewer.geometry import visible_region
 from napari_segplugin.viewer.layers import level0
-from napari_segplugin.widgets.step_result import PLANE, WHOLE
+from napari_segplugin.widgets.step_result import FILE, PLANE, WHOLE
 
 
 def point_in_layer(viewer: Any, layer: Any) -> np.ndarray:
@@ -33,9 +33,9 @@ def region_of(viewer: Any, layer: Any, axes: str, scope: str) -> tuple[slice, ..
     axes : str
         Axes of the layer's array.
     scope : str
-        "whole", "plane" or "view".
+        "whole", "file", "plane" or "view".
     """
-    if scope == WHOLE:
+    if scope in (WHOLE, FILE):
         return None
     shape = level0(layer).shape
     point = point_in_layer(viewer, layer)

@@ -30,6 +30,7 @@ from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
 from napari_segplugin.widgets.step_result import ResultStep
+from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
 from napari_segplugin.widgets.view_control import ViewControl
@@ -64,7 +65,7 @@ class SegmentationDock(QWidget):
         self.method_step = MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
-        self.files, self.runs = FileControl(self), RunControl(self)
+        self.files, self.runs, self.to_file = FileControl(self), RunControl(self), ToFileControl(self)
         self.journal, self.edits = JournalControl(self), EditControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
@@ -110,6 +111,7 @@ class SegmentationDock(QWidget):
         method.load_requested.connect(self.files.open_bundle)
         method.refused.connect(self.say)
         result.run_requested.connect(self._run)
+        result.file_requested.connect(self.to_file.start)
         result.view_requested.connect(self.views.show)
         page = method.classical
         page.offer_recipes(self.engine.shipped_recipes())
@@ -223,7 +225,9 @@ class SegmentationDock(QWidget):
         self.refresh()
 
     def _control(self) -> Any:
-        return {"run": self.runs, "track": self.tracks, "edges": self.edge_maps}.get(self._job_kind, self.train)
+        return {"run": self.runs, "file": self.to_file, "track": self.tracks, "edges": self.edge_maps}.get(
+            self._job_kind, self.train
+        )
 
     def _on_event(self, event: Any) -> None:
         self._control().take(event)
@@ -309,7 +313,7 @@ class SegmentationDock(QWidget):
         step, choice = self.image_step, self.method_step.choice()
         classical = self.method_step.is_classical
         ready = step.ready and choice is not None
-        running, training = self._job_kind in ("run", "track", "edges"), self._job_kind == "train"
+        running, training = self._job_kind in ("run", "file", "track", "edges"), self._job_kind == "train"
         result = self.runs.result_of(step.layer)
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not self.job.busy

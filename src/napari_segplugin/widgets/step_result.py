@@ -31,7 +31,7 @@ _VIEWS = {
     ),
     "panoptic": ("Both", "Each class has a hue, each object a shade of it (panoptic), in a layer of its own."),
 }
-WHOLE, PLANE, VIEW = "whole", "plane", "view"
+WHOLE, PLANE, VIEW, FILE = "whole", "plane", "view", "file"
 BY_NAME = "Format by the ending of the name (*)"
 
 
@@ -110,6 +110,7 @@ class ResultStep(StepBox):
     -------
     run_requested(str) : "whole", "plane" or "view"
     cancel_requested()
+    file_requested(str) : the path of a file that the result of the whole image goes to at once
     save_requested(str) : a path
     measure_requested(), judge_requested()
     scope_changed()
@@ -118,6 +119,7 @@ class ResultStep(StepBox):
 
     run_requested = Signal(str)
     cancel_requested = Signal()
+    file_requested = Signal(str)
     save_requested = Signal(str)
     measure_requested = Signal()
     judge_requested = Signal()
@@ -127,14 +129,16 @@ class ResultStep(StepBox):
     def __init__(self) -> None:
         super().__init__(3, "Result", "step_result")
         self.scope_choice = combo(
-            "scope_choice", "Where", "The whole image, or only what is on the screen: a quick look."
+            "scope_choice",
+            "Where",
+            "The whole image, only what is on the screen (a quick look), or straight into a file: for results larger than memory.",
         )
         self.scope_choice.currentIndexChanged.connect(lambda _: self.scope_changed.emit())
         self.set_scopes(False)
         self.run_button = button(
             "Run", "run_button", "Segment the image. It runs in the background; Cancel stops it at the next tile."
         )
-        self.run_button.clicked.connect(lambda _=False: self.run_requested.emit(self.scope))
+        self.run_button.clicked.connect(lambda _=False: self._on_run())
         self.cancel_button = button(
             "Cancel", "cancel_button", "Stop at the next tile. Nothing has changed then.", self.cancel_requested.emit
         )
@@ -183,7 +187,10 @@ class ResultStep(StepBox):
     def set_scopes(self, has_planes: bool) -> None:
         """Offer the visible plane where the image has planes."""
         planes = [("Visible plane", PLANE)] if has_planes else []
-        fill_combo(self.scope_choice, [("Whole image", WHOLE), *planes, ("Visible region", VIEW)])
+        fill_combo(
+            self.scope_choice,
+            [("Whole image", WHOLE), *planes, ("Visible region", VIEW), ("Whole image, into a file…", FILE)],
+        )
 
     def set_state(self, can_run: bool, running: bool, has_result: bool, next_step: bool = False) -> None:
         """Enable and highlight.
@@ -216,6 +223,15 @@ class ResultStep(StepBox):
         """A line about the result."""
         self.summary.setText(text)
         self.summary.setVisible(bool(text))
+
+    def _on_run(self) -> None:
+        if self.scope != FILE:
+            self.run_requested.emit(self.scope)
+            return
+        start = str(Path.home() / "segmentation.ome.zarr")
+        path, _ = QFileDialog.getSaveFileName(self, "Segment into a file", start, "OME-Zarr (*.ome.zarr);;TIFF (*.tif)")
+        if path:
+            self.file_requested.emit(path if path.lower().endswith((".zarr", ".tif", ".tiff")) else f"{path}.ome.zarr")
 
     def _ask(self) -> None:
         choices = save_choices()

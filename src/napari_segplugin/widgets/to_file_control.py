@@ -1,0 +1,80 @@
+"""Results of any size: the whole image segmented straight into a file, which is then shown piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari_segplugin.core import InputError, Note, Segmentation, SegPluginError
+from napari_segplugin.viewer.layers import segmentation_to_layer
+
+
+class ToFileControl:
+    """Segmenting into a file, for the dock.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._target: tuple[Any, str] | None = None
+
+    def start(self, path: str) -> None:
+        """Run the chosen network on the whole image."""
+        dock = self._dock
+        choice, layer = dock.method_step.choice(), dock.image_step.layer
+        try:
+            if dock.method_step.is_classical:
+                raise InputError(
+                    "Classical techniques do not write straight into a file.",
+                    accepted="a network",
+                    hint="Choose 'Whole image' in step 3 and save the result, or a network in step 2",
+                )
+            if choice is None or choice.scratch:
+                raise InputError("There is nothing to run yet.", hint="Choose a trained model in step 2.")
+            image = dock.image_step.image()
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
+        self._target = (layer, dock.image_step.axes)
+        dock.result_step.progress.begin("Preparing")
+        dock.result_step.show_summary("")
+        dock.start_job(
+            "file",
+            lambda: engine.predict_to_file(image, choice.load(), tiles, device, path),
+            f"Segmenting {layer.name} into {Path(path).name}",
+        )
+
+    def take(self, event: Any) -> None:
+        """Show an event of the running job."""
+        if isinstance(event, Note):
+            self._dock.say(event.text)
+        else:
+            self._dock.result_step.progress.take(event)
+
+    def finish(self, value: tuple[Segmentation, dict[str, Any], list[Path]]) -> None:
+        """Show the file; its pieces are read when they are looked at."""
+        import dask.array
+
+        if self._target is None:
+            return
+        found, features, files = value
+        layer, axes = self._target
+        chunks = getattr(found.labels, "chunks", None) or "auto"
+        lazy = replace(found, labels=dask.array.from_array(found.labels, chunks=chunks))
+        shown = segmentation_to_layer(lazy, layer, axes, features=features, name=Path(files[0]).name)
+        shown.editable = False
+        self._dock.viewer.add_layer(shown)
+        count = sum(int(c) in found.classes.thing_ids for c in found.objects.class_id)
+        objects = "" if str(found.task) == "semantic" else f"{count} object{'s' * (count != 1)}. "
+        self._dock.result_step.show_summary(
+            f"{objects}Written to {', '.join(Path(f).name for f in files)} in {Path(files[0]).parent}. "
+            "The layer shows the file; to correct, run the visible region, paint there, and write the file anew."
+        )
+
+
+__all__ = ["ToFileControl"]
