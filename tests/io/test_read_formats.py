@@ -289,3 +289,11 @@ def test_format_that_can_only_be_written(tmp_path, monkeypatch) -> None:
     for reader in (read_image, read_labels):
         with pytest.raises(InputError, match="written but not read"):
             reader(tmp_path / "a.npy")
+
+
+def test_an_array_on_disk_is_gone_through_plane_by_plane(tmp_path) -> None:
+    import zarr
+
+    array = zarr.create_array(str(tmp_path / "a.zarr"), shape=(3, 4), chunks=(2, 2), dtype="u1")
+    array[:] = np.arange(12).reshape(3, 4)
+    assert [row.tolist() for row in LazyArray(array, tmp_path, "zarr")] == np.arange(12).reshape(3, 4).tolist()

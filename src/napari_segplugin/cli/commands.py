@@ -31,7 +31,7 @@ from napari_segplugin.core import (
     augment_spec_from_json,
     drain,
 )
-from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles, write_segmentation
+from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles
 
 Result = tuple[dict[str, Any], str]
 

@@ -87,7 +87,7 @@ def predict_to_file(
 
 def _too_large(image: Image, region: Region | None) -> bool:
     voxels = image.n_frames * math.prod(s.stop - s.start for s in check_region(image, region))
-    return voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory()
+    return bool(voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory())
 
 
 class _Stopped(SegPluginError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,10 @@ class LazyArray:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        # without it Python would go on until an IndexError, which is a sentence here
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> np.ndarray:
         with reading(self._path, self._kind):
