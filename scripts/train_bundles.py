@@ -1,6 +1,6 @@
 """Train the shipped bundles from licence-clean data, score them on images that they have not seen, and write both down.
 
-    python scripts/train_bundles.py DATA nuclei2d --seconds 900
+    python scripts/train_bundles.py DATA nuclei2d --steps 12000
 
 DATA is the folder with `nuclei2d_fluo`, `embryo3d`, `stardist_examples` and `axon_sem`. The split, seed and figures are
 written to `figures.json` in the bundle's folder. The same command with `--score` only scores the bundle that is there.
