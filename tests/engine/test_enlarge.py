@@ -136,9 +136,9 @@ def test_objects_that_fell_between_the_voxels_leave_the_table():
 def test_small_nuclei_are_found_better_at_twice_the_size_and_the_person_is_told():
     sample = load_sample("nuclei2d")
     bundle = load_bundle(shipped_bundles()["nuclei2d"])
-    # the shipped image made three times smaller: its nuclei become too small for the model
-    small = Image(resized(sample["image"], 0.3, 2).read()[0], "YX")
-    at = [np.floor((np.arange(n) + 0.5) / 0.3).astype(int) for n in small.spatial_shape]
+    # the shipped image made four times smaller: its nuclei become too small for the model
+    small = Image(resized(sample["image"], 0.25, 2).read()[0], "YX")
+    at = [np.floor((np.arange(n) + 0.5) / 0.25).astype(int) for n in small.spatial_shape]
     truth = sample["truth"][np.ix_(*(a.clip(0, n - 1) for a, n in zip(at, sample["truth"].shape, strict=True)))]
     events: list[object] = []
     plain = drain(predict(small, bundle, device="cpu"), events.append)
