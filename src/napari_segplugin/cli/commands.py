@@ -163,12 +163,14 @@ def finetune(options: Namespace) -> Result:
 def train(options: Namespace) -> Result:
     """Train a model from a folder of images and labels."""
     _check_new(options.output)
-    if not 0 <= options.validation < 1:
+    if not 0 <= options.validation < 1:  # before any image is read
         raise InputError("The share to judge on lies between 0 and 1.", got=options.validation)
     base = find_model(options.start) if options.start else None
     with Progress(Path(options.folder).name, options.quiet) as progress:
         samples, start = _training_set(options, base, progress)
-        learn, judge = _hold_out(samples, options.validation, options.seed)
+        from napari_segplugin.engine.folder_training import hold_out
+
+        learn, judge = hold_out(samples, options.validation, options.seed, start.spec.ndim)
         if options.validation and not judge:
             progress.note("There is a single image, so nothing is held out and the last state is kept.")
         from napari_segplugin.engine import train as job
@@ -210,7 +212,7 @@ def _shown(options: Namespace, progress: Progress) -> Iterator[Callable[[Event],
 
 def _training_set(options: Namespace, base: ModelBundle | None, progress: Progress) -> tuple[list[Sample], ModelBundle]:
     """The samples of a folder, and the bundle that training starts from."""
-    from napari_segplugin.engine.folders import find_pairs, make_sample, planes_of
+    from napari_segplugin.engine.folders import find_pairs, make_sample
 
     pairs = find_pairs(options.folder)
     task = Task(options.task) if options.task else base.spec.task if base else Task.INSTANCE
@@ -225,8 +227,6 @@ def _training_set(options: Namespace, base: ModelBundle | None, progress: Progre
     classes = base.spec.classes if base else _classes(options, task, [labels for _, labels, _ in read])
     samples = [make_sample(i, m, task, classes, kinds=k, ignore=options.ignore) for i, m, k in read]
     ndim = base.spec.ndim if base else options.ndim or samples[0].image.ndim
-    if ndim == 2:
-        samples = [plane for s in samples for plane in planes_of(s)]
     return samples, base or _new(options, task, classes, ndim, samples[0].image)
 
 
@@ -267,16 +267,6 @@ def _classes(options: Namespace, task: Task, labels: Sequence[np.ndarray]) -> Cl
     table = ClassTable.named(found or ("object",), Kind.STUFF if task is Task.SEMANTIC else Kind.THING)
     rows = [ClassInfo(c.id, c.name, c.color, Kind.STUFF if c.name in options.stuff else c.kind) for c in table]
     return ClassTable(tuple(rows))
-
-
-def _hold_out(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Part the samples by a seed; at least one is left to learn from, and one to judge on if the share is not 0."""
-    if share <= 0 or len(samples) < 2:
-        return list(samples), []
-    order = np.random.default_rng(seed).permutation(len(samples))
-    count = min(len(samples) - 1, max(1, round(share * len(samples))))
-    held = set(order[:count].tolist())
-    return [s for i, s in enumerate(samples) if i not in held], [s for i, s in enumerate(samples) if i in held]
 
 
 def _train_spec(options: Namespace) -> TrainSpec:

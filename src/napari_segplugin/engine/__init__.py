@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.device import available_devices
     from napari_segplugin.engine.estimate import Estimate, estimate
     from napari_segplugin.engine.finetune import FineTuneResult, finetune
+    from napari_segplugin.engine.folder_training import train_folder
     from napari_segplugin.engine.predict import predict
     from napari_segplugin.engine.prompt import Proposed, propose
     from napari_segplugin.engine.to_file import predict_to_file
@@ -28,6 +29,7 @@ _HOME = {
     "propose": "prompt",
     "new_bundle": "train",
     "train": "train",
+    "train_folder": "folder_training",
 }
 
 
@@ -68,4 +70,5 @@ __all__ = [
     "predict_to_file",
     "propose",
     "train",
+    "train_folder",
 ]

@@ -189,7 +189,7 @@ def finetune(
     new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
     tuned = replace(
         bundle,
-        name=_next_name(bundle.name),
+        name=next_name(bundle.name),
         weights=result.state,
         exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
         history=(*bundle.history, training_record(samples, spec, result)),
@@ -234,7 +234,7 @@ def recipe_for(bundle: ModelBundle) -> Recipe:
     return Recipe(safe_augmentation(bundle.spec, 1.25), average=0.98, freeze_statistics=trained)
 
 
-def _next_name(name: str) -> str:
+def next_name(name: str) -> str:
     """ "nuclei" -> "nuclei, tuned 1" -> "nuclei, tuned 2"."""
     stem, mark, number = name.rpartition(", tuned ")
     return f"{stem}{mark}{int(number) + 1}" if mark and number.isdigit() else f"{name}, tuned 1"

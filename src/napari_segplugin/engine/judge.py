@@ -20,6 +20,8 @@ from napari_segplugin.models import is_detector
 from napari_segplugin.tasks import codec_of
 
 _REGIONS = 12
+_MOST = 48
+"""Samples that are looked at; of more, evenly spread ones."""
 SCATTER = {Task.SEMANTIC: 0.1, Task.INSTANCE: 0.2, Task.PANOPTIC: 0.2}
 """By how much the quality of one held-out stroke or object differs from that of the next, roughly."""
 _SIDE = {2: 160, 3: 48}
@@ -40,7 +42,8 @@ class _Crop:
 class SampleJudge:
     """Dice of the classes (semantic) or agreement of the objects (instance) on held-out voxels.
 
-    Looks at no more than a dozen crops around held-out voxels, so that judging costs little beside training.
+    Looks at a dozen crops around held-out voxels (one in each sample where there are more samples, of at most 48), so that
+    judging costs little beside training.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ class SampleJudge:
 
     def __init__(self, samples: Sequence[Sample], bundle: ModelBundle) -> None:
         self.bundle = bundle
+        samples = samples if len(samples) <= _MOST else [samples[i * len(samples) // _MOST] for i in range(_MOST)]
         share = max(1, _REGIONS // len(samples))
         self.crops = [crop for s in samples for crop in _crops(s, bundle, share)]
 

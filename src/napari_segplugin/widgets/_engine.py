@@ -306,6 +306,14 @@ class Engine:
 
         return finetune(image, _corrections(paint), bundle, spec, stop=stop, preview=preview)
 
+    def train_folder(
+        self, folder: str, bundle: ModelBundle, spec: TrainSpec, stop: threading.Event, keep: Path
+    ) -> Job[Any]:
+        """Train a copy of a bundle on the images of a folder."""
+        from napari_segplugin.engine import train_folder
+
+        return train_folder(folder, bundle, spec, stop=stop, keep=keep)
+
     def propose(
         self,
         image: Image,

@@ -131,6 +131,7 @@ class SegmentationDock(QWidget):
         improve.weak_row.requested.connect(self.paint.weak.add)
         improve.paint_requested.connect(self.paint.pick)
         improve.train_requested.connect(self.train.start)
+        improve.folder.requested.connect(self.train.start_folder)
         improve.stop_requested.connect(self.train.stop)
         improve.cancel_requested.connect(self.job.cancel)
         improve.back_requested.connect(self.train.back)

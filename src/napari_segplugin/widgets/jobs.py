@@ -3,7 +3,7 @@
 Two traps shaped this file. In napari's generator workers a `RuntimeError` (torch's out-of-memory and shape errors are
 such) fires no signal at all, and a cancelled generator is not closed before the worker is collected. So the worker
 overrides the plain `work`, drives the generator itself and closes it. The other choice is the mailbox: the job drops
-events into a queue and the GUI empties it twenty times a second, so that a job with a thousand events a second cannot
+events into a queue and the GUI empties it five times a second, so that a job with a thousand events a second cannot
 flood the window.
 """
 
@@ -28,8 +28,8 @@ from napari_segplugin.core import Event, Preview, SegPluginError, Step
 logger = logging.getLogger(__name__)
 LAST_WAIT_MS = 10_000
 """How long the program waits at its end for work that was told to stop."""
-POLL_MS = 50
-"""The GUI looks into the mailbox this often."""
+POLL_MS = 200
+"""The GUI looks into the mailbox this often: each look repaints the window, which takes its time from the job."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which a Python thread must hand over while a job runs; the default 0.005 makes the window stutter."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from napari_segplugin.widgets._parts import (
 )
 from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
+from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
@@ -107,10 +109,11 @@ class ImproveStep(StepBox):
         self.abort_button = button("Cancel", "train_cancel", "End now and change nothing.", self.cancel_requested.emit)
         self.progress = ProgressLine("train_progress", "")
         self.loss_plot = LinePlot("Loss (lower is better)", "loss_plot")
-        self.quality_plot = LinePlot("Quality on held-out strokes (higher is better)", "quality_plot")
+        self.quality_plot = LinePlot("Held-out quality (higher is better)", "quality_plot")
         self.losses = LossEditor(engine)
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
+        self.folder = FolderFold()
         self.instant_button = button(
             "Instant answer",
             "instant_button",
@@ -154,6 +157,7 @@ class ImproveStep(StepBox):
             self._budget(),
             self._advanced(),
             self.options,
+            self.folder,
             row(self.train_button, self.stop_button, self.abort_button, stretch=(2, 1, 1)),
             self.progress.bar,
             self.progress.text,
@@ -193,7 +197,7 @@ class ImproveStep(StepBox):
             self.verdict_table,
             "verdict_table",
             "Before and after",
-            "Quality of the old and the new model, on strokes that were not trained on.",
+            "Quality of the old and the new model, on strokes or images that were not trained on.",
         )
         self.verdict_table.setHorizontalHeaderLabels(["Held-out", "Before", "After"])
         self.verdict_table.verticalHeader().hide()
@@ -380,6 +384,7 @@ class ImproveStep(StepBox):
         self.weak_row.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)
+        self.folder.button.setEnabled(ready and not busy)
         for widget in (self.instant_button, self.instant_box, self.nearby_box):
             widget.setVisible(painting)
             widget.setEnabled(ready and not training)
@@ -400,4 +405,4 @@ def _strokes(n: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,29 @@ class TrainControl:
             # the layer is made now, empty: making it takes napari a moment that no running job should meet
             self._show_preview(Preview(tuple(s.start or 0 for s in preview), _empty(preview, image.spatial_shape)))
         dock.start_job("train", make, f"Fine-tuning {choice.title}")
+
+    def start_folder(self, folder: str) -> None:
+        """Train what is chosen in step 2 on the images of a folder."""
+        dock = self._dock
+        choice = dock.method_step.choice()
+        try:
+            if choice is None:
+                raise InputError("There is no model to train.", hint="Choose one in step 2.")
+            spec = dock.improve_step.train_spec(dock.method_step.device)
+        except SegPluginError as error:
+            dock.fail(error)
+            return
+        self._stop = stop = threading.Event()
+        engine, keep = dock.engine, Path(dock.session.folder) / "training"
+        used: list[ModelBundle] = []
+
+        def make() -> Any:
+            used.append(choice.load())
+            return _with_old(engine.train_folder(folder, used[0], spec, stop, keep), used[0])
+
+        self._target = None
+        dock.improve_step.begin_training()
+        dock.start_job("train", make, f"Training {choice.title} on {Path(folder).name}")
 
     def examples(self) -> None:
         """Show augmented patches of the image."""

@@ -1,0 +1,50 @@
+"""Training on a folder of images with labels, as a quiet part of the last step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog
+
+from napari_segplugin.widgets._parts import Fold, button, wrapped
+
+_LAYOUT = (
+    "A folder with images/ and masks/ (the same names in both), or with pairs NAME_image and NAME_labels. Objects: one "
+    "number each; pixel classes: the numbers of the classes in step 2. A fifth of the images is held out to judge on."
+)
+
+
+class FolderFold(Fold):
+    """What the folder has to look like, and the button that asks for it.
+
+    Signals
+    -------
+    requested(str) : a folder was chosen
+    """
+
+    requested = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Many labelled images", "folder_fold", "Train on a folder of images that are labelled already."
+        )
+        self._last = str(Path.home())
+        self.button = button(
+            "Train on a folder…",
+            "train_folder",
+            "Train a copy of the model in step 2, or a new network, on all images of a folder: for the time and with the loss "
+            "above. The old model is kept.",
+            self._ask,
+        )
+        for widget in (wrapped(_LAYOUT, name="folder_layout"), self.button):
+            self.rows.addWidget(widget)
+
+    def _ask(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "A folder of images and labels", self._last)
+        if path:
+            self._last = path
+            self.requested.emit(path)
+
+
+__all__ = ["FolderFold"]
