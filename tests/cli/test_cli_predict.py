@@ -117,3 +117,28 @@ def test_an_axis_that_had_to_be_guessed_is_asked_about(run, files, make_bundle):
     np.save(files.folder / "stack.npy", files.scene((6, 40, 48))[0])
     got = run("predict", files.folder / "stack.npy", "--model", make_bundle(), "--json")
     assert "say --axes" in got.json["results"][0]["notes"][0]
+
+
+def test_a_cluster_gives_the_same_for_one_image_and_for_many(run, files, make_bundle):
+    pytest.importorskip("distributed")
+    images = [files.write(f"{n}.tif", files.scene(seed=n)[0]) for n in range(3)]
+    model = make_bundle()
+    run("predict", *images, "--model", model, "--output", files.folder / "here", "--tile", "32", "--halo", "8")
+    more = ("--model", model, "--tile", "32", "--halo", "8", "--cluster", "local:2", "--json")
+    many = run("predict", *images, "--output", files.folder / "many", *more)
+    one = run("predict", images[0], "--output", files.folder / "one", *more)
+    assert [row["image"] for row in many.json["results"]] == images
+    for folder, names in (("many", "012"), ("one", "0")):
+        for name in names:
+            there, here = (tifffile.imread(files.folder / d / f"{name}_labels.tif") for d in (folder, "here"))
+            assert np.array_equal(there, here)
+    assert "2 workers" in json.loads((files.folder / "one" / "0_labels.recipe.json").read_text())["recipe"]["device"]
+    assert one.json["results"][0]["objects"] == many.json["results"][0]["objects"]
+
+
+def test_a_cluster_that_is_not_there_is_said(run, files, make_bundle):
+    pytest.importorskip("distributed")
+    image = files.write("cells.tif", files.scene()[0])
+    got = run("predict", image, "--model", make_bundle(), "--cluster", "local:many")
+    assert got.code == 2
+    assert "number of local workers" in got.err

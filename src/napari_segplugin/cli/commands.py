@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles
+
+if TYPE_CHECKING:
+    from napari_segplugin.engine.cluster import Cluster
 
 Result = tuple[dict[str, Any], str]
 
@@ -73,24 +76,45 @@ def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
     targets = targets_of(options.images, options.output, options.format)
     bundle = find_model(options.model)
+    if options.cluster:
+        from napari_segplugin.engine.cluster import connect
+
+        with connect(options.cluster) as cluster:
+            rows = _predict_all(options, targets, bundle, cluster)
+    else:
+        rows = _predict_all(options, targets, bundle, None)
+    word = "classes" if bundle.spec.task is Task.SEMANTIC else "objects"
+    lines = [f"{r['outputs'][0]}: {r['objects']} {word}, {r['seconds']:.1f} s" for r in rows]
+    return {"command": "predict", "model": bundle.name, "task": str(bundle.spec.task), "results": rows}, "\n".join(
+        lines
+    )
+
+
+def _predict_all(
+    options: Namespace, targets: Sequence[Path], bundle: ModelBundle, cluster: Cluster | None
+) -> list[dict[str, Any]]:
+    """One image after the other, or on a cluster several at once."""
     from napari_segplugin.engine import predict_to_file
 
-    rows = []
+    if cluster is not None and len(targets) > 1:
+        tiles = TileSpec(options.tile, options.halo, options.precision, options.mirror, options.zoom)
+        pairs = [(str(p), str(t)) for p, t in zip(options.images, targets, strict=True)]
+        geometry = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
+        with Progress(f"{len(pairs)} images", options.quiet) as progress:
+            made = drain(cluster.predict_files(pairs, bundle, tiles, options.device, geometry), progress)
+        return [{"image": path, **row} for (path, _), row in zip(pairs, made, strict=True)]
+    rows: list[dict[str, Any]] = []
     for path, target in zip(options.images, targets, strict=True):
         start = time.perf_counter()
         with Progress(Path(path).name, options.quiet) as progress:
             image = open_image(path, options, progress)
             size, halo = _spread(options.tile, image), _spread(options.halo, image)
             tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
-            job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device)
+            job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
             found, files = drain(job, progress)
         row = {"image": str(path), "outputs": [str(f) for f in files], "objects": len(found.objects)}
         rows.append({**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes})
-    word = "classes" if bundle.spec.task is Task.SEMANTIC else "objects"
-    lines = [f"{r['outputs'][0]}: {r['objects']} {word}, {r['seconds']:.1f} s" for r in rows]  # type: ignore[index]
-    return {"command": "predict", "model": bundle.name, "task": str(bundle.spec.task), "results": rows}, "\n".join(
-        lines
-    )
+    return rows
 
 
 def targets_of(images: Sequence[str | Path], output: str | None, extension: str, ending: str = "_labels") -> list[Path]:

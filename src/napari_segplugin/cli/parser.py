@@ -44,6 +44,13 @@ def _predict(commands: Any) -> argparse.ArgumentParser:
         metavar="FACTOR",
         help='look at the image this many times larger, 0.25 to 4; "auto": again larger where the objects are small',
     )
+    p.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        default="",
+        help='a dask cluster: the address of its scheduler, the file that it wrote, or "local:4" for four processes here; '
+        "one image is spread over the workers, of several each is one task",
+    )
     _device(p)
     _geometry(p)
     return p

@@ -52,7 +52,12 @@ class MissingExtraError(SegPluginError, ImportError):
         The extra of this project that brings it.
     """
 
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """A worker of a cluster sends its errors home: with one text alone this one could not be made again."""
+        return type(self), self._given
+
     def __init__(self, package: str, purpose: str, extra: str) -> None:
+        self._given = package, purpose, extra
         super().__init__(
             f"The package '{package}' is needed to {purpose} and is not installed. "
             f'Run: pip install "napari-segplugin[{extra}]"'

@@ -21,8 +21,9 @@ from napari_segplugin.core import LossSpec, ModelBundle, Task, drain
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.blocks import BlockJob
 from napari_segplugin.engine.maps import Run
-from napari_segplugin.engine.network import activate
+from napari_segplugin.engine.network import Prepared, activate, prepare
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
+from napari_segplugin.models import is_detector
 from napari_segplugin.models.boxes import intersection, paste, suppress, volume
 from napari_segplugin.models.mask_rcnn import Detections
 
@@ -83,6 +84,12 @@ class DetectRun(Run):
         if logits is None:
             return found, np.zeros((len(array), 0, *array.shape[2:]), np.float32)
         return found, self._host(activate(logits, network.n_classes))
+
+
+def make_run(bundle: ModelBundle, network: Prepared, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
+    """How the tiles of a bundle are run, whatever its network gives."""
+    kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode}) if is_detector(bundle.spec) else Run
+    return kind(network, lambda device, dtype: prepare(bundle, device, dtype), batch, mirror, planes)
 
 
 def run_network(module: nn.Module, x: Tensor, params: Mapping[str, Any]) -> tuple[Tensor | None, list[Detections]]:

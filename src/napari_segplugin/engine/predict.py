@@ -18,12 +18,12 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine import enlarge
 from napari_segplugin.engine.blocks import BYTES_PER_VOXEL, BlockJob, block_size
-from napari_segplugin.engine.detect import DEFAULTS, DetectRun, Found, PaintBlocks, Seen
+from napari_segplugin.engine.cluster import Cluster, Way
+from napari_segplugin.engine.detect import DEFAULTS, Found, PaintBlocks, Seen, make_run
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
-from napari_segplugin.engine.maps import Read, Run, Write, run_tiles
-from napari_segplugin.engine.network import prepare
+from napari_segplugin.engine.maps import Read, Write, run_tiles
 from napari_segplugin.engine.recipe import make_recipe
-from napari_segplugin.engine.setup import Setup, check_fit, check_region, set_up
+from napari_segplugin.engine.setup import Setup, check_fit, check_region, precision_of, set_up
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.engine.unify import Unifier
 from napari_segplugin.models import is_detector
@@ -40,6 +40,7 @@ def predict(
     device: str = "auto",
     region: Region | None = None,
     output: str | Path | None = None,
+    cluster: Cluster | None = None,
 ) -> Job[Segmentation]:
     """Segment an image.
 
@@ -58,6 +59,9 @@ def predict(
         A slice for each of Z, Y, X that the image has; a plane is a slice of length 1. Everything by default.
     output : path, optional
         A zarr that the labels are written to, for images larger than memory; must not exist.
+    cluster : Cluster, optional
+        Whose workers run the network, from :func:`napari_segplugin.engine.cluster.connect`; this computer reads, writes and
+        finds the objects.
 
     Yields
     ------
@@ -77,8 +81,8 @@ def predict(
     """
     tiles = tiles or TileSpec()
     if tiles.zoom != 1:
-        return (yield from _resized(image, bundle, tiles, device, region, output))
-    found = yield from _plain(image, bundle, tiles, device, region, output)
+        return (yield from _resized(image, bundle, tiles, device, region, output, cluster))
+    found = yield from _plain(image, bundle, tiles, device, region, output, cluster)
     zoom, width = (1.0, 0.0) if output is not None else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
@@ -95,14 +99,18 @@ def _plain(
     device: str,
     region: Region | None,
     output: str | Path | None,
+    cluster: Cluster | None,
 ) -> Job[Segmentation]:
     """Predict on the image as it is."""
     path = check_output(output)
     yield Stage("Preparing the model")
-    setup = set_up(image, bundle, tiles, device, region)
+    if cluster is None:
+        setup = set_up(image, bundle, tiles, device, region)
+    else:  # each worker looks for its device; a few tiles each, so that none waits long for the others at the end
+        setup = set_up(image, bundle, tiles, "cpu", region, 3 * cluster.slots)
     if setup.note:
         yield Note(setup.note)
-    work = _Work(image, bundle, setup, tiles.mirror)
+    work = _Work(image, bundle, setup, tiles, device, cluster)
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
@@ -129,6 +137,8 @@ def _plain(
         recipe = make_recipe(image, bundle, tiles, setup, work.run, work.intensities) | {
             "uncertain_voxels": work.uncertain
         }
+        if cluster is not None:
+            recipe["device"] = f"{cluster.slots} workers of a cluster: {', '.join(sorted(cluster.devices))}"
         if path is not None:
             labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
@@ -152,6 +162,7 @@ def _resized(
     device: str,
     region: Region | None,
     output: str | Path | None,
+    cluster: Cluster | None,
 ) -> Job[Segmentation]:
     """Predict on the image in another size, and bring the labels back."""
     enlarge.check_zoom(tiles.zoom)
@@ -161,7 +172,7 @@ def _resized(
 
         def one(picture: Image, part: Region) -> Job[Segmentation]:
             place = rooms.enter_context(scratch(path)) / "labels.zarr" if path else None
-            return (yield from _plain(picture, bundle, tiles, device, part, place))
+            return (yield from _plain(picture, bundle, tiles, device, part, place, cluster))
 
         places = [np.arange(s.stop - s.start) for s in wanted]
         if zoom == 0:
@@ -204,11 +215,13 @@ def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None,
 class _Work:
     """The parts of one prediction, and what they gather over frames and planes."""
 
-    def __init__(self, image: Image, bundle: ModelBundle, setup: Setup, mirror: bool) -> None:
-        self.image, self.bundle, self.setup = image, bundle, setup
+    def __init__(
+        self, image: Image, bundle: ModelBundle, setup: Setup, tiles: TileSpec, device: str, cluster: Cluster | None
+    ) -> None:
+        self.image, self.bundle, self.setup, self.cluster = image, bundle, setup, cluster
         self.detector = is_detector(bundle.spec)
-        kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode}) if self.detector else Run
-        self.run = kind(setup.network, lambda d, t: prepare(bundle, d, t), setup.batch, mirror, setup.planes)
+        self.way = Way(device, precision_of(bundle.spec, tiles), tiles.mirror, setup.planes)
+        self.run = make_run(bundle, setup.network, setup.batch, mirror=tiles.mirror, planes=setup.planes)
         self.task, self.table = bundle.spec.task, bundle.spec.classes
         self.codec = codec_of(bundle.spec)
         self.unifier = Unifier(self.task, self.table)
@@ -229,7 +242,10 @@ class _Work:
 
     def tiles(self, write: Write) -> Job[int]:
         """Run the tiles of the frame that was measured."""
-        return run_tiles(self.run, self.setup.tiles, self.setup.axes, self.read, write)
+        tiles, axes = self.setup.tiles, self.setup.axes
+        if self.cluster is not None:
+            return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
+        return run_tiles(self.run, tiles, axes, self.read, write)
 
     def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Labels of the frame that was measured."""

@@ -17,6 +17,7 @@ _GB = 2**30
 # On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
 # large enough that the halo costs little.
 _CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
+_SMALL_VOXELS = {2: 130_000, 3: 500_000}
 _GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
 _MOST_WASTE = 3.0
 
@@ -122,8 +123,22 @@ def check_region(image: Image, region: Region | None) -> Region:
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 
 
-def set_up(image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: Region | None) -> Setup:
+def precision_of(spec: ModelSpec, tiles: TileSpec) -> str:
+    """The precision that was asked for, else the one that the network needs, else "auto"."""
+    return tiles.precision if tiles.precision != "auto" else str(MODELS[spec.network].meta.get("precision", "auto"))
+
+
+def set_up(
+    image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: Region | None, parts: int = 1
+) -> Setup:
     """Choose device, precision and tiles.
+
+    Parameters
+    ----------
+    image, bundle, tiles, device, region
+        As for a prediction.
+    parts : int
+        Into how many tiles the image should fall at least, where they do not get too small to be worth it.
 
     Raises
     ------
@@ -133,10 +148,7 @@ def set_up(image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, regi
     check_fit(image, bundle.spec)
     wanted = check_region(image, region)
     where = resolve(device)
-    precision = tiles.precision
-    if precision == "auto":
-        precision = str(MODELS[bundle.spec.network].meta.get("precision", "auto"))
-    network = prepare(bundle, where, inference_dtype(where, precision))
+    network = prepare(bundle, where, inference_dtype(where, precision_of(bundle.spec, tiles)))
     planes = image.ndim > bundle.spec.ndim
     reach = (0, *network.halo) if planes else network.halo
     multiple = (1, *network.multiple) if planes else network.multiple
@@ -148,6 +160,9 @@ def set_up(image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, regi
                 accepted=f"{image.ndim} numbers, in the order {', '.join('ZYX'[-image.ndim :])}",
             )
     room = _room(where, bundle.spec.ndim, network.bytes_per_voxel)
+    if parts > 1:
+        worth = min(room, _SMALL_VOXELS[bundle.spec.ndim])
+        room = max(worth, min(room, math.prod(s.stop - s.start for s in wanted) // parts))
     shape = image.spatial_shape
     halo = tuple(tiles.halo) or _halo(shape, reach, multiple, wanted, tiles.size, room)
     axes = axes_of(shape, halo, multiple, wanted)
@@ -210,4 +225,4 @@ def _not_local(title: str) -> str:
     return f"{title} looks at a grid that begins with the tile: faint differences between tiles are possible."
 
 
-__all__ = ["Setup", "check_fit", "check_region", "set_up"]
+__all__ = ["Setup", "check_fit", "check_region", "precision_of", "set_up"]

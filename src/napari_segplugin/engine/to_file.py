@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_segplugin.core import Image, Job, ModelBundle, Segmentation, SegPluginError, Stage, Step, TileSpec
 from napari_segplugin.data.tiles import Region
+from napari_segplugin.engine.cluster import Cluster
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict import predict
 from napari_segplugin.engine.setup import check_region
@@ -35,12 +36,13 @@ def predict_to_file(
     tiles: TileSpec | None = None,
     device: str = "auto",
     region: Region | None = None,
+    cluster: Cluster | None = None,
 ) -> Job[tuple[Segmentation, list[Path]]]:
     """Segment an image and write the result; labels too large for the memory never lie in it.
 
     Parameters
     ----------
-    image, bundle, tiles, device, region
+    image, bundle, tiles, device, region, cluster
         As for :func:`~napari_segplugin.engine.predict.predict`.
     path : path
         Its extension names the format; labels larger than memory are written piece by piece to .zarr and .tif.
@@ -73,7 +75,9 @@ def predict_to_file(
     large = _too_large(image, region)
     with scratch(target) as folder:
         place = folder / "labels.zarr" if large else None
-        found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, output=place)
+        found = yield from predict(
+            image, bundle, tiles=tiles, device=device, region=region, output=place, cluster=cluster
+        )
         yield Stage("Writing the file")
         made = yield from _write(found, folder / target.name)
         files = [target.with_name(file.name) for file in made]
