@@ -49,7 +49,7 @@ def inside():
     """One worker in this process, where it can be tampered with."""
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local,
-        distributed.Client(local) as client,
+        distributed.Client(local, set_as_default=False) as client,
     ):
         yield Cluster(client)
 
@@ -190,7 +190,7 @@ def test_a_piece_that_kills_every_worker_is_said_to_be_too_large():
 def test_no_workers_and_workers_of_another_version_are_refused(inside, monkeypatch):
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as local,
-        distributed.Client(local) as client,
+        distributed.Client(local, set_as_default=False) as client,
         pytest.raises(InputError, match="no workers"),
     ):
         drain(predict(picture((40, 40), "YX"), small(), cluster=Cluster(client)))
@@ -204,6 +204,17 @@ def test_no_workers_and_workers_of_another_version_are_refused(inside, monkeypat
     monkeypatch.setattr(module, "_version", missing)
     with pytest.raises(InputError, match="cannot import"):
         drain(predict(picture((40, 40), "YX"), small(), cluster=inside))
+
+
+def test_lazy_arrays_of_others_are_computed_as_before(two):
+    import dask
+    import dask.array
+
+    assert dask.config.get("scheduler", None) is None
+    drain(predict(picture((40, 40), "YX"), small(), cluster=two))
+    assert int(dask.array.ones(5).sum().compute()) == 5
+    assert dask.config.get("scheduler", None) is None
+    assert dask.config.get("distributed.admin.large-graph-warning-threshold") == "10 GB"  # while it is open only
 
 
 def test_lost_workers_are_noticed(inside, monkeypatch):

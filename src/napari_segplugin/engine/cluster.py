@@ -220,7 +220,8 @@ class Cluster:
                     yield None
                     continue
                 try:
-                    ready = wait(list(flying), timeout=_POLL, return_when="FIRST_COMPLETED").done
+                    with self.client.as_current():
+                        ready = wait(list(flying), timeout=_POLL, return_when="FIRST_COMPLETED").done
                 except TimeoutError:
                     yield None
                     continue
@@ -287,7 +288,8 @@ def connect(where: str) -> Iterator[Cluster]:
         if word == "local":
             place = {"address": stack.enter_context(LocalCluster(**_local(where, count), dashboard_address=None))}
         try:
-            client = Client(**place, timeout=10)
+            # not the default: lazy arrays of others, of napari above all, go on computing here
+            client = Client(**place, timeout=10, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 "No cluster answers at that place.",
