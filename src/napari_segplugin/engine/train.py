@@ -165,8 +165,9 @@ def _prepare_all(
 ) -> Job[list[tuple[Prepared, bool]]]:
     """Prepare every sample (True), and composites of those whose every voxel is known (False)."""
     rng = np.random.default_rng(seed)
-    # composites help where images are few; where there are many they would only cost time
-    copies = min(copies, -(-_COMPOSITES // len(samples)))
+    # composites cost time where images are many; in 2D the network does better without (AP@0.5 of nuclei from eight images,
+    # three seeds, with neither them nor noise: 0.816 to 0.822, with both 0.805 to 0.808)
+    copies = min(copies, -(-_COMPOSITES // len(samples))) if bundle.spec.ndim == 3 else 0
     found: list[tuple[Prepared, bool]] = []
     for done, sample in enumerate(samples, 1):
         first = prepare_sample(sample, bundle)
@@ -220,7 +221,7 @@ class Recipe:
     freeze_statistics : bool
         Keep the batch-normalisation statistics of the start.
     paste : int
-        Composites with touching objects that are made of each fully annotated image (instance and panoptic).
+        Composites with touching objects that are made of each fully annotated volume (instance and panoptic).
     """
 
     augment: AugmentSpec | None = None
@@ -236,8 +237,11 @@ def safe_augmentation(spec: ModelSpec, scale: float = 1.5) -> AugmentSpec:
     Objects under a microscope lie in any direction, so they are turned by any angle and mirrored. Classes of a volume are
     mostly organs and their parts, told apart by where they lie; of colour images many are photographs with an up and a
     down. Those are turned a little, and only photographs are mirrored, left to right. (On the hippocampus, front and back,
-    40 steps: cross-entropy 0.57 with any rotation, 0.40 without rotation and mirroring.)
+    40 steps: cross-entropy 0.57 with any rotation, 0.40 without rotation and mirroring.) Objects in 2D get no noise: it hides
+    faint ones and the gaps between small ones.
     """
+    if spec.task is not Task.SEMANTIC and spec.ndim == 2:
+        return AugmentSpec(scale=scale, noise=0.0)
     if spec.task is not Task.SEMANTIC or (spec.ndim == 2 and spec.in_channels < 3):
         return AugmentSpec(scale=scale)
     if spec.ndim == 3:
