@@ -486,3 +486,23 @@ def test_a_step_whose_gradient_is_no_number_changes_nothing():
     with pytest.raises(InputError, match="no longer a number"):
         drain(run_loop(network, sampler, steps(20), terms=Terms.of(LossSpec(), 2), batch=1, device=torch.device("cpu")))
     assert all(torch.equal(network.state_dict()[k], v) for k, v in kept.items())
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "score"),
+    [
+        ([1, 1, 0, 0, 0, 0, 0, 0], slice(None), 1.0),
+        ([1, 0, 0, 0, 0, 0, 0, 0], slice(None), 0.5),
+        ([1, 1, 0, 0, 2, 2, 0, 0], slice(None), 0.5),  # a false find where nothing is known to be
+        ([1, 1, 0, 0, 2, 2, 0, 0], slice(0, 4), 1.0),  # the same where nobody knows
+        ([1, 1, 0, 0, 0, 0, 0, 0], slice(2, 8), np.nan),  # only background is held out, and nothing was found there
+        ([0, 0, 0, 0, 0, 2, 0, 0], slice(2, 8), 0.0),
+        ([1, 1, 1, 1, 1, 0, 0, 0], slice(None), 0.0 + 0.4 / 2),  # more than half of it lies beside the object
+    ],
+)
+def test_held_out_objects_are_judged_with_what_was_found_beside_them(found, known, score):
+    truth, area = np.array([[1, 1, 0, 0, 0, 0, 0, 0]]), np.zeros((1, 8), bool)
+    area[:, known] = True
+    sample = Sample(Image(np.zeros((1, 8), np.float32), "YX"), (truth > 0).astype(int), truth, area)
+    judge = SampleJudge([sample], new_bundle(spec_of(Task.INSTANCE), name="tiny"))
+    assert judge._objects([np.array([found])]) == pytest.approx(score, nan_ok=True)

@@ -84,7 +84,10 @@ class SampleJudge:
         return float(np.mean(scores))
 
     def _objects(self, found: Sequence[np.ndarray]) -> float:
-        """Mean IoU of each held-out object with the object found in its place, 0 where there is none."""
+        """Mean IoU of each held-out object with the object found in its place, 0 where there is none.
+
+        An object that was found, more than half of it where it is known that there is none, is one more 0.
+        """
         scores: list[float] = []
         for labels, crop in zip(found, self.crops, strict=True):
             truth = np.where(crop.known, crop.instances if crop.instances is not None else 0, 0)
@@ -92,6 +95,9 @@ class SampleJudge:
             best = np.zeros(len(table.truth_ids))
             np.maximum.at(best, table.truth_index, table.iou)
             scores += best.tolist()
+            nothing = np.bincount(labels[crop.known & (truth == 0)].ravel(), minlength=int(labels.max(initial=0)) + 1)
+            false = nothing > 0.5 * np.bincount(labels.ravel(), minlength=len(nothing))
+            scores += [0.0] * int(false[1:].sum())
         return float(np.mean(scores)) if scores else float("nan")
 
 
