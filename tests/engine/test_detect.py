@@ -287,7 +287,7 @@ TINY = {"widths": (4, 8, 8), "channels": 8, "hidden": 16, "regions": 16, "roi_si
 def test_training_fits_the_anchors_lowers_the_loss_and_repeats(shape, task):
     sample = sample_of(shape)
     bundle = new_bundle(ModelSpec("mask_rcnn", len(shape), 1, task, THINGS, TINY), name="tiny")
-    spec = TrainSpec(seconds=0, steps=8, batch=2, patch=(16, 32, 32)[-len(shape) :], learning_rate=5e-3, device="cpu")
+    spec = TrainSpec(seconds=0, steps=24, batch=2, patch=(16, 32, 32)[-len(shape) :], learning_rate=5e-3, device="cpu")
     values = {}
     events = []
     first, again = (drain(train([sample], bundle, spec), events.append) for _ in range(2))
@@ -297,7 +297,8 @@ def test_training_fits_the_anchors_lowers_the_loss_and_repeats(shape, task):
     assert all(np.array_equal(v, again.weights[k]) for k, v in first.weights.items())
     assert set(values) >= {"proposal score", "proposal box", "object class", "object box", "mask", "cross_entropy"}
     assert "distance" not in values  # the map of another way to write objects
-    assert np.mean(values["loss"][6:8]) < np.mean(values["loss"][:2])
+    half = len(values["loss"]) // 2  # of the two equal trainings
+    assert np.mean(values["loss"][half - 6 : half]) < 0.95 * np.mean(values["loss"][:6])
     assert len(first.spec.options["anchor_sizes"]) == 2
     found = drain(predict(sample.image, first))
     assert found.labels.shape == shape
