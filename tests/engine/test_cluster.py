@@ -13,6 +13,8 @@ import tifffile
 torch = pytest.importorskip("torch")
 distributed = pytest.importorskip("distributed")
 
+from napari_segplugin.cli.commands import predict_there  # noqa: E402
+from napari_segplugin.cli.parser import make_parser  # noqa: E402
 from napari_segplugin.core import (  # noqa: E402
     ClassTable,
     Image,
@@ -128,6 +130,15 @@ def test_a_worker_that_is_lost_costs_its_tiles_only(two):
     same(drain(predict(image, bundle, tiles=tiles)), found)
 
 
+def test_a_film_sends_its_model_once(inside, monkeypatch):
+    sent, submit = [], type(inside.client).submit
+    monkeypatch.setattr(
+        type(inside.client), "submit", lambda self, f, *a, **k: (sent.append(f.__name__), submit(self, f, *a, **k))[1]
+    )
+    drain(predict(picture((3, 40, 40), "TYX"), small(), cluster=inside))
+    assert sent == ["_same", "_run_tile", "_run_tile", "_run_tile"]
+
+
 def test_cancel_leaves_nothing_on_the_workers(two):
     job = predict(picture((200, 200), "YX"), small(), tiles=TileSpec(size=(32, 32), halo=(8, 8)), cluster=two)
     next(e for e in job if isinstance(e, Step) and e.done == 1)
@@ -143,7 +154,8 @@ def test_files_are_one_task_each_and_come_back_in_order(two, tmp_path, monkeypat
     for i, shape in enumerate([(60, 40), (30, 30), (50, 70)]):
         tifffile.imwrite(f"{i}.tif", picture(shape, "YX", i).array, metadata={"axes": "YX"})
     pairs = [(f"{i}.tif", f"{i}_labels.tif") for i in range(3)]
-    rows = drain(two.predict_files(pairs, small(), TileSpec(size=(48,), halo=(8,)), "auto", {}))
+    options = make_parser().parse_args(["predict", "0.tif", "--model", "small", "--tile", "48", "--halo", "8"])
+    rows = drain(two.each(predict_there, small(), [(options, os.getcwd(), *pair) for pair in pairs]))
     for i, row in enumerate(rows):
         here = drain(predict(picture([(60, 40), (30, 30), (50, 70)][i], "YX", i), small()))
         assert row["objects"] == len(here.objects)
@@ -151,12 +163,9 @@ def test_files_are_one_task_each_and_come_back_in_order(two, tmp_path, monkeypat
 
 
 def test_what_a_worker_says_is_the_sentence_that_a_person_reads(two, tmp_path):
+    options = make_parser().parse_args(["predict", "nowhere.tif", "--model", "small"])
     with pytest.raises(InputError, match=r"nowhere\.tif"):
-        drain(
-            two.predict_files(
-                [(str(tmp_path / "nowhere.tif"), str(tmp_path / "x.tif"))], small(), TileSpec(), "auto", {}
-            )
-        )
+        drain(two.each(predict_there, small(), [(options, str(tmp_path), "nowhere.tif", "x.tif")]))
     with pytest.raises(InputError, match="no device 'cuda:77'"):
         drain(predict(picture((40, 40), "YX"), small(), device="cuda:77", cluster=two))
 
@@ -220,7 +229,8 @@ def test_lazy_arrays_of_others_are_computed_as_before(two):
 def test_lost_workers_are_noticed(inside, monkeypatch):
     monkeypatch.setattr(module, "_LONELY", 0.0)
     monkeypatch.setattr(Cluster, "slots", property(lambda self: 0))
-    texts = [next(n for n in inside._spread(lambda _: None, [1]) if n is not None)]
+    spread = inside._spread(lambda _: None, [1], lambda *_: ())
+    texts = [next(n for n in spread if isinstance(n, Note))]
     assert "lost all of its workers" in texts[0].text
 
 

@@ -22,7 +22,7 @@ from napari_segplugin.core import (  # noqa: E402
     drain,
 )
 from napari_segplugin.engine import new_bundle, train_folder  # noqa: E402
-from napari_segplugin.engine.folder_training import hold_out  # noqa: E402
+from napari_segplugin.engine.folders import hold_out  # noqa: E402
 from napari_segplugin.engine.judge import SampleJudge  # noqa: E402
 from napari_segplugin.io import load_sample  # noqa: E402
 

@@ -22,15 +22,24 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
-@pytest.fixture
-def dock(make_napari_viewer: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any) -> Iterator[Any]:
+def docked(viewer: Any, engine: Any, folder: Path, qtbot: Any) -> Iterator[Any]:
     from napari_segplugin.widgets.dock import SegmentationDock
 
-    viewer = make_napari_viewer()
-    widget = SegmentationDock(viewer, engine=engine, session=Session(tmp_path / "session"))
+    widget = SegmentationDock(viewer, engine=engine, session=Session(folder / "session"))
     viewer.window.add_dock_widget(widget, name="Segmentation")
     yield widget
     wait_idle(qtbot, widget)
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any) -> Iterator[Any]:
+    yield from docked(make_napari_viewer(), engine, tmp_path, qtbot)
+
+
+@pytest.fixture
+def real(make_napari_viewer: Any, tmp_path: Path, qtbot: Any) -> Iterator[Any]:
+    """A dock with the real engine."""
+    yield from docked(make_napari_viewer(), None, tmp_path, qtbot)
 
 
 @pytest.fixture

@@ -36,3 +36,12 @@ def run(dock: Any, qtbot: Any, press: Callable[[], None] | None = None) -> None:
     with qtbot.waitSignal(dock.job.busy_changed, timeout=8000, check_params_cb=lambda busy: not busy):
         (press or dock.result_step.run_button.click)()
     qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
+
+
+def small_bundle() -> Any:
+    """A network of a few weights that finds cells in 2D."""
+    from napari_segplugin.core import ClassTable, ModelSpec, Task
+    from napari_segplugin.engine import new_bundle
+
+    spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widths": (4, 6)})
+    return new_bundle(spec, name="small", seed=1)

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run, wait_idle
+from dock_helpers import add_image, run
 from fake_engine import blobs
 
 from napari_segplugin.core import ClassTable, ModelSpec, Task
-from napari_segplugin.engine.session import Session
 
 
 def bundle_of(network: str, ndim: int = 2) -> Any:
@@ -19,17 +18,6 @@ def bundle_of(network: str, ndim: int = 2) -> Any:
 
     spec = ModelSpec(network, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"]), MODELS[network].meta["small"])
     return new_bundle(spec, name=network)
-
-
-@pytest.fixture
-def real(make_napari_viewer: Any, tmp_path: Any, qtbot: Any) -> Any:
-    from napari_segplugin.widgets.dock import SegmentationDock
-
-    viewer = make_napari_viewer()
-    widget = SegmentationDock(viewer, session=Session(tmp_path / "session"))
-    viewer.window.add_dock_widget(widget, name="Segmentation")
-    yield widget
-    wait_idle(qtbot, widget)
 
 
 @pytest.mark.parametrize("scope", ["whole", "view"])

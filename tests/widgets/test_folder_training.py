@@ -8,34 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from dock_helpers import add_image, run, wait_idle
+from dock_helpers import add_image, run, small_bundle
 from qtpy.QtWidgets import QFileDialog
 
 pytest.importorskip("torch")
 
-from napari_segplugin.core import ClassTable, ModelSpec, Task
-from napari_segplugin.engine.session import Session
 from napari_segplugin.io import load_sample
 
 pytestmark = pytest.mark.qt
 
 
 @pytest.fixture
-def real(make_napari_viewer: Any, tmp_path: Path, qtbot: Any) -> Any:
-    from napari_segplugin.engine import new_bundle
-    from napari_segplugin.widgets.dock import SegmentationDock
-
-    viewer = make_napari_viewer()
-    widget = SegmentationDock(viewer, session=Session(tmp_path / "session"))
-    viewer.window.add_dock_widget(widget, name="Segmentation")
-    spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widths": (4, 6)})
-    widget.session.add(new_bundle(spec, name="small", seed=1))
-    add_image(widget, qtbot, nuclei()[0], axis_labels=("y", "x"), name="nuclei")
-    step = widget.improve_step
+def real(real: Any, qtbot: Any) -> Any:
+    real.session.add(small_bundle())
+    add_image(real, qtbot, nuclei()[0], axis_labels=("y", "x"), name="nuclei")
+    step = real.improve_step
     step.budget_spin.setValue(8)
     step.budget_unit.setCurrentIndex(step.budget_unit.findData("steps"))
-    yield widget
-    wait_idle(qtbot, widget)
+    return real
 
 
 def nuclei() -> tuple[np.ndarray, np.ndarray]:

@@ -7,31 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run, wait_idle
+from dock_helpers import add_image, run, small_bundle
 from fake_engine import blobs
 from qtpy.QtWidgets import QFileDialog
 
 pytest.importorskip("torch")
 
-from napari_segplugin.core import ClassTable, ModelSpec, Task
-from napari_segplugin.engine.session import Session
 from napari_segplugin.io import read_segmentation
 
 pytestmark = pytest.mark.qt
 
 
 @pytest.fixture
-def real(make_napari_viewer: Any, tmp_path: Path, qtbot: Any) -> Any:
-    from napari_segplugin.engine import new_bundle
-    from napari_segplugin.widgets.dock import SegmentationDock
-
-    viewer = make_napari_viewer()
-    widget = SegmentationDock(viewer, session=Session(tmp_path / "session"))
-    viewer.window.add_dock_widget(widget, name="Segmentation")
-    spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widths": (4, 6)})
-    widget.session.add(new_bundle(spec, name="small", seed=1))
-    yield widget
-    wait_idle(qtbot, widget)
+def real(real: Any) -> Any:
+    real.session.add(small_bundle())
+    return real
 
 
 def choose(dock: Any, monkeypatch: pytest.MonkeyPatch, path: str) -> None:

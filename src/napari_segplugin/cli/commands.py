@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,17 @@ from napari_segplugin.core import (
     augment_spec_from_json,
     drain,
 )
-from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle, shipped_bundles
+from napari_segplugin.engine.folders import (
+    SINGLE,
+    check_share,
+    find_pairs,
+    hold_out,
+    labels_of,
+    make_sample,
+    open_labels,
+    stem_of,
+)
+from napari_segplugin.io import load_bundle, read_image, save_bundle, shipped_bundles
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.cluster import Cluster
@@ -65,13 +76,6 @@ def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     return image
 
 
-def open_labels(path: str | Path) -> np.ndarray:
-    """Read labels in canonical order."""
-    from napari_segplugin.engine.folders import canonical_labels
-
-    return canonical_labels(*read_labels(path))
-
-
 def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
     targets = targets_of(options.images, options.output, options.format)
@@ -94,27 +98,46 @@ def _predict_all(
     options: Namespace, targets: Sequence[Path], bundle: ModelBundle, cluster: Cluster | None
 ) -> list[dict[str, Any]]:
     """One image after the other, or on a cluster several at once."""
+    pairs = list(zip(options.images, targets, strict=True))
+    if cluster is not None and len(pairs) > 1:
+        items = [(options, os.getcwd(), path, target) for path, target in pairs]
+        with Progress(f"{len(pairs)} images", options.quiet) as progress:
+            rows = drain(cluster.each(predict_there, bundle, items), progress)
+        return [{**row, "image": path} for row, path in zip(rows, options.images, strict=True)]
+    rows = []
+    for path, target in pairs:
+        with Progress(Path(path).name, options.quiet) as progress:
+            rows.append(_predict_one(bundle, options, path, target, progress, cluster))
+    return rows
+
+
+def _predict_one(
+    bundle: ModelBundle,
+    options: Namespace,
+    path: str,
+    target: Path,
+    progress: Progress,
+    cluster: Cluster | None = None,
+) -> dict[str, Any]:
+    """Segment a file; what is told of it."""
     from napari_segplugin.engine import predict_to_file
 
-    if cluster is not None and len(targets) > 1:
-        tiles = TileSpec(options.tile, options.halo, options.precision, options.mirror, options.zoom)
-        pairs = [(str(p), str(t)) for p, t in zip(options.images, targets, strict=True)]
-        geometry = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
-        with Progress(f"{len(pairs)} images", options.quiet) as progress:
-            made = drain(cluster.predict_files(pairs, bundle, tiles, options.device, geometry), progress)
-        return [{"image": path, **row} for (path, _), row in zip(pairs, made, strict=True)]
-    rows: list[dict[str, Any]] = []
-    for path, target in zip(options.images, targets, strict=True):
-        start = time.perf_counter()
-        with Progress(Path(path).name, options.quiet) as progress:
-            image = open_image(path, options, progress)
-            size, halo = _spread(options.tile, image), _spread(options.halo, image)
-            tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
-            job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
-            found, files = drain(job, progress)
-        row = {"image": str(path), "outputs": [str(f) for f in files], "objects": len(found.objects)}
-        rows.append({**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes})
-    return rows
+    start = time.perf_counter()
+    image = open_image(path, options, progress)
+    size, halo = _spread(options.tile, image), _spread(options.halo, image)
+    tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
+    job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
+    found, files = drain(job, progress)
+    row = {"image": path, "outputs": [str(f) for f in files], "objects": len(found.objects)}
+    return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
+
+
+def predict_there(
+    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: str | Path
+) -> dict[str, Any]:
+    """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
+    with Progress(Path(path).name, quiet=True) as progress:
+        return _predict_one(bundle, options, str(Path(folder) / path), Path(folder) / target, progress)
 
 
 def targets_of(images: Sequence[str | Path], output: str | None, extension: str, ending: str = "_labels") -> list[Path]:
@@ -125,8 +148,6 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str,
     InputError
         If two would, or the folder cannot be made.
     """
-    from napari_segplugin.engine.folders import stem_of
-
     folder = Path(output).expanduser() if output else None
     targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}.{extension}" for p in images]
     twice = {t for t in targets if targets.count(t) > 1}
@@ -187,16 +208,13 @@ def finetune(options: Namespace) -> Result:
 def train(options: Namespace) -> Result:
     """Train a model from a folder of images and labels."""
     _check_new(options.output)
-    if not 0 <= options.validation < 1:  # before any image is read
-        raise InputError("The share to judge on lies between 0 and 1.", got=options.validation)
+    check_share(options.validation)  # before any image is read
     base = find_model(options.start) if options.start else None
     with Progress(Path(options.folder).name, options.quiet) as progress:
         samples, start = _training_set(options, base, progress)
-        from napari_segplugin.engine.folder_training import hold_out
-
         learn, judge = hold_out(samples, options.validation, options.seed, start.spec.ndim)
         if options.validation and not judge:
-            progress.note("There is a single image, so nothing is held out and the last state is kept.")
+            progress.note(SINGLE)
         from napari_segplugin.engine import train as job
 
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
@@ -236,18 +254,9 @@ def _shown(options: Namespace, progress: Progress) -> Iterator[Callable[[Event],
 
 def _training_set(options: Namespace, base: ModelBundle | None, progress: Progress) -> tuple[list[Sample], ModelBundle]:
     """The samples of a folder, and the bundle that training starts from."""
-    from napari_segplugin.engine.folders import find_pairs, make_sample
-
     pairs = find_pairs(options.folder)
     task = Task(options.task) if options.task else base.spec.task if base else Task.INSTANCE
-    read = [
-        (
-            open_image(str(p.image), options, progress),
-            open_labels(p.labels),
-            None if p.classes is None or task is Task.SEMANTIC else open_labels(p.classes),
-        )
-        for p in pairs
-    ]
+    read = [(open_image(str(p.image), options, progress), *labels_of(p, task)) for p in pairs]
     classes = base.spec.classes if base else _classes(options, task, [labels for _, labels, _ in read])
     samples = [make_sample(i, m, task, classes, kinds=k, ignore=options.ignore) for i, m, k in read]
     ndim = base.spec.ndim if base else options.ndim or samples[0].image.ndim
@@ -376,8 +385,8 @@ __all__ = [
     "finetune",
     "models",
     "open_image",
-    "open_labels",
     "predict",
+    "predict_there",
     "targets_of",
     "train",
 ]

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.cli.commands import Result, open_image, open_labels, targets_of
+from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import Progress
 from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
+from napari_segplugin.engine.folders import open_labels
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 

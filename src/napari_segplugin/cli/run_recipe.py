@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.cli.commands import Result, open_image, open_labels, targets_of
+from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import Progress
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
+from napari_segplugin.engine.folders import open_labels
 from napari_segplugin.io import load_recipe, write_segmentation
 
 

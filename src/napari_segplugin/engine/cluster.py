@@ -1,7 +1,7 @@
 """Prediction on a dask cluster: this computer reads, writes and finds objects, the workers run the network.
 
-Tiles travel to the workers and their maps come back, so the workers need not see any file. Of several images each is one
-task, and there the workers read and write themselves.
+Tiles travel to the workers and their maps come back, so the workers need not see any file. Other work is spread one task an
+item, whatever it is (:meth:`Cluster.each`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from napari_segplugin.core import (
     Note,
     OutOfMemoryError,
     Step,
-    TileSpec,
     drain,
 )
 from napari_segplugin.data.tiles import Axis, Tile
@@ -71,15 +70,12 @@ class Cluster:
 
     client: Any
     devices: set[str] = field(default_factory=set)
+    _sent: tuple[ModelBundle, Any] | None = field(default=None, init=False)
 
     @property
     def slots(self) -> int:
         """Tasks that run at once."""
-        return sum(int(w["nthreads"]) for w in self._workers().values())
-
-    def _workers(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
-        return found
+        return sum(int(n) for n in self.client.nthreads().values())
 
     def check(self) -> None:
         """See that there are workers, and that they have this package.
@@ -89,7 +85,7 @@ class Cluster:
         InputError
             If there is none, or one has no or another version.
         """
-        if not self._workers():
+        if not self.slots:
             raise InputError("The cluster has no workers.", hint="Start some (dask worker ADDRESS), then try again")
         try:
             found = set(self.client.run(_version).values())
@@ -107,12 +103,15 @@ class Cluster:
             )
 
     def _send(self, bundle: ModelBundle) -> Any:
-        """The bundle, on its way to every worker that needs it.
+        """The bundle, on its way to every worker that needs it; the same one again costs nothing.
 
         It goes as the argument of a task, as tiles do, not scattered: what was scattered is gone with the worker that held
         it, while the scheduler runs the tasks of a lost worker again.
         """
-        return self.client.submit(_same, bundle, pure=False)
+        if self._sent is None or self._sent[0] is not bundle:
+            self.check()
+            self._sent = bundle, self.client.submit(_same, bundle, pure=False)
+        return self._sent[1]
 
     def run_tiles(
         self, bundle: ModelBundle, way: Way, tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write
@@ -127,78 +126,63 @@ class Cluster:
         OutOfMemoryError
             If a tile has brought down one worker after the other.
         """
-        self.check()
         model = self._send(bundle)
-        submit = lambda tile: self.client.submit(  # noqa: E731
-            _run_tile, model, way, tile, tuple(axes), read(tile), pure=False
-        )
-        done = 0
-        yield Step(0, len(tiles))
-        for event in self._spread(submit, tiles):
-            if isinstance(event, Note):
-                yield event
-                continue
-            if event is not None:
-                _, (parts, notes, device) = event
-                self.devices.add(device)
-                for tile, maps in parts:
-                    write(tile, maps)
-                done += 1
-                for text in notes:
-                    yield Note(text)
-            yield Step(done, len(tiles))
-        return done
 
-    def predict_files(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        bundle: ModelBundle,
-        tiles: TileSpec,
-        device: str,
-        geometry: Mapping[str, Any],
-    ) -> Job[list[dict[str, Any]]]:
-        """Segment several image files, each as one task; the workers read and write the files.
+        def submit(tile: Tile) -> Any:
+            return self.client.submit(_run_tile, model, way, tile, tuple(axes), read(tile), pure=False)
+
+        def take(_: Tile, found: tuple[list[tuple[Tile, Any]], list[str], str]) -> Sequence[str]:
+            parts, notes, device = found
+            self.devices.add(device)
+            for part, maps in parts:
+                write(part, maps)
+            return notes
+
+        yield from self._spread(submit, tiles, take)
+        return len(tiles)
+
+    def each(
+        self, function: Callable[..., Any], bundle: ModelBundle, items: Sequence[tuple[Any, ...]]
+    ) -> Job[list[Any]]:
+        """Call a function once an item, each as one task.
 
         Parameters
         ----------
-        pairs : sequence of (str, str)
-            Image and result, by paths that the workers see, too.
-        bundle, tiles, device
-            As for :func:`napari_segplugin.engine.predict`.
-        geometry : mapping
-            Keyword arguments of :func:`napari_segplugin.io.read_image`.
+        function : callable
+            Called with the bundle and what an item holds, on a worker.
+        bundle : ModelBundle
+        items : sequence of tuple
 
         Returns
         -------
-        list of dict
-            "outputs", "objects", "seconds" and "notes" of each image, in the order given.
+        list
+            What the function gave for each item, in their order.
 
         Raises
         ------
-        SegPluginError
-            What went wrong with an image; the results of the others stay.
+        Exception
+            The first that a call raises; those that are done stay done.
         """
-        self.check()
         model = self._send(bundle)
-        place = os.getcwd()
-        submit = lambda at: self.client.submit(  # noqa: E731
-            _predict_file, model, tiles, device, place, *pairs[at], dict(geometry), pure=False
-        )
-        rows: dict[int, dict[str, Any]] = {}
-        yield Step(0, len(pairs))
-        for event in self._spread(submit, range(len(pairs))):
-            if isinstance(event, Note):
-                yield event
-                continue
-            if event is not None:
-                rows[event[0]] = event[1]
-            yield Step(len(rows), len(pairs))
-        return [rows[i] for i in range(len(pairs))]
+        found: dict[int, Any] = {}
 
-    def _spread(self, submit: Callable[[Any], Any], work: Sequence[Any]) -> Iterator[Any]:
-        """Results as they come, (work, result) each, None now and then while there is none, or a note.
+        def submit(at: int) -> Any:
+            return self.client.submit(function, model, *items[at], pure=False)
 
-        Whatever is under way is cancelled when this is closed.
+        def take(at: int, value: Any) -> Sequence[str]:
+            found[at] = value
+            return ()
+
+        yield from self._spread(submit, range(len(items)), take)
+        return [found[at] for at in range(len(items))]
+
+    def _spread(
+        self, submit: Callable[[Any], Any], work: Sequence[Any], take: Callable[[Any, Any], Sequence[str]]
+    ) -> Job[None]:
+        """Submit pieces of work while there is room, and take what comes back: the piece, and its result.
+
+        `take` gives sentences for the person. A step comes after each piece, and now and then while none is ready, so that
+        the job can be closed; whatever is under way is cancelled then.
         """
         from distributed import wait
 
@@ -206,6 +190,7 @@ class Cluster:
         seen, told = time.monotonic(), False
         try:
             while waiting or flying:
+                yield Step(len(work) - len(waiting) - len(flying), len(work))
                 room = 2 * self.slots
                 while waiting and len(flying) < room:
                     one = waiting.popleft()
@@ -217,17 +202,17 @@ class Cluster:
                     yield Note("The cluster has lost all of its workers; the job waits for new ones.")
                 if not flying:
                     time.sleep(_POLL)
-                    yield None
                     continue
                 try:
                     with self.client.as_current():
                         ready = wait(list(flying), timeout=_POLL, return_when="FIRST_COMPLETED").done
                 except TimeoutError:
-                    yield None
                     continue
                 for future in ready:
                     one = flying.pop(future)
-                    yield one, _result(future)
+                    for text in take(one, _result(future)):
+                        yield Note(text)
+                    yield Step(len(work) - len(waiting) - len(flying), len(work))
         finally:
             self.client.cancel(list(flying))
 
@@ -333,33 +318,6 @@ def _run_tile(
     job = run_tiles(run, [tile], axes, read, lambda part, maps: parts.append((part, maps)))
     drain(job, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
     return parts, notes, title(run.network.device)
-
-
-def _predict_file(
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    folder: str,
-    path: str,
-    target: str,
-    geometry: Mapping[str, Any],
-) -> dict[str, Any]:
-    """On a worker: segment a file."""
-    from napari_segplugin.engine.to_file import predict_to_file
-    from napari_segplugin.io import read_image
-
-    start, notes = time.perf_counter(), list[str]()
-    image = read_image(Path(folder) / path, **geometry)
-    doubt = str(image.metadata.get("axes_doubt", ""))
-    if doubt and not geometry.get("axes"):
-        notes.append(f"{doubt} Taken as {image.axes}; say --axes if that is wrong.")
-    # one number stands for all axes
-    size, halo = (n * image.ndim if len(n) == 1 else n for n in (tiles.size, tiles.halo))
-    tiles = replace(tiles, size=size, halo=halo)
-    job = predict_to_file(image, bundle, Path(folder) / target, tiles=tiles, device=device)
-    found, files = drain(job, lambda event: notes.append(event.text) if isinstance(event, Note) else None)
-    row: dict[str, Any] = {"outputs": [str(f) for f in files], "objects": len(found.objects)}
-    return row | {"seconds": round(time.perf_counter() - start, 3), "notes": notes}
 
 
 __all__ = ["Cluster", "Way", "connect"]

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from napari_segplugin.core import (
     ClassTable,
-    InputError,
     Job,
     Metric,
     ModelBundle,
@@ -23,11 +20,11 @@ from napari_segplugin.core import (
     TrainSpec,
 )
 from napari_segplugin.engine.finetune import FineTuneResult, next_name
-from napari_segplugin.engine.folders import Pair, canonical_labels, find_pairs, make_sample, planes_of
+from napari_segplugin.engine.folders import SINGLE, Pair, find_pairs, hold_out, labels_of, make_sample
 from napari_segplugin.engine.judge import SampleJudge
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train import train
-from napari_segplugin.io import read_image, read_labels
+from napari_segplugin.io import read_image
 
 
 def read_pairs(
@@ -63,60 +60,12 @@ def read_pairs(
         doubt = str(image.metadata.get("axes_doubt", ""))
         if doubt:
             doubts.setdefault(f"{doubt} Taken as {image.axes}.", pair.name)
-        labels = canonical_labels(*read_labels(pair.labels))
-        kinds = None
-        if pair.classes is not None and task is not Task.SEMANTIC:
-            kinds = canonical_labels(*read_labels(pair.classes))
+        labels, kinds = labels_of(pair, task)
         samples.append(make_sample(image, labels, task, classes, kinds=kinds, ignore=ignore))
         yield Step(done, len(pairs))
     for text, name in doubts.items():
         yield Note(f"'{name}': {text}")
     return samples
-
-
-def hold_out(samples: Sequence[Sample], share: float, seed: int, ndim: int) -> tuple[list[Sample], list[Sample]]:
-    """Part samples into those to learn from and those to judge on, before volumes fall into planes.
-
-    Neighbouring planes of a volume are nearly the same picture: whole images are held out, and of a single volume its last
-    planes in one piece.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-    share : float
-        Of the samples to judge on, 0 <= share < 1. At least one is held out if it is not 0, and one left to learn from.
-    seed : int
-    ndim : int
-        Dimensions of the network; with 2, volumes come back as planes.
-
-    Returns
-    -------
-    learn, judge : list of Sample
-
-    Raises
-    ------
-    InputError
-        If the share is not below 1.
-    """
-    if not 0 <= share < 1:
-        raise InputError("The share to judge on lies between 0 and 1.", got=share)
-    parts: tuple[list[Sample], list[Sample]]
-    if share == 0 or (len(samples) == 1 and (ndim == 3 or samples[0].image.ndim == 2)):
-        parts = (list(samples), [])
-    elif len(samples) == 1:
-        planes = planes_of(samples[0])
-        count = min(len(planes) - 1, max(1, round(share * len(planes))))
-        return planes[: len(planes) - count], planes[len(planes) - count :]
-    else:
-        order = np.random.default_rng(seed).permutation(len(samples))
-        held = set(order[: min(len(samples) - 1, max(1, round(share * len(samples))))].tolist())
-        parts = (
-            [s for i, s in enumerate(samples) if i not in held],
-            [s for i, s in enumerate(samples) if i in held],
-        )
-    if ndim == 3:
-        return parts
-    return [p for s in parts[0] for p in planes_of(s)], [p for s in parts[1] for p in planes_of(s)]
 
 
 def train_folder(
@@ -183,11 +132,11 @@ def train_folder(
 def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> str:
     """How many images teach and judge, as a sentence."""
     if not count:
-        return "There is a single image, so nothing is held out and the last state is kept."
+        return SINGLE
     if len(samples) == 1:
         return f"Judged on the last {count} planes of '{names[0]}', which are not trained on."
     shown = ", ".join(f"'{n}'" for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"Judged at places in {len(names)} of {len(samples)} images, which are not trained on ({shown})."
 
 
-__all__ = ["hold_out", "read_pairs", "train_folder"]
+__all__ = ["read_pairs", "train_folder"]

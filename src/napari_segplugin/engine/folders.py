@@ -1,4 +1,4 @@
-"""Which image goes with which labels, and whether they fit: from a folder, or from arrays. Reads no image."""
+"""Which image goes with which labels, whether they fit, and which are held out: from a folder, or from arrays. Reads no image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Sample, Task
+from napari_segplugin.io import read_labels
 from napari_segplugin.io.formats import stem_of
 
 IMAGE_FOLDERS = ("images", "image")
@@ -17,6 +18,7 @@ CLASS_FOLDERS = ("classes",)
 IMAGE_ENDS = ("_image", "_img")
 LABEL_ENDS = ("_labels", "_label", "_masks", "_mask")
 _BESIDE = (".json", ".txt", ".md", ".csv", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
+SINGLE = "There is a single image, so nothing is held out and the last state is kept."
 _LAYOUT = "images/ and masks/ (or labels/) with the same names, or pairs NAME_image.* and NAME_labels.*"
 
 
@@ -172,6 +174,17 @@ def canonical_labels(labels: np.ndarray, axes: str) -> np.ndarray:
     return np.asarray(labels).transpose([order.index(a) for a in "ZYX" if a in order])
 
 
+def open_labels(path: str | Path) -> np.ndarray:
+    """Read labels in canonical order."""
+    return canonical_labels(*read_labels(path))
+
+
+def labels_of(pair: Pair, task: Task) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read the labels of a pair, and the class of each voxel where the task has objects and a file says it."""
+    labels = open_labels(pair.labels)
+    return labels, None if pair.classes is None or task is Task.SEMANTIC else open_labels(pair.classes)
+
+
 def make_sample(
     image: Image,
     labels: np.ndarray,
@@ -268,4 +281,74 @@ def planes_of(sample: Sample) -> list[Sample]:
     ]
 
 
-__all__ = ["Pair", "canonical_labels", "find_pairs", "list_files", "make_sample", "match_names", "planes_of", "stem_of"]
+def check_share(share: float) -> None:
+    """Raise unless a share to judge on leaves something to learn from."""
+    if not 0 <= share < 1:
+        raise InputError("The share to judge on lies between 0 and 1.", got=share)
+
+
+def hold_out(samples: Sequence[Sample], share: float, seed: int, ndim: int) -> tuple[list[Sample], list[Sample]]:
+    """Part samples into those to learn from and those to judge on, before volumes fall into planes.
+
+    Neighbouring planes of a volume are nearly the same picture: whole images are held out, and of a single volume its last
+    planes in one piece.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    share : float
+        Of the samples to judge on, 0 <= share < 1. At least one is held out if it is not 0, and one left to learn from.
+    seed : int
+    ndim : int
+        Dimensions of the network; with 2, volumes come back as planes.
+
+    Returns
+    -------
+    learn, judge : list of Sample
+
+    Raises
+    ------
+    InputError
+        If the share is not below 1.
+
+    Examples
+    --------
+    >>> samples = [Sample(Image(np.zeros((4, 4)), "YX"), np.zeros((4, 4), int)) for _ in range(10)]
+    >>> [len(part) for part in hold_out(samples, 0.2, 0, 2)]
+    [8, 2]
+    """
+    check_share(share)
+    parts: tuple[list[Sample], list[Sample]]
+    if share == 0 or (len(samples) == 1 and (ndim == 3 or samples[0].image.ndim == 2)):
+        parts = (list(samples), [])
+    elif len(samples) == 1:
+        planes = planes_of(samples[0])
+        count = min(len(planes) - 1, max(1, round(share * len(planes))))
+        return planes[: len(planes) - count], planes[len(planes) - count :]
+    else:
+        order = np.random.default_rng(seed).permutation(len(samples))
+        held = set(order[: min(len(samples) - 1, max(1, round(share * len(samples))))].tolist())
+        parts = (
+            [s for i, s in enumerate(samples) if i not in held],
+            [s for i, s in enumerate(samples) if i in held],
+        )
+    if ndim == 3:
+        return parts
+    return [p for s in parts[0] for p in planes_of(s)], [p for s in parts[1] for p in planes_of(s)]
+
+
+__all__ = [
+    "SINGLE",
+    "Pair",
+    "canonical_labels",
+    "check_share",
+    "find_pairs",
+    "hold_out",
+    "labels_of",
+    "list_files",
+    "make_sample",
+    "match_names",
+    "open_labels",
+    "planes_of",
+    "stem_of",
+]

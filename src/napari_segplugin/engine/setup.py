@@ -17,6 +17,7 @@ _GB = 2**30
 # On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
 # large enough that the halo costs little.
 _CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
+# Smaller ones are mostly halo, however many workers wait.
 _SMALL_VOXELS = {2: 130_000, 3: 500_000}
 _GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
 _MOST_WASTE = 3.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_ord
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.pictures import outlined
 from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.step_method import Choice
 from napari_segplugin.widgets.step_result import VIEW
 
 PREVIEW = "preview"
@@ -48,10 +50,9 @@ class TrainControl:
     def start(self) -> None:
         """Copy the strokes, freeze everything into a job, and start it."""
         dock = self._dock
-        layer, axes, choice = dock.image_step.layer, dock.image_step.axes, dock.method_step.choice()
+        layer, axes = dock.image_step.layer, dock.image_step.axes
         try:
-            if choice is None:
-                raise InputError("There is no model to train.", hint="Choose one in step 2.")
+            choice = self._choice()
             frame = current_frame(dock.viewer, layer, axes)
             image = dock.image_step.image()
             image = image if frame is None else image.frame(frame)
@@ -66,14 +67,7 @@ class TrainControl:
         except SegPluginError as error:
             dock.fail(error)
             return
-        self._stop = stop = threading.Event()
-        engine = dock.engine
-        used: list[ModelBundle] = []
-
-        def make() -> Any:
-            used.append(choice.load())
-            return _with_old(engine.finetune(image, paint, used[0], spec, stop, preview), used[0])
-
+        make = self._make(choice, lambda old, stop: dock.engine.finetune(image, paint, old, spec, stop, preview))
         self._target = (layer, axes, frame, choice.spec.classes)
         dock.journal.sync()
         dock.improve_step.begin_training()
@@ -85,25 +79,33 @@ class TrainControl:
     def start_folder(self, folder: str) -> None:
         """Train what is chosen in step 2 on the images of a folder."""
         dock = self._dock
-        choice = dock.method_step.choice()
         try:
-            if choice is None:
-                raise InputError("There is no model to train.", hint="Choose one in step 2.")
+            choice = self._choice()
             spec = dock.improve_step.train_spec(dock.method_step.device)
         except SegPluginError as error:
             dock.fail(error)
             return
-        self._stop = stop = threading.Event()
-        engine, keep = dock.engine, Path(dock.session.folder) / "training"
-        used: list[ModelBundle] = []
-
-        def make() -> Any:
-            used.append(choice.load())
-            return _with_old(engine.train_folder(folder, used[0], spec, stop, keep), used[0])
-
+        keep = Path(dock.session.folder) / "training"
+        make = self._make(choice, lambda old, stop: dock.engine.train_folder(folder, old, spec, stop, keep))
         self._target = None
         dock.improve_step.begin_training()
         dock.start_job("train", make, f"Training {choice.title} on {Path(folder).name}")
+
+    def _choice(self) -> Choice:
+        choice: Choice | None = self._dock.method_step.choice()
+        if choice is None:
+            raise InputError("There is no model to train.", hint="Choose one in step 2.")
+        return choice
+
+    def _make(self, choice: Choice, train: Callable[[ModelBundle, threading.Event], Any]) -> Callable[[], Any]:
+        """What the worker calls: reads the old bundle, and trains a copy until it is done or told to stop."""
+        self._stop = stop = threading.Event()
+
+        def make() -> Any:
+            old = choice.load()
+            return _with_old(train(old, stop), old)
+
+        return make
 
     def examples(self) -> None:
         """Show augmented patches of the image."""
