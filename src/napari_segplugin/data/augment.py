@@ -52,10 +52,10 @@ def _uniform(generator: torch.Generator, low: float, high: float) -> float:
 
 
 def sample_grid(matrix: Tensor, centre: Sequence[float], patch: Sequence[int]) -> Tensor:
-    """Positions (*patch, ndim) in the image, voxel units, of each voxel of a patch around `centre`."""
-    axes = [torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in patch]
+    """Positions (*patch, ndim) in the image, voxel units, of each voxel of a patch around `centre`; where `matrix` is."""
+    axes = [torch.arange(n, dtype=torch.float32, device=matrix.device) - (n - 1) / 2 for n in patch]
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    return grid @ matrix.T + torch.tensor(list(centre), dtype=torch.float32)
+    return grid @ matrix.T + torch.tensor(list(centre), dtype=torch.float32, device=matrix.device)
 
 
 def elastic_shift(
@@ -83,7 +83,7 @@ def cut(volume: Tensor, grid: Tensor, *, nearest: bool) -> Tensor:
     -------
     (C, *patch) Tensor
     """
-    size = torch.tensor(volume.shape[1:], dtype=torch.float32)
+    size = torch.tensor(volume.shape[1:], dtype=torch.float32, device=grid.device)
     # grid_sample wants x first, and -1 … 1 between the outer edges of the first and last voxel
     normal = ((grid + 0.5) / size * 2 - 1).flip(-1)
     mode = "nearest" if nearest else "bilinear"
@@ -93,19 +93,22 @@ def cut(volume: Tensor, grid: Tensor, *, nearest: bool) -> Tensor:
 
 def inside(grid: Tensor, shape: Sequence[int]) -> Tensor:
     """Where the grid lies within an image of that shape, bool (*patch)."""
-    size = torch.tensor(list(shape), dtype=torch.float32)
+    size = torch.tensor(list(shape), dtype=torch.float32, device=grid.device)
     return ((grid > -0.5) & (grid < size - 0.5)).all(-1)
 
 
 def vary_intensity(image: Tensor, spec: AugmentSpec, generator: torch.Generator) -> Tensor:
-    """Random gamma, contrast, brightness, blur and noise, each patch its own; image (N, C, [Z,] Y, X) around [0, 1]."""
+    """Random gamma, contrast, brightness, blur and noise, each patch its own; image (N, C, [Z,] Y, X) around [0, 1].
+
+    The draws are made on the CPU, so that they are the same wherever the image is.
+    """
     if spec.contrast <= 0 and spec.noise <= 0 and spec.blur <= 0 and spec.downsample <= 1:
         return image
     n = image.shape[0]
     shape = (n,) + (1,) * (image.ndim - 1)
 
     def draw(low: float, high: float) -> Tensor:
-        return torch.rand(shape, generator=generator) * (high - low) + low
+        return (torch.rand(shape, generator=generator) * (high - low) + low).to(image.device)
 
     if spec.contrast > 0:
         gamma = torch.exp(draw(-2 * spec.contrast, 2 * spec.contrast))
@@ -117,7 +120,7 @@ def vary_intensity(image: Tensor, spec: AugmentSpec, generator: torch.Generator)
     if spec.downsample > 1:
         image = _coarsen_some(image, spec.downsample, generator)
     if spec.noise > 0:
-        image = image + torch.randn(image.shape, generator=generator) * draw(0, spec.noise)
+        image = image + torch.randn(image.shape, generator=generator).to(image.device) * draw(0, spec.noise)
     return image
 
 
@@ -147,7 +150,7 @@ def _gaussian(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of (C, [Z,] Y, X), one axis after the other."""
     radius = max(1, math.ceil(2.5 * sigma))
     kernel = torch.exp(-(torch.arange(-radius, radius + 1, dtype=torch.float32) ** 2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
+    kernel = (kernel / kernel.sum()).to(image.device)
     for axis in range(1, image.ndim):
         moved = image.movedim(axis, -1)
         flat = moved.reshape(-1, 1, moved.shape[-1])

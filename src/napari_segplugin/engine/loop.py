@@ -191,13 +191,24 @@ def run_loop(
     run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
+    # float16 (cards before Ampere) loses gradients below 6e-8: the loss is made larger for the way back (Micikevicius et
+    # al. 2018, arXiv 1710.03740); bfloat16 and float32 need none of that
+    scaler = torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=autocast is torch.float16)
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
         rate = run.set_up_step(freeze_statistics)
         losses = _step(
-            network, sampler.draw(batch), terms, progress.share, autocast, device, run.optimiser, run.mean.network
+            network,
+            sampler.draw(batch),
+            terms,
+            progress.share,
+            autocast,
+            device,
+            run.optimiser,
+            scaler,
+            run.mean.network,
         )
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
@@ -326,6 +337,7 @@ def _step(
     autocast: torch.dtype | None,
     device: torch.device,
     optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     teacher: nn.Module | None = None,
 ) -> dict[str, float] | None:
     """One optimiser step; None where loss or gradient is not a number (the step is left out)."""
@@ -339,12 +351,16 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     if not math.isfinite(value):
         return None
-    loss.backward()  # type: ignore[no-untyped-call]
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    if not bool(torch.isfinite(norm)):
-        # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
+    # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
+    fine = bool(torch.isfinite(norm))
+    if fine:
+        scaler.step(optimiser)
+    scaler.update()
+    if not fine:
         return None
-    optimiser.step()
     return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
 
 

@@ -265,7 +265,7 @@ def train_prepared(
 
     `keep` is the folder of a checkpoint; of `earlier` samples the share `spec.rehearsal` of the patches is drawn.
     """
-    from napari_segplugin.engine.device import autocast_dtype, resolve
+    from napari_segplugin.engine.device import autocast_dtype, free_memory, resolve
 
     recipe = recipe or Recipe()
     spec = replace(spec, learning_rate=spec.learning_rate or (4e-4 if bundle.history else 2e-3))
@@ -278,7 +278,11 @@ def train_prepared(
     augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
     share = spec.rehearsal if earlier else 0.0
     shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
-    sampler = PatchSampler([*prepared, *earlier], patch, augment, spec.seed, spec.balance, shares if share else ())
+    samples = [*prepared, *earlier]
+    # where the card has plenty of room, patches are cut on it: a processor cannot cut them as fast as it learns
+    fits = device.type == "cuda" and sum(s.nbytes for s in samples) < free_memory(device) / 4
+    home = device if fits else "cpu"
+    sampler = PatchSampler(samples, patch, augment, spec.seed, spec.balance, shares if share else (), home)
     if is_detector(bundle.spec):
         balance_regions(network, spec.loss)
     loss, counts = spec.loss, class_counts(prepared, len(bundle.spec.classes))
