@@ -88,13 +88,13 @@ def losses_of(events) -> list[float]:
 @both
 @pytest.mark.parametrize("name", DENSE)
 def test_a_network_agrees_with_the_cpu(name, ndim):
-    """Up to TensorFloat-32, in which cards multiply by default."""
+    """Up to TensorFloat-32, in which cards multiply by default, and to maxima that it turns around (SegNet)."""
     bundle = bundle_of(name, ndim)
     image = scene(ndim).image
     spatial = tuple(-(-n // m) * m for n, m in zip((64,) * ndim, load(bundle).multiple, strict=True))
     x = np.resize(image.read(), (1, 1, *spatial)).astype(np.float32) / 150
     here, there = (prepare(bundle, torch.device(d), torch.float32)(x).cpu() for d in ("cpu", "cuda"))
-    assert float((here - there).abs().max()) < 0.02
+    assert float((here - there).abs().max()) < 0.1
     assert float((here - there).abs().mean()) < 2e-3
 
 
@@ -114,7 +114,8 @@ def test_a_network_learns_in_mixed_precision(name, ndim):
 def test_every_task_trains_and_predicts(task, ndim):
     classes = PANOPTIC if task is Task.PANOPTIC else CELL
     sample = scene(ndim)
-    bundle = drain(train([sample], bundle_of("unet", ndim, task, classes), steps(200, learning_rate=4e-3)))
+    spec = steps(80 if ndim == 2 else 200, learning_rate=4e-3, augment=False)
+    bundle = drain(train([sample], bundle_of("unet", ndim, task, classes), spec))
     found = drain(predict(sample.image, bundle, device="cuda"))
     labels = np.asarray(found.labels)
     mask = (

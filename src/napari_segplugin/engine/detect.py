@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from napari_segplugin.core import LossSpec, ModelBundle, Task, drain
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.blocks import BlockJob
+from napari_segplugin.engine.decide import ClassRun
 from napari_segplugin.engine.maps import Run
 from napari_segplugin.engine.network import Prepared, activate, prepare
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
@@ -88,7 +89,9 @@ class DetectRun(Run):
 
 def make_run(bundle: ModelBundle, network: Prepared, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
     """How the tiles of a bundle are run, whatever its network gives."""
-    kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode}) if is_detector(bundle.spec) else Run
+    kind: Callable[..., Run] = ClassRun if bundle.spec.task is Task.SEMANTIC else Run
+    if is_detector(bundle.spec):
+        kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode})
     return kind(network, lambda device, dtype: prepare(bundle, device, dtype), batch, mirror, planes)
 
 

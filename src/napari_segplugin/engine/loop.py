@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
@@ -58,10 +60,12 @@ class MovingAverage:
         """Take in the weights after a step; counters are copied."""
         self.count += 1
         decay = min(self.decay, self.count / (self.count + 9))
-        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value.to(mean.dtype), 1 - decay)
-            else:
+        means, values = list(self.network.state_dict().values()), list(network.state_dict().values())
+        numbers = [m.dtype.is_floating_point for m in means]
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(list(compress(means, numbers)), list(compress(values, numbers)), None)
+        for mean, value, number in zip(means, values, numbers, strict=True):
+            if not number:
                 mean.copy_(value)
 
 
@@ -250,7 +254,9 @@ class _Run:
     ) -> None:
         self.network, self.sampler, self.spec, self.checkpoint = network, sampler, spec, checkpoint
         groups = parameter_groups(network, spec.layer_decay)
-        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
+        # one kernel for all weights where torch has it: a small network is mostly overhead otherwise
+        fused = next(network.parameters()).device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4, fused=fused)
         self.encoder = encoder_groups(network)
         self.mean, self.progress, self.best = MovingAverage(network, average), Progress(spec), _Best()
         self.curve: list[tuple[int, float]] = []

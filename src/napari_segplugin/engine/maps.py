@@ -68,10 +68,14 @@ class Run:
         """What is handed on of a tile."""
         return maps[(slice(None), *tile.keep)]
 
-    def _host(self, maps: torch.Tensor) -> np.ndarray:
-        """Bring maps to main memory; half precision that has overflowed is an error here, not black spots later."""
+    def check(self, maps: torch.Tensor) -> None:
+        """Half precision that has overflowed is an error here, not black spots later."""
         if self.network.dtype is torch.float16 and not bool(torch.isfinite(maps).all()):
             raise _Overflow
+
+    def _host(self, maps: torch.Tensor) -> np.ndarray:
+        """Bring maps to main memory."""
+        self.check(maps)
         host: np.ndarray = maps.cpu().numpy()
         return host
 

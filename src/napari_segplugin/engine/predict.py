@@ -19,6 +19,7 @@ from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine import enlarge
 from napari_segplugin.engine.blocks import BYTES_PER_VOXEL, BlockJob, block_size
 from napari_segplugin.engine.cluster import Cluster, Way
+from napari_segplugin.engine.decide import Decided
 from napari_segplugin.engine.detect import DEFAULTS, Found, PaintBlocks, Seen, make_run
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.maps import Read, Write, run_tiles
@@ -260,8 +261,9 @@ class _Work:
         """Semantic: each tile is read as classes at once, so maps are never held."""
         out = Shifted(labels, self.setup.region, index)
 
-        def write(tile: Tile, maps: np.ndarray) -> None:
-            out[tile.write] = self.unifier.add(*self.codec.decode(maps, self.table, self.bundle.decode))
+        def write(tile: Tile, found: Decided) -> None:
+            self.unifier.count(found.count, found.total)
+            out[tile.write] = found.labels
 
         yield from self.tiles(write)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -31,12 +32,15 @@ def about_input(image: Image) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     found = {"napari-segplugin": napari_segplugin.__version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "scipy", "scikit-image"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not known"
-    return found
+    return found | {package: _version(package) for package in ("torch", "numpy", "scipy", "scikit-image")}
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not known"
 
 
 __all__ = ["about_input", "versions"]

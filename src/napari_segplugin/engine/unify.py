@@ -30,18 +30,22 @@ class Unifier:
         self._last = 0
 
     def add(self, labels: np.ndarray, table: ObjectTable) -> np.ndarray:
-        """The labels of the next part with their final numbers, int32 (uint16 for a semantic result)."""
+        """The labels of the next part of an instance or panoptic result with their final numbers, int32."""
         if not len(table):
-            return labels if self._semantic else labels.astype(np.int32)
+            return labels.astype(np.int32)
         lut = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
         counts = np.bincount(labels.ravel(), minlength=len(lut))
         columns = (table.label.tolist(), table.class_id.tolist(), table.score.tolist(), table.status)
         for label, class_id, score, status in zip(*columns, strict=True):
             lut[label] = self._place(label, class_id, score, status, int(counts[label]))
-        if self._semantic:
-            return labels
         renumbered: np.ndarray = lut[labels].astype(np.int32)
         return renumbered
+
+    def count(self, count: np.ndarray, total: np.ndarray) -> None:
+        """Take in a part of a semantic result: voxels of each class, and the sum of the class's probability over them."""
+        for c in np.flatnonzero(count):
+            if c:
+                self._place(int(c), int(c), float(total[c] / count[c]), "predicted", int(count[c]))
 
     def _place(self, label: int, class_id: int, score: float, status: str, count: int) -> int:
         """The final number of a label."""
