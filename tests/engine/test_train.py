@@ -506,3 +506,24 @@ def test_held_out_objects_are_judged_with_what_was_found_beside_them(found, know
     sample = Sample(Image(np.zeros((1, 8), np.float32), "YX"), (truth > 0).astype(int), truth, area)
     judge = SampleJudge([sample], new_bundle(spec_of(Task.INSTANCE), name="tiny"))
     assert judge._objects([np.array([found])]) == pytest.approx(score, nan_ok=True)
+
+
+def test_thresholds_of_the_decoder_follow_what_the_network_has_learnt():
+    """A network that is stopped early is read with a lower threshold for the middle of objects."""
+    early = drain(train([scene((48, 56))], new_bundle(spec_of(Task.INSTANCE), name="tiny"), steps(4)))
+    assert 0.1 <= early.decode["seed"] < codec_of(early.spec).defaults()["seed"]
+    assert "seed" not in drain(train([scene()], new_bundle(spec_of(), name="tiny"), steps(2))).decode
+
+
+def test_float16_scales_the_loss_so_that_small_gradients_are_kept(monkeypatch):
+    """As on graphics cards without bfloat16; the CPU can do it too."""
+    from napari_segplugin.engine import device
+
+    curves = []
+    for half in (None, torch.float16):
+        monkeypatch.setattr(device, "autocast_dtype", lambda where, half=half: half)
+        events = []
+        drain(train([scene()], new_bundle(spec_of(), name="tiny"), steps(40)), events.append)
+        curves.append([e.value for e in events if isinstance(e, Metric) and e.name == "loss"])
+    assert np.mean(curves[1][-8:]) < 0.7 * np.mean(curves[1][:4])
+    assert np.mean(curves[1][-8:]) == pytest.approx(np.mean(curves[0][-8:]), rel=0.25)

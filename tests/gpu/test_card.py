@@ -58,8 +58,9 @@ def scene(ndim: int, side: int = 0, seed: int = 0) -> Sample:
     side = side or (160 if ndim == 2 else 48)
     shape = (side,) * ndim
     grids, objects = np.indices(shape), np.zeros(shape, np.int32)
-    for number in range(1, 13 if ndim == 2 else 9):
-        centre = rng.integers(8, side - 8, ndim)
+    middles = np.stack(np.meshgrid(*[np.arange(12, side - 8, 24)] * ndim, indexing="ij"), -1).reshape(-1, ndim)
+    for number, middle in enumerate(middles[:40], 1):
+        centre = middle + rng.integers(-3, 4, ndim)
         objects[sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True)) <= 49] = number
     image = (objects > 0) * 100.0 + rng.normal(50, 10, shape)
     return Sample(Image(image.astype(np.float32), "ZYX"[-ndim:], name="balls"), (objects > 0).astype(int), objects)

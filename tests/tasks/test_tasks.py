@@ -239,3 +239,24 @@ def test_a_head_is_refused_where_there_are_no_objects():
         get_task("semantic", "distance")
     with pytest.raises(InputError, match="no head named 'voting'"):
         get_task("instance", "voting")
+
+
+@pytest.mark.parametrize("shape", [(30, 34), (20, 22, 24)])
+def test_a_map_that_is_flat_still_early_in_a_training_gives_its_objects(shape):
+    """The network knows where the objects are, and says a third of the distance: seeds are sought lower."""
+    labels, codec = separate(shape), get_task(Task.INSTANCE)
+    table = ClassTable.named(["cell"])
+    sample = Sample(Image(np.zeros(shape), "ZYX"[-len(shape) :]), (labels > 0).astype(int), labels)
+    good = codec.encode(sample, table)
+    probability = np.stack([good.classes == 0, good.classes == 1]).astype(np.float32)
+    flat = np.concatenate([probability, 0.3 * good.maps])
+    assert codec.decode(flat, table, {})[0].max() == 0
+    found = codec.calibrate([flat], [labels])
+    assert 0.1 <= found["seed"] < 0.2
+    assert codec.decode(flat, table, found)[0].max() == 2
+    # a network that has learnt the distance keeps the usual threshold, and so does one of which nothing is known
+    usual = codec.defaults()["seed"]
+    assert codec.calibrate([np.concatenate([probability, good.maps])], [labels]) == {"seed": usual}
+    assert codec.calibrate([flat], [np.zeros(shape, int)]) == {"seed": usual}
+    # an object cut by the border of the patch says nothing of the middle that lies beyond
+    assert codec.calibrate([flat], [at_the_border(shape)]) == {"seed": usual}

@@ -191,11 +191,13 @@ def finetune(
         bundle,
         name=next_name(bundle.name),
         weights=result.state,
+        decode={**bundle.decode, **result.decode},
         exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
         history=(*bundle.history, training_record(samples, spec, result)),
     )
     after: dict[str, float] = {}
     if judge is not None:
+        judge.bundle = tuned
         after = dict(judge(load(tuned, finite=False)))
         if next(iter(after.values())) < next(iter(before.values())):
             yield Note(
@@ -210,6 +212,7 @@ def finetune(
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
+        view.bundle = tuned
         views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
     return FineTuneResult(tuned, before, after, sentence, views, forest)
 

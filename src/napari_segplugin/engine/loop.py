@@ -39,10 +39,13 @@ class LoopResult:
         The best weights (moving average).
     record : dict
         Steps, seconds, loss and quality curves, the step of the best state.
+    decode : dict
+        Parameters of the decoder that suit these weights.
     """
 
     state: dict[str, np.ndarray]
     record: dict[str, object] = field(default_factory=dict)
+    decode: dict[str, Any] = field(default_factory=dict)
 
 
 class MovingAverage:
@@ -254,9 +257,8 @@ class _Run:
     ) -> None:
         self.network, self.sampler, self.spec, self.checkpoint = network, sampler, spec, checkpoint
         groups = parameter_groups(network, spec.layer_decay)
-        # one kernel for all weights where torch has it: a small network is mostly overhead otherwise
-        fused = next(network.parameters()).device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4, fused=fused)
+        # not the fused kernel: it takes no notice of the memory layout, which a resumed training has anew
+        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
         self.encoder = encoder_groups(network)
         self.mean, self.progress, self.best = MovingAverage(network, average), Progress(spec), _Best()
         self.curve: list[tuple[int, float]] = []

@@ -34,6 +34,7 @@ from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.engine.anchors import fit_to_objects
 from napari_segplugin.engine.balance import balanced, class_counts
+from napari_segplugin.engine.calibrate import calibrated
 from napari_segplugin.engine.checkpoint import Checkpoint
 from napari_segplugin.engine.detect import balance_regions
 from napari_segplugin.engine.loop import LoopResult, run_loop, safe_precision, state_arrays
@@ -300,23 +301,23 @@ def train_prepared(
         spacing=prepared[0].spacing,
         class_counts=counts.tolist(),
     )
-    return (
-        yield from run_loop(
-            network,
-            sampler,
-            spec,
-            terms=terms,
-            batch=batch,
-            device=device,
-            judge=judge,
-            tolerance=tolerance,
-            autocast=safe_precision(autocast_dtype(device), patch, multiple, device),
-            average=recipe.average,
-            freeze_statistics=recipe.freeze_statistics,
-            stop=stop,
-            checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
-        )
+    result = yield from run_loop(
+        network,
+        sampler,
+        spec,
+        terms=terms,
+        batch=batch,
+        device=device,
+        judge=judge,
+        tolerance=tolerance,
+        autocast=safe_precision(autocast_dtype(device), patch, multiple, device),
+        average=recipe.average,
+        freeze_statistics=recipe.freeze_statistics,
+        stop=stop,
+        checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
     )
+    result.decode = calibrated(replace(bundle, weights=result.state), prepared, patch, spec.seed)
+    return result
 
 
 def _key(prepared: Sequence[Prepared], bundle: ModelBundle, spec: TrainSpec) -> str:
@@ -390,7 +391,7 @@ def train(
         keep=Path(keep) if keep else None,
     )
     smallest = smallest_object(samples)
-    decode = dict(bundle.decode)
+    decode = {**bundle.decode, **result.decode}
     if bundle.spec.task is not Task.SEMANTIC and smallest:
         decode["min_size"] = smallest
         yield Note(f"Objects smaller than {smallest} voxels will be left out: none of the training objects is.")

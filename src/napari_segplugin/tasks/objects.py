@@ -23,6 +23,10 @@ class ObjectCodec:
         """Parameters of the decoder that follow from the objects of the training; none by default."""
         return {}
 
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
+        """Parameters of the decoder that follow from what the network says of known objects; none by default."""
+        return {}
+
     def finish(self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, ObjectTable]:
         """Number the objects 1, 2 …, add stuff where there is no object, and tell class and score of each."""
         labels, n = compact(labels)

@@ -40,6 +40,10 @@ class SemanticCodec:
         """There is nothing to tune."""
         return {}
 
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
+        """There is nothing to tune."""
+        return {}
+
     def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """There is nothing to tune."""
         return {}

@@ -1,0 +1,32 @@
+"""After a training: which thresholds of the decoder suit what the network says about objects that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import ModelBundle, Task
+from napari_segplugin.data.augment import IDENTITY
+from napari_segplugin.data.sampling import PatchSampler, Prepared
+from napari_segplugin.engine.judge import read_maps
+from napari_segplugin.engine.network import load
+from napari_segplugin.models import is_detector
+from napari_segplugin.tasks import codec_of
+
+_PATCHES = 12
+
+
+def calibrated(bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], seed: int = 0) -> dict[str, Any]:
+    """Thresholds from a dozen patches of the training; none where the task or the network has nothing to choose."""
+    if is_detector(bundle.spec) or bundle.spec.task is Task.SEMANTIC:
+        return {}
+    network = load(bundle, finite=False).eval()
+    batch = PatchSampler(samples, patch, IDENTITY, seed).draw(_PATCHES)
+    maps = [read_maps(network, image.numpy(), bundle.spec) for image in batch.image]
+    objects = np.where(batch.maps_weight.numpy() > 0, batch.instances.numpy(), 0)
+    return codec_of(bundle.spec).calibrate(maps, list(objects))
+
+
+__all__ = ["calibrated"]
