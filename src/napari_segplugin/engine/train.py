@@ -43,6 +43,7 @@ from napari_segplugin.engine.rehearsal import cut_exemplars, merged, source_of
 from napari_segplugin.engine.terms import Terms
 from napari_segplugin.models import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps
+from napari_segplugin.tasks.objects import compact
 
 _COMPOSITES = 48
 
@@ -132,10 +133,7 @@ def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared
     codec = codec_of(bundle.spec)
     targets = codec.encode(sample, bundle.spec.classes)
     kinds = codec.map_kinds(bundle.spec.ndim)
-    objects = None
-    if sample.instances is not None:
-        numbers, inverse = np.unique(sample.instances, return_inverse=True)
-        objects = inverse.reshape(sample.instances.shape) + int(numbers[0] != 0)
+    objects = None if sample.instances is None else compact(sample.instances)[0]
     return prepare(
         array,
         targets.classes,
@@ -155,9 +153,8 @@ def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: n
         raise InputError(
             "Objects can only be pasted where there are objects.", got=f"'{sample.image.name}' without instances"
         )
-    numbers, inverse = np.unique(sample.instances, return_inverse=True)
-    compact = inverse.reshape(sample.instances.shape) + int(numbers[0] != 0)
-    array, instances, classes = paste_objects(prepared.image.numpy(), compact, sample.classes, rng, share=1.5)
+    objects = compact(sample.instances)[0]
+    array, instances, classes = paste_objects(prepared.image.numpy(), objects, sample.classes, rng, share=1.5)
     return _prepare(array, replace(sample, instances=instances, classes=classes), bundle)
 
 

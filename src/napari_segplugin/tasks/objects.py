@@ -62,6 +62,12 @@ def drop_small(labels: np.ndarray, smallest: int) -> np.ndarray:
 
 def compact(labels: np.ndarray) -> tuple[np.ndarray, int]:
     """Number the labels 1, 2 … in the order of their old numbers; works for large sparse numbers too."""
+    top = int(labels.max(initial=0))
+    if labels.dtype.kind in "iu" and top <= 4 * labels.size and labels.min(initial=0) >= 0:
+        present = np.zeros(top + 1, bool)
+        present[labels.ravel()] = True
+        numbers = np.cumsum(present) - present[0]
+        return numbers.astype(np.int32)[labels], int(numbers[-1])
     values, inverse = np.unique(labels, return_inverse=True)
     shift = 0 if values.size and values[0] == 0 else 1
     return (inverse.reshape(labels.shape) + shift).astype(np.int32), int(values.size) - 1 + shift
