@@ -32,6 +32,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.engine.calibrate import calibrated
 from napari_segplugin.engine.rehearsal import cut_exemplars, source_of
 from napari_segplugin.engine.train import prepare_sample
 from napari_segplugin.io import load_bundle, save_bundle
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument(
         "--score",
         action="store_true",
-        help="only score the bundle that is there, cut its exemplars and draw its picture",
+        help="only score the bundle that is there, set its thresholds, cut its exemplars and draw its picture",
     )
     args = parser.parse_args()
     HOME.mkdir(parents=True, exist_ok=True)
@@ -168,10 +169,11 @@ def main() -> None:
     if args.score:
         bundle = load_bundle(folder)
         spec = TrainSpec(seconds=1, seed=args.seed)
-        pieces = cut_exemplars(
-            [prepare_sample(s, bundle) for s in learn], [source_of(s) for s in learn], spec.exemplars, args.seed
-        )
-        bundle = replace(bundle, exemplars=pieces)
+        prepared = [prepare_sample(s, bundle) for s in learn]
+        pieces = cut_exemplars(prepared, [source_of(s) for s in learn], spec.exemplars, args.seed)
+        patch = (128, 128) if bundle.spec.ndim == 2 else (32, 64, 64)
+        decode = {**bundle.decode, **calibrated(bundle, prepared, patch, args.seed)}
+        bundle = replace(bundle, exemplars=pieces, decode=decode)
     else:
         start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=licence, description=description)
         bar = tqdm(desc="training")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,6 +106,25 @@ def test_blocks_equal_the_whole_image(scene):
     out, table, job, _ = in_blocks(maps, THINGS, block)
     assert job.uncertain == 0
     same_tables(out, table, *whole(maps, THINGS))
+
+
+@given(scenes(), st.floats(0.0, 1.0))
+@settings(max_examples=25, deadline=None)
+def test_blocks_leave_out_the_uncertain_objects_of_the_whole_image(scene, share):
+    """Certainty is known when all blocks of an object are: those that are dropped leave no gap in the numbers."""
+    maps, block = scene
+    maps = maps.copy()
+    maps[1:3] *= np.linspace(0.75, 1, maps.shape[1], dtype=np.float32).reshape(-1, *[1] * (maps.ndim - 2))
+    maps[0] = 1 - maps[1:3].sum(0)
+    labels, objects = whole(maps, THINGS)
+    scores = np.sort(ndi.mean(maps[1:3].sum(0), labels, objects.label)) if len(objects) else np.zeros(0)
+    between = [(a + b) / 2 for a, b in pairwise(scores) if b - a > 1e-4]
+    params = {"score": float(between[int(share * (len(between) - 1))]) if between else 0.5}
+    out, table, _, _ = in_blocks(maps, THINGS, block, params=params)
+    same_tables(out, table, *whole(maps, THINGS, params=params))
+    assert table.label.tolist() == list(range(1, len(table) + 1))
+    if between:
+        assert 0 < len(table) < len(scores)
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

@@ -251,12 +251,32 @@ def test_a_map_that_is_flat_still_early_in_a_training_gives_its_objects(shape):
     probability = np.stack([good.classes == 0, good.classes == 1]).astype(np.float32)
     flat = np.concatenate([probability, 0.3 * good.maps])
     assert codec.decode(flat, table, {})[0].max() == 0
-    found = codec.calibrate([flat], [labels])
+    found = codec.calibrate([flat], [labels], table)
     assert 0.1 <= found["seed"] < 0.2
     assert codec.decode(flat, table, found)[0].max() == 2
     # a network that has learnt the distance keeps the usual threshold, and so does one of which nothing is known
     usual = codec.defaults()["seed"]
-    assert codec.calibrate([np.concatenate([probability, good.maps])], [labels]) == {"seed": usual}
-    assert codec.calibrate([flat], [np.zeros(shape, int)]) == {"seed": usual}
+    assert codec.calibrate([np.concatenate([probability, good.maps])], [labels], table)["seed"] == usual
+    assert codec.calibrate([flat], [np.zeros(shape, int)], table) == {"seed": usual, "score": 0.0}
     # an object cut by the border of the patch says nothing of the middle that lies beyond
-    assert codec.calibrate([flat], [at_the_border(shape)]) == {"seed": usual}
+    assert codec.calibrate([flat], [at_the_border(shape)], table)["seed"] == usual
+
+
+@pytest.mark.parametrize("head", HEADS.names())
+@pytest.mark.parametrize("shape", [(30, 34), (20, 22, 24)])
+def test_objects_less_certain_than_any_that_is_known_are_left_out(head, shape):
+    labels, codec, table = separate(shape), get_task(Task.INSTANCE, head), ClassTable.named(["cell"])
+    sample = Sample(Image(np.zeros(shape), "ZYX"[-len(shape) :]), (labels > 0).astype(int), labels)
+    written = codec.encode(sample, table)
+    certainty = np.select([labels == 3, labels == 4], [0.97, 0.7], 0.0)
+    maps = np.concatenate([np.stack([1 - certainty, certainty]), written.maps]).astype(np.float32)
+    assert len(codec.decode(maps, table, {})[1]) == 2
+    only_sure = codec.calibrate([maps], [np.where(labels == 3, 3, 0)], table)
+    assert only_sure["score"] == pytest.approx(0.9)
+    found, objects = codec.decode(maps, table, only_sure)
+    assert len(objects) == 1
+    assert np.array_equal(found > 0, labels == 3)
+    # where an object of the training is as faint, nothing as certain as it is left out
+    both = codec.calibrate([maps], [labels], table)
+    assert both["score"] < 0.7
+    assert len(codec.decode(maps, table, both)[1]) == 2

@@ -136,9 +136,9 @@ class FakeEngine:
             self.closed.append("predict")
         labels = np.stack(frames) if "T" in image.axes else frames[0]
         axes = "".join(a for a in "TZYX" if a in image.axes)
-        recipe = {"model": bundle.name}
+        recipe: dict[str, Any] = {"model": {"name": bundle.name}}
         if region is not None:
-            recipe["origin"] = [s.start for s in region]  # type: ignore[assignment]
+            recipe["origin"] = [s.start for s in region]
         table = ObjectTable.of(labels)
         if bundle.spec.task is Task.SEMANTIC:
             table = replace(table, class_id=table.label)

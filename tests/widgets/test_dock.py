@@ -425,6 +425,8 @@ def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
     assert with_image.method_step.choice().load().name == "nuclei_2d"
     assert step.use_button.isEnabled()
     assert not step.back_button.isEnabled()
+    # the result on the screen is of the model that is in use again; of the other one it would be said
+    assert with_image.messages.text.text() == "“nuclei_2d” is in use."
     step.use_button.click()
     assert with_image.method_step.choice().load().name == "nuclei_2d, tuned 1"
 
@@ -599,3 +601,27 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     assert not layer.visible
     step.view_buttons["instance"].click()
     assert all(a is not objects for a in with_image.viewer.layers)
+
+
+def test_going_back_says_that_the_result_is_still_the_other_models(with_image: Any, qtbot: Any) -> None:
+    run(with_image, qtbot)
+    with_image.improve_step.layer_button.click()
+    paint(with_image.paint.layer, 1)
+    run(with_image, qtbot, with_image.train.start)
+    run(with_image, qtbot)
+    with_image.improve_step.back_button.click()
+    text = with_image.messages.text.text()
+    assert text.startswith("“nuclei_2d” is in use. The result shown was made with “nuclei_2d, tuned 1”: press Run")
+    assert with_image.result_step.run_button.property("primary")
+
+
+def test_the_result_is_outlined_while_somebody_paints(with_image: Any, qtbot: Any) -> None:
+    """Filled objects would hide the paint; a width that a person chose stays."""
+    run(with_image, qtbot)
+    newest = lambda: with_image.runs.result_of(with_image.image_step.layer).layer  # noqa: E731
+    assert newest().contour == 0
+    with_image.improve_step.layer_button.click()
+    assert newest().contour == 1
+    newest().contour = 3
+    run(with_image, qtbot)
+    assert newest().contour == 3

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_segplugin.core import ClassTable, Job, ObjectTable, Step
 from napari_segplugin.data.tiles import Region, Tile, plan
-from napari_segplugin.tasks.objects import add_stuff, classify, object_sums
+from napari_segplugin.tasks.objects import add_stuff, classify, kept_objects, object_sums
 
 ReadMaps = Callable[[Region], np.ndarray]
 """Activated maps of a region, (K, [Z,] Y, X)."""
@@ -92,8 +92,7 @@ class BlockJob:
                 work(tile)
                 done += 1
                 yield Step(done, total)
-        keep = self.voxels >= max(1, int(self.params["min_size"]))
-        keep[0] = False
+        keep = self.kept()
         final = np.where(keep, np.cumsum(keep) + self.first, 0)
         for tile in self.tiles:
             self._finish(tile, final, int(keep.sum()))
@@ -103,6 +102,10 @@ class BlockJob:
         class_id, score = classify(self.sums[:, kept], self.voxels[kept], self.classes)
         n = len(kept) - 1
         return ObjectTable(np.arange(1, n + 1, dtype=np.int64) + self.first, class_id, score, ("predicted",) * n)
+
+    def kept(self) -> np.ndarray:
+        """Which objects stay, bool (n + 1,); the first is none."""
+        return kept_objects(self.sums, self.voxels, self.classes, self.params)
 
     def count(self, n: int) -> None:
         """There are `n` objects, numbered from 1, so far without voxels."""

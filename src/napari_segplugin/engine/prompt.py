@@ -133,7 +133,7 @@ def _decoded(
     known: dict[str, Any] = {**codec.defaults(), **bundle.decode}
     if bundle.spec.task is Task.SEMANTIC or "foreground" not in known:
         return None
-    lower = {"foreground": min(float(known["foreground"]), 0.5 * float(foreground[near].max()))}
+    lower = {"foreground": min(float(known["foreground"]), 0.5 * float(foreground[near].max())), "score": 0.0}
     if "seed" in known and len(maps) > len(bundle.spec.classes):
         lower["seed"] = min(float(known["seed"]), 0.5 * float(maps[len(bundle.spec.classes)][near].max()))
     flat = maps.ndim - 1 > bundle.spec.ndim

@@ -64,7 +64,9 @@ class TaskCodec(Protocol):
     def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Those parameters that follow from the objects of a training."""
 
-    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
+    def calibrate(
+        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
+    ) -> dict[str, Any]:
         """Those parameters that follow from what a network says (K + extra, [Z,] Y, X) of objects ([Z,] Y, X) it knows."""
 
 

@@ -29,7 +29,7 @@ from scipy.spatial import KDTree
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
 from napari_segplugin.tasks.base import Targets, known_classes
 from napari_segplugin.tasks.instance import gap_weight
-from napari_segplugin.tasks.objects import ObjectCodec, compact, drop_small, thing_probability
+from napari_segplugin.tasks.objects import ObjectCodec, compact, thing_probability
 
 _SHARE = 0.25
 """Sigma of a centre's Gaussian, as a share of the object's radius."""
@@ -65,18 +65,17 @@ class CentreOffsetCodec(ObjectCodec):
         votes = read_votes(maps, classes, p)
         owner = nearest_centre(votes.target, centres)
         owner = drop_far(votes, owner, centres, reach_of(*tally(owner, votes, len(centres)), p))
-        labels = drop_small(votes.paint(owner), int(p["min_size"]))
-        return self.finish(labels, maps, classes)
+        return self.finish(votes.paint(owner), maps, classes, p)
 
     def defaults(self) -> dict[str, Any]:
-        """Thresholds, window and smallest object in voxels.
+        """Thresholds, window, smallest object in voxels, smallest mean probability of an object.
 
         `foreground`: probability above which a voxel is in an object. `centre`: heat that every centre exceeds.
         `window`: of all in a window this wide, only the hottest is a centre; one number, or one for each axis. `reach`:
         how far beside its centre a voxel may point, as a multiple of the mean length of the vectors of its object (half
         a window is added).
         """
-        return {"foreground": 0.6, "centre": 0.35, "window": 7, "reach": 1.5, "min_size": 10}
+        return {"foreground": 0.6, "centre": 0.35, "window": 7, "reach": 1.5, "min_size": 10, "score": 0.0}
 
     def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """The window, as wide as the small objects of the training: the wider, the less noise looks like a centre.

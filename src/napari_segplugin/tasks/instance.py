@@ -23,7 +23,7 @@ from skimage.segmentation import watershed
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
 from napari_segplugin.tasks.base import Targets, known_classes
-from napari_segplugin.tasks.objects import ObjectCodec, compact, drop_small, thing_probability
+from napari_segplugin.tasks.objects import ObjectCodec, compact, thing_probability
 
 
 class InstanceCodec(ObjectCodec):
@@ -52,18 +52,19 @@ class InstanceCodec(ObjectCodec):
         """Seeds from the distance, flooded inside the foreground."""
         p = {**self.defaults(), **params}
         maps = np.asarray(maps, np.float32)
-        labels = drop_small(flood(maps, find_seeds(maps, classes, p), classes, p), int(p["min_size"]))
-        return self.finish(labels, maps, classes)
+        return self.finish(flood(maps, find_seeds(maps, classes, p), classes, p), maps, classes, p)
 
     def defaults(self) -> dict[str, Any]:
-        """Thresholds, smoothing in voxels, smallest object in voxels.
+        """Thresholds, smoothing in voxels, smallest object in voxels, smallest mean probability of an object.
 
         `foreground`: probability above which a voxel is in an object. `seed`: smoothed distance that every object
         reaches. `valley`: two peaks are two objects when the valley between them is lower than this share of both.
         """
-        return {"foreground": 0.6, "seed": 0.4, "valley": 0.7, "smooth": 1.0, "min_size": 10}
+        return {"foreground": 0.6, "seed": 0.4, "valley": 0.7, "smooth": 1.0, "min_size": 10, "score": 0.0}
 
-    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
+    def calibrate(
+        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
+    ) -> dict[str, Any]:
         """`seed`: lower than usual where the network does not reach it in the objects that it has learnt from.
 
         Early in a training, in 3D above all, the map is flat: half of the voxels of a ball are nearer to its outline than a
@@ -73,7 +74,8 @@ class InstanceCodec(ObjectCodec):
         heights = [object_peaks(smooth_distance(m, usual), o) for m, o in zip(maps, objects, strict=True)]
         peaks = np.concatenate([np.zeros(0), *heights])
         reached = 0.65 * float(np.median(peaks)) if peaks.size else 1.0
-        return {"seed": round(min(usual["seed"], max(0.1, reached)), 3)}
+        seed = round(min(usual["seed"], max(0.1, reached)), 3)
+        return {**super().calibrate(maps, objects, classes), "seed": seed}
 
 
 def object_peaks(smoothed: np.ndarray, objects: np.ndarray) -> np.ndarray:

@@ -5,12 +5,16 @@ Sums over objects add up over blocks, so that large images need one pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+
+CERTAIN = 0.9
+"""Mean probability from which an object is never left out as uncertain."""
 
 
 class ObjectCodec:
@@ -23,13 +27,35 @@ class ObjectCodec:
         """Parameters of the decoder that follow from the objects of the training; none by default."""
         return {}
 
-    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
-        """Parameters of the decoder that follow from what the network says of known objects; none by default."""
-        return {}
+    def calibrate(
+        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
+    ) -> dict[str, Any]:
+        """`score`: as much as the least certain of the known objects have, and no more than CERTAIN.
 
-    def finish(self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, ObjectTable]:
-        """Number the objects 1, 2 …, add stuff where there is no object, and tell class and score of each."""
+        What is less certain is mostly no object: dim blur, debris, the ghost of a neighbour.
+        """
+        foreground = self.defaults()["foreground"]
+        found = [np.zeros(0)]
+        for m, o in zip(maps, objects, strict=True):
+            probability = thing_probability(m, classes)
+            seen = np.where(probability > foreground, o, 0)
+            numbers = np.unique(seen[seen > 0])
+            found.append(np.asarray(ndi.mean(probability, seen, numbers) if numbers.size else []))
+        scores = np.concatenate(found)
+        return {"score": round(min(CERTAIN, float(np.percentile(scores, 5)) - 0.02), 3) if scores.size else 0.0}
+
+    def defaults(self) -> dict[str, Any]:
+        """The parameters of `decode` with their default values."""
+        raise NotImplementedError
+
+    def finish(
+        self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
+    ) -> tuple[np.ndarray, ObjectTable]:
+        """Drop small and uncertain objects, number the rest 1, 2 …, add stuff between them, tell class and score of each."""
         labels, n = compact(labels)
+        keep = kept_objects(*object_sums(labels, maps, classes, n), classes, params)
+        if not keep[1:].all():
+            labels, n = compact(np.where(keep[labels], labels, 0))
         if self.panoptic:
             labels, stuff = add_stuff(labels, maps, classes, n)
         else:
@@ -51,13 +77,23 @@ def thing_probability(maps: np.ndarray, classes: ClassTable) -> np.ndarray:
     return total
 
 
-def drop_small(labels: np.ndarray, smallest: int) -> np.ndarray:
-    """Set labels of fewer than `smallest` voxels to 0."""
-    if smallest <= 1 or not labels.any():
-        return labels
-    keep = np.bincount(labels.ravel()) >= smallest
-    keep[0] = True
-    return np.where(keep[labels], labels, 0)
+def kept_objects(sums: np.ndarray, count: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+    """Which objects are large and certain enough, bool (n + 1,); the first is none.
+
+    Parameters
+    ----------
+    sums : (K, n + 1) ndarray
+        Sum of each class probability over each object.
+    count : (n + 1,) ndarray
+        Voxels.
+    classes : ClassTable
+    params : mapping
+        `min_size` in voxels, `score`: mean probability of being any thing.
+    """
+    certainty = sums[list(classes.thing_ids)].sum(0) / np.maximum(count, 1)
+    keep: np.ndarray = (count >= max(1, int(params["min_size"]))) & (certainty >= float(params["score"]) - 1e-6)
+    keep[0] = False
+    return keep
 
 
 def compact(labels: np.ndarray) -> tuple[np.ndarray, int]:

@@ -40,7 +40,9 @@ class SemanticCodec:
         """There is nothing to tune."""
         return {}
 
-    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray]) -> dict[str, Any]:
+    def calibrate(
+        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
+    ) -> dict[str, Any]:
         """There is nothing to tune."""
         return {}
 

@@ -93,11 +93,18 @@ class PaintControl:
             # Undo and redo say only that something is drawn anew.
             layer.events.set_data.connect(self._on_paint)
             dock.journal.paint(layer, known)
+            self.outline_result()
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
         self._count()
         dock.refresh()
+
+    def outline_result(self) -> None:
+        """Show the result as outlines while somebody paints: filled areas of the same colours would hide the paint."""
+        result = self._dock.runs.result_of(self._dock.image_step.layer)
+        if self.layer is not None and result is not None and not result.layer.contour:
+            result.layer.contour = 1
 
     def add_reviewed(self) -> None:
         """Make a layer for the reviewed area, or select the one there is, with the rectangle tool in hand."""

@@ -115,6 +115,7 @@ class RunControl:
             self._dock.say("The earlier result was edited, so it was kept and the new one lies above it.")
         result.model = self._model
         self.results.append(result)
+        self._dock.paint.outline_result()
         self._dock.result_step.show_summary(_summary(segmentation))
 
     # --- saving ---------------------------------------------------------------------------------------------------

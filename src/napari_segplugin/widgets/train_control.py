@@ -157,13 +157,23 @@ class TrainControl:
 
     def back(self) -> None:
         """Use the bundle from before the training."""
-        if self.old is not None:
-            self._dock.session.use(self.old)
+        self._use(self.old)
 
     def forward(self) -> None:
         """Use the trained bundle."""
-        if self.new is not None:
-            self._dock.session.use(self.new)
+        self._use(self.new)
+
+    def _use(self, bundle: ModelBundle | None) -> None:
+        """Choose a bundle; where the result on the screen is another one's, say so."""
+        if bundle is None:
+            return
+        dock = self._dock
+        dock.session.use(bundle)
+        result, text = dock.runs.result_of(dock.image_step.layer), f"“{bundle.name}” is in use."
+        maker = "" if result is None else result.segmentation.recipe.get("model", {}).get("name", "")
+        if maker not in ("", bundle.name):
+            text += f" The result shown was made with “{maker}”: press Run in step 3 to replace it."
+        dock.say(text)
 
     # --- the preview ----------------------------------------------------------------------------------------------
 
