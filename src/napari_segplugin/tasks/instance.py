@@ -65,7 +65,7 @@ class InstanceCodec(ObjectCodec):
     def calibrate(
         self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
     ) -> dict[str, Any]:
-        """`seed`: lower than usual where the network does not reach it in the objects that it has learnt from.
+        """`seed`: lower than usual where the network does not reach it in most of the objects that it has learnt from.
 
         Early in a training, in 3D above all, the map is flat: half of the voxels of a ball are nearer to its outline than a
         fifth of the radius, and that is what is learnt first.
@@ -73,8 +73,8 @@ class InstanceCodec(ObjectCodec):
         usual = self.defaults()
         heights = [object_peaks(smooth_distance(m, usual), o) for m, o in zip(maps, objects, strict=True)]
         peaks = np.concatenate([np.zeros(0), *heights])
-        reached = 0.65 * float(np.median(peaks)) if peaks.size else 1.0
-        seed = round(min(usual["seed"], max(0.1, reached)), 3)
+        middle = float(np.median(peaks)) if peaks.size else 1.0
+        seed = usual["seed"] if middle > 1.15 * usual["seed"] else round(max(0.1, 0.65 * middle), 3)
         return {**super().calibrate(maps, objects, classes), "seed": seed}
 
 
