@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+import torch
 from tqdm import tqdm
 
 from napari_segplugin.core import (
@@ -172,8 +173,8 @@ def main() -> None:
         prepared = [prepare_sample(s, bundle) for s in learn]
         pieces = cut_exemplars(prepared, [source_of(s) for s in learn], spec.exemplars, args.seed)
         patch = (128, 128) if bundle.spec.ndim == 2 else (32, 64, 64)
-        decode = {**bundle.decode, **calibrated(bundle, prepared, patch, args.seed)}
-        bundle = replace(bundle, exemplars=pieces, decode=decode)
+        found = drain(calibrated(bundle, prepared, patch, device=torch.device("cpu"), seed=args.seed))
+        bundle = replace(bundle, exemplars=pieces, decode={**bundle.decode, **found})
     else:
         start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=licence, description=description)
         bar = tqdm(desc="training")

@@ -313,7 +313,8 @@ def train_prepared(
         stop=stop,
         checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
     )
-    result.decode = calibrated(replace(bundle, weights=result.state), prepared, patch, spec.seed)
+    tuned = replace(bundle, weights=result.state)
+    result.decode = yield from calibrated(tuned, prepared, patch, device=device, seed=spec.seed)
     return result
 
 
