@@ -189,7 +189,7 @@ def test_run_makes_a_layer_over_the_image(with_image: Any, qtbot: Any) -> None:
     assert result.axis_labels == image.axis_labels
     assert "area (µm²)" in result.features
     assert set(result.features["label"]) == set(np.unique(result.data))
-    assert result.metadata["recipe"]["model"] == "nuclei_2d"
+    assert result.metadata["recipe"]["model"]["name"] == "nuclei_2d"
     assert "object" in dock.result_step.summary.text()
     assert dock.result_step.save_button.isEnabled()
 
