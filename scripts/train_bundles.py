@@ -34,8 +34,9 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.engine import new_bundle, predict, train
 from napari_segplugin.engine.calibrate import calibrated
+from napari_segplugin.engine.network import load as load_network
 from napari_segplugin.engine.rehearsal import cut_exemplars, source_of
-from napari_segplugin.engine.train import prepare_sample
+from napari_segplugin.engine.train import patch_size, prepare_sample
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
 from napari_segplugin.viewer.pictures import outlined
@@ -172,7 +173,7 @@ def main() -> None:
         spec = TrainSpec(seconds=1, seed=args.seed)
         prepared = [prepare_sample(s, bundle) for s in learn]
         pieces = cut_exemplars(prepared, [source_of(s) for s in learn], spec.exemplars, args.seed)
-        patch = (128, 128) if bundle.spec.ndim == 2 else (32, 64, 64)
+        patch, _ = patch_size(prepared, spec, load_network(bundle).multiple)
         found = drain(calibrated(bundle, prepared, patch, device=torch.device("cpu"), seed=args.seed))
         bundle = replace(bundle, exemplars=pieces, decode={**bundle.decode, **found})
     else:

@@ -92,7 +92,7 @@ class BlockJob:
                 work(tile)
                 done += 1
                 yield Step(done, total)
-        keep = self.kept()
+        keep = kept_objects(self.sums, self.voxels, self.classes, self.params)
         final = np.where(keep, np.cumsum(keep) + self.first, 0)
         for tile in self.tiles:
             self._finish(tile, final, int(keep.sum()))
@@ -102,10 +102,6 @@ class BlockJob:
         class_id, score = classify(self.sums[:, kept], self.voxels[kept], self.classes)
         n = len(kept) - 1
         return ObjectTable(np.arange(1, n + 1, dtype=np.int64) + self.first, class_id, score, ("predicted",) * n)
-
-    def kept(self) -> np.ndarray:
-        """Which objects stay, bool (n + 1,); the first is none."""
-        return kept_objects(self.sums, self.voxels, self.classes, self.params)
 
     def count(self, n: int) -> None:
         """There are `n` objects, numbered from 1, so far without voxels."""

@@ -89,9 +89,11 @@ class DetectRun(Run):
 
 def make_run(bundle: ModelBundle, network: Prepared, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
     """How the tiles of a bundle are run, whatever its network gives."""
-    kind: Callable[..., Run] = ClassRun if bundle.spec.task is Task.SEMANTIC else Run
+    kind: Callable[..., Run]
     if is_detector(bundle.spec):
         kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode})
+    else:
+        kind = ClassRun if bundle.spec.task is Task.SEMANTIC else Run
     return kind(network, lambda device, dtype: prepare(bundle, device, dtype), batch, mirror, planes)
 
 

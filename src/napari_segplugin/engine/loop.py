@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
@@ -63,12 +61,10 @@ class MovingAverage:
         """Take in the weights after a step; counters are copied."""
         self.count += 1
         decay = min(self.decay, self.count / (self.count + 9))
-        means, values = list(self.network.state_dict().values()), list(network.state_dict().values())
-        numbers = [m.dtype.is_floating_point for m in means]
-        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        average(list(compress(means, numbers)), list(compress(values, numbers)), None)
-        for mean, value, number in zip(means, values, numbers, strict=True):
-            if not number:
+        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value.to(mean.dtype), 1 - decay)
+            else:
                 mean.copy_(value)
 
 

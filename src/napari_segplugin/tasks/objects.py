@@ -53,14 +53,13 @@ class ObjectCodec:
     ) -> tuple[np.ndarray, ObjectTable]:
         """Drop small and uncertain objects, number the rest 1, 2 …, add stuff between them, tell class and score of each."""
         labels, n = compact(labels)
-        keep = kept_objects(*object_sums(labels, maps, classes, n), classes, params)
-        if not keep[1:].all():
-            labels, n = compact(np.where(keep[labels], labels, 0))
-        if self.panoptic:
-            labels, stuff = add_stuff(labels, maps, classes, n)
-        else:
-            stuff = []
         sums, count = object_sums(labels, maps, classes, n)
+        keep = kept_objects(sums, count, classes, params)
+        if not keep[1:].all():
+            labels, n = np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels], int(keep.sum())
+            kept = np.concatenate([[0], np.flatnonzero(keep)])
+            sums, count = sums[:, kept], count[kept]
+        labels, stuff = add_stuff(labels, maps, classes, n) if self.panoptic else (labels, [])
         class_id, score = classify(sums, count, classes)
         ids = np.arange(1, n + 1, dtype=np.int64)
         for new_label, stuff_class, stuff_score in stuff:
