@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-import napari_segplugin
 from napari_segplugin.core import BACKGROUND_PAINT, drain
-from napari_segplugin.engine import predict
+from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 from napari_segplugin.metrics import contingency
 
@@ -53,7 +52,7 @@ def main() -> None:
     sample = load_sample(SAMPLE)
     labels = np.asarray(drain(predict(sample["image"], load_bundle(options.model or shipped_bundles()[SAMPLE]))).labels)
     paint = corrections(sample["truth"], labels, options.objects)
-    path = Path(napari_segplugin.__file__).parent / "resources" / "samples" / SAMPLE / "corrections.tif"
+    path = Path(__file__).parents[1] / "sample_data" / SAMPLE / "corrections.tif"
     tifffile.imwrite(path, paint, compression="zlib", metadata={"axes": "YX"})
     print(f"{path}: {len(np.unique(paint[(paint > 0) & (paint != BACKGROUND_PAINT)]))} objects painted")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-SHELF = Path(__file__).parent.parent / "src" / "napari_segplugin" / "resources" / "samples"
+SHELF = Path(__file__).parent.parent / "sample_data"
 NUCLEUS = "4d4ebfcae437"
 CC0 = """CC0 1.0 Universal: the people who made this image set have waived all their rights to it.
 https://creativecommons.org/publicdomain/zero/1.0/

@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from napari_segplugin.classical import run_cleanup, run_technique, seeds_from_points
-from napari_segplugin.classical.clusters import quantised
-from napari_segplugin.classical.split_merge import split_tree
+from napari_segplugin.classical.colour.clusters import quantised
+from napari_segplugin.classical.regions.split_merge import split_tree
 from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.io import load_sample
 

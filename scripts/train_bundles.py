@@ -32,16 +32,16 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
-from napari_segplugin.engine import new_bundle, predict, train
-from napari_segplugin.engine.calibrate import calibrated
 from napari_segplugin.engine.network import load as load_network
-from napari_segplugin.engine.rehearsal import cut_exemplars, source_of
-from napari_segplugin.engine.train import patch_size, prepare_sample
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.exemplars import cut_exemplars, source_of
+from napari_segplugin.engine.train.thresholds import calibrated
+from napari_segplugin.engine.train.train import new_bundle, patch_size, prepare_sample, train
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
 from napari_segplugin.viewer.pictures import outlined
 
-HOME = Path(__file__).parents[1] / "src" / "napari_segplugin" / "resources" / "bundles"
+HOME = Path(__file__).parents[1] / "napari_segplugin" / "resources" / "bundles"
 Split = tuple[list[Sample], list[Sample], str]
 
 

@@ -14,7 +14,7 @@ from napari_segplugin.core import ClassTable, InputError, ModelSpec, ObjectTable
 @pytest.fixture
 def tiny(tmp_path):
     """A random bundle."""
-    from napari_segplugin.engine import new_bundle
+    from napari_segplugin.engine.train.train import new_bundle
     from napari_segplugin.io import save_bundle
 
     spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["nucleus"]), {"widths": (4, 8)})

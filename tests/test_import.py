@@ -50,11 +50,11 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 def test_listing_networks_losses_tasks_and_models_imports_no_torch():
     code = """
-from napari_segplugin.models import MODELS
+from napari_segplugin.networks import NETWORKS
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.tasks import TASKS
 from napari_segplugin.io import sample_names, shipped_bundles
-[r.title for shelf in (MODELS, LOSSES, TASKS) for r in shelf], shipped_bundles(), sample_names()
+[r.title for shelf in (NETWORKS, LOSSES, TASKS) for r in shelf], shipped_bundles(), sample_names()
 """
     assert loaded_after(code, *HEAVY) == []
 
@@ -85,10 +85,10 @@ def test_every_row_of_every_registry_loads():
     from napari_segplugin.io import FORMATS
     from napari_segplugin.losses import LOSSES
     from napari_segplugin.metrics import METRICS
-    from napari_segplugin.models import MODELS
+    from napari_segplugin.networks import NETWORKS
     from napari_segplugin.tasks import TASKS
 
-    for registry in (MODELS, LOSSES, TASKS, METRICS):
+    for registry in (NETWORKS, LOSSES, TASKS, METRICS):
         assert all(callable(row.load()) for row in registry)
     assert all(row.load() is not None for row in FORMATS)
 
@@ -99,7 +99,7 @@ def test_the_large_libraries_of_torch_are_loaded_without_the_interpreter_lock():
     pytest.importorskip("torch")
     code = """
 import sys, threading, time
-from napari_segplugin.engine.libraries import preload_torch
+from napari_segplugin.engine.torch_import import preload_torch
 found = []
 worker = threading.Thread(target=lambda: found.append(preload_torch()))
 begin = last = time.perf_counter()

@@ -23,7 +23,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, Kind, ModelSpec, Task, TrainSpec, drain
 from napari_segplugin.data.corrections import Corrections
-from napari_segplugin.engine import finetune, new_bundle, predict
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.finetune import finetune
+from napari_segplugin.engine.train.train import new_bundle
 
 CLASSES = ClassTable.named(["axon", "myelin"], Kind.STUFF)
 

@@ -18,7 +18,7 @@ import tifffile
 from nuclei_from_scratch import THRESHOLDS, otsu_watershed, row, summary
 
 from napari_segplugin.core import Image, drain
-from napari_segplugin.engine.classical import segment
+from napari_segplugin.engine.classical.segment import segment
 from napari_segplugin.io import load_recipe
 
 

@@ -40,7 +40,7 @@ from split_merge import heap_merge, processor, recursive_split
 
 from napari_segplugin.classical import TECHNIQUES, run_technique
 from napari_segplugin.core import ClassicalRecipe, Image
-from napari_segplugin.engine.preview import Previewer
+from napari_segplugin.engine.classical.preview import Previewer
 from napari_segplugin.io import load_sample
 
 PLANE = 2048

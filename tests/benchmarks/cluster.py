@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, drain
-from napari_segplugin.engine import predict
-from napari_segplugin.engine.cluster import connect
+from napari_segplugin.engine.predict.cluster import connect
+from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 
 

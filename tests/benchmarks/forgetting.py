@@ -22,7 +22,8 @@ import tifffile
 
 from napari_segplugin.core import Image, ModelBundle, TrainSpec, drain
 from napari_segplugin.data.corrections import Corrections
-from napari_segplugin.engine import finetune, predict
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.finetune import finetune
 from napari_segplugin.io import load_bundle, shipped_bundles
 from napari_segplugin.metrics.instance import average_precision
 

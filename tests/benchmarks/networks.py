@@ -37,17 +37,18 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
-from napari_segplugin.engine import new_bundle, predict, train
 from napari_segplugin.engine.network import prepare
-from napari_segplugin.engine.setup import set_up
+from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.io import read_image, read_labels
 from napari_segplugin.metrics import measure
-from napari_segplugin.models import MODELS, is_detector
+from napari_segplugin.networks import NETWORKS, is_detector
 
 RECORD = Path("docs/benchmarks/networks.json")
-SHOWN = Path("src/napari_segplugin/resources/networks.json")
+SHOWN = Path("napari_segplugin/resources/networks.json")
 FIGURES = ("AP@0.5", "mean AP", "Dice", "mean IoU", "boundary F1")
-NETWORKS = [r.name for r in MODELS if r.meta.get("extra") is None]
+NETWORKS = [r.name for r in NETWORKS if r.meta.get("extra") is None]
 INTRODUCTION = """Each network from scratch with the same time on one processor core, by `tests/benchmarks/networks.py`, judged
 on images that were not trained on: one run, one seed. A network that is slower makes fewer steps in that time, and a network
 that is larger needs more of them, so a longer training can turn the order around. Peak memory of a tile is about *numbers a
@@ -204,7 +205,7 @@ def table(record: dict[str, Any]) -> str:
         lines += [f"## {data}", "", "| network | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
         for name, row in rows.items():
             cells = [f"{row[k]:,}" if isinstance(row.get(k), int) else str(row.get(k, "–")) for k in figures]
-            lines.append(f"| {MODELS[name].title} | " + " | ".join(cells) + " |")
+            lines.append(f"| {NETWORKS[name].title} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
 
@@ -230,7 +231,7 @@ def main() -> None:
     """Run what was asked and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=MODELS.names())
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS.names())
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--steps", type=int, default=0)
@@ -241,7 +242,7 @@ def main() -> None:
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for data in [] if args.table else args.data:
         for network in args.networks:
-            tasks = MODELS[network].meta.get("tasks")
+            tasks = NETWORKS[network].meta.get("tasks")
             if tasks is not None and data != "nuclei2d_fluo":
                 continue
             row = one(network, data, args.folder, args)

@@ -22,7 +22,8 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.segmentation import watershed
 
 from napari_segplugin.core import ClassTable, Image, ModelSpec, Sample, Task, TileSpec, TrainSpec, drain
-from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.metrics import measure
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from networks import streets
 
 from napari_segplugin.core import LossSpec, TileSpec, TrainSpec, drain
-from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.train import new_bundle, train
+from networks import streets
 
 RARE = 0.02
 """A class with less than this share of the known training voxels is called rare."""

@@ -36,11 +36,10 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.strokes import near_strokes, touched_pieces
-from napari_segplugin.engine import new_bundle
-from napari_segplugin.engine.forest import PixelForest
-from napari_segplugin.engine.judge import read_maps
+from napari_segplugin.engine.instant import PixelForest
 from napari_segplugin.engine.network import load
-from napari_segplugin.engine.train import Recipe, prepare_sample, train_prepared
+from napari_segplugin.engine.train.heldout import read_maps
+from napari_segplugin.engine.train.train import Recipe, new_bundle, prepare_sample, train_prepared
 
 CLASSES = ClassTable.named(["target"], Kind.STUFF)
 WIDTHS = (8, 16, 32, 64)

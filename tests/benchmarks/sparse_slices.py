@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import ClassTable, Kind, ModelSpec, Sample, Task, TileSpec, TrainSpec, drain
-from napari_segplugin.engine import new_bundle, predict, train
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.io import read_image, read_labels
 
 WAYS = ["varied", "crossed", "spread", "parallel"]

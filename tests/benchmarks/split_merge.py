@@ -28,7 +28,7 @@ import numpy as np
 import skimage
 from scipy import ndimage as ndi
 
-from napari_segplugin.classical.split_merge import split_merge, split_tree
+from napari_segplugin.classical.regions.split_merge import split_merge, split_tree
 from napari_segplugin.io import load_sample
 
 SETTINGS = {"test": "std", "threshold": 0.06, "smallest_block": 2, "smallest_region": 1}

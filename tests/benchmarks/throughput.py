@@ -25,12 +25,12 @@ from scipy import ndimage as ndi
 
 from napari_segplugin.core import ClassTable, Image, ModelSpec, Sample, Task, TileSpec, TrainSpec, drain
 from napari_segplugin.data import normalise
-from napari_segplugin.engine import new_bundle, predict, train
 from napari_segplugin.engine.device import resolve
-from napari_segplugin.engine.maps import Run, run_tiles
 from napari_segplugin.engine.network import load, prepare
-from napari_segplugin.engine.predict import reader
-from napari_segplugin.engine.setup import set_up
+from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.predict import predict, reader
+from napari_segplugin.engine.predict.tiles import Run, run_tiles
+from napari_segplugin.engine.train.train import new_bundle, train
 
 import torch  # isort: skip  (after the engine, which sets up how torch allocates)
 

@@ -20,11 +20,11 @@ import torch
 
 from napari_segplugin.core import ClassTable, ModelSpec, Sample, Step, Task, TrainSpec
 from napari_segplugin.data.sampling import Batch, PatchSampler
-from napari_segplugin.engine import new_bundle, train
 from napari_segplugin.engine.device import resolve, title
+from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.io.samples import load_sample
 
-SAMPLER = "napari_segplugin.engine.train.PatchSampler"
+SAMPLER = "napari_segplugin.engine.train.train.PatchSampler"
 
 
 class OnCpu(PatchSampler):

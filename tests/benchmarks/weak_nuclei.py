@@ -23,7 +23,10 @@ from scipy import ndimage as ndi
 
 from napari_segplugin.core import ClassTable, Image, ModelSpec, Task, TrainSpec, drain
 from napari_segplugin.data.corrections import Corrections, to_sample
-from napari_segplugin.engine import finetune, new_bundle, predict, terms
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train import objective as terms
+from napari_segplugin.engine.train.finetune import finetune
+from napari_segplugin.engine.train.train import new_bundle
 from napari_segplugin.metrics import measure
 
 CLASSES = ClassTable.named(["nucleus"])

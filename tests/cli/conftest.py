@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 def make_bundle(tmp_path_factory):
     """Saves a random bundle of a task and returns its folder."""
     from napari_segplugin.core import ClassTable, Kind, ModelSpec, Task
-    from napari_segplugin.engine import new_bundle
+    from napari_segplugin.engine.train.train import new_bundle
     from napari_segplugin.io import save_bundle
 
     def make(task="instance", ndim=2, names=("cell",)):

@@ -37,18 +37,24 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.corrections import Corrections  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine import device as device_module  # noqa: E402
-from napari_segplugin.engine import estimate, finetune, new_bundle, predict, train  # noqa: E402
-from napari_segplugin.engine.checkpoint import Checkpoint  # noqa: E402
 from napari_segplugin.engine.network import load, prepare  # noqa: E402
-from napari_segplugin.engine.train import prepare_sample  # noqa: E402
+from napari_segplugin.engine.predict.estimate import estimate  # noqa: E402
+from napari_segplugin.engine.predict.predict import predict  # noqa: E402
+from napari_segplugin.engine.train.checkpoint import Checkpoint  # noqa: E402
+from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
+from napari_segplugin.engine.train.train import (  # noqa: E402
+    new_bundle,
+    prepare_sample,
+    train,
+)
 from napari_segplugin.losses import LOSSES, build_loss  # noqa: E402
-from napari_segplugin.models import MODELS  # noqa: E402
+from napari_segplugin.networks import NETWORKS  # noqa: E402
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")]
 
 CELL = ClassTable.named(["cell"])
 PANOPTIC = ClassTable((*ClassTable.named(["cell"]), ClassInfo(2, "soil", "#aaaaaa", Kind.STUFF)))
-DENSE = [row.name for row in MODELS if row.meta.get("family") != "detector"]
+DENSE = [row.name for row in NETWORKS if row.meta.get("family") != "detector"]
 both = pytest.mark.parametrize("ndim", [2, 3])
 
 
@@ -68,7 +74,7 @@ def scene(ndim: int, side: int = 0, seed: int = 0) -> Sample:
 
 def bundle_of(name: str, ndim: int, task: Task = Task.SEMANTIC, classes: ClassTable = CELL):
     """A new model of the smallest size of its network."""
-    options = dict(MODELS[name].meta.get("small", {}))
+    options = dict(NETWORKS[name].meta.get("small", {}))
     try:
         return new_bundle(ModelSpec(name, ndim, 1, task, classes, options), name="tiny", seed=1)
     except MissingExtraError as error:
@@ -100,9 +106,9 @@ def test_a_network_agrees_with_the_cpu(name, ndim):
 
 
 @both
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", NETWORKS.names())
 def test_a_network_learns_in_mixed_precision(name, ndim):
-    task = Task.INSTANCE if MODELS[name].meta.get("family") == "detector" else Task.SEMANTIC
+    task = Task.INSTANCE if NETWORKS[name].meta.get("family") == "detector" else Task.SEMANTIC
     events: list[object] = []
     found = drain(train([scene(ndim)], bundle_of(name, ndim, task), steps(40, learning_rate=2e-3)), events.append)
     curve = losses_of(events)

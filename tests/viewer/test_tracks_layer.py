@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, drain
 from napari_segplugin.data.edits import Change
-from napari_segplugin.engine.track import track
+from napari_segplugin.engine.track.track import track
 from napari_segplugin.viewer import tracks
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.layers import segmentation_to_layer

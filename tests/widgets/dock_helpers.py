@@ -41,7 +41,7 @@ def run(dock: Any, qtbot: Any, press: Callable[[], None] | None = None) -> None:
 def small_bundle() -> Any:
     """A network of a few weights that finds cells in 2D."""
     from napari_segplugin.core import ClassTable, ModelSpec, Task
-    from napari_segplugin.engine import new_bundle
+    from napari_segplugin.engine.train.train import new_bundle
 
     spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widths": (4, 6)})
     return new_bundle(spec, name="small", seed=1)

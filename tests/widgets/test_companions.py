@@ -9,9 +9,9 @@ import pytest
 from napari.layers import Image as ImageLayer
 from test_classical import choose
 
-from napari_segplugin.classical.clusters import quantised
+from napari_segplugin.classical.colour.clusters import quantised
 from napari_segplugin.core import ClassicalRecipe, Image, InputError
-from napari_segplugin.engine.companions import companion
+from napari_segplugin.engine.classical.pictures import companion
 from napari_segplugin.viewer.companions import blocks_layer, colours_layer
 
 pytestmark = pytest.mark.qt

@@ -13,10 +13,10 @@ from napari_segplugin.core import ClassTable, ModelSpec, Task
 
 
 def bundle_of(network: str, ndim: int = 2) -> Any:
-    from napari_segplugin.engine import new_bundle
-    from napari_segplugin.models import MODELS
+    from napari_segplugin.engine.train.train import new_bundle
+    from napari_segplugin.networks import NETWORKS
 
-    spec = ModelSpec(network, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"]), MODELS[network].meta["small"])
+    spec = ModelSpec(network, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"]), NETWORKS[network].meta["small"])
     return new_bundle(spec, name=network)
 
 

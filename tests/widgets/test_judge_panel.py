@@ -168,7 +168,7 @@ def test_a_long_comparison_can_be_cancelled(panel: Any, qtbot: Any, monkeypatch:
         finally:
             closed.append(True)
 
-    monkeypatch.setattr("napari_segplugin.engine.compare.compare", slow)
+    monkeypatch.setattr("napari_segplugin.engine.evaluate.compare.compare", slow)
     panel.run_button.click()
     assert panel.cancel_button.isVisible() or not panel.isVisible()
     qtbot.waitUntil(lambda: panel.progress.bar.maximum() == 1000, timeout=8000)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from napari_segplugin.core import Task
-from napari_segplugin.models import MODELS
+from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets.network_options import NetworkOptions
 
@@ -21,12 +21,12 @@ def options(qtbot: Any) -> NetworkOptions:
     return found
 
 
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", NETWORKS.names())
 @pytest.mark.parametrize("task", list(Task))
 def test_only_what_a_network_has_is_shown_and_defaults_say_nothing(
     options: NetworkOptions, name: str, task: Task
 ) -> None:
-    row = MODELS[name]
+    row = NETWORKS[name]
     options.set_network(row, task)
     shown = {n for n, box in options.switches.items() if not box.isHidden()}
     shown |= {n for n, box in options.lists.items() if not box.parentWidget().isHidden()} - {"objects"}
@@ -36,7 +36,7 @@ def test_only_what_a_network_has_is_shown_and_defaults_say_nothing(
 
 
 def test_choices_become_options_of_the_spec(options: NetworkOptions) -> None:
-    options.set_network(MODELS["unet"], Task.INSTANCE)
+    options.set_network(NETWORKS["unet"], Task.INSTANCE)
     options.switches["deep_supervision"].setChecked(True)
     box = options.lists["encoder"]
     box.setCurrentIndex(box.findData("resnet18"))
@@ -45,21 +45,21 @@ def test_choices_become_options_of_the_spec(options: NetworkOptions) -> None:
     assert options.options() == {"deep_supervision": True, "encoder": "resnet18"}
     assert options.object_head == "centre_offset"
     assert options.object_head in HEADS
-    options.set_network(MODELS["unet"], Task.SEMANTIC)
+    options.set_network(NETWORKS["unet"], Task.SEMANTIC)
     assert options.object_head == ""  # a semantic network has no objects
-    options.set_network(MODELS["mask_rcnn"], Task.INSTANCE)
-    assert set(options.options()) <= set(MODELS["mask_rcnn"].options)
+    options.set_network(NETWORKS["mask_rcnn"], Task.INSTANCE)
+    assert set(options.options()) <= set(NETWORKS["mask_rcnn"].options)
     assert options.object_head == ""  # a detector writes objects in its own way
 
 
 def test_imagenet_weights_are_offered_for_a_resnet_only(options: NetworkOptions) -> None:
-    options.set_network(MODELS["fastfcn"], Task.SEMANTIC)
+    options.set_network(NETWORKS["fastfcn"], Task.SEMANTIC)
     options.weights_path = "resnet18.pth"
     assert options.encoder_weights == ""
     box = options.lists["encoder"]
     box.setCurrentIndex(box.findData("resnet18"))
     assert options.encoder_weights == "resnet18.pth"
-    options.set_network(MODELS["segnet"], Task.SEMANTIC)
+    options.set_network(NETWORKS["segnet"], Task.SEMANTIC)
     assert options.encoder_weights == ""
 
 

@@ -191,7 +191,7 @@ def test_without_the_library_the_dock_says_what_to_install(
     dock: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_segplugin.core import MissingExtraError
-    from napari_segplugin.engine import track as module
+    from napari_segplugin.engine.track import track as module
 
     def missing() -> Any:
         raise MissingExtraError("laptrack", "link objects through time", "tracks")

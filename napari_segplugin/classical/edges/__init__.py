@@ -1,0 +1,1 @@
+"""Edges, the contours that they close, and contours that move."""

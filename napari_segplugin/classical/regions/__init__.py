@@ -1,0 +1,1 @@
+"""Regions that grow, flood, join, split, or are cut out at least cost."""

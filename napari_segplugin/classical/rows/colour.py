@@ -1,0 +1,146 @@
+"""Rows of the techniques that group voxels by colour: clusters and superpixels. Imports no scikit-image."""
+
+from __future__ import annotations
+
+from napari_segplugin.classical.base import technique_row
+from napari_segplugin.core import Parameter, Row
+
+_HERE = "napari_segplugin.classical."
+_CLASSES = Parameter("classes", 3, "Classes", "How many, with the background.", low=2, high=64)
+_SPACE = Parameter(
+    "space", "channels", "Colours as",
+    "Each channel by its own spread, or CIELAB, where distances are as people see them (red, green and blue only).",
+    choices=("channels", "lab"),
+)  # fmt: skip
+_BACKGROUND = Parameter(
+    "background", "darkest", "Background is", "Which class is background.",
+    choices=("darkest", "brightest", "largest", "none"),
+)  # fmt: skip
+_CLUSTERS = {"colour": True, "scope": "point", "kind": "classes", "group": "Colours"}
+
+
+def _merge(default: float) -> Parameter:
+    return Parameter(
+        "merge", default, "Merge below", "Neighbours merge whose mean colours differ less, as a share of the image's range.",
+        low=0, high=1, step=0.01,
+    )  # fmt: skip
+
+
+COLOUR_ROWS: tuple[Row, ...] = (
+    technique_row(
+        "kmeans",
+        "K-means",
+        _HERE + "colour.clusters:kmeans",
+        "Groups voxels around a given number of colours; the place may count too.",
+        "Lloyd 1982; Arthur and Vassilvitskii 2007; Sculley 2010",
+        (
+            _CLASSES,
+            _SPACE,
+            Parameter(
+                "position", 0.0, "Weight of position", "How much the place counts beside the colour.",
+                low=0, high=10, step=0.1,
+            ),
+            _BACKGROUND,
+            Parameter(
+                "fit", "part", "Centres from",
+                "A random part of the voxels (quick, as good as all), all of them, or all in small batches.",
+                choices=("part", "all", "batches"),
+            ),
+        ),
+        measure=_HERE + "colour.clusters:measure",
+        whole_if="position",
+        **_CLUSTERS,
+    ),
+    technique_row(
+        "gaussian_mixture",
+        "Gaussian mixture",
+        _HERE + "colour.clusters:gaussian_mixture",
+        "Groups voxels into clouds of colours that may differ in size and spread.",
+        "Dempster, Laird and Rubin 1977",
+        (_CLASSES, _SPACE, _BACKGROUND),
+        measure=_HERE + "colour.clusters:measure_mixture",
+        **_CLUSTERS,
+    ),
+    technique_row(
+        "mean_shift",
+        "Mean shift",
+        _HERE + "colour.clusters:mean_shift",
+        "Groups voxels around the summits of the density of colours; how many follows from the image.",
+        "Comaniciu and Meer 2002",
+        (
+            Parameter(
+                "width", 0.2, "Width", "Share of all voxels that count as near one; more gives fewer classes.",
+                low=0.01, high=1, step=0.01,
+            ),
+            _SPACE,
+            _BACKGROUND,
+        ),
+        measure=_HERE + "colour.clusters:measure_shift",
+        **_CLUSTERS,
+    ),
+    technique_row(
+        "slic",
+        "Superpixels (SLIC)",
+        _HERE + "regions.superpixels:slic",
+        "Patches of about one size that keep to edges; neighbours of like colour are merged.",
+        "Achanta et al. 2012",
+        (
+            Parameter("size", 16.0, "Size", "Side of a patch.", low=2, high=500, step=1, unit="pixel"),
+            Parameter(
+                "compactness", 10.0, "Compactness", "How square patches are, against how well they keep to edges.",
+                low=0.01, high=1000, step=1,
+            ),
+            Parameter(
+                "smooth", 0.0, "Smooth before", "Width (sigma) of a Gaussian.", low=0, high=20, step=0.5, unit="pixel"
+            ),
+            _merge(0.05),
+        ),
+        colour=True,
+        slow=True,
+        kind="objects",
+        group="Superpixels",
+    ),
+    technique_row(
+        "felzenszwalb",
+        "Superpixels (Felzenszwalb)",
+        _HERE + "regions.superpixels:felzenszwalb",
+        "Patches whose inner differences are smaller than the step to the next.",
+        "Felzenszwalb and Huttenlocher 2004",
+        (
+            Parameter("scale", 100.0, "Scale", "Larger values give larger patches.", low=0.1, high=10000, step=10),
+            Parameter(
+                "smooth", 0.8, "Smooth before", "Width (sigma) of a Gaussian.", low=0, high=20, step=0.1, unit="pixel"
+            ),
+            Parameter("smallest", 50, "Least size", "In pixels.", low=1, high=10**6, unit="pixel^n"),
+            _merge(0.0),
+        ),
+        ndim=(2,),
+        colour=True,
+        slow=True,
+        kind="objects",
+        group="Superpixels",
+    ),
+    technique_row(
+        "quickshift",
+        "Superpixels (quickshift)",
+        _HERE + "regions.superpixels:quickshift",
+        "Patches that climb to the next summit of the density in colour and place.",
+        "Vedaldi and Soatto 2008",
+        (
+            Parameter(
+                "kernel", 3.0, "Width", "Sigma of the density; larger gives fewer patches and takes longer.",
+                low=1, high=20, step=0.5, unit="pixel",
+            ),
+            Parameter("reach", 8.0, "Reach", "Farthest step to a summit.", low=1, high=100, step=1, unit="pixel"),
+            Parameter("ratio", 0.5, "Colour", "Weight of colour (1) against place (0).", low=0, high=1, step=0.05),
+            _merge(0.05),
+        ),
+        ndim=(2,),
+        colour=True,
+        slow=True,
+        kind="objects",
+        group="Superpixels",
+    ),
+)  # fmt: skip
+
+__all__ = ["COLOUR_ROWS"]

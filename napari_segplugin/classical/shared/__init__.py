@@ -1,0 +1,1 @@
+"""What several techniques need: smoothing, marks, blocks, colour spaces, distances along axes."""

@@ -1,0 +1,1 @@
+"""Thresholds: one value for the whole image, or one for each place."""

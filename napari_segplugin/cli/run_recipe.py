@@ -1,0 +1,92 @@
+"""``segplugin run``: replay a classical recipe on images or a folder of them."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.progress import Progress
+from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
+from napari_segplugin.io import load_recipe, write_segmentation
+from napari_segplugin.io.pairs import open_labels
+
+
+def run(options: Namespace) -> Result:
+    """Segment images one after the other; one that cannot be segmented says why and does not hold up the others."""
+    from napari_segplugin.classical import complete
+
+    recipe = complete(load_recipe(options.recipe))
+    images = find_images(options.images)
+    if options.seeds and len(images) > 1:
+        raise InputError("Seeds belong to one image.", got=f"{len(images)} images", hint="Give one image with --seeds.")
+    rows = [
+        _one(path, target, recipe, options)
+        for path, target in zip(images, targets_of(images, options.output, options.format), strict=True)
+    ]
+    failed = sum("error" in row for row in rows)
+    if failed == len(rows) == 1:
+        raise SegPluginError(rows[0]["error"])
+    lines = [
+        f"{r['image']}: {r['error']}" if "error" in r else f"{r['outputs'][0]}: {r['found']}, {r['seconds']:.1f} s"
+        for r in rows
+    ]
+    data = {"command": "run", "recipe": recipe.name or recipe.technique, "results": rows, "failed": failed}
+    return data, "\n".join(lines)
+
+
+def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) -> dict[str, Any]:
+    """One image: its row of the result."""
+    from napari_segplugin.engine.classical.segment import segment
+
+    start = time.perf_counter()
+    row: dict[str, Any] = {"image": str(path)}
+    with Progress(path.name, options.quiet) as progress:
+        try:
+            image = open_image(str(path), options, progress)
+            seeds = open_labels(options.seeds) if options.seeds else None
+            found = drain(segment(image, recipe, seeds=seeds, box=options.box or None), progress)
+            files = write_segmentation(found, target)
+        except SegPluginError as error:
+            return {**row, "error": str(error), "notes": progress.notes}
+    count = len(found.objects)
+    word = "object" if found.task is Task.INSTANCE else "class"
+    plural = "" if count == 1 else "s" if word == "object" else "es"
+    row |= {"outputs": [str(f) for f in files], "objects": count, "found": f"{count} {word}{plural}"}
+    return row | {"seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
+
+
+def find_images(given: Sequence[str]) -> list[Path]:
+    """The images that were named, and those in the folders that were named.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none.
+    """
+    from napari_segplugin.io.pairs import list_files
+
+    found: list[Path] = []
+    for name in given:
+        path = Path(name).expanduser()
+        if not path.is_dir() or _is_image(path):
+            found.append(path)
+            continue
+        inner = [p for p in list_files(path) if not p.is_dir() or _is_image(p)]
+        if not inner:
+            raise InputError("There are no images in the folder.", got=f"'{path}'")
+        found += inner
+    return found
+
+
+def _is_image(folder: Path) -> bool:
+    """Whether a folder is one image: a zarr, or a series of DICOM slices."""
+    if folder.suffix == ".zarr" or (folder / "zarr.json").exists():
+        return True
+    return any(p.suffix.lower() == ".dcm" for p in folder.iterdir())
+
+
+__all__ = ["find_images", "run"]

@@ -1,0 +1,59 @@
+"""The command about time: track."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_segplugin.cli.commands import Result, targets_of
+from napari_segplugin.cli.progress import Progress
+from napari_segplugin.core import InputError, Segmentation, drain
+from napari_segplugin.io import read_segmentation, write_segmentation
+from napari_segplugin.io.files import write_text
+
+
+def track(options: Namespace) -> Result:
+    """Link the objects of label files through time."""
+    from napari_segplugin.data.table import Column
+    from napari_segplugin.engine.export import measure
+    from napari_segplugin.engine.track.track import TrackSpec
+    from napari_segplugin.engine.track.track import track as linked
+
+    spec = TrackSpec(options.max_distance, options.gap, not options.no_divisions, options.overlap, not options.afresh)
+    rows = []
+    places = targets_of(options.labels, options.output, "tif", ending="_tracks")
+    for path, place in zip(options.labels, places, strict=True):
+        with Progress(Path(path).name, options.quiet) as progress:
+            found = drain(linked(_with_axes(read_segmentation(path), options), spec), progress)
+            table = measure(found.segmentation, tracks=found.track)
+        parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
+        column = Column("parent", "parent", parent, "Track that it came from by division; 0 where there is none.")
+        stem = place.with_suffix("")
+        files = write_segmentation(found.segmentation, place)
+        files.append(write_text(f"{stem}.csv", table.with_columns({"parent": column}).to_csv(about=str(path))))
+        graph = {str(child): parents for child, parents in found.graph.items()}
+        files.append(write_text(f"{stem}.graph.json", json.dumps(graph, indent=2)))
+        divisions = len({p[0] for p in found.graph.values()})
+        row = {"labels": str(path), "tracks": len(found.track), "divisions": divisions}
+        rows.append(row | {"graph": graph, "outputs": [str(f) for f in files]})
+    lines = [f"{r['outputs'][0]}: {r['tracks']} tracks, {r['divisions']} divisions" for r in rows]  # type: ignore[index]
+    return {"command": "track", "results": rows}, "\n".join(lines)
+
+
+def _with_axes(found: Segmentation, options: Namespace) -> Segmentation:
+    """What was typed, in place of what the file says."""
+    axes = (options.axes or found.axes).upper()
+    if len(axes) != len(found.axes):
+        raise InputError("The axes do not fit the labels.", got=f"'{axes}' for shape {found.labels.shape}")
+    n = sum(a in "ZYX" for a in axes)
+    size = options.spacing or ((1.0,) * n + tuple(found.spacing))[-n:]
+    if len(size) != n:
+        raise InputError("The voxel size does not fit the labels.", got=f"{tuple(size)} for the axes '{axes}'")
+    return replace(found, axes=axes, spacing=tuple(size), unit=options.unit or found.unit)
+
+
+__all__ = ["track"]

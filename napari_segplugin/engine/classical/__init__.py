@@ -1,0 +1,1 @@
+"""Classical techniques over an image of any size, and their live preview."""

@@ -1,0 +1,403 @@
+"""Compare a result with the truth: one report with every metric of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Step, Task, drain
+from napari_segplugin.engine.evaluate.aggregate import (
+    Measured,
+    as_row,
+    mean_over_images,
+    pooled_over_images,
+    with_means,
+)
+from napari_segplugin.engine.evaluate.report import ALL, Report, ReportRow
+from napari_segplugin.metrics import (
+    AP_THRESHOLDS,
+    METRICS,
+    PanopticCounts,
+    Ratio,
+    boundary_tolerance,
+    confusion,
+    contingency,
+    define,
+    match,
+    panoptic_counts,
+    surface_distances,
+)
+from napari_segplugin.metrics.checks import known_mask, label_pair, voxel_size
+from napari_segplugin.metrics.instance import aji_plus_ratio, aji_ratio, average_precision_ratio
+from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
+
+__all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
+
+MOST_CLASSES = 256
+"""More class numbers than this, without a class table, are taken for object numbers."""
+
+
+@dataclass(frozen=True)
+class _Options:
+    task: Task
+    classes: ClassTable | None
+    spacing: Sequence[float] | None
+    unit: str | None
+    thresholds: tuple[float, ...]
+    tolerance: float | None
+    surfaces: bool
+
+
+def evaluate(
+    prediction: ArrayLike | Segmentation,
+    truth: ArrayLike | Segmentation,
+    *,
+    task: Task | str,
+    classes: ClassTable | None = None,
+    spacing: Sequence[float] | None = None,
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+    unit: str | None = None,
+    tolerance: float | None = None,
+    known: ArrayLike | None = None,
+    prediction_classes: Mapping[int, int] | None = None,
+    truth_classes: Mapping[int, int] | None = None,
+    surfaces: bool = True,
+) -> Report:
+    """Measure a prediction against the truth.
+
+    Parameters
+    ----------
+    prediction, truth : (Z, Y, X) or (Y, X) array of int, or Segmentation
+        SEMANTIC: class numbers. INSTANCE and PANOPTIC: object numbers. 0 is background.
+    task : Task or str
+    classes : ClassTable, optional
+        Names and kinds; from the segmentations where None, else "class 1", "class 2" ….
+    spacing : sequence of float, optional
+        Size of a voxel along each axis; from the segmentations where None, else 1.
+    thresholds : sequence of float
+        IoU thresholds of average precision. Precision, recall and F1 use the smallest.
+    unit : str, optional
+        Unit of `spacing`; from the segmentations where None, else "pixel".
+    tolerance : float, optional
+        Of the surface Dice (NSD), in `unit`; the longest edge of a voxel (of the first image) by default.
+    known : (Z, Y, X) or (Y, X) array of bool, optional
+        Where the truth is known; the rest is not judged. Distances between surfaces are then left out.
+    prediction_classes, truth_classes : mapping of int to int, optional
+        PANOPTIC: class of each object, where arrays are given; from the segmentations' tables where None.
+    surfaces : bool
+        False leaves out distances between surfaces, which take the longest.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, labels are not whole numbers >= 0, a label is no class, an object has no class, or the
+        task, spacing, tolerance or a threshold is not valid.
+
+    Examples
+    --------
+    >>> report = evaluate(np.array([[1, 1, 0, 0]]), np.array([[0, 1, 1, 0]]), task="semantic")
+    >>> report.value("Dice", "class 1")
+    0.5
+    """
+    options = _options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
+    measured = _image(prediction, truth, options, known, prediction_classes, truth_classes)
+    rows = with_means(measured, _class_table(options, prediction, truth))
+    return Report(options.task, tuple(as_row(m) for m in rows), _notes(options.task, known, surfaces))
+
+
+def evaluate_many(
+    pairs: Iterable[tuple[ArrayLike | Segmentation, ArrayLike | Segmentation]],
+    *,
+    task: Task | str,
+    classes: ClassTable | None = None,
+    spacing: Sequence[float] | None = None,
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+    unit: str | None = None,
+    tolerance: float | None = None,
+    surfaces: bool = True,
+) -> Report:
+    """Measure many predictions: every metric as the mean over images and, where it can be, pooled over images.
+
+    Parameters
+    ----------
+    pairs : iterable of (prediction, truth)
+        As in :func:`evaluate`; read one after the other.
+    task, classes, spacing, thresholds, unit, tolerance, surfaces
+        As in :func:`evaluate`, for all images.
+
+    Returns
+    -------
+    Report
+        Metrics are named "…, mean over images" (each image counts the same) and "…, pooled over images" (numerators
+        and denominators are added first, so large images and frequent objects count more).
+
+    Raises
+    ------
+    InputError
+        If there is no pair, the voxel units differ, or as in :func:`evaluate`.
+    """
+    return drain(
+        evaluate_steps(
+            pairs,
+            0,
+            task=task,
+            classes=classes,
+            spacing=spacing,
+            thresholds=thresholds,
+            unit=unit,
+            tolerance=tolerance,
+            surfaces=surfaces,
+        )
+    )
+
+
+def evaluate_steps(
+    pairs: Iterable[tuple[ArrayLike | Segmentation, ArrayLike | Segmentation]],
+    total: int,
+    *,
+    task: Task | str,
+    classes: ClassTable | None = None,
+    spacing: Sequence[float] | None = None,
+    thresholds: Sequence[float] = AP_THRESHOLDS,
+    unit: str | None = None,
+    tolerance: float | None = None,
+    surfaces: bool = True,
+) -> Job[Report]:
+    """The same as :func:`evaluate_many`, as a job that says after each of `total` images how far it is."""
+    options = _options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
+    images: list[list[Measured]] = []
+    table = classes
+    for prediction, truth in pairs:
+        if options.tolerance is None:
+            # One tolerance for all images: a mean over different definitions would have none.
+            options = replace(options, tolerance=_with_voxels(options, prediction, truth).tolerance)
+        images.append(_image(prediction, truth, options, None, None, None))
+        table = table or _class_table(options, prediction, truth)
+        yield Step(len(images), total)
+    if not images:
+        raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, truth)")
+    numbers = [*with_means(mean_over_images(images), table), *with_means(pooled_over_images(images), table)]
+    rows = sorted((as_row(m) for m in numbers), key=lambda r: r.class_name != ALL)
+    return Report(options.task, tuple(rows), _notes(options.task, None, surfaces))
+
+
+def _options(
+    task: Task | str,
+    classes: ClassTable | None,
+    spacing: Sequence[float] | None,
+    unit: str | None,
+    thresholds: Sequence[float],
+    tolerance: float | None,
+    surfaces: bool,
+) -> _Options:
+    if str(task) not in [t.value for t in Task]:
+        raise InputError("There is no such task.", got=f"'{task}'", accepted=", ".join(t.value for t in Task))
+    if not len(thresholds) or not all(0 < t <= 1 for t in thresholds):
+        raise InputError(
+            "IoU thresholds lie above 0 and at most at 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
+        )
+    return _Options(Task(task), classes, spacing, unit, tuple(sorted(set(thresholds))), tolerance, surfaces)
+
+
+def _class_table(options: _Options, *both: Any) -> ClassTable | None:
+    table = options.classes or next((x.classes for x in both if isinstance(x, Segmentation)), None)
+    if table is not None and ALL in [c.name for c in table]:
+        raise InputError(f"A class cannot be named '{ALL}' in a report.", hint="Rename the class.")
+    return table
+
+
+def _image(
+    prediction: Any,
+    truth: Any,
+    options: _Options,
+    known: ArrayLike | None,
+    prediction_classes: Mapping[int, int] | None,
+    truth_classes: Mapping[int, int] | None,
+) -> list[Measured]:
+    """Every number of one image, without the means over classes."""
+    table = _class_table(options, prediction, truth)
+    options = _with_voxels(options, prediction, truth)
+    if options.task is Task.PANOPTIC:
+        truth_classes = _object_classes(truth, truth_classes, "truth")
+        prediction_classes = _object_classes(prediction, prediction_classes, "prediction")
+    semantic = options.task is Task.SEMANTIC
+    pair = label_pair(_labels(truth, semantic), _labels(prediction, semantic))
+    where = known_mask(known, pair[0].shape)
+    if semantic:
+        return list(_semantic(*pair, where, options, table))
+    if options.task is Task.INSTANCE:
+        return list(_instance(*pair, where, options))
+    return list(_panoptic(*pair, where, table, truth_classes or {}, prediction_classes or {}))
+
+
+def _with_voxels(options: _Options, prediction: Any, truth: Any) -> _Options:
+    """Spacing, unit and tolerance, from the segmentations where the caller said nothing."""
+    found = [x for x in (prediction, truth) if isinstance(x, Segmentation)]
+    for segmentation in found:
+        if "T" in segmentation.axes:
+            raise InputError(
+                "A series of time points is evaluated frame by frame.",
+                got=f"axes '{segmentation.axes}'",
+                hint="Pass the frames as pairs to evaluate_many.",
+            )
+    size, unit = options.spacing, options.unit
+    measures = options.surfaces and options.task is Task.SEMANTIC
+    if measures and len(found) == 2 and (size is None or unit is None) and not _same_voxels(*found):
+        raise InputError(
+            "Prediction and truth differ in voxel size.",
+            got=" and ".join(f"{f.spacing} {f.unit}" for f in found),
+            hint="Pass spacing and unit, or surfaces=False.",
+        )
+    if size is None:
+        size = found[0].spacing if found else (1.0,) * np.ndim(truth)
+    if unit is None:
+        unit = found[0].unit if found else "pixel"
+    # On an axis of one voxel there is no distance, so its edge says nothing about the tolerance.
+    edges = [s for s, n in zip(size, np.shape(_labels(truth, False)), strict=False) if n != 1]
+    tolerance = max(edges, default=1.0) if options.tolerance is None else options.tolerance
+    return replace(options, spacing=size, unit=unit, tolerance=tolerance)
+
+
+def _same_voxels(a: Segmentation, b: Segmentation) -> bool:
+    return a.unit == b.unit and len(a.spacing) == len(b.spacing) and bool(np.allclose(a.spacing, b.spacing, rtol=1e-4))
+
+
+def _labels(found: Any, semantic: bool) -> np.ndarray:
+    if isinstance(found, Segmentation):
+        return found.semantic() if semantic else np.asarray(found.labels)
+    return np.asarray(found)
+
+
+def _object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Mapping[int, int]:
+    if given is not None:
+        return given
+    if isinstance(found, Segmentation):
+        return dict(zip(found.objects.label.tolist(), found.objects.class_id.tolist(), strict=True))
+    raise InputError(
+        f"A panoptic evaluation needs the class of each object of the {word}.",
+        got="an array of object numbers",
+        hint=f"Pass a Segmentation, or the classes as {word}_classes.",
+    )
+
+
+def _name(class_id: int, table: ClassTable | None) -> str:
+    if table is not None and class_id < len(table):
+        return table[class_id].name
+    return f"class {class_id}" if class_id else "background"
+
+
+def _measured(
+    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: Any
+) -> Measured:
+    row = METRICS[name]
+    ratio = amount if isinstance(amount, Ratio) else None
+    value = amount.value if isinstance(amount, Ratio) else amount
+    shown = unit if row.meta["unit"] == "spacing" else ""
+    return Measured(class_name, name, metric or row.title, value, define(name, unit, **options), shown, ratio)
+
+
+def _semantic(
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: _Options, table: ClassTable | None
+) -> Iterator[Measured]:
+    n = len(table) if table is not None else _highest(truth, prediction, known) + 1
+    matrix = confusion(truth, prediction, n, known)
+    for c in range(n):
+        name = _name(c, table)
+        yield _measured(name, "dice", dice_ratio(matrix, c))
+        yield _measured(name, "iou", iou_ratio(matrix, c))
+        if c and options.surfaces and known is None:
+            yield from _surfaces(truth == c, prediction == c, name, options)
+
+
+def _highest(truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None) -> int:
+    chosen = [a if known is None else a[known] for a in (truth, prediction)]
+    highest = max(1, *(int(a.max(initial=0)) for a in chosen))
+    if highest >= MOST_CLASSES:
+        raise InputError(
+            "These labels look like object numbers, not like classes.",
+            got=f"label {highest}",
+            accepted=f"class numbers below {MOST_CLASSES}, or any with a class table",
+            hint="Choose the task 'instance', or pass the classes.",
+        )
+    return highest
+
+
+def _surfaces(truth: np.ndarray, prediction: np.ndarray, name: str, options: _Options) -> Iterator[Measured]:
+    size = voxel_size(options.spacing, truth.ndim)
+    unit, tolerance = options.unit or "pixel", options.tolerance or 0.0
+    found = surface_distances(truth, prediction, size)
+    yield _measured(name, "hd95", found.percentile(95), unit=unit)
+    yield _measured(name, "hausdorff", found.percentile(100), unit=unit)
+    yield _measured(name, "assd", found.mean(), unit=unit)
+    yield _measured(name, "nsd", found.within(tolerance), unit=unit, tolerance=tolerance)
+    pixels = found if set(size) == {1.0} else surface_distances(truth, prediction)
+    yield _measured(name, "boundary_f1", pixels.f1(boundary_tolerance(truth.shape)))
+
+
+def _instance(
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: _Options
+) -> Iterator[Measured]:
+    void = None if known is None else ~known
+    table = contingency(truth, prediction, void)
+    for t in options.thresholds:
+        yield _measured(ALL, "ap", average_precision_ratio(match(table, t)), f"AP@{t:g}", threshold=t)
+    first = options.thresholds[0]
+    found = match(table, first)
+    tp, fp, fn = found.tp, found.fp, found.fn
+    yield _measured(ALL, "precision", Ratio(tp, tp + fp), f"Precision@{first:g}", threshold=first)
+    yield _measured(ALL, "recall", Ratio(tp, tp + fn), f"Recall@{first:g}", threshold=first)
+    yield _measured(ALL, "object_f1", Ratio(2 * tp, 2 * tp + fp + fn), f"F1@{first:g}", threshold=first)
+    yield _measured(ALL, "aji", aji_ratio(table))
+    yield _measured(ALL, "aji_plus", aji_plus_ratio(table))
+    yield from _quality(ALL, sum(panoptic_counts(truth, prediction, void=void).values(), PanopticCounts()))
+    yield _measured(
+        ALL, "dice", dice_ratio(confusion(truth > 0, prediction > 0, 2, known), 1), "Dice of the foreground"
+    )
+    for metric, n in (("Objects in truth", tp + fn), ("Objects predicted", tp + fp)):
+        yield Measured(ALL, "objects", metric, float(n), "Number of objects judged.", "objects", count=True)
+
+
+def _quality(name: str, counts: PanopticCounts) -> Iterator[Measured]:
+    for metric, ratio in (("pq", counts.pq), ("sq", counts.sq), ("rq", counts.rq)):
+        yield _measured(name, metric, ratio)
+
+
+def _panoptic(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    known: np.ndarray | None,
+    table: ClassTable | None,
+    truth_classes: Mapping[int, int],
+    prediction_classes: Mapping[int, int],
+) -> Iterator[Measured]:
+    counts = panoptic_counts(truth, prediction, truth_classes, prediction_classes, None if known is None else ~known)
+    known_classes = range(len(table)) if table is not None else [*truth_classes.values(), *prediction_classes.values()]
+    named = set(counts) | {int(c) for c in known_classes if c > 0} or {1}
+    position = {c: i for i, c in enumerate(sorted(named), 1)}
+    truth, prediction = _positions(truth, truth_classes, position), _positions(prediction, prediction_classes, position)
+    matrix = confusion(truth, prediction, len(position) + 1, known)
+    for c, i in position.items():
+        yield from _quality(_name(c, table), counts.get(c, PanopticCounts()))
+        yield _measured(_name(c, table), "dice", dice_ratio(matrix, i))
+        yield _measured(_name(c, table), "iou", iou_ratio(matrix, i))
+
+
+def _positions(labels: np.ndarray, classes: Mapping[int, int], position: Mapping[int, int]) -> np.ndarray:
+    """The position of each voxel's class in the confusion matrix, 0 for the background."""
+    ids, at = np.unique(labels, return_inverse=True)
+    values = np.array([position.get(classes.get(i, 0), 0) if i else 0 for i in ids.tolist()], np.int64)
+    return values[at.reshape(-1)].reshape(labels.shape)
+
+
+def _notes(task: Task, known: ArrayLike | None, surfaces: bool) -> tuple[str, ...]:
+    if task is Task.SEMANTIC and known is not None and surfaces:
+        return ("Distances between surfaces were not measured: the edge of the known area would count as surface.",)
+    return ()

@@ -1,0 +1,103 @@
+"""The edges that a network sees, as an image: tile by tile, as a prediction is made."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Stage, TileSpec
+from napari_segplugin.data import normalise
+from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
+from napari_segplugin.engine.network import Prepared, prepare
+from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.predict import reader
+from napari_segplugin.engine.predict.tiles import Run, run_tiles
+from napari_segplugin.engine.stores import Shifted
+from napari_segplugin.networks import NETWORKS
+
+
+class _Edges(Prepared):
+    """A network that gives its edges and not its classes."""
+
+    def _maps(self, x: Tensor) -> Tensor:
+        edges: Tensor = self.module.edges(x)  # type: ignore[operator]
+        return edges.float()
+
+
+def edge_map(
+    image: Image,
+    bundle: ModelBundle,
+    *,
+    tiles: TileSpec | None = None,
+    device: str = "auto",
+    region: Region | None = None,
+) -> Job[Image]:
+    """The probability that a voxel lies on an edge of a class or an object.
+
+    Parameters
+    ----------
+    image : Image
+    bundle : ModelBundle
+        Of a network that learns edges beside classes: one whose row has "edges" in its meta.
+    tiles : TileSpec, optional
+    device : str
+    region : tuple of slice, optional
+        A slice for each of Z, Y, X that the image has; everything by default.
+
+    Yields
+    ------
+    Stage, Step, Note
+
+    Returns
+    -------
+    Image
+        Between 0 and 1, float32; axes in the order T, Z, Y, X. Its metadata names the first voxel as "origin".
+
+    Raises
+    ------
+    InputError
+        If the network has no edges, the result does not fit into memory, or image, model, region, tiles and device do
+        not go together.
+    OutOfMemoryError
+        If not even the smallest tile fits into memory.
+    """
+    row = NETWORKS[bundle.spec.network]
+    if not row.meta.get("edges"):
+        able = [r.title for r in NETWORKS if r.meta.get("edges")]
+        raise InputError(f"{row.title} learns no edges.", accepted=", ".join(able), hint="Train one of these")
+    tiles = tiles or TileSpec()
+    yield Stage("Preparing the model")
+    setup = set_up(image, bundle, tiles, device, region)
+    if setup.note:
+        yield Note(setup.note)
+
+    def edges(where: torch.device, kind: torch.dtype) -> Prepared:
+        return _Edges(**vars(prepare(bundle, where, kind)))
+
+    run = Run(edges(setup.network.device, setup.network.dtype), edges, setup.batch, tiles.mirror, setup.planes)
+    axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
+    shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
+    if 4 * math.prod(shape) > free_host_memory() * 0.8:
+        raise InputError("The edge map is larger than the free memory.", got=f"shape {shape}", hint="Choose a region")
+    result = np.zeros(shape, np.float32)
+    with threads(polite_threads()):
+        for frame in range(image.n_frames):
+            yield Stage("Measuring intensities")
+            read = reader(image, normalise.statistics(image, bundle.normalisation, frame), frame)
+            yield Stage("Finding edges" if image.n_frames == 1 else f"Finding edges, frame {frame + 1}")
+            out = Shifted(result, setup.region, (frame,) if axes[0] == "T" else ())
+
+            def write(tile: Tile, maps: np.ndarray, out: Shifted = out) -> None:
+                out[tile.write] = maps[0]
+
+            yield from run_tiles(run, setup.tiles, setup.axes, read, write)
+    origin = [s.start for s in setup.region]
+    name, about = f"{image.name} edges ({bundle.name})", {"origin": origin}
+    return Image(result, axes, image.canonical_spacing, image.unit, name, image.source, about)
+
+
+__all__ = ["edge_map"]

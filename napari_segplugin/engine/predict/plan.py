@@ -1,0 +1,229 @@
+"""What prediction and its estimate decide before the first tile: device, precision, region, tiles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, TileSpec
+from napari_segplugin.data.tiles import Axis, Region, Tile, axes_of, choose_size, plan
+from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
+from napari_segplugin.engine.network import Prepared, prepare
+from napari_segplugin.networks import NETWORKS
+
+_GB = 2**30
+# On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
+# large enough that the halo costs little.
+_CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
+# Smaller ones are mostly halo, however many workers wait.
+_SMALL_VOXELS = {2: 130_000, 3: 500_000}
+_GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
+_MOST_WASTE = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything that is fixed before the first tile.
+
+    Parameters
+    ----------
+    network : Prepared
+    region : tuple of slice
+        What is wanted, in canonical order, with start and stop.
+    axes : list of Axis
+    tiles : list of Tile
+        The tiles of one frame.
+    halo : tuple of int
+    exact : bool
+        Whether tiles give what the whole image would.
+    planes : bool
+        A 2D network on a 3D image.
+    batch : int
+        Tiles that are run together.
+    note : str
+        A sentence for the person; empty where there is nothing to say.
+    """
+
+    network: Prepared
+    region: Region
+    axes: list[Axis]
+    tiles: list[Tile]
+    halo: tuple[int, ...]
+    exact: bool
+    planes: bool
+    batch: int
+    note: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the region."""
+        return tuple(s.stop - s.start for s in self.region)
+
+    @property
+    def tile_shape(self) -> tuple[int, ...]:
+        """The longest reading length along each axis."""
+        return tuple(max(t.shape[i] for t in self.tiles) for i in range(len(self.axes)))
+
+    @property
+    def tile_bytes(self) -> int:
+        """Memory that running the largest batch takes."""
+        return int(max(math.prod(t.shape) for t in self.tiles) * self.network.bytes_per_voxel * self.batch)
+
+
+def check_fit(image: Image, spec: ModelSpec) -> None:
+    """Raise unless the network can read the image.
+
+    Raises
+    ------
+    InputError
+        If the network is 3D and the image has no depth, or their channels differ.
+    """
+    if spec.ndim == 3 and image.ndim == 2:
+        raise InputError(
+            f"The model works on 3D stacks and the image '{image.name}' is flat.",
+            got=image.describe(),
+            hint="Choose a 2D model, or if this is a stack, say that its first axis is depth (Z)",
+        )
+    if image.n_channels == spec.in_channels:
+        return
+    hint = f"Choose a model that reads {image.n_channels} channel{'s' if image.n_channels > 1 else ''}"
+    if image.n_channels > spec.in_channels == 1:
+        hint = "Choose one of the channels, convert colour to gray, or train a model that reads all channels"
+    raise InputError(
+        f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image "
+        f"'{image.name}' has {image.n_channels}.",
+        got=image.describe(),
+        hint=hint,
+    )
+
+
+def check_region(image: Image, region: Region | None) -> Region:
+    """A region with start and stop along every spatial axis.
+
+    Raises
+    ------
+    InputError
+        If the number of slices differs from the image, a step is not 1, or nothing is left.
+    """
+    shape = image.spatial_shape
+    if region is None:
+        return tuple(slice(0, n) for n in shape)
+    if len(region) != len(shape):
+        raise InputError(
+            "The region does not fit the image.",
+            got=f"{len(region)} slices for {len(shape)} spatial axes",
+            accepted="one slice an axis, in the order Z, Y, X",
+        )
+    bounds = [s.indices(n) for s, n in zip(region, shape, strict=True)]
+    if any(step != 1 for _, _, step in bounds) or any(stop <= start for start, stop, _ in bounds):
+        raise InputError(
+            "The region is empty or has steps.", got=str(region), accepted=f"slices within {shape}, step 1"
+        )
+    return tuple(slice(start, stop) for start, stop, _ in bounds)
+
+
+def precision_of(spec: ModelSpec, tiles: TileSpec) -> str:
+    """The precision that was asked for, else the one that the network needs, else "auto"."""
+    return tiles.precision if tiles.precision != "auto" else str(NETWORKS[spec.network].meta.get("precision", "auto"))
+
+
+def set_up(
+    image: Image, bundle: ModelBundle, tiles: TileSpec, device: str, region: Region | None, parts: int = 1
+) -> Setup:
+    """Choose device, precision and tiles.
+
+    Parameters
+    ----------
+    image, bundle, tiles, device, region
+        As for a prediction.
+    parts : int
+        Into how many tiles the image should fall at least, where they do not get too small to be worth it.
+
+    Raises
+    ------
+    InputError
+        If image, model, region, tiles and device do not go together.
+    """
+    check_fit(image, bundle.spec)
+    wanted = check_region(image, region)
+    where = resolve(device)
+    network = prepare(bundle, where, inference_dtype(where, precision_of(bundle.spec, tiles)))
+    planes = image.ndim > bundle.spec.ndim
+    reach = (0, *network.halo) if planes else network.halo
+    multiple = (1, *network.multiple) if planes else network.multiple
+    for word, given in (("size", tiles.size), ("halo", tiles.halo)):
+        if given and (len(given) != image.ndim or min(given) < 0):
+            raise InputError(
+                f"The tile {word} does not fit the image.",
+                got=given,
+                accepted=f"{image.ndim} numbers, in the order {', '.join('ZYX'[-image.ndim :])}",
+            )
+    room = _room(where, bundle.spec.ndim, network.bytes_per_voxel)
+    if parts > 1:
+        worth = min(room, _SMALL_VOXELS[bundle.spec.ndim])
+        room = max(worth, min(room, math.prod(s.stop - s.start for s in wanted) // parts))
+    shape = image.spatial_shape
+    halo = tuple(tiles.halo) or _halo(shape, reach, multiple, wanted, tiles.size, room)
+    axes = axes_of(shape, halo, multiple, wanted)
+    size = tuple(tiles.size) or choose_size(axes, room)
+    cut = plan(shape, size, halo, multiple, wanted)
+    whole = len(cut) == 1 and cut[0].shape == shape
+    local = bool(NETWORKS[bundle.spec.network].meta.get("exact", True))
+    exact = whole or (local and all(h >= r for h, r in zip(halo, reach, strict=True)))
+    note = "" if exact else _inexact(halo, reach) if local else _not_local(NETWORKS[bundle.spec.network].title)
+    largest = max(math.prod(t.shape) for t in cut)
+    batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
+    return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note)
+
+
+def _room(device: torch.device, ndim: int, bytes_per_voxel: float) -> int:
+    """Voxels that a tile may have: what fits, and no more than is useful."""
+    free = free_memory(device)
+    if device.type == "cpu":
+        return int(min(_CPU_VOXELS[ndim], min(free / 4, 4 * _GB) / bytes_per_voxel))
+    return int(min(_GPU_VOXELS[ndim], free / 2 / bytes_per_voxel))
+
+
+def _halo(
+    shape: tuple[int, ...],
+    reach: tuple[int, ...],
+    multiple: tuple[int, ...],
+    region: Region,
+    size: tuple[int, ...],
+    room: int,
+) -> tuple[int, ...]:
+    """The reach where that is affordable, otherwise the largest halo that is.
+
+    In 3D a wide reach would make most of the work halo. Voxels at the far end of the reach hardly matter, so the halo
+    shrinks until no voxel is read more than three times, taken over all.
+    """
+    for share in (8, 6, 4, 3, 2):
+        halo = tuple(min(r, max(m, r * share // 8)) if r else 0 for r, m in zip(reach, multiple, strict=True))
+        axes = axes_of(shape, halo, multiple, region)
+        if size and any(
+            n < min(a.lengths(a.most())[1], length) for n, a, length in zip(size, axes, shape, strict=True)
+        ):
+            continue
+        cut = plan(shape, size or choose_size(axes, room), halo, multiple, region)
+        # a thin region needs much around it however it is cut, so the measure is what one tile would read
+        once = math.prod(b - a for a, b in (axis.span(axis.start, axis.stop) for axis in axes))
+        if len(shape) == 2 or share == 2 or sum(math.prod(t.shape) for t in cut) <= _MOST_WASTE * once:
+            return halo
+    return tuple(min(r, m) for r, m in zip(reach, multiple, strict=True))
+
+
+def _inexact(halo: tuple[int, ...], reach: tuple[int, ...]) -> str:
+    shown, full = (" × ".join(str(n) for n in v) for v in (halo, reach))
+    return (
+        f"Each tile sees {shown} voxels around it, the network could see {full}: faint differences between tiles are "
+        f"possible. A halo of {full} is exact and slower."
+    )
+
+
+def _not_local(title: str) -> str:
+    return f"{title} looks at a grid that begins with the tile: faint differences between tiles are possible."
+
+
+__all__ = ["Setup", "check_fit", "check_region", "precision_of", "set_up"]

@@ -1,0 +1,378 @@
+"""Prediction: an image and a bundle become a segmentation."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.data import normalise
+from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
+from napari_segplugin.engine.predict import resize as enlarge
+from napari_segplugin.engine.predict.blocks import BYTES_PER_VOXEL, BlockJob, block_size
+from napari_segplugin.engine.predict.boxes import DEFAULTS, Found, PaintBlocks, Seen, make_run
+from napari_segplugin.engine.predict.classes import Decided
+from napari_segplugin.engine.predict.cluster import Cluster, Way
+from napari_segplugin.engine.predict.numbering import Unifier
+from napari_segplugin.engine.predict.plan import Setup, check_fit, check_region, precision_of, set_up
+from napari_segplugin.engine.predict.provenance import make_recipe
+from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
+from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
+from napari_segplugin.networks import is_detector
+from napari_segplugin.tasks import blocks_of, codec_of
+
+_ROWS = 1024
+
+
+def predict(
+    image: Image,
+    bundle: ModelBundle,
+    *,
+    tiles: TileSpec | None = None,
+    device: str = "auto",
+    region: Region | None = None,
+    output: str | Path | None = None,
+    cluster: Cluster | None = None,
+) -> Job[Segmentation]:
+    """Segment an image.
+
+    A time series is done frame by frame, a 3D image with a 2D model plane by plane; object numbers are unique over
+    all of them, and intensities are measured once a frame.
+
+    Parameters
+    ----------
+    image : Image
+    bundle : ModelBundle
+    tiles : TileSpec, optional
+        How the image is cut; chosen by memory and network where left out.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1", "mps".
+    region : tuple of slice, optional
+        A slice for each of Z, Y, X that the image has; a plane is a slice of length 1. Everything by default.
+    output : path, optional
+        A zarr that the labels are written to, for images larger than memory; must not exist.
+    cluster : Cluster, optional
+        Whose workers run the network, from :func:`napari_segplugin.engine.predict.cluster.connect`; this computer reads, writes and
+        finds the objects.
+
+    Yields
+    ------
+    Stage, Step, Note
+
+    Returns
+    -------
+    Segmentation
+        Labels of the region; axes in the order T, Z, Y, X. Its recipe names the first voxel as "origin".
+
+    Raises
+    ------
+    InputError
+        If image, model, region, tiles and device do not go together.
+    OutOfMemoryError
+        If not even the smallest tile fits into memory.
+    """
+    tiles = tiles or TileSpec()
+    if tiles.zoom != 1:
+        return (yield from _resized(image, bundle, tiles, device, region, output, cluster))
+    found = yield from _plain(image, bundle, tiles, device, region, output, cluster)
+    zoom, width = (1.0, 0.0) if output is not None else enlarge.advised_zoom(found, bundle.spec.ndim)
+    if zoom != 1:
+        yield Note(
+            f"The objects are small, about {width:.0f} pixels wide. With 'Look' at {zoom:g} times the size (Advanced; "
+            f"--zoom {zoom:g}) touching ones may part better."
+        )
+    return found
+
+
+def _plain(
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    device: str,
+    region: Region | None,
+    output: str | Path | None,
+    cluster: Cluster | None,
+) -> Job[Segmentation]:
+    """Predict on the image as it is."""
+    path = check_output(output)
+    yield Stage("Preparing the model")
+    if cluster is None:
+        setup = set_up(image, bundle, tiles, device, region)
+    else:  # each worker looks for its device; a few tiles each, so that none waits long for the others at the end
+        setup = set_up(image, bundle, tiles, "cpu", region, 3 * cluster.slots)
+    if setup.note:
+        yield Note(setup.note)
+    work = _Work(image, bundle, setup, tiles, device, cluster)
+    axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
+    shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
+    kind = "uint16" if work.semantic else "int32"
+    stream = path is not None or not work.fits()
+    if path is None and math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
+        raise InputError(
+            "The result is larger than the free memory.",
+            got=f"labels of shape {shape}",
+            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
+            "or choose a region",
+        )
+    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
+        for frame in range(image.n_frames):
+            yield Stage("Measuring intensities")
+            work.measure(frame)
+            yield Stage("Predicting" if image.n_frames == 1 else f"Predicting frame {frame + 1} of {image.n_frames}")
+            index = (frame,) if axes[0] == "T" else ()
+            yield from work.segment(labels, index, path, stream)
+        if work.uncertain:
+            yield Note(
+                f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
+                "they may belong to another object."
+            )
+        recipe = make_recipe(image, bundle, tiles, setup, work.run, work.intensities) | {
+            "uncertain_voxels": work.uncertain
+        }
+        if cluster is not None:
+            recipe["device"] = f"{cluster.slots} workers of a cluster: {', '.join(sorted(cluster.devices))}"
+        if path is not None:
+            labels.attrs["segplugin"] = recipe
+    name = f"{image.name} ({bundle.name})"
+    return Segmentation(
+        bundle.spec.task,
+        labels,
+        work.unifier.table(),
+        bundle.spec.classes,
+        axes,
+        image.canonical_spacing,
+        image.unit,
+        name,
+        recipe,
+    )
+
+
+def _resized(
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    device: str,
+    region: Region | None,
+    output: str | Path | None,
+    cluster: Cluster | None,
+) -> Job[Segmentation]:
+    """Predict on the image in another size, and bring the labels back."""
+    enlarge.check_zoom(tiles.zoom)
+    check_fit(image, bundle.spec)
+    path, ndim, zoom, wanted = check_output(output), bundle.spec.ndim, tiles.zoom, check_region(image, region)
+    with ExitStack() as rooms:
+
+        def one(picture: Image, part: Region) -> Job[Segmentation]:
+            place = rooms.enter_context(scratch(path)) / "labels.zarr" if path else None
+            return (yield from _plain(picture, bundle, tiles, device, part, place, cluster))
+
+        places = [np.arange(s.stop - s.start) for s in wanted]
+        if zoom == 0:
+            found = yield from one(image, wanted)
+            zoom, width = enlarge.advised_zoom(found, ndim)
+            if zoom != 1:
+                text = (
+                    f"The objects are small, about {width:.0f} pixels wide: looking again at {zoom:g} times the size."
+                )
+                yield Note(text)
+        if zoom != 1:
+            picture = enlarge.resized(image, zoom, ndim)
+            shapes = image.spatial_shape, picture.spatial_shape
+            large = enlarge.resized_region(wanted, *shapes)
+            found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
+        recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
+        labels = _taken(found, places, path, recipe)
+    table = enlarge.still_there(found.objects, labels, labels.ndim - image.ndim)
+    name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
+    return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
+
+
+def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
+    """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time."""
+    labels, spatial = found.labels, len(places)
+    lead = labels.shape[:-spatial]
+    shape = (*lead, *(len(p) for p in places))
+    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
+        for index in np.ndindex(*shape[:-2]):
+            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
+            for start in range(0, shape[-2], _ROWS):
+                rows = places[-2][start : start + _ROWS]
+                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
+                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
+        if path is not None:
+            out.attrs["segplugin"] = dict(recipe)
+    return out
+
+
+class _Work:
+    """The parts of one prediction, and what they gather over frames and planes."""
+
+    def __init__(
+        self, image: Image, bundle: ModelBundle, setup: Setup, tiles: TileSpec, device: str, cluster: Cluster | None
+    ) -> None:
+        self.image, self.bundle, self.setup, self.cluster = image, bundle, setup, cluster
+        self.detector = is_detector(bundle.spec)
+        self.way = Way(device, precision_of(bundle.spec, tiles), tiles.mirror, setup.planes)
+        self.run = make_run(bundle, setup.network, setup.batch, mirror=tiles.mirror, planes=setup.planes)
+        self.task, self.table = bundle.spec.task, bundle.spec.classes
+        self.codec = codec_of(bundle.spec)
+        self.unifier = Unifier(self.task, self.table)
+        self.semantic = self.task is Task.SEMANTIC
+        self.intensities: list[Mapping[str, Any]] = []
+        self.uncertain = 0
+
+    def measure(self, frame: int) -> None:
+        """Take the intensities of a frame; its tiles are read with them."""
+        statistics = normalise.statistics(self.image, self.bundle.normalisation, frame)
+        self.intensities.append({"low": statistics.low.tolist(), "high": statistics.high.tolist()})
+        self.read = reader(self.image, statistics, frame)
+
+    def fits(self) -> bool:
+        """Whether the maps of a frame and the search for objects fit into half of the free memory."""
+        voxels = math.prod(self.setup.shape)
+        return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
+
+    def tiles(self, write: Write) -> Job[int]:
+        """Run the tiles of the frame that was measured."""
+        tiles, axes = self.setup.tiles, self.setup.axes
+        if self.cluster is not None:
+            return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
+        return run_tiles(self.run, tiles, axes, self.read, write)
+
+    def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Labels of the frame that was measured."""
+        if self.semantic:
+            yield from self.classes(labels, index)
+        elif self.detector:
+            yield from self.boxes(labels, index, beside, stream)
+        else:
+            yield from self.objects(labels, index, beside, stream)
+
+    def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
+        """Semantic: each tile is read as classes at once, so maps are never held."""
+        out = Shifted(labels, self.setup.region, index)
+
+        def write(tile: Tile, found: Decided) -> None:
+            self.unifier.count(found.count, found.total)
+            out[tile.write] = found.labels
+
+        yield from self.tiles(write)
+
+    def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Instance and panoptic: all maps first, then the objects."""
+        shape = (self.setup.network.n_maps, *self.setup.shape)
+        if not stream:
+            maps = np.empty(shape, np.float32)
+            yield from self.tiles(_keep(Shifted(maps, self.setup.region, (slice(None),))))
+            yield Stage("Finding objects")
+            labels[index or ...] = self._decode(maps)
+            return
+        with scratch(beside) as folder:
+            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
+            yield from self.tiles(_keep(Shifted(store, self.setup.region, (slice(None),))))
+            yield Stage("Finding objects")
+            for z in self._parts():
+                plane = () if z is None else (z,)
+                job = partial(blocks_of(self.bundle.spec), params={**self.codec.defaults(), **self.bundle.decode})
+                probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
+                yield from self._blocks(job, probabilities, out, folder, z)
+
+    def boxes(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+        """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
+        dense = self.task is Task.PANOPTIC
+        shape = (len(self.table), *self.setup.shape)
+        found = Found(self.setup.region, self.setup.planes)
+        with scratch(beside) if stream else nullcontext(Path()) as folder:
+            store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
+            if dense and stream:
+                store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
+            maps = Shifted(store, self.setup.region, (slice(None),))
+
+            def write(tile: Tile, seen: Seen) -> None:
+                found.add(tile, seen)
+                if dense:
+                    maps[tile.write] = seen.maps
+
+            if self.run.mirror:
+                yield Note("Mirrored copies are not averaged: this network finds boxes, which have no average.")
+            yield from self.tiles(write)
+            yield Stage("Painting objects")
+            for z in self._parts():
+                plane = () if z is None else (z,)
+                params = {**DEFAULTS, **self.bundle.decode}
+                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
+                yield from self._blocks(job, probabilities, out, folder, z)
+
+    def _parts(self) -> Iterable[int | None]:
+        """The planes that are images of their own; None for the whole."""
+        return range(self.setup.shape[0]) if self.setup.planes else [None]
+
+    def block(self) -> tuple[tuple[int, ...], int]:
+        """The blocks in which objects are found, and the voxels that a window may have."""
+        shape = self.setup.shape[1:] if self.setup.planes else self.setup.shape
+        block, most = block_size(shape, min(2 * 2**30, free_host_memory() // 4))
+        return ((1, *block) if self.setup.planes else block), most
+
+    def _decode(self, maps: np.ndarray) -> np.ndarray:
+        """Labels of a frame in memory, with numbers that are unique over all so far."""
+        parts = [maps[:, z] for z in range(maps.shape[1])] if self.setup.planes else [maps]
+        found = [self.unifier.add(*self.codec.decode(part, self.table, self.bundle.decode)) for part in parts]
+        return np.stack(found) if self.setup.planes else found[0]
+
+    def _blocks(
+        self, make: Callable[..., BlockJob], maps: View, out: View, folder: Path, plane: int | None
+    ) -> Job[None]:
+        """Labels of a frame or plane, block by block."""
+        shape = self.setup.shape if plane is None else self.setup.shape[1:]
+        block, most = self.block()
+        block, place = block[-len(shape) :], folder / f"blocks{plane}.zarr"
+
+        def scratch(size: tuple[int, ...], dtype: str) -> Any:
+            return scratch_array(place, size, block, dtype, together=False)
+
+        job = make(
+            shape=shape,
+            read=maps.__getitem__,
+            out=out,
+            classes=self.table,
+            block=block,
+            most=most,
+            panoptic=self.task is Task.PANOPTIC,
+            scratch=scratch,
+        )
+        job.first, job.stuff_numbers = self.unifier.reserve(), self.unifier.stuff_numbers
+        table = yield from job.run()
+        self.unifier.take(table, job.stuff)
+        self.uncertain += job.uncertain
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
+    """Reads tiles as network input."""
+
+    def read(tile: Tile) -> np.ndarray:
+        return normalise.apply(image.read(tile.read, frame), statistics)
+
+    return read
+
+
+def _keep(store: Shifted) -> Write:
+    """Writes maps as they are."""
+
+    def write(tile: Tile, maps: np.ndarray) -> None:
+        store[tile.write] = maps
+
+    return write
+
+
+__all__ = ["predict", "reader"]

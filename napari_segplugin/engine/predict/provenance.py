@@ -1,0 +1,65 @@
+"""How a result was made, as JSON values: enough to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from napari_segplugin.core import Image, ModelBundle, TileSpec, to_json
+from napari_segplugin.engine.device import title
+from napari_segplugin.engine.network import fingerprint
+from napari_segplugin.engine.predict.plan import Setup
+from napari_segplugin.engine.predict.tiles import Run
+from napari_segplugin.engine.provenance import about_input, versions
+
+
+def make_recipe(
+    image: Image, bundle: ModelBundle, tiles: TileSpec, setup: Setup, run: Run, statistics: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The recipe of a prediction.
+
+    Parameters
+    ----------
+    image : Image
+    bundle : ModelBundle
+    tiles : TileSpec
+        As asked.
+    setup : Setup
+        As chosen.
+    run : Run
+        As it ended, after any retreat.
+    statistics : sequence of mapping
+        Intensities of each frame that became 0 and 1.
+
+    Returns
+    -------
+    dict
+        JSON values only.
+    """
+    return {
+        "what": "prediction",
+        "origin": [s.start for s in setup.region],
+        "model": {
+            "name": bundle.name,
+            "weights_sha256": fingerprint(bundle),
+            "spec": to_json(bundle.spec),
+            "normalisation": to_json(bundle.normalisation),
+            "decode": to_json(bundle.decode),
+        },
+        "tiles": {
+            "asked": to_json(tiles),
+            "count": len(setup.tiles),
+            "size": list(setup.tile_shape),
+            "halo": list(setup.halo),
+            "exact": setup.exact,
+            "mirror": tiles.mirror,
+            "plane_by_plane": setup.planes,
+        },
+        "precision": str(run.network.dtype).removeprefix("torch."),
+        "device": title(run.network.device),
+        "input": {**about_input(image), "intensities": [dict(s) for s in statistics]},
+        "versions": versions(),
+    }
+
+
+__all__ = ["make_recipe", "versions"]

@@ -1,0 +1,1 @@
+"""Objects linked through time."""

@@ -1,0 +1,1 @@
+"""Training and fine-tuning: patches, the loop, what is held out, what is kept against forgetting."""

@@ -1,0 +1,315 @@
+"""Fine-tune on painted corrections: seconds to minutes, judged on strokes that were held out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from napari_segplugin.core import (
+    Event,
+    Image,
+    InputError,
+    Job,
+    Metric,
+    ModelBundle,
+    Note,
+    Preview,
+    Sample,
+    Stage,
+    Task,
+    TrainSpec,
+)
+from napari_segplugin.data import normalise
+from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
+from napari_segplugin.engine.instant import PixelForest, judge_forest
+from napari_segplugin.engine.network import load
+from napari_segplugin.engine.train.anchors import fit_to_objects
+from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
+from napari_segplugin.engine.train.heldout import SampleJudge, read_image
+from napari_segplugin.engine.train.samples import planes_of
+from napari_segplugin.engine.train.train import (
+    Recipe,
+    prepare_sample,
+    safe_augmentation,
+    train_prepared,
+    training_record,
+)
+
+_PREVIEW_SIDE = 1024
+_PIECES = 4
+"""Pieces of each corrected image that the new model keeps, for the fine-tuning on the next image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """The same piece of the image as the old and the new network see it.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray of float32
+        Normalised.
+    before, after : ([Z,] Y, X) ndarray of int
+    """
+
+    image: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuneResult:
+    """The new bundle, and what held-out strokes say of the old and the new one.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+    before, after : dict of str to float
+        The same figures of the old and the new weights; empty where nothing was held out.
+    heldout : str
+        How the figures were computed, as a sentence.
+    views : Views, optional
+        The previewed region before and after.
+    forest : dict of str to float
+        What a random forest that learnt from the same strokes reaches on the same held-out ones; empty where that could not
+        be told.
+    """
+
+    bundle: ModelBundle
+    before: dict[str, float]
+    after: dict[str, float]
+    heldout: str
+    views: Views | None = None
+    forest: dict[str, float] = field(default_factory=dict)
+
+
+def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
+    """Say which class lacks what before any time is spent.
+
+    Raises
+    ------
+    InputError
+        If a class has no stroke at all in a semantic task (unless the network knows it already).
+    """
+    counts = count_strokes(sample, bundle.spec.classes)
+    empty = [name for name, (_, voxels) in counts.items() if not voxels]
+    painted = [name for name, (_, voxels) in counts.items() if voxels]
+    if bundle.spec.task is Task.SEMANTIC and not bundle.history and empty:
+        raise InputError(
+            f"A network that starts from scratch needs strokes of every class; there is none of {', '.join(empty)}.",
+            got=", ".join(painted) or "no strokes",
+            hint=f"Paint a few strokes of {', '.join(empty)}, or remove the class.",
+        )
+
+
+def finetune(
+    image: Image | Sequence[Image],
+    corrections: Corrections | Sequence[Corrections],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    *,
+    stop: threading.Event | None = None,
+    preview: tuple[slice, ...] | None = None,
+) -> Job[FineTuneResult]:
+    """Fine-tune a bundle on exactly what was painted, and judge it on strokes that gave no gradient.
+
+    The held-out strokes also pick the best state, so the quality after is a little flattering.
+
+    Parameters
+    ----------
+    image : Image, or several
+    corrections : Corrections, or as many
+        Unpainted voxels are unknown: they have no gradient.
+    bundle : ModelBundle
+        Is not changed. A 2D network learns from the painted planes of a volume.
+    spec : TrainSpec
+    stop : threading.Event, optional
+        Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
+    preview : tuple of slice, optional
+        Region of the (first) image whose labels are shown now and then as :class:`Preview`; a plane of a volume is a
+        slice of length 1.
+
+    Yields
+    ------
+    Stage, Step, Metric, Note, Preview
+
+    Returns
+    -------
+    FineTuneResult
+
+    Raises
+    ------
+    InputError
+        If nothing is painted, a class lacks strokes, or shapes do not fit.
+    """
+    images = [image] if isinstance(image, Image) else list(image)
+    marks = [corrections] if isinstance(corrections, Corrections) else list(corrections)
+    if len(images) != len(marks):
+        raise InputError("Each image needs its corrections.", got=f"{len(images)} images and {len(marks)} corrections")
+    yield Stage("Reading corrections")
+    task, classes = bundle.spec.task, bundle.spec.classes
+    samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
+    for sample in samples if len(samples) == 1 else []:
+        check_strokes(sample, bundle)
+    if bundle.spec.ndim == 2:
+        planes = [plane for s in samples for plane in planes_of(s)]
+        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
+    bundle = fit_to_objects(bundle, samples)
+    splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
+    heldout = [s.heldout for s in splits if s.heldout is not None]
+    sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
+    yield Note(sentence)
+
+    judge = SampleJudge(heldout, bundle) if heldout else None
+    before: dict[str, float] = {}
+    if judge is not None:
+        before = dict(judge(load(bundle, finite=False)))
+        for name, value in before.items():
+            yield Metric(0, name, value)
+    yield Stage("Training")
+    prepared = [prepare_sample(s.train, bundle) for s in splits]
+    sources = [source_of(s) for s in samples]
+    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
+    if earlier:
+        yield Note(
+            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
+        )
+    view = None if preview is None else _Preview(images[0], bundle, preview)
+    old_view = None if view is None else view(load(bundle, finite=False))
+    watch = _Watcher(judge, view)
+    job = train_prepared(
+        prepared,
+        bundle,
+        spec,
+        recipe=recipe_for(bundle),
+        judge=watch if watch.wanted else None,
+        tolerance=0.0 if judge is None else judge.tolerance,
+        stop=stop,
+        earlier=earlier,
+    )
+    result = yield from watch.follow(job)
+    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
+    tuned = replace(
+        bundle,
+        name=next_name(bundle.name),
+        weights=result.state,
+        decode={**bundle.decode, **result.decode},
+        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
+        history=(*bundle.history, training_record(samples, spec, result)),
+    )
+    after: dict[str, float] = {}
+    if judge is not None:
+        judge.bundle = tuned
+        after = dict(judge(load(tuned, finite=False)))
+        if next(iter(after.values())) < next(iter(before.values())):
+            yield Note(
+                "On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back."
+            )
+        # the number has to say how it came about: the same strokes picked the state that is reported
+        sentence += " The best state was picked on them too, so the figure after is a little flattering."
+    forest: dict[str, float] = {}
+    if heldout and splits[0].heldout is not None and len(splits) == 1:
+        yield Stage("Comparing with a random forest")
+        forest = judge_forest(PixelForest(images[0]), splits[0].train, splits[0].heldout, len(classes), spec.seed)
+        sentence = f"{sentence} {_compared(after, forest)}".strip()
+    views = None
+    if view is not None and old_view is not None:
+        view.bundle = tuned
+        views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
+    return FineTuneResult(tuned, before, after, sentence, views, forest)
+
+
+def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
+    """Which of the two is ahead on the held-out strokes, for the person."""
+    name = "held-out Dice"
+    if name not in after or name not in forest:
+        return ""
+    network, other = after[name], forest[name]
+    if network >= other:
+        return f"The network is ahead of a random forest on the same strokes (Dice {network:.3f} to {other:.3f}): it takes over."
+    return (
+        f"A random forest on the same strokes is still ahead (Dice {other:.3f} to {network:.3f}): use the instant answer, "
+        "paint more, or train longer."
+    )
+
+
+def recipe_for(bundle: ModelBundle) -> Recipe:
+    """A trained network keeps its statistics and is turned gently; one from scratch learns everything."""
+    trained = bool(bundle.history)
+    return Recipe(safe_augmentation(bundle.spec, 1.25), average=0.98, freeze_statistics=trained)
+
+
+def next_name(name: str) -> str:
+    """ "nuclei" -> "nuclei, tuned 1" -> "nuclei, tuned 2"."""
+    stem, mark, number = name.rpartition(", tuned ")
+    return f"{stem}{mark}{int(number) + 1}" if mark and number.isdigit() else f"{name}, tuned 1"
+
+
+class _Preview:
+    """Predicts the visible region with the network as it stands."""
+
+    def __init__(self, image: Image, bundle: ModelBundle, region: tuple[slice, ...]) -> None:
+        # a 2D network on a volume: the plane that is shown
+        self.lead: tuple[int, ...] = ()
+        if image.ndim > bundle.spec.ndim:
+            z, region = region[0].indices(image.spatial_shape[0])[0], region[1:]
+            image, self.lead = image.plane(z), (z,)
+        sizes = image.spatial_shape
+        spans = [range(*s.indices(n)) for s, n in zip(region, sizes, strict=True)]
+        starts = [r.start for r in spans]
+        stops = [min(r.stop, r.start + _PREVIEW_SIDE) for r in spans]
+        self.bundle = bundle
+        self.origin = (*self.lead, *starts)
+        wide = [
+            (max(0, a - 8), min(n, b + 8)) if b - a < 16 else (a, b)
+            for a, b, n in zip(starts, stops, sizes, strict=True)
+        ]
+        self.inner = tuple(slice(a - w, b - w) for a, b, (w, _) in zip(starts, stops, wide, strict=True))
+        stats = normalise.statistics(image, bundle.normalisation)
+        self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
+
+    @property
+    def image(self) -> np.ndarray:
+        """What is shown, normalised, (C, [Z,] Y, X)."""
+        found = np.ascontiguousarray(self.array[(slice(None), *self.inner)])
+        return found[:, None] if self.lead else found
+
+    def __call__(self, network: nn.Module) -> Preview:
+        _, labels = read_image(network, self.array, self.bundle)
+        found = np.ascontiguousarray(labels[self.inner])
+        return Preview(self.origin, found[None] if self.lead else found)
+
+
+class _Watcher:
+    """Judge and preview at the same moments; the preview is handed on as an event."""
+
+    def __init__(self, judge: SampleJudge | None, preview: _Preview | None) -> None:
+        self.judge, self.preview = judge, preview
+        self._waiting: Preview | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.judge is not None or self.preview is not None
+
+    def __call__(self, network: nn.Module) -> Mapping[str, float]:
+        if self.preview is not None:
+            self._waiting = self.preview(network)
+        return self.judge(network) if self.judge is not None else {}
+
+    def follow(self, job: Job[Any]) -> Job[Any]:
+        """Pass on the events of the training with the previews between them."""
+        try:
+            while True:
+                event: Event = next(job)
+                if self._waiting is not None:
+                    yield self._waiting
+                    self._waiting = None
+                yield event
+        except StopIteration as end:
+            return end.value
+        finally:
+            job.close()

@@ -1,0 +1,438 @@
+"""The training loop: plain torch, one network, one device, a generator of events."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
+from napari_segplugin.data.sampling import Batch, PatchSampler
+from napari_segplugin.engine.torch_import import quiet_import
+from napari_segplugin.engine.train.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
+from napari_segplugin.engine.train.objective import Terms
+from napari_segplugin.networks.base import depth_groups, encoder_groups
+
+Judge = Callable[[nn.Module], Mapping[str, float]]
+"""Measures a network on held-out data; the first number decides which state is best (higher is better)."""
+
+
+@dataclass
+class LoopResult:
+    """What a training brings back.
+
+    Parameters
+    ----------
+    state : dict of str to ndarray
+        The best weights (moving average).
+    record : dict
+        Steps, seconds, loss and quality curves, the step of the best state.
+    decode : dict
+        Parameters of the decoder that suit these weights.
+    """
+
+    state: dict[str, np.ndarray]
+    record: dict[str, object] = field(default_factory=dict)
+    decode: dict[str, Any] = field(default_factory=dict)
+
+
+class MovingAverage:
+    """Exponential moving average of the weights: what is kept, judged and used.
+
+    The average starts short and grows with the number of steps, so short trainings profit too.
+    """
+
+    def __init__(self, network: nn.Module, decay: float = 0.995) -> None:
+        self.network = deepcopy(network).eval()
+        self.decay, self.count = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take in the weights after a step; counters are copied."""
+        self.count += 1
+        decay = min(self.decay, self.count / (self.count + 9))
+        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value.to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+def state_arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    """The state of a network as NumPy arrays."""
+    return {k: v.detach().to("cpu").float().numpy().copy() if v.is_floating_point() else v.cpu().numpy().copy()
+            for k, v in network.state_dict().items()}  # fmt: skip
+
+
+class Progress:
+    """How much of the budget is used: the larger share of time and steps."""
+
+    def __init__(self, spec: TrainSpec) -> None:
+        self.spec, self.start, self.step = spec, time.monotonic(), 0
+
+    def go_on(self, step: int, seconds: float) -> None:
+        """Count from where an earlier run was."""
+        self.step, self.start = step, time.monotonic() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        by_time = self.seconds / self.spec.seconds if self.spec.seconds > 0 else 0.0
+        by_step = self.step / self.spec.steps if self.spec.steps > 0 else 0.0
+        return min(1.0, max(by_time, by_step))
+
+
+def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> float:
+    """Linear warm-up over the first steps, then half a cosine down to 1 % of the peak."""
+    rise = min(1.0, (step + 1) / warm_up)
+    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, Any]]:
+    """One group of parameters for each part of the network, with its share of the learning rate.
+
+    The share of the last part is 1; each part towards the input has `layer_decay` times that of the part after it, so
+    that what a pretrained network knows of edges and textures changes least.
+    """
+    parts = list(depth_groups(network))
+    groups: list[dict[str, Any]] = []
+    for k, (name, part) in enumerate(parts):
+        groups.append({"params": list(part.parameters()), "name": name, "share": layer_decay ** (len(parts) - 1 - k)})
+    seen = {id(p) for group in groups for p in group["params"]}
+    own = [p for p in network.parameters() if id(p) not in seen]
+    return [*groups, {"params": own, "name": "", "share": 1.0}] if own else groups
+
+
+def gradient_norms(network: nn.Module) -> dict[str, float]:
+    """Norm of the gradient of each part, from the input to the output: a part that hardly learns shows here."""
+    norms: dict[str, float] = {}
+    for name, part in depth_groups(network):
+        squares = [p.grad.detach().float().square().sum() for p in part.parameters() if p.grad is not None]
+        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    return norms
+
+
+def run_loop(
+    network: nn.Module,
+    sampler: PatchSampler,
+    spec: TrainSpec,
+    *,
+    terms: Terms,
+    batch: int,
+    device: torch.device,
+    judge: Judge | None = None,
+    tolerance: float = 0.0,
+    autocast: torch.dtype | None = None,
+    average: float = 0.995,
+    freeze_statistics: bool = False,
+    stop: threading.Event | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Job[LoopResult]:
+    """Train until the time, the steps, or `stop`.
+
+    Parameters
+    ----------
+    network : Module
+        Is changed in place; hand in a fresh one.
+    sampler : PatchSampler
+    spec : TrainSpec
+    terms : Terms
+    batch : int
+        Patches a step.
+    device : torch.device
+    judge : callable, optional
+        Called every `spec.validate_every` seconds with the averaged network; the best state by its first number is kept.
+        Without it, the last averaged state is.
+    tolerance : float
+        A later state that is worse by no more than this counts as good as the best: it has learnt more, and the figures
+        of a few held-out strokes differ by chance (the rule of one standard error, Breiman et al. 1984).
+    autocast : torch.dtype, optional
+        Run forward and backward in this precision.
+    average : float
+        Decay of the moving average.
+    freeze_statistics : bool
+        Keep the batch-normalisation statistics of the start (fine-tuning from few strokes).
+    stop : threading.Event, optional
+        Set from outside to end normally with the best state so far.
+    checkpoint : Checkpoint, optional
+        Where the training is kept, and from where it goes on.
+
+    Yields
+    ------
+    Step, Metric, Note
+
+    Returns
+    -------
+    LoopResult
+
+    Raises
+    ------
+    InputError
+        If the loss becomes NaN or infinite and stays so.
+    """
+    torch.manual_seed(spec.seed)
+    if "torch._dynamo" not in sys.modules:
+        with quiet_import():  # the first optimiser step would import it, in the middle of everything
+            importlib.import_module("torch._dynamo")
+    network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
+    run = _Run(network, sampler, spec, average, checkpoint)
+    run.best.tolerance = tolerance
+    if run.resumed:
+        yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
+    # float16 (cards before Ampere) loses gradients below 6e-8: the loss is made larger for the way back (Micikevicius et
+    # al. 2018, arXiv 1710.03740); bfloat16 and float32 need none of that
+    scaler = torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=autocast is torch.float16)
+    progress, best = run.progress, run.best
+    total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
+    bad = 0
+    while progress.share < 1 and not (stop is not None and stop.is_set()):
+        rate = run.set_up_step(freeze_statistics)
+        losses = _step(
+            network,
+            sampler.draw(batch),
+            terms,
+            progress.share,
+            autocast,
+            device,
+            run.optimiser,
+            scaler,
+            run.mean.network,
+        )
+        bad = 0 if losses is not None else bad + 1
+        if bad >= 10:
+            raise InputError(
+                "The loss is no longer a number.",
+                hint="Lower the learning rate, or check the image for extreme values.",
+            )
+        run.take(losses)
+        for name, value in (losses or {}).items():
+            yield Metric(progress.step, name, value)
+        yield Metric(progress.step, "learning rate", rate)
+        yield Step(min(total, int(progress.share * total)), total)
+        if judge is not None and best.due(progress, spec.validate_every):
+            yield from best.look(judge, run.mean.network, progress)
+        yield from run.keep()
+    if judge is not None and best.looked != progress.step:
+        yield from best.look(judge, run.mean.network, progress)
+    if checkpoint is not None and progress.share >= 1:
+        checkpoint.remove()
+    state = best.state or state_arrays(run.mean.network)
+    record: dict[str, object] = {
+        "steps": progress.step,
+        "seconds": round(progress.seconds, 2),
+        "loss": _thin(run.curve),
+    }
+    record |= {
+        "gradient_norms": run.gradients,
+        "held_out": best.curve,
+        "best_step": best.step if best.state else progress.step,
+    }
+    return LoopResult(state, record)
+
+
+class _Run:
+    """What changes from step to step, and can be kept and taken up again."""
+
+    def __init__(
+        self, network: nn.Module, sampler: PatchSampler, spec: TrainSpec, average: float, checkpoint: Checkpoint | None
+    ) -> None:
+        self.network, self.sampler, self.spec, self.checkpoint = network, sampler, spec, checkpoint
+        groups = parameter_groups(network, spec.layer_decay)
+        # not the fused kernel: it takes no notice of the memory layout, which a resumed training has anew
+        self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
+        self.encoder = encoder_groups(network)
+        self.mean, self.progress, self.best = MovingAverage(network, average), Progress(spec), _Best()
+        self.curve: list[tuple[int, float]] = []
+        self.gradients: list[dict[str, object]] = []
+        self.resumed = self._take_up()
+
+    def set_up_step(self, freeze_statistics: bool) -> float:
+        """Learning rate, frozen parts, statistics; returns the rate."""
+        spec, progress = self.spec, self.progress
+        self.network.train()
+        if freeze_statistics:
+            freeze_batch_norm(self.network)
+        rate = learning_rate(spec.learning_rate, progress.share, progress.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        _freeze(self.network, self.encoder if progress.share < spec.freeze or spec.freeze == 1 else ())
+        return rate
+
+    def take(self, losses: Mapping[str, float] | None) -> None:
+        """Count a step; None where it was left out."""
+        self.progress.step += 1
+        if losses is None:
+            return
+        step = self.progress.step
+        self.mean.update(self.network)
+        self.curve.append((step, losses["loss"]))
+        if step & (step - 1) == 0:  # at steps 1, 2, 4, 8 …: the start tells most
+            self.gradients.append({"step": step, "norms": gradient_norms(self.network)})
+
+    def keep(self) -> Iterator[Event]:
+        """Write the checkpoint when it is due; a full disk is a note, and no second try."""
+        if self.checkpoint is None or not self.checkpoint.due:
+            return
+        torch_state, numpy_state = self.sampler.state()
+        best = self.best
+        tensors = {
+            "network": state_arrays(self.network),
+            "mean": state_arrays(self.mean.network),
+            "optimiser": optimiser_arrays(self.optimiser),
+            "best": best.state or {},
+            "random": {"sampler": torch_state.numpy(), "global": torch.get_rng_state().numpy()},
+        }
+        words = {
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            "averaged": self.mean.count,
+            "curve": self.curve,
+            "gradients": self.gradients,
+            "best": [best.score if best.state else None, best.step, best.curve],
+            "numpy": numpy_state,
+        }
+        try:
+            self.checkpoint.write(tensors, words)
+        except InputError as error:
+            self.checkpoint = None
+            yield Note(str(error))
+
+    def _take_up(self) -> bool:
+        found = None if self.checkpoint is None else self.checkpoint.read()
+        if found is None:
+            return False
+        tensors, words = found
+        restore_network(self.network, tensors["network"])
+        restore_network(self.mean.network, tensors["mean"])
+        restore_optimiser(self.optimiser, tensors.get("optimiser", {}))
+        self.sampler.restore((torch.from_numpy(np.array(tensors["random"]["sampler"])), words["numpy"]))
+        torch.set_rng_state(torch.from_numpy(np.array(tensors["random"]["global"])))
+        self.progress.go_on(words["step"], words["seconds"])
+        self.mean.count = words["averaged"]
+        self.curve, self.gradients = [(int(s), float(v)) for s, v in words["curve"]], words["gradients"]
+        score, step, curve = words["best"]
+        if score is not None:
+            self.best.state, self.best.score = tensors["best"], score
+        self.best.step, self.best.curve = step, curve
+        self.best.last = self.progress.seconds
+        return True
+
+
+def _step(
+    network: nn.Module,
+    batch: Batch,
+    terms: Terms,
+    share: float,
+    autocast: torch.dtype | None,
+    device: torch.device,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    teacher: nn.Module | None = None,
+) -> dict[str, float] | None:
+    """One optimiser step; None where loss or gradient is not a number (the step is left out)."""
+    batch = batch.to(device)
+    image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
+    with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
+        out = network(image)
+    parts = terms(network, out, batch, teacher)
+    loss = terms.total(parts, share)
+    value = float(loss.detach())
+    optimiser.zero_grad(set_to_none=True)
+    if not math.isfinite(value):
+        return None
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimiser)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
+    fine = bool(torch.isfinite(norm))
+    if fine:
+        scaler.step(optimiser)
+    scaler.update()
+    if not fine:
+        return None
+    return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
+
+
+class _Best:
+    """Keeps the last state that did as well on the held-out data as the best, within the tolerance."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, np.ndarray] | None = None
+        self.score, self.step, self.last = -math.inf, 0, 0.0
+        self.looked, self.tolerance = -1, 0.0
+        self.curve: list[dict[str, float]] = []
+
+    def due(self, progress: Progress, every: float) -> bool:
+        return progress.seconds - self.last >= every
+
+    def look(self, judge: Judge, network: nn.Module, progress: Progress) -> Iterator[Event]:
+        values = judge(network)
+        self.last, self.looked = progress.seconds, progress.step
+        self.curve.append({"step": progress.step, "seconds": round(progress.seconds, 2), **values})
+        for name, value in values.items():
+            yield Metric(progress.step, name, value)
+        first = next(iter(values.values()), math.nan)
+        if math.isnan(first):
+            yield Note("The held-out data cannot be judged; the last state is kept.")
+        elif first >= self.score - self.tolerance:
+            self.state, self.step = state_arrays(network), progress.step
+            self.score = max(self.score, first)
+
+
+def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> torch.memory_format:
+    """The memory layout in which training is fast and right.
+
+    Channels last, but for volumes on the CPU: there torch 2.13's bfloat16 convolutions give wrong weight gradients in
+    that layout once a level of the network is about two voxels deep.
+    """
+    if len(spatial) == 2:
+        return torch.channels_last
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last_3d
+
+
+def _freeze(network: nn.Module, names: tuple[str, ...]) -> None:
+    """Let every part learn but those named, whose statistics stay as they are too."""
+    for name, part in depth_groups(network):
+        part.requires_grad_(name not in names)
+        if name in names:
+            freeze_batch_norm(part)
+
+
+def safe_precision(
+    wanted: torch.dtype | None, patch: Sequence[int], multiple: Sequence[int], device: torch.device
+) -> torch.dtype | None:
+    """The precision in which training is right: float32 (None) where half precision is known to fail.
+
+    torch 2.13's bfloat16 convolutions on the CPU give wrong weight gradients, not numbers at all at times, for volumes that
+    are only a voxel or two deep. So deep networks, whose lowest level is that shallow, train in float32 there.
+    """
+    shallow = len(patch) == 3 and min(p // m for p, m in zip(patch, multiple, strict=True)) < 3
+    return None if device.type == "cpu" and shallow else wanted
+
+
+def freeze_batch_norm(network: nn.Module) -> None:
+    """Use the running statistics, and do not change them."""
+    for part in network.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
+
+
+def _thin(curve: list[tuple[int, float]], most: int = 500) -> list[list[float]]:
+    """At most `most` points of a curve, rounded."""
+    step = max(1, math.ceil(len(curve) / most))
+    return [[s, round(v, 5)] for s, v in curve[::step]]

@@ -1,0 +1,63 @@
+"""After a training: which thresholds of the decoder suit what the network says about objects that it knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_segplugin.core import Job, ModelBundle, Stage, Step, Task
+from napari_segplugin.data.augment import IDENTITY
+from napari_segplugin.data.sampling import PatchSampler, Prepared
+from napari_segplugin.engine.network import load
+from napari_segplugin.engine.train.heldout import read_maps
+from napari_segplugin.networks import is_detector
+from napari_segplugin.tasks import codec_of
+
+_MOST, _VOXELS = 32, 1_500_000
+
+
+def calibrated(
+    bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], *, device: torch.device, seed: int = 0
+) -> Job[dict[str, Any]]:
+    """Thresholds from a few dozen patches of the training (a dozen in 3D); none where there is nothing to choose.
+
+    Parameters
+    ----------
+    bundle : ModelBundle
+        With the weights that were learnt.
+    samples : sequence of Prepared
+        What they were learnt from.
+    patch : sequence of int
+        Size of a patch, canonical order.
+    device : torch.device
+        Where the network runs.
+    seed : int
+
+    Yields
+    ------
+    Stage, Step
+        After each patch.
+
+    Returns
+    -------
+    dict
+        Parameters of the decoder (:meth:`napari_segplugin.tasks.base.TaskCodec.calibrate`).
+    """
+    if is_detector(bundle.spec) or bundle.spec.task is Task.SEMANTIC:
+        return {}
+    yield Stage("Setting thresholds")
+    network = load(bundle, finite=False).eval().to(device)
+    batch = PatchSampler(samples, patch, IDENTITY, seed).draw(max(4, min(_MOST, _VOXELS // math.prod(patch))))
+    maps = []
+    for image in batch.image:
+        maps.append(read_maps(network, image.numpy(), bundle.spec))
+        yield Step(len(maps), len(batch.image))
+    objects = np.where(batch.maps_weight.numpy() > 0, batch.instances.numpy(), 0)
+    return codec_of(bundle.spec).calibrate(maps, list(objects), bundle.spec.classes)
+
+
+__all__ = ["calibrated"]

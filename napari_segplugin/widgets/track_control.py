@@ -1,0 +1,237 @@
+"""Linking the objects of a time series: one number and one colour an object, with its path and lineage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox
+
+from napari_segplugin.core import Job, SegPluginError, Task, drain
+from napari_segplugin.data.edits import Change
+from napari_segplugin.viewer.geometry import label_axes
+from napari_segplugin.viewer.results import Result, show_result
+from napari_segplugin.viewer.tracks import (
+    changed_rows,
+    is_linked,
+    relabel_change,
+    track_features,
+    tracks_layer,
+    update_tracks,
+    with_lineage,
+)
+from napari_segplugin.widgets._parts import Fold, button, describe, labelled
+
+if TYPE_CHECKING:
+    from napari_segplugin.engine.track.track import Tracking
+
+LINK, AGAIN = "Link through time", "Link again"
+
+
+@dataclass(frozen=True, eq=False)
+class _Linked:
+    """What a worker brings back."""
+
+    tracking: Tracking
+    features: dict[str, Any]
+    before: np.ndarray | None
+    change: Change | None
+
+
+class TrackControl:
+    """Linking through time for the dock; shown where the result has a time axis.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self._shown: dict[int, tuple[Result, Any, Tracking]] = {}
+        self._followed: list[Any] = []
+        self._target: tuple[Result, int] | None = None
+        self.fold = Fold(LINK, "track_fold", "Find each object again at the next time point: its path, its daughters.")
+        self.distance = QDoubleSpinBox()
+        self.distance.setRange(0, 1e6)
+        self.distance.setSpecialValueText("as objects are wide")
+        describe(
+            self.distance,
+            "track_distance",
+            "Moves up to",
+            "How far an object moves at most from one time point to the next. At the lowest value: as far as the median "
+            "object is wide.",
+        )
+        self.gap = QSpinBox()
+        self.gap.setRange(0, 20)
+        self.gap.setValue(1)
+        self.gap.setSpecialValueText("never missing")
+        describe(self.gap, "track_gap", "Missing up to", "Time points in which an object may be missing.")
+        self.split = QCheckBox("Objects divide")
+        self.split.setChecked(True)
+        describe(self.split, "track_split", "Objects divide", "Look for divisions: daughters get numbers of their own.")
+        self.button = button(
+            LINK,
+            "track_button",
+            "Give each object one number and one colour through time, and show its path. After edits: link again; what "
+            "was not edited keeps its number.",
+            self.start,
+        )
+        for widget in (
+            labelled("Moves ≤", self.distance),
+            labelled("Missing ≤", self.gap),
+            self.split,
+            self.button,
+        ):
+            self.fold.rows.addWidget(widget)
+        self.fold.hide()
+        dock.result_step.rows.addWidget(self.fold)
+
+    @property
+    def _result(self) -> Result | None:
+        found: Result | None = self._dock.runs.result_of(self._dock.image_step.layer)
+        return found
+
+    def refresh(self) -> None:
+        """Show what can be linked."""
+        result = self._result
+        can = result is not None and result.segmentation.task is not Task.SEMANTIC and "T" in label_axes(result.axes)
+        self.fold.setVisible(can)
+        if result is None or not can:
+            return
+        unit = result.segmentation.unit
+        self.distance.setSuffix(f" {'µm' if unit == 'um' else unit}")
+        self.gap.setSuffix(" time point" if self.gap.value() == 1 else " time points")
+        linked = is_linked(result.segmentation)
+        self.button.setText(AGAIN if linked else LINK)
+        self.button.setAccessibleName(self.button.text())
+        self.button.setEnabled(not self._dock.job.busy)
+
+    # --- the job --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Link the objects of the chosen image's result."""
+        dock, result = self._dock, self._result
+        if result is None:
+            return
+        current, before = result.current(), result.segmentation.labels
+        linked = is_linked(result.segmentation)
+        settings = {"max_distance": self.distance.value(), "gap": self.gap.value(), "split": self.split.isChecked()}
+        axes, rgb = result.axes, bool(getattr(result.image_layer, "rgb", False))
+        now = np.array(result.layer.data) if linked else None
+
+        def work() -> Job[_Linked]:
+            tracking = yield from dock.engine.track(current, settings, before if linked else None)
+            features = track_features(tracking)
+            if now is None:
+                return _Linked(tracking, features, tracking.relabelled(before), None)
+            return _Linked(tracking, features, None, relabel_change(now, tracking, axes, rgb))
+
+        self._target = (result, self._version(result))
+        dock.result_step.progress.begin("Preparing")
+        dock.start_job("track", work, f"Linking {result.layer.name}")
+
+    def _version(self, result: Result) -> int:
+        target = self._dock.edits.targets.get(id(result))
+        return 0 if target is None else int(target.editor.version)
+
+    def take(self, event: Any) -> None:
+        """Show an event of the running job."""
+        self._dock.result_step.progress.take(event)
+
+    def finish(self, found: _Linked) -> None:
+        """Show what was linked: in a layer of its own the first time, as one step of undo after that.
+
+        Raises
+        ------
+        SegPluginError
+            If the objects were edited meanwhile.
+        """
+        if self._target is None:
+            return
+        result, version = self._target
+        if found.change is None:
+            result = self._show_first(result, found)
+            self._show(result, found.tracking)
+        elif version != self._version(result):
+            raise SegPluginError("The objects were edited meanwhile, so nothing was changed. Link again.")
+        else:
+            self._apply(result, found)
+        tracks, divisions = len(found.tracking.track), len({p[0] for p in found.tracking.graph.values()})
+        self._dock.result_step.show_summary(
+            f"{tracks} object{'s' * (tracks != 1)} through time, {divisions} division{'s' * (divisions != 1)}."
+        )
+
+    def _show_first(self, old: Result, found: _Linked) -> Result:
+        """Labels with the numbers of the tracks, in a layer of their own; the others are hidden."""
+        dock, name = self._dock, f"{old.layer.name} · linked"
+        base = replace(found.tracking.segmentation, labels=found.before)
+        labels = found.tracking.segmentation.labels
+        made = show_result(
+            dock.viewer, base, old.image_layer, old.axes, features=found.features, labels=np.array(labels)
+        )
+        made.layer.name, made.model, made.adopted = name, old.model, old.adopted
+        old.layer.visible = False
+        dock.runs.results.append(made)
+        dock.refresh()
+        return made
+
+    def _apply(self, result: Result, found: _Linked) -> None:
+        """Change the numbers that changed, as one step."""
+        editor = self._dock.edits.targets[id(result)].editor
+        rows = changed_rows(found.features, editor.rows)
+        shown = self._shown.get(id(result))
+        change = found.change or Change((), 0)
+        if len(change) or rows:
+            editor.apply(change, "link", rows=rows)
+            editor.history.past[-1].note["tracking"] = (shown[2] if shown else None, found.tracking)
+        self._show(result, found.tracking)
+
+    def restore(self, result: Result) -> None:
+        """Show the paths of a result that was linked before the program ended; its numbers stay as they are."""
+        if not is_linked(result.segmentation):
+            return
+        dock, current = self._dock, result.current()
+        settings = dict(current.recipe["tracks"]["settings"])
+
+        def work() -> Tracking:
+            tracking: Tracking = drain(dock.engine.track(current, settings, None))
+            return tracking
+
+        def done(tracking: Tracking) -> None:
+            self._show(result, tracking)
+
+        dock.background.run(f"tracks {id(result)}", work, done, dock.fail)
+
+    # --- the layer ------------------------------------------------------------------------------------------------
+
+    def _show(self, result: Result, tracking: Tracking) -> None:
+        """Show the paths, and note the lineage in the recipe."""
+        viewer, rgb = self._dock.viewer, bool(getattr(result.image_layer, "rgb", False))
+        shown = self._shown.get(id(result))
+        layer = shown[1] if shown else None
+        if layer is not None and any(a is layer for a in viewer.layers):
+            update_tracks(layer, tracking, result.axes, rgb)
+        else:
+            layer = tracks_layer(tracking, result.layer, result.axes, rgb)
+            viewer.add_layer(layer)
+            viewer.layers.selection.active = result.layer
+        self._shown[id(result)] = (result, layer, tracking)
+        result.segmentation = with_lineage(result.segmentation, tracking)
+        result.layer.metadata = {**result.layer.metadata, "recipe": dict(result.segmentation.recipe)}
+        self._dock.journal.recipe(result)
+        target = self._dock.edits.targets.get(id(result))
+        if target is not None and not any(e is target.editor for e in self._followed):
+            self._followed.append(target.editor)
+            target.editor.stepped.connect(lambda step, back: self._on_step(result, step, back))
+
+    def _on_step(self, result: Result, step: Any, back: bool) -> None:
+        """A linking was taken back, or done again: its paths go along."""
+        old, new = step.note.get("tracking", (None, None))
+        wanted = old if back else new
+        if wanted is not None:
+            self._show(result, wanted)
+
+
+__all__ = ["TrackControl"]

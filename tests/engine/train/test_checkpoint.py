@@ -1,0 +1,96 @@
+"""A training that was interrupted goes on exactly; a file that does not belong to it, or is damaged, is left alone."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from napari_segplugin.core import (  # noqa: E402
+    ClassTable,
+    Image,
+    InputError,
+    ModelSpec,
+    Note,
+    Sample,
+    Step,
+    Task,
+    TrainSpec,
+    drain,
+)
+from napari_segplugin.engine.train.checkpoint import FILE, Checkpoint  # noqa: E402
+from napari_segplugin.engine.train.train import new_bundle, train  # noqa: E402
+
+SPEC = ModelSpec("unet", 2, 1, Task.SEMANTIC, ClassTable.named(["cell"]), {"widths": (4, 8), "dropout": 0.2})
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Keep after every step."""
+    monkeypatch.setattr(Checkpoint, "due", property(lambda self: True))
+
+
+def sample(seed=0):
+    image = np.random.default_rng(seed).random((32, 32)).astype(np.float32)
+    return Sample(Image(image, "YX", name="noise"), (image > 0.5).astype(int))
+
+
+def job(folder, samples=None, **settings):
+    spec = TrainSpec(**{"seconds": 0, "steps": 8, "batch": 2, "patch": (16, 16), "device": "cpu", **settings})
+    return train(samples or [sample()], new_bundle(SPEC, name="x"), spec, keep=folder)
+
+
+def crash_at(step, running):
+    """Run until a step is done, then drop the job as a crash would."""
+    for event in running:
+        if isinstance(event, Step) and event.total == 8 and event.done == step:
+            next(running)  # what follows a step is the keeping of it
+            break
+    running.close()
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
+    whole = drain(job(None))
+    crash_at(5, job(tmp_path))
+    assert (tmp_path / FILE).is_file()
+    events = []
+    resumed = drain(job(tmp_path), events.append)
+    assert any("goes on at step" in e.text for e in events if isinstance(e, Note))
+    assert all(np.array_equal(whole.weights[k], resumed.weights[k]) for k in whole.weights)
+    assert [s for s, _ in resumed.history[-1]["loss"]] == list(range(1, 9))
+
+
+def test_nothing_is_left_of_a_training_that_is_complete(tmp_path):
+    drain(job(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", [{"seed": 3}, {"samples": [sample(1)]}])
+def test_another_training_does_not_go_on_from_it(tmp_path, other):
+    crash_at(4, job(tmp_path))
+    events = []
+    drain(job(tmp_path, **other), events.append)
+    assert not any("goes on" in e.text for e in events if isinstance(e, Note))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+def test_a_damaged_file_means_a_new_start(tmp_path, share):
+    crash_at(4, job(tmp_path))
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content[: int(share * len(content))])
+    result = drain(job(tmp_path))
+    assert all(np.array_equal(result.weights[k], v) for k, v in drain(job(None)).weights.items())
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    events = []
+    result = drain(job(blocked / "inside"), events.append)
+    assert result.history[-1]["steps"] == 8
+    assert sum("cannot be kept for later" in e.text for e in events if isinstance(e, Note)) == 1
+
+
+def test_writing_says_what_is_wrong(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be kept for later"):
+        Checkpoint(tmp_path / "file" / "x", "key").write({}, {})
