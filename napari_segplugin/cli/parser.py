@@ -116,7 +116,7 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
-    p.add_argument("--network", default="unet", choices=NETWORKS.names(), help="(default: unet)")
+    p.add_argument("--network", choices=NETWORKS.names(), help="(default: unet)")
     p.add_argument("--head", default="", choices=HEADS.names(), help="how objects are told apart (default: distance)")
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"

@@ -23,6 +23,9 @@ from napari_segplugin.core import InputError, Segmentation, SegPluginError
 IN_MEMORY = 256 * 2**20
 """Bytes up to which an image is read into memory at once; larger ones stay on disk where the format allows."""
 
+ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+"""What lies in the folder of a zarr."""
+
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     EOFError,
@@ -174,6 +177,11 @@ def check_readable(path: Path) -> None:
         raise InputError("The path cannot be opened.", got=f"'{path}', {first_line(error)}") from None
     if size == 0:
         raise InputError(f"The file '{path.name}' is empty.", got="0 bytes", hint="Copy it again from where it came.")
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a zarr: by its name, or by what lies in it."""
+    return path.is_dir() and (path.suffix == ".zarr" or any((path / name).is_file() for name in ZARR_FILES))
 
 
 def first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.io.files import Format, as_path, check_readable, reading
-from napari_segplugin.io.formats import checked_labels, format_of, labels_image, stem_of
+from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
 
 
 def read_segmentation(
@@ -70,6 +70,27 @@ def read_segmentation(
     recipe = about.get("recipe") or {}
     rows = _objects(place, labels, kind)
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
+
+
+def recorded_task(path: Path) -> Task:
+    """What the labels of a file are, as the recipe beside it says, or the file itself.
+
+    Raises
+    ------
+    InputError
+        If neither says it.
+    """
+    if extension_of(path).endswith(".json"):
+        return read_segmentation(path).task
+    try:
+        about = json.loads(_beside(path, ".recipe.json").read_text(encoding="utf-8"))
+        return Task(about["task"] if "task" in about else about["model"]["spec"]["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"It is not known what the labels of '{path.name}' are.",
+            accepted="semantic (class numbers), instance (object numbers), panoptic",
+            hint="Name the task.",
+        ) from None
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -96,6 +96,6 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     list of str
         The files that were written.
     """
-    from napari_segplugin.engine.export import export
+    from napari_segplugin.door.calls import write_segmentation
 
-    return [str(p) for p in export(labels_to_segmentation(data, attributes), path)]
+    return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), path)]

@@ -62,7 +62,7 @@ class EdgeControl:
         dock.result_step.progress.begin("Preparing")
         dock.start_job(
             "edges",
-            lambda: engine.edge_map(part, choice.load(), tiles, device, region),
+            lambda: engine.edge_map(part, choice.load(), tiles=tiles, device=device, region=region),
             f"Finding edges of {layer.name}",
         )
 

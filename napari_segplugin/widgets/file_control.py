@@ -39,7 +39,7 @@ class FileControl:
             self._add(layers)
             dock.method_step.prefer(name)
 
-        dock.background.run(f"sample {name}", lambda: sample_layers(engine.load_sample(name)), done, dock.fail)
+        dock.background.run(f"sample {name}", lambda: sample_layers(engine.sample(name)), done, dock.fail)
 
     def open_bundle(self, path: str) -> None:
         """Read a model folder."""
@@ -49,7 +49,7 @@ class FileControl:
             dock.session.add(bundle)
             dock.say(f"The model “{bundle.name}” is ready.")
 
-        dock.background.run(f"bundle {path}", lambda: engine.load_bundle(path), done, dock.fail)
+        dock.background.run(f"bundle {path}", lambda: engine.load_model(path), done, dock.fail)
 
     def save_bundle(self, path: str) -> None:
         """Write the model in use."""
@@ -59,7 +59,7 @@ class FileControl:
 
         def work() -> tuple[Any, int]:
             bundle = choice.load()
-            return engine.save_bundle(bundle, path), len(bundle.exemplars or ())
+            return engine.save_model(bundle, path), len(bundle.exemplars or ())
 
         def done(saved: tuple[Any, int]) -> None:
             folder, pieces = saved

@@ -69,7 +69,7 @@ class InstantControl:
             self._forests = {(id(layer), frame): forest}
 
         def work() -> Any:
-            return engine.instant_now(image, paint, task, classes, region, forest, nearby=nearby)
+            return engine.instant_now(image, paint, task, classes, region=region, forest=forest, one_thing=nearby)
 
         def done(answer: Any) -> None:
             if self.live:
@@ -94,7 +94,9 @@ class InstantControl:
         engine, nearby = dock.engine, self.nearby
 
         def answer(image: Any, region: Any) -> Job[Segmentation]:
-            found = yield from engine.instant(image, paint, task, classes, region, forest, nearby=nearby)
+            found = yield from engine.instant(
+                image, paint, task, classes, region=region, forest=forest, one_thing=nearby
+            )
             segmentation: Segmentation = found.segmentation
             return segmentation
 

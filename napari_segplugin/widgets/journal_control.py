@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import SegPluginError
-from napari_segplugin.engine.session import image_key
+from napari_segplugin.door.window import image_key
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal

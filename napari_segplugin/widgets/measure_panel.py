@@ -193,7 +193,7 @@ class MeasurePanel(QWidget):
         began = time.monotonic()
 
         def work() -> MeasureTable:
-            from napari_segplugin.engine.export import measure
+            from napari_segplugin import measure
             from napari_segplugin.viewer.layers import layer_to_image
             from napari_segplugin.viewer.writers import labels_to_segmentation
 

@@ -37,6 +37,7 @@ from napari_segplugin.widgets._parts import (
 )
 from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
@@ -77,7 +78,7 @@ class ImproveStep(StepBox):
     instant_requested = Signal()
     instant_toggled = Signal(bool)
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__(4, "Improve", "step_improve")
         self._paint_key: Any = None
         self.layer_button = button(

@@ -25,6 +25,7 @@ from napari_segplugin.widgets._parts import (
 )
 from napari_segplugin.widgets.class_table import ClassEditor
 from napari_segplugin.widgets.classical_page import ClassicalPage
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.network_options import NetworkOptions
 
 TASKS = (
@@ -89,7 +90,7 @@ class MethodStep(StepBox):
     load_requested = Signal(str)
     refused = Signal(str)
 
-    def __init__(self, engine: Any, session: Any) -> None:
+    def __init__(self, engine: Engine, session: Any) -> None:
         super().__init__(2, "Method", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
@@ -276,7 +277,7 @@ class MethodStep(StepBox):
             bundle: ModelBundle = self._session.bundles[name]
             return bundle
         if key not in self._loaded:
-            self._loaded[key] = self._engine.load_bundle(self._engine.shipped_bundles()[name])
+            self._loaded[key] = self._engine.load_model(name)
         return self._loaded[key]
 
     # --- filling --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox
 
 from napari_segplugin.core import Job, SegPluginError, Task, drain
 from napari_segplugin.data.edits import Change
+from napari_segplugin.door.window import TrackSpec
 from napari_segplugin.viewer.geometry import label_axes
 from napari_segplugin.viewer.results import Result, show_result
 from napari_segplugin.viewer.tracks import (
@@ -24,7 +25,7 @@ from napari_segplugin.viewer.tracks import (
 from napari_segplugin.widgets._parts import Fold, button, describe, labelled
 
 if TYPE_CHECKING:
-    from napari_segplugin.engine.track.track import Tracking
+    from napari_segplugin.door.window import Tracking
 
 LINK, AGAIN = "Link through time", "Link again"
 
@@ -122,7 +123,7 @@ class TrackControl:
         now = np.array(result.layer.data) if linked else None
 
         def work() -> Job[_Linked]:
-            tracking = yield from dock.engine.track(current, settings, before if linked else None)
+            tracking = yield from dock.engine.track(current, TrackSpec(**settings), before=before if linked else None)
             features = track_features(tracking)
             if now is None:
                 return _Linked(tracking, features, tracking.relabelled(before), None)
@@ -196,7 +197,7 @@ class TrackControl:
         settings = dict(current.recipe["tracks"]["settings"])
 
         def work() -> Tracking:
-            tracking: Tracking = drain(dock.engine.track(current, settings, None))
+            tracking: Tracking = drain(dock.engine.track(current, TrackSpec(**settings)))
             return tracking
 
         def done(tracking: Tracking) -> None:

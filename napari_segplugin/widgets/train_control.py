@@ -67,7 +67,9 @@ class TrainControl:
         except SegPluginError as error:
             dock.fail(error)
             return
-        make = self._make(choice, lambda old, stop: dock.engine.finetune(image, paint, old, spec, stop, preview))
+        make = self._make(
+            choice, lambda old, stop: dock.engine.finetune(image, paint, old, spec, stop=stop, preview=preview)
+        )
         self._target = (layer, axes, frame, choice.spec.classes)
         dock.journal.sync()
         dock.improve_step.begin_training()
@@ -86,7 +88,7 @@ class TrainControl:
             dock.fail(error)
             return
         keep = Path(dock.session.folder) / "training"
-        make = self._make(choice, lambda old, stop: dock.engine.train_folder(folder, old, spec, stop, keep))
+        make = self._make(choice, lambda old, stop: dock.engine.train(folder, old, spec, stop=stop, keep=keep))
         self._target = None
         dock.improve_step.begin_training()
         dock.start_job("train", make, f"Training {choice.title} on {Path(folder).name}")

@@ -30,7 +30,7 @@ def real(real: Any, qtbot: Any) -> Any:
 
 def nuclei() -> tuple[np.ndarray, np.ndarray]:
     sample = load_sample("nuclei2d")
-    return sample["image"].read()[0], np.asarray(sample["truth"])
+    return sample.image.read()[0], np.asarray(sample.truth)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class Loop:
     def __init__(self, viewer: Any, dock: Any, qtbot: Any) -> None:
         self.viewer, self.dock, self.qtbot = viewer, dock, qtbot
         self.hands = Hands(viewer, qtbot)
-        self.truth = np.asarray(load_sample(NAME)["truth"])
+        self.truth = np.asarray(load_sample(NAME).truth)
 
     @property
     def layer(self) -> Any:
@@ -307,7 +307,7 @@ def test_the_model_has_not_seen_the_image() -> None:
     """The claim of everything below: the sample lies in the half that the model was tested on."""
     folder = shipped_bundles()[NAME]
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    source = load_sample(NAME)["source"].split(", ")[1]
+    source = load_sample(NAME).source.split(", ")[1]
     assert source in figures["tested on"]
     assert source not in figures["trained on"]
     assert source not in json.dumps(load_bundle(folder).history)

@@ -77,6 +77,8 @@ class FineTuneResult:
     forest : dict of str to float
         What a random forest that learnt from the same strokes reaches on the same held-out ones; empty where that could not
         be told.
+    learnt, judged : int
+        Images (for a 2D network, planes) that were trained on and that were held out; 0 for paint.
     """
 
     bundle: ModelBundle
@@ -85,6 +87,8 @@ class FineTuneResult:
     heldout: str
     views: Views | None = None
     forest: dict[str, float] = field(default_factory=dict)
+    learnt: int = 0
+    judged: int = 0
 
 
 def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
