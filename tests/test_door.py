@@ -144,8 +144,10 @@ def test_the_list_of_models_has_folders_too_and_says_what_is_broken(tmp_path, ti
     found = seg.models(tmp_path)
     good, bad = found[str(tmp_path / "good")], found[str(tmp_path / "bad")]
     assert (good.ndim, good.classes, good.problem) == (2, ("nucleus",), "")
-    assert bad.problem and str(bad) == bad.problem
-    assert "nuclei2d" in found and "nucleus" in str(found["nuclei2d"])
+    assert bad.problem
+    assert str(bad) == bad.problem
+    assert "nuclei2d" in found
+    assert "nucleus" in str(found["nuclei2d"])
     with pytest.raises(seg.InputError, match="no such folder"):
         seg.models(tmp_path / "none")
 
@@ -156,7 +158,8 @@ def test_corrections_as_array_and_file(tmp_path, sample, tiny):
     tifffile.imwrite(tmp_path / "strokes.tif", sample.corrections)
     for given in (sample.corrections, tmp_path / "strokes.tif", seg.Corrections(sample.corrections)):
         tuned = seg.finetune(sample.image, given, tiny, FEW, progress=False)
-        assert tuned.bundle.history[-1]["steps"] == 2 and tuned.heldout
+        assert tuned.bundle.history[-1]["steps"] == 2
+        assert tuned.heldout
 
 
 def test_several_images_are_a_list(sample, tiny):
@@ -213,17 +216,19 @@ def test_training_from_pairs_makes_a_model_for_these_images(sample):
     assert (new.learnt, new.judged) == (2, 1)
     spec = new.bundle.spec
     assert (new.bundle.name, spec.ndim, spec.in_channels, spec.classes[1].name) == ("mine", 2, 1, "nucleus")
-    assert set(new.after) and not new.before
+    assert set(new.after)
+    assert not new.before
     again = seg.train(pairs, new.bundle, FEW, progress=False)
-    assert again.bundle.name == "mine, tuned 1" and again.before
+    assert again.bundle.name == "mine, tuned 1"
+    assert again.before
 
 
 def test_training_on_classes_takes_as_many_as_the_labels_show(sample):
     truth = (sample.truth > 0).astype(np.uint8) + (sample.truth > 20)
     new = seg.train([(sample.image, truth)], "unet", FEW, task="semantic", options=TINY, share=0, progress=False)
     assert [c.name for c in new.bundle.spec.classes] == ["background", "class 1", "class 2"]
+    many = np.arange(sample.truth.size).reshape(sample.truth.shape)
     with pytest.raises(seg.InputError, match="too many label values"):
-        many = np.arange(sample.truth.size).reshape(sample.truth.shape)
         seg.train([(sample.image, many)], "unet", FEW, task="semantic", options=TINY, share=0, progress=False)
 
 
@@ -332,7 +337,8 @@ def test_track_needs_a_time_axis_by_name():
 def test_a_job_tells_its_steps_and_closing_it_ends_it(sample, tiny):
     events = []
     found = seg.drain(seg.jobs.predict(sample.image, tiny), events.append)
-    assert any(isinstance(e, Step) for e in events) and found.labels.shape == sample.image.spatial_shape
+    assert any(isinstance(e, Step) for e in events)
+    assert found.labels.shape == sample.image.spatial_shape
     job = seg.jobs.predict(sample.image, tiny)
     next(job)
     job.close()
@@ -343,7 +349,8 @@ def test_a_job_tells_its_steps_and_closing_it_ends_it(sample, tiny):
 def test_progress_is_shown_on_stderr_and_can_be_left_out(capsys, sample):
     seg.segment(sample.image, "threshold")
     shown = capsys.readouterr()
-    assert "segment:" in shown.err and not shown.out
+    assert "segment:" in shown.err
+    assert not shown.out
     seg.segment(sample.image, "threshold", progress=False)
     assert capsys.readouterr() == ("", "")
 
