@@ -27,7 +27,7 @@ from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.engine.session import Session
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 from napari_segplugin.metrics import measure
-from napari_segplugin.viewer.recorder import read_kept
+from napari_segplugin.viewer.kept import read_kept
 
 pytestmark = [pytest.mark.qt, pytest.mark.slow]
 NAME = "nuclei2d"
