@@ -339,7 +339,7 @@ class SegmentationDock(QWidget):
             busy=self.job.busy,
             next_step=ready and (untrained or not fresh),
         )
-        self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
+        self.improve_step.verdict.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
         self.tracks.refresh()
         self.edge_maps.refresh()
