@@ -191,7 +191,7 @@ class SegmentationDock(QWidget):
     def _apply_settings(self) -> None:
         size = int(setting("tile_size", 0) or 0)
         if size:
-            self.method_step.tile_spin.setValue(size)
+            self.method_step.tile_options.tile_spin.setValue(size)
         device = str(setting("device", "auto"))
         at = self.method_step.device_choice.findData(device)
         self.method_step.device_choice.setCurrentIndex(max(at, 0))
@@ -340,7 +340,7 @@ class SegmentationDock(QWidget):
             busy=self.job.busy,
             next_step=ready and (untrained or not fresh),
         )
-        self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
+        self.improve_step.verdict.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
         self.tracks.refresh()
         self.edge_maps.refresh()

@@ -149,10 +149,10 @@ class TrainControl:
         self.hide_preview()
         dock.session.add(old)
         dock.session.add(result.bundle)
-        dock.improve_step.show_verdict(result.before, result.after, result.heldout)
+        dock.improve_step.verdict.show_figures(result.before, result.after, result.heldout)
         views = getattr(result, "views", None)
         pictures = () if views is None else (outlined(views.image, views.before), outlined(views.image, views.after))
-        dock.improve_step.show_pictures(pictures)
+        dock.improve_step.verdict.show_pictures(pictures)
         session = dock.session
         dock.background.run("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None, dock.fail)
         dock.say(f"Trained “{result.bundle.name}”. Press Run in step 3 to see what it finds.")

@@ -152,7 +152,7 @@ def main() -> None:
         viewer.window.screenshot(args.picture, canvas_only=False)
     report = {"dock_opens_s": opened, "message": dock.messages.text.text(), "delays": watch.table()}
     report["summary"] = dock.result_step.summary.text()
-    report["verdict"] = dock.improve_step.verdict_text.text()
+    report["verdict"] = dock.improve_step.verdict.text.text()
     print(json.dumps(report, indent=1, default=float))
     home = Path("docs/benchmarks/gui_latency.json")
     home.write_text(

@@ -27,7 +27,7 @@ from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.engine.session import Session
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 from napari_segplugin.metrics import measure
-from napari_segplugin.viewer.recorder import read_kept
+from napari_segplugin.viewer.kept import read_kept
 
 pytestmark = [pytest.mark.qt, pytest.mark.slow]
 NAME = "nuclei2d"
@@ -365,9 +365,9 @@ def test_predict_correct_ten_objects_finetune_judge_and_go_back(loop: Loop) -> N
     assert 0 < judged <= 1
     loop.back_to_the_steps()
 
-    hands.press(dock.improve_step.back_button)
+    hands.press(dock.improve_step.verdict.back_button)
     again = loop.run()
-    hands.show(dock.improve_step.back_button)
+    hands.show(dock.improve_step.verdict.back_button)
     hands.picture("13-go-back")
     np.testing.assert_array_equal(again, before)
     assert loop.judge() == score

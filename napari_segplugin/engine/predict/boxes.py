@@ -26,7 +26,7 @@ from napari_segplugin.engine.predict.tiles import Run
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
 from napari_segplugin.networks import is_detector
 from napari_segplugin.networks.boxes import intersection, paste, suppress, volume
-from napari_segplugin.networks.mask_rcnn import Detections
+from napari_segplugin.networks.mask_rcnn_detections import Detections
 
 DEFAULTS = {"score": 0.5, "overlap": 0.5, "mask": 0.5, "visible": 0.5, "min_size": 10}
 """How objects are read. `score`: smallest probability. `overlap`: largest IoU of the boxes of two objects of a class.
