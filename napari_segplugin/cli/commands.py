@@ -367,7 +367,8 @@ def _describe(folder: Path) -> dict[str, Any]:
         "task": str(spec.task),
         "ndim": spec.ndim,
     }
-    row |= {"channels": spec.in_channels, "classes": classes, "network": spec.network, "licence": bundle.licence}
+    row |= {"channels": spec.in_channels, "classes": classes, "network": spec.network}
+    row["licence"] = bundle.licence.partition("\n")[0]
     row["description"] = bundle.description
     row["summary"] = f"{spec.task}, {spec.ndim}D, {spec.in_channels} ch: {', '.join(classes)}. {bundle.description}"
     return row
