@@ -100,7 +100,7 @@ class ModelBundle:
     decode : mapping
         Parameters of the task's decoder, tuned on training data (thresholds, smallest object).
     licence : str
-        Under which licence the weights may be used.
+        Under which licence the weights may be used: its name in the first line, then its text and whose work it covers.
     description : str
         What it was trained on and what for, one or two sentences.
     exemplars : Exemplars, optional

@@ -122,7 +122,7 @@ def _info(key: str, folder: Path) -> ModelInfo:
         spec.in_channels,
         classes,
         spec.network,
-        bundle.licence,
+        bundle.licence.partition("\n")[0],
         bundle.description,
     )
 

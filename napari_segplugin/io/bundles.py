@@ -121,7 +121,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         "version": FORMAT_VERSION,
         "name": bundle.name,
         "description": bundle.description,
-        "licence": bundle.licence,
+        "licence": _first_line(bundle.licence),
         "spec": to_json(bundle.spec),
         "normalisation": to_json(bundle.normalisation),
         "decode": to_json(bundle.decode),
@@ -154,7 +154,7 @@ def _number(value: Any) -> Any:
 
 def _readme(bundle: ModelBundle) -> str:
     spec = bundle.spec
-    licence = (bundle.licence.splitlines() or ["not stated"])[0]
+    licence = _first_line(bundle.licence) or "not stated"
     classes = ", ".join(f"{c.id} {c.name}" for c in spec.classes)
     lines = [
         f"# {bundle.name}",
@@ -208,7 +208,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
             normalisation=_normalisation(spec["normalisation"]),
             history=tuple(history),
             decode=dict(spec["decode"]),
-            licence=str(spec["licence"]),
+            licence=_licence(place) or str(spec["licence"]),
             description=str(spec["description"]),
             exemplars=_read_exemplars(place / "exemplars.npz"),
         )
@@ -259,6 +259,17 @@ def _check_fields(spec: Mapping[str, Any], place: Path) -> None:
     if unknown or missing:
         words = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(missing)
         raise InputError(f"The fields in spec.json of '{place.name}' are not the right ones.", got="; ".join(words))
+
+
+def _licence(place: Path) -> str:
+    """What LICENSE.txt says: it has the full text, also where somebody put it there by hand; empty without such a file."""
+    path = place / "LICENSE.txt"
+    with reading(path, "text"):
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0]
 
 
 def _normalisation(data: Mapping[str, Any]) -> Normalisation:

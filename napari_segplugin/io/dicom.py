@@ -1,4 +1,4 @@
-"""A folder with one DICOM series, or one DICOM file, through pydicom (extra "medical")."""
+"""A folder with one DICOM series, or one DICOM file, through pydicom."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.io.dicom_codecs import add_decoders
 from napari_segplugin.io.files import Format, Found, native, reading
 
 _KIND = "DICOM"
@@ -22,7 +23,8 @@ def _pydicom() -> Any:
     try:
         import pydicom
     except ImportError as error:
-        raise MissingExtraError("pydicom", "read DICOM files", "medical") from error
+        raise MissingExtraError("pydicom", "read DICOM files") from error
+    add_decoders(pydicom)
     return pydicom
 
 
@@ -136,7 +138,8 @@ def _check_decoder(data: Any) -> None:
         raise InputError(
             "The DICOM pixels are compressed in a way that needs one more package.",
             got=syntax.name,
-            hint='Run: pip install "pylibjpeg[all]", or export the series without compression',
+            hint='Run: pip install -U imagecodecs, or pip install "pylibjpeg[all]", or export the series without '
+            "compression",
         )
 
 

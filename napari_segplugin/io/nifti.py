@@ -1,4 +1,4 @@
-"""NIfTI, through nibabel (extra "medical")."""
+"""NIfTI, through nibabel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _nibabel() -> Any:
     try:
         import nibabel
     except ImportError as error:
-        raise MissingExtraError("nibabel", "read and write NIfTI files", "medical") from error
+        raise MissingExtraError("nibabel", "read and write NIfTI files") from error
     return nibabel
 
 

@@ -88,7 +88,7 @@ def _read(tif: Any, path: Path) -> Found:
 
 
 def _check_compression(series: Any, path: Path) -> None:
-    """A compression that needs the package imagecodecs is a thing to install, not a damaged file."""
+    """A compression without a decoder is a thing to install, not a damaged file."""
     page = series.keyframe
     if page.is_tiled or page.compression != 1:
         try:
@@ -97,9 +97,9 @@ def _check_compression(series: Any, path: Path) -> None:
             decoder_missing = True
         if decoder_missing:
             raise InputError(
-                f"'{path.name}' is compressed in a way that needs one more package.",
+                f"'{path.name}' is compressed in a way that cannot be read here.",
                 got=f"compression {getattr(page.compression, 'name', page.compression)}",
-                hint="Run: pip install imagecodecs",
+                hint="Run: pip install -U imagecodecs, or save the file again with LZW or without compression",
             )
 
 
