@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,9 +118,9 @@ def run_headless(output: Path, seconds: float, seed: int = 0, model: str | None 
 
     output.mkdir(parents=True, exist_ok=True)
     sample = load()
-    image, truth, paint = sample["image"], sample["truth"], sample["corrections"]
+    image, truth, paint = sample.image, sample.truth, sample.corrections
     bundle = load_model(model)
-    say(f"Image: {sample['title']}, {image.describe()}, {len(np.unique(truth)) - 1} nuclei in the ground truth")
+    say(f"Image: {sample.title}, {image.describe()}, {len(np.unique(truth)) - 1} nuclei in the ground truth")
     say(f"Model: {bundle.name}")
 
     before = drain(predict(image, bundle), tell)
@@ -149,16 +149,25 @@ def tell(event: Event) -> None:
         say(f"  {event.text}")
 
 
-def load() -> dict[str, Any]:
+class Material(NamedTuple):
+    """What the demo works on."""
+
+    title: str
+    image: Image
+    truth: np.ndarray
+    corrections: np.ndarray
+
+
+def load() -> Material:
     """The sample, with corrections."""
     from napari_segplugin.io import load_sample
 
     sample = load_sample(SAMPLE)
-    if sample["corrections"] is None:
+    if (corrections := sample["corrections"]) is None or (truth := sample["truth"]) is None:
         raise InputError(
             f"The sample '{SAMPLE}' has no corrections.", hint="Run: python scripts/make_demo_corrections.py"
         )
-    return sample
+    return Material(sample["title"], sample["image"], truth, corrections)
 
 
 def load_model(folder: str | None = None) -> ModelBundle:
@@ -268,21 +277,24 @@ def draw(output: Path) -> None:
     """Open the viewer with the dock, the corrections and the result after fine-tuning, and save a picture of it."""
     import imageio.v3 as imageio
     import napari
+    from napari.layers import Labels
     from qtpy.QtWidgets import QApplication
 
     from napari_segplugin.io import read_labels
 
     sample = load()
-    image: Image = replace(sample["image"], name=SAMPLE)
+    image: Image = replace(sample.image, name=SAMPLE)
     viewer = napari.Viewer(show=True)
     try:
         viewer.window.resize(1500, 950)
         viewer.add_image(image.array, name=image.name)
         viewer.window.add_plugin_dock_widget("napari-segplugin", "Segmentation")
-        viewer.add_labels(read_labels(output / "before.tif")[0], name="before", visible=False)
-        after = viewer.add_labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        before = Labels(read_labels(output / "before.tif")[0], name="before", visible=False)
+        after = Labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        corrected = Labels(sample.corrections, name="corrections", opacity=0.5)
+        for layer in (before, after, corrected):
+            viewer.add_layer(layer)
         after.contour = 2
-        corrected = viewer.add_labels(sample["corrections"], name="corrections", opacity=0.5)
         viewer.layers.selection.active = corrected
         viewer.reset_view()
         _settle(QApplication.processEvents)

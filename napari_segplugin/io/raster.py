@@ -38,9 +38,11 @@ def read_labels(path: Path) -> Found:
 
 
 def _load(path: Path) -> tuple[np.ndarray, str]:
-    with reading(path, _KIND), imageio.imopen(path, "r", plugin="pillow") as file:
-        mode = str(file.metadata(index=0).get("mode", ""))
-        array = np.asarray(file.read(index=0, mode="RGB") if mode in _TO_RGB else file.read(index=0))
+    with reading(path, _KIND):
+        file = imageio.imopen(path, "r", plugin="pillow")
+        with file:
+            mode = str(file.metadata(index=0).get("mode", ""))
+            array = np.asarray(file.read(index=0, mode="RGB") if mode in _TO_RGB else file.read(index=0))
     return array, mode
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from napari_segplugin.core import InputError
+import numpy as np
+
+from napari_segplugin.core import Image, InputError
 from napari_segplugin.io.files import reading
 from napari_segplugin.io.formats import read_image, read_labels
 
@@ -14,6 +16,28 @@ _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "sample_data", _PACKAGE.parent / "sample_data")
 """In an installed package, and in a checkout."""
 _SHELF = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
+
+
+class AboutSample(TypedDict):
+    """What the sample.json of a sample says."""
+
+    title: str
+    licence: str
+    attribution: str
+    task: str
+    classes: list[str]
+    axes: str
+    spacing: list[float]
+    unit: str
+
+
+class LoadedSample(AboutSample):
+    """A sample: its arrays, and what its sample.json says."""
+
+    name: str
+    image: Image
+    truth: np.ndarray | None
+    corrections: np.ndarray | None
 
 
 def sample_names() -> tuple[str, ...]:
@@ -27,7 +51,7 @@ def sample_names() -> tuple[str, ...]:
     return tuple(p.parent.name for p in sorted(_SHELF.glob("*/sample.json")))
 
 
-def load_sample(name: str) -> dict[str, Any]:
+def load_sample(name: str) -> LoadedSample:
     """Load a shipped sample.
 
     Parameters
@@ -56,10 +80,18 @@ def load_sample(name: str) -> dict[str, Any]:
     if name not in sample_names():
         raise InputError(f"There is no sample named '{name}'.", accepted=", ".join(sample_names()))
     with reading(folder / "sample.json", "JSON"):
-        about = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
+        about: AboutSample = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
         image = read_image(
             folder / "image.tif", axes=about["axes"], spacing=tuple(about["spacing"]), unit=about["unit"]
         )
-    extras = {k: folder / f"{k}.tif" for k in ("truth", "corrections")}
-    arrays = {k: read_labels(path)[0] if path.is_file() else None for k, path in extras.items()}
-    return {**about, "name": name, "image": image, **arrays}
+    return {
+        **about,
+        "name": name,
+        "image": image,
+        "truth": _labels(folder / "truth.tif"),
+        "corrections": _labels(folder / "corrections.tif"),
+    }
+
+
+def _labels(path: Path) -> np.ndarray | None:
+    return read_labels(path)[0] if path.is_file() else None

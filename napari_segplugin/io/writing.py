@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
@@ -191,8 +192,8 @@ def _prepare(
         )
     spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
     s, affine = segmentation, _affine(segmentation.recipe)
-    start = s.recipe.get("origin") or ()
-    origin = dict(zip("ZYX"[3 - len(start) :], (int(n) for n in start), strict=True)) if len(start) <= 3 else {}
+    start = json_integers(s.recipe.get("origin"))
+    origin = dict(zip("ZYX"[3 - len(start) :], start, strict=True)) if len(start) <= 3 else {}
     return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, affine, origin, s, stem, columns)
 
 

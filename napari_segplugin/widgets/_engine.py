@@ -32,6 +32,7 @@ from napari_segplugin.viewer.corrections import PaintCopy
 
 if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.io.samples import LoadedSample
 
 
 LIVE_VOXELS = 200_000
@@ -134,7 +135,7 @@ class Engine:
 
         return read_image(path)
 
-    def load_sample(self, name: str) -> dict[str, Any]:
+    def load_sample(self, name: str) -> LoadedSample:
         """A sample image with its truth."""
         from napari_segplugin.io import load_sample
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core.types import scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -309,7 +310,7 @@ class _Work:
             for z in self._parts():
                 plane = () if z is None else (z,)
                 params = {**DEFAULTS, **self.bundle.decode}
-                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                job = partial(PaintBlocks, params=params, found=found.of(z, scalar(params, "overlap")))
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.core.types import Array, Index
 from napari_segplugin.data.tiles import Region
 
 LEAST, MOST = 0.25, 4.0
@@ -64,14 +64,15 @@ class Resampled:
     [[2.5, 4.5]]
     """
 
-    def __init__(self, array: Any, axes: dict[int, int]) -> None:
+    def __init__(self, array: Array, axes: dict[int, int]) -> None:
         self._array = array
         self._axes = {a: _Axis(int(array.shape[a]), n) for a, n in axes.items()}
         self.shape = tuple(axes.get(a, int(n)) for a, n in enumerate(array.shape))
         self.dtype = np.dtype(np.float32)
         self.ndim = len(self.shape)
 
-    def __getitem__(self, index: tuple[int | slice, ...]) -> np.ndarray:
+    def __getitem__(self, index: Index) -> np.ndarray:
+        index = index if isinstance(index, tuple) else (index,)
         index = (*index, *(slice(None),) * (self.ndim - len(index)))
         spans = [s.indices(n)[:2] if isinstance(s, slice) else None for s, n in zip(index, self.shape, strict=True)]
         read: list[int | slice] = list(index)
@@ -150,10 +151,10 @@ def indices(region: Region, large: Region, before: Sequence[int], after: Sequenc
     return found
 
 
-def still_there(table: ObjectTable, labels: Any, leading: int) -> ObjectTable:
+def still_there(table: ObjectTable, labels: Array, leading: int) -> ObjectTable:
     """The rows of objects that are left when labels were made smaller, plane by plane."""
     left: set[int] = set()
-    for index in np.ndindex(*labels.shape[: max(leading, labels.ndim - 2)]):
+    for index in np.ndindex(*labels.shape[: max(leading, len(labels.shape) - 2)]):
         left.update(np.unique(np.asarray(labels[index])).tolist())
     keep = np.array([int(n) in left for n in table.label], bool)
     if keep.all():
