@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image as pillow
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, native, reading
 
 _KIND = "PNG or JPEG"
@@ -20,7 +20,7 @@ _TO_RGB = {"CMYK", "YCbCr", "LAB", "HSV"}
 def read(path: Path) -> Found:
     """Read a picture as (Y, X) or (Y, X, C); an alpha channel is dropped and named in the metadata."""
     array, mode = _load(path)
-    metadata: dict[str, Any] = {"color_mode": mode}
+    metadata: JsonDict = {"color_mode": mode}
     if array.ndim == 3 and array.shape[-1] in (2, 4):
         array = array[..., :-1]
         metadata["alpha"] = "dropped"
