@@ -13,6 +13,8 @@ JsonDict: TypeAlias = dict[str, Json]
 """A JSON object under construction."""
 DecodeParams: TypeAlias = Mapping[str, float | Sequence[float]]
 """How maps are read as objects: numbers by name, of a few one for each axis."""
+Cell: TypeAlias = str | int | float
+"""A value in a table of objects."""
 Index: TypeAlias = int | slice | tuple[int | slice, ...]
 """How a piece of a lazy array is asked for: every lazy array understands numbers and slices."""
 
@@ -68,6 +70,7 @@ def json_integers(value: Json) -> tuple[int, ...]:
 
 __all__ = [
     "Array",
+    "Cell",
     "DecodeParams",
     "Index",
     "Json",

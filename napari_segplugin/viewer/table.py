@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from napari.layers import Labels
 
+from napari_segplugin.core.types import Cell
+
 if TYPE_CHECKING:
     from napari.utils.events import Event
     from pandas import DataFrame
 
 PREDICTED, CORRECTED, ACCEPTED, REJECTED = "predicted", "corrected", "accepted", "rejected"
-Cell: TypeAlias = str | int | float
 Row: TypeAlias = dict[str, Cell]
 Features: TypeAlias = dict[str, Sequence[Cell]]
 """A features table that napari has not seen yet: values by column."""
@@ -165,4 +166,4 @@ class ObjectRows:
         self._replace(table)
 
 
-__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Cell", "Features", "ObjectRows", "Row"]
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "Row"]

@@ -9,10 +9,11 @@ import numpy as np
 from napari.layers import Labels, Tracks
 
 from napari_segplugin.core import InputError, Segmentation
+from napari_segplugin.core.types import Cell
 from napari_segplugin.data.edits import Change
 from napari_segplugin.viewer.geometry import layer_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
-from napari_segplugin.viewer.table import Cell, Features, ObjectRows, Row
+from napari_segplugin.viewer.table import Features, ObjectRows, Row
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.track.track import Tracking
