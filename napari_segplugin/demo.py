@@ -255,6 +255,7 @@ def draw(output: Path) -> None:
     """Open the viewer with the dock, the corrections and the result after fine-tuning, and save a picture of it."""
     import imageio.v3 as imageio
     import napari
+    from napari.layers import Labels
     from qtpy.QtWidgets import QApplication
 
     from napari_segplugin.io import read_labels
@@ -266,10 +267,12 @@ def draw(output: Path) -> None:
         viewer.window.resize(1500, 950)
         viewer.add_image(image.array, name=image.name)
         viewer.window.add_plugin_dock_widget("napari-segplugin", "Segmentation")
-        viewer.add_labels(read_labels(output / "before.tif")[0], name="before", visible=False)
-        after = viewer.add_labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        before = Labels(read_labels(output / "before.tif")[0], name="before", visible=False)
+        after = Labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        corrected = Labels(np.asarray(sample.corrections), name="corrections", opacity=0.5)
+        for layer in (before, after, corrected):
+            viewer.add_layer(layer)
         after.contour = 2
-        corrected = viewer.add_labels(sample.corrections, name="corrections", opacity=0.5)
         viewer.layers.selection.active = corrected
         viewer.reset_view()
         _settle(QApplication.processEvents)

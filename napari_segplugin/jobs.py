@@ -32,6 +32,7 @@ from napari_segplugin.core import (
     TileSpec,
     TrainSpec,
 )
+from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import (
     CorrectionsLike,
     ImageLike,
@@ -186,7 +187,7 @@ def train(
     stuff: Sequence[str] = (),
     ndim: int | None = None,
     head: str = "",
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Json] | None = None,
     name: str = "",
     ignore: int | None = None,
     share: float = 0.2,
@@ -279,7 +280,7 @@ def segment(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
-    **settings: object,
+    **settings: Json,
 ) -> Job[Segmentation]:
     """Segment an image by a classical technique; see :func:`napari_segplugin.segment`."""
     from napari_segplugin.engine.classical.segment import segment as run

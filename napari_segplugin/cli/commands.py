@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from napari_segplugin.core import (
     augment_spec_from_json,
     drain,
 )
+from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import stem_of
@@ -264,8 +265,8 @@ def _check_new(folder: str) -> None:
 
 def _last_training(bundle: ModelBundle) -> dict[str, Any]:
     record = bundle.history[-1]
-    curve = list(record.get("held_out", ()))
-    best: dict[str, Any] = next((row for row in curve if row["step"] == record.get("best_step")), {})
+    curve = [json_object(row) for row in cast("list[Json]", record.get("held_out", ()))]
+    best = next((row for row in curve if row["step"] == record.get("best_step")), {})
     quality = {k: v for k, v in best.items() if k not in ("step", "seconds")}
     return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
 

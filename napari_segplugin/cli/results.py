@@ -44,7 +44,7 @@ def measure(options: Namespace) -> Result:
         found = _with_voxels(read_segmentation(options.labels), options)
         if image is not None and image.unit != "pixel" and found.unit == "pixel":
             labels = open_labels(options.labels) if found.labels.shape != image.spatial_shape else found.labels
-            axes = "ZYX"[-labels.ndim :]
+            axes = "ZYX"[-len(labels.shape) :]
             found = replace(found, labels=labels, axes=axes, spacing=image.canonical_spacing, unit=image.unit)
         table = seg.measure(found, image)
     text = table.to_csv(about=str(options.labels))

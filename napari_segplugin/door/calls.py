@@ -20,6 +20,7 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
+from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import (
     CorrectionsLike,
     ImageLike,
@@ -184,7 +185,7 @@ def train(
     stuff: Sequence[str] = (),
     ndim: int | None = None,
     head: str = "",
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Json] | None = None,
     name: str = "",
     ignore: int | None = None,
     share: float = 0.2,
@@ -270,7 +271,7 @@ def segment(
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
     progress: bool = True,
-    **settings: object,
+    **settings: Json,
 ) -> Segmentation:
     """Segment an image by a classical technique.
 

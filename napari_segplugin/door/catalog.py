@@ -20,6 +20,7 @@ from napari_segplugin.core import (
     Task,
     model_spec_from_json,
 )
+from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import class_table
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.io import load_bundle, load_recipe, shipped_bundles, shipped_recipes
@@ -189,7 +190,7 @@ def new_model(
     ndim: int = 2,
     channels: int = 1,
     head: str = "",
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Json] | None = None,
     spacing: Sequence[float] = (),
     unit: str = "pixel",
     name: str = "my model",

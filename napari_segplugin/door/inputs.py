@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,7 @@ from napari_segplugin.core import (
     check_axes,
     guess_axes,
 )
+from napari_segplugin.core.types import Array, Json
 from napari_segplugin.io import (
     load_bundle,
     load_recipe,
@@ -86,7 +87,8 @@ def as_image(
         return image
     if isinstance(image, str | Path):
         return read_image(image, axes=axes, spacing=spacing, unit=unit)
-    array = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
+    lazy = hasattr(image, "shape") and hasattr(image, "dtype")
+    array = cast("Array", image) if lazy else np.asarray(image)
     return Image(array, _axes_of(array.shape, axes), tuple(spacing or ()), unit or "pixel")
 
 
@@ -272,7 +274,7 @@ def as_corrections(corrections: CorrectionsLike) -> Corrections:
     return Corrections(np.asarray(corrections))
 
 
-def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, object] | None = None) -> ClassicalRecipe:
+def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json] | None = None) -> ClassicalRecipe:
     """A classical recipe from the name of a technique, the name or the file of a recipe, or as it is.
 
     Parameters

@@ -34,7 +34,7 @@ from napari_segplugin.door.catalog import (
 )
 from napari_segplugin.engine.session import Session, image_key
 from napari_segplugin.engine.torch_import import bring_torch
-from napari_segplugin.engine.track.track import Tracking, TrackSpec
+from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_from_json
 from napari_segplugin.engine.train.advice import recommend_loss
 from napari_segplugin.io import load_recipe, read_image, save_recipe
 from napari_segplugin.jobs import (
@@ -208,6 +208,7 @@ __all__ = [
     "shipped_specs",
     "techniques",
     "track",
+    "track_spec_from_json",
     "train",
     "write_segmentation",
 ]

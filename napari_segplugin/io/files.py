@@ -11,14 +11,14 @@ import tokenize
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, SegPluginError
+from napari_segplugin.core.types import Array, Json
 
 IN_MEMORY = 256 * 2**20
 """Bytes up to which an image is read into memory at once; larger ones stay on disk where the format allows."""
@@ -62,12 +62,12 @@ class Found:
     metadata : mapping
     """
 
-    array: Any
+    array: Array
     axes: str
     doubt: str = ""
     spacing: Mapping[str, float] = field(default_factory=dict)
     unit: str = "pixel"
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ class LabelsToWrite:
         Measurements to write beside each object, in the order of the table of objects.
     """
 
-    array: Any
-    dtype: np.dtype[Any]
+    array: Array
+    dtype: np.dtype
     axes: str
     spacing: Mapping[str, float]
     unit: str = "pixel"
@@ -106,7 +106,7 @@ class LabelsToWrite:
     origin: Mapping[str, int] = field(default_factory=dict)
     segmentation: Segmentation | None = None
     stem: str = "segmentation"
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

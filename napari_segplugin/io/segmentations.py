@@ -7,13 +7,26 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core.specs import ClassesJson
+from napari_segplugin.core.types import Json
 from napari_segplugin.io.files import Format, as_path, check_readable, reading
 from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
+
+
+class RecipeFile(TypedDict, total=False):
+    """What is read of a recipe beside labels."""
+
+    task: str
+    classes: ClassesJson
+    axes: str
+    spacing: list[float]
+    unit: str
+    recipe: dict[str, Json]
 
 
 def read_segmentation(
@@ -97,14 +110,14 @@ def _beside(path: Path, ending: str) -> Path:
     return path.with_name((stem_of(path) or path.name) + ending)
 
 
-def _recipe(path: Path) -> dict[str, Any]:
+def _recipe(path: Path) -> RecipeFile:
     """What is said beside the labels; nothing where there is no such file, or one of another program."""
     place = _beside(path, ".recipe.json")
     if not place.is_file():
         return {}
     with reading(place, "JSON"):
         found = json.loads(place.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
+    return cast("RecipeFile", found) if isinstance(found, dict) else {}
 
 
 def _classes(labels: np.ndarray, task: Task) -> ClassTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.viewer.layers import image_to_layer
+from napari_segplugin.viewer.layers import LayerData, image_to_layer
 from napari_segplugin.viewer.sample_data import sample_layers
 
 
@@ -71,12 +71,12 @@ class FileControl:
 
         dock.background.run("save model", work, done, dock.fail)
 
-    def _add(self, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
+    def _add(self, layers: list[LayerData]) -> None:
         from napari.layers import Layer
 
         image = None
         for data, kwargs, kind in layers:
-            more = dict(kwargs)
+            more: dict[str, Any] = dict(kwargs)
             locked = more.pop("locked", None)
             layer = Layer.create(data, more, kind)
             if locked is not None and hasattr(layer, "locked"):

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError, Task
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.widgets._places import current_frame, region_of
@@ -127,7 +128,7 @@ class InstantControl:
 
     def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
         viewer = self._dock.viewer
-        origin = tuple(segmentation.recipe["origin"])
+        origin = json_integers(segmentation.recipe["origin"])
         labels = np.asarray(segmentation.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))

@@ -222,7 +222,7 @@ def _pairs(
     prediction: Segmentation, truth: Segmentation, threshold: float
 ) -> tuple[list[tuple[int, int, float]], Mapping[int, float]]:
     """Matched (predicted object, true object, IoU), and the best IoU of every other object (true ones negative)."""
-    table = contingency(truth.labels, prediction.labels)
+    table = contingency(np.asarray(truth.labels), np.asarray(prediction.labels))
     if prediction.task is Task.PANOPTIC:
         kinds = [
             dict(zip(s.objects.label.tolist(), s.objects.class_id.tolist(), strict=True)) for s in (prediction, truth)

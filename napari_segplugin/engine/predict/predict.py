@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core.types import scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -191,7 +192,7 @@ def _resized(
             found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
         recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
         labels = enlarge.labels_at(found, places, path, recipe)
-    table = enlarge.still_there(found.objects, labels, labels.ndim - image.ndim)
+    table = enlarge.still_there(found.objects, labels, len(labels.shape) - image.ndim)
     name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
 
@@ -301,7 +302,7 @@ class _Work:
             for z in self._parts():
                 plane = () if z is None else (z,)
                 params = {**DEFAULTS, **self.bundle.decode}
-                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                job = partial(PaintBlocks, params=params, found=found.of(z, scalar(params, "overlap")))
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 

@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.core.types import Array, Index, Json, WritableArray
 from napari_segplugin.data.tiles import Region
 from napari_segplugin.engine.stores import label_array
 
@@ -67,14 +67,15 @@ class Resampled:
     [[2.5, 4.5]]
     """
 
-    def __init__(self, array: Any, axes: dict[int, int]) -> None:
+    def __init__(self, array: Array, axes: dict[int, int]) -> None:
         self._array = array
         self._axes = {a: _Axis(int(array.shape[a]), n) for a, n in axes.items()}
         self.shape = tuple(axes.get(a, int(n)) for a, n in enumerate(array.shape))
         self.dtype = np.dtype(np.float32)
         self.ndim = len(self.shape)
 
-    def __getitem__(self, index: tuple[int | slice, ...]) -> np.ndarray:
+    def __getitem__(self, index: Index) -> np.ndarray:
+        index = index if isinstance(index, tuple) else (index,)
         index = (*index, *(slice(None),) * (self.ndim - len(index)))
         spans = [s.indices(n)[:2] if isinstance(s, slice) else None for s, n in zip(index, self.shape, strict=True)]
         read: list[int | slice] = list(index)
@@ -153,7 +154,9 @@ def indices(region: Region, large: Region, before: Sequence[int], after: Sequenc
     return found
 
 
-def labels_at(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
+def labels_at(
+    found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Json]
+) -> WritableArray:
     """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time.
 
     Parameters
@@ -178,13 +181,14 @@ def labels_at(found: Segmentation, places: Sequence[np.ndarray], path: Path | No
                 out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
         if path is not None:
             out.attrs["segplugin"] = dict(recipe)
-    return out
+    kept: WritableArray = out
+    return kept
 
 
-def still_there(table: ObjectTable, labels: Any, leading: int) -> ObjectTable:
+def still_there(table: ObjectTable, labels: Array, leading: int) -> ObjectTable:
     """The rows of objects that are left when labels were made smaller, plane by plane."""
     left: set[int] = set()
-    for index in np.ndindex(*labels.shape[: max(leading, labels.ndim - 2)]):
+    for index in np.ndindex(*labels.shape[: max(leading, len(labels.shape) - 2)]):
         left.update(np.unique(np.asarray(labels[index])).tolist())
     keep = np.array([int(n) in left for n in table.label], bool)
     if keep.all():

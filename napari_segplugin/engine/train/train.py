@@ -98,7 +98,7 @@ def _start_encoder(network: torch.nn.Module, spec: ModelSpec, weights: str | Pat
             got=f"encoder '{spec.options.get('encoder', 'plain')}'",
             accepted="encoder resnet18, resnet34 or resnet50",
         )
-    load_imagenet(encoder, timm_state(spec.options["encoder"]) if weights == "imagenet" else read_state(weights))
+    load_imagenet(encoder, timm_state(str(spec.options["encoder"])) if weights == "imagenet" else read_state(weights))
 
 
 def patch_size(
