@@ -7,8 +7,8 @@ Examples
 --------
 >>> import napari_segplugin as seg
 >>> result = seg.predict(seg.sample("nuclei2d").image, "nuclei2d", progress=False)
->>> seg.measure(result).names[:2]
-('label', 'class')
+>>> [column.name for column in seg.measure(result)][:2]
+['label', 'class']
 """
 
 from __future__ import annotations

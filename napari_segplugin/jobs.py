@@ -7,8 +7,8 @@ Examples
 --------
 >>> import napari_segplugin as seg
 >>> job = seg.jobs.segment(seg.sample("nuclei2d").image, "threshold")
->>> seg.drain(job, lambda event: None).task
-<Task.INSTANCE: 'instance'>
+>>> str(seg.drain(job, lambda event: None).task)
+'semantic'
 """
 
 from __future__ import annotations

@@ -25,13 +25,21 @@ BINDINGS = ("pyqt", "pyside")
 
 
 def imported():
-    """Top-level modules that the package imports anywhere, with the file that does."""
+    """Top-level modules that the package imports anywhere when it runs, with the file that does."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in running(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((name.name.partition(".")[0], path) for name in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield node.module.partition(".")[0], path
+
+
+def running(node):
+    """All nodes of a tree but those that only a type checker reads."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from running(child)
 
 
 # ---------------------------------------------------------------- dependencies
