@@ -25,7 +25,6 @@ from napari_segplugin.core import (
     ModelBundle,
     ModelSpec,
     Sample,
-    SegPluginError,
     Task,
     TileSpec,
     TrainSpec,
@@ -338,45 +337,9 @@ def _last_training(bundle: ModelBundle) -> dict[str, Any]:
     return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
 
 
-def models(options: Namespace) -> Result:
-    """List the models that come with the package, and those in the folders given."""
-    places = list(shipped_bundles().values())
-    for name in options.folders:
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise InputError("There is no such folder.", got=f"'{folder}'")
-        inner = sorted(p.parent for p in folder.glob("*/spec.json"))
-        places += [folder] if (folder / "spec.json").is_file() or not inner else inner
-    rows = [_describe(p) for p in places]
-    lines = [f"{r['key']:<16} {r.get('summary') or r.get('error')}" for r in rows]
-    return {"command": "models", "models": rows}, "\n".join(lines) or "There are no models."
-
-
-def _describe(folder: Path) -> dict[str, Any]:
-    """One row; a bundle that cannot be read says why and does not hide the others."""
-    try:
-        bundle = load_bundle(folder)
-    except SegPluginError as error:
-        return {"key": folder.name, "folder": str(folder), "error": str(error)}
-    spec = bundle.spec
-    classes = [c.name for c in spec.classes.classes[1:]]
-    row: dict[str, Any] = {
-        "key": folder.name,
-        "folder": str(folder),
-        "name": bundle.name,
-        "task": str(spec.task),
-        "ndim": spec.ndim,
-    }
-    row |= {"channels": spec.in_channels, "classes": classes, "network": spec.network, "licence": bundle.licence}
-    row["description"] = bundle.description
-    row["summary"] = f"{spec.task}, {spec.ndim}D, {spec.in_channels} ch: {', '.join(classes)}. {bundle.description}"
-    return row
-
-
 __all__ = [
     "find_model",
     "finetune",
-    "models",
     "open_image",
     "predict",
     "predict_there",

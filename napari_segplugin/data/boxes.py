@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-Box = tuple[slice, ...]
+from napari_segplugin.core import Box
 
 _SLAB = 8_000_000
 """Voxels that are looked at together; a lazy array is read in such pieces."""
@@ -183,4 +183,4 @@ def runs(array: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first[kept], length[kept], value[kept]
 
 
-__all__ = ["Box", "ObjectBoxes", "runs"]
+__all__ = ["ObjectBoxes", "runs"]

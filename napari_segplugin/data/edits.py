@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_segplugin.core import InputError
-from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.core import Box, InputError
+from napari_segplugin.data.boxes import ObjectBoxes
 
 
 @dataclass(frozen=True, eq=False)

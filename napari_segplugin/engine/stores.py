@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from napari_segplugin.core import InputError
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import InputError, Region
 
 
 class View:

@@ -18,7 +18,7 @@ from scipy import ndimage
 from napari_segplugin.core import InputError, Kind, Segmentation
 from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import CROWD, Described, Row, add_row, describe, planes, rgb
+from napari_segplugin.io.objects import CROWD, Described, ObjectEntry, add_row, describe, planes, rgb
 
 _KIND = "COCO panoptic"
 _MOST = 2**24
@@ -83,10 +83,10 @@ def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[dict[str
     return out
 
 
-def _load(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, Row]]:
+def _load(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, ObjectEntry]]:
     about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     stack: list[np.ndarray] = []
-    rows: dict[int, Row] = {}
+    rows: dict[int, ObjectEntry] = {}
     for entry in about["annotations"]:
         colors = np.asarray(imageio.imread(_folder(path) / entry["file_name"], plugin="pillow", mode="RGB"), np.int32)
         stack.append(colors @ np.array([1, 256, 65536], np.int32))

@@ -30,7 +30,7 @@ class Delta(NamedTuple):
 
 
 @dataclass(eq=False)
-class Step:
+class EditStep:
     """One item of the undo list.
 
     Parameters
@@ -84,21 +84,21 @@ class LayerHistory:
     Attributes
     ----------
     done, undone, redone : signal
-        Emitted with the :class:`Step`. The voxels have changed by then, but for a single `paint` or `fill` of a script,
+        Emitted with the :class:`EditStep`. The voxels have changed by then, but for a single `paint` or `fill` of a script,
         of which napari tells before it writes.
     forgotten : signal
         Emitted when the list was emptied.
     """
 
-    done = Signal(Step)
-    undone = Signal(Step)
-    redone = Signal(Step)
+    done = Signal(EditStep)
+    undone = Signal(EditStep)
+    redone = Signal(EditStep)
     forgotten = Signal()
 
     def __init__(self, layer: Labels) -> None:
         self.layer = layer
-        self._past: deque[Step] = deque(maxlen=LIMIT)
-        self._future: deque[Step] = deque(maxlen=LIMIT)
+        self._past: deque[EditStep] = deque(maxlen=LIMIT)
+        self._future: deque[EditStep] = deque(maxlen=LIMIT)
         self._note: dict[str, Any] = {}
         self._replayed = False
         layer.events.paint.connect(self._on_paint)
@@ -110,12 +110,12 @@ class LayerHistory:
         self._follow("redo", self._redo, self._after_redo)
 
     @property
-    def past(self) -> tuple[Step, ...]:
+    def past(self) -> tuple[EditStep, ...]:
         """Steps that can be undone, oldest first."""
         return tuple(self._past)
 
     @property
-    def future(self) -> tuple[Step, ...]:
+    def future(self) -> tuple[EditStep, ...]:
         """Steps that can be done again, the next one last."""
         return tuple(self._future)
 
@@ -190,7 +190,7 @@ class LayerHistory:
         self._replayed = True
 
     def _on_paint(self, event: Any) -> None:
-        step = Step(list(event.value), dict(self._note))
+        step = EditStep(list(event.value), dict(self._note))
         self._past.append(step)
         self._future.clear()
         self.done.emit(step)
@@ -215,4 +215,4 @@ class LayerHistory:
             self.forgotten.emit()
 
 
-__all__ = ["Delta", "LayerHistory", "Step"]
+__all__ = ["Delta", "EditStep", "LayerHistory"]

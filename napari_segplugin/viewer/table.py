@@ -13,7 +13,7 @@ import numpy as np
 from napari.layers import Labels
 
 PREDICTED, CORRECTED, ACCEPTED, REJECTED = "predicted", "corrected", "accepted", "rejected"
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 class ObjectRows:
@@ -84,7 +84,7 @@ class ObjectRows:
     def __iter__(self) -> Iterator[int]:
         return iter(list(self._rows))
 
-    def get(self, number: int) -> Row | None:
+    def get(self, number: int) -> TableRow | None:
         """The row of an object; None where there is none."""
         at = self._rows.get(number)
         return None if at is None else dict(self.layer.features.iloc[at])
@@ -105,7 +105,7 @@ class ObjectRows:
         names = [str(c) for c in self.layer.features.columns]
         return next((c for c in names if c.startswith(("area (", "volume ("))), "")
 
-    def fresh(self, number: int, like: Row | None = None) -> Row:
+    def fresh(self, number: int, like: TableRow | None = None) -> TableRow:
         """A row for an object that had none: of the class of `like`, without measurements."""
         return {
             "index": number,
@@ -115,7 +115,7 @@ class ObjectRows:
             "status": CORRECTED,
         }
 
-    def write(self, rows: Mapping[int, Row | None]) -> None:
+    def write(self, rows: Mapping[int, TableRow | None]) -> None:
         """Set rows; None takes a row away."""
         known = self._rows
         gone = [known[n] for n, row in rows.items() if row is None and n in known]
@@ -134,14 +134,14 @@ class ObjectRows:
                 self._writing = False
 
     @staticmethod
-    def _set_cells(table: Any, at: int, row: Row) -> None:
+    def _set_cells(table: Any, at: int, row: TableRow) -> None:
         for column, value in row.items():
             if column in table.columns:
                 place = table.columns.get_loc(column)
                 if table.iat[at, place] is not value:
                     table.iat[at, place] = value
 
-    def _reshape(self, table: Any, gone: list[int], new: list[Row]) -> None:
+    def _reshape(self, table: Any, gone: list[int], new: list[TableRow]) -> None:
         if gone:
             table = table.drop(index=table.index[gone])
         n, kinds = len(table), table.dtypes
@@ -158,4 +158,4 @@ class ObjectRows:
         self._replace(table)
 
 
-__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "ObjectRows", "Row"]
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "ObjectRows", "TableRow"]

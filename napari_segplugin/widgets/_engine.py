@@ -31,7 +31,10 @@ from napari_segplugin.core import (
 from napari_segplugin.viewer.corrections import PaintCopy
 
 if TYPE_CHECKING:
+    from napari_segplugin.classical import CleanupRow, TechniqueRow
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.losses import LossRow
+    from napari_segplugin.networks import NetworkRow
 
 
 LIVE_VOXELS = 200_000
@@ -47,7 +50,7 @@ class Engine:
 
     # --- cheap: may be called on the GUI thread -----------------------------------------------------------------
 
-    def networks(self) -> Registry:
+    def networks(self) -> Registry[NetworkRow]:
         """The registry of networks."""
         from napari_segplugin.networks import NETWORKS
 
@@ -59,7 +62,7 @@ class Engine:
 
         return facts(name)
 
-    def losses(self) -> Registry:
+    def losses(self) -> Registry[LossRow]:
         """The registry of losses."""
         from napari_segplugin.losses import LOSSES
 
@@ -78,13 +81,13 @@ class Engine:
             self._specs = {name: model_spec_from_json(json.loads(text)["spec"]) for name, text in texts.items()}
         return self._specs
 
-    def techniques(self) -> Registry:
+    def techniques(self) -> Registry[TechniqueRow]:
         """The registry of classical techniques."""
         from napari_segplugin.classical import TECHNIQUES
 
         return TECHNIQUES
 
-    def cleanups(self) -> Registry:
+    def cleanups(self) -> Registry[CleanupRow]:
         """The registry of clean-up steps."""
         from napari_segplugin.classical import CLEANUPS
 

@@ -40,9 +40,9 @@ def values(rng, shape, dtype):
 def test_every_row_loads_and_keeps_its_word(row) -> None:
     functions = row.load()
     assert isinstance(functions, Format)
-    assert bool(functions.read) == row.meta["reads"]
-    assert bool(functions.write) == row.meta["writes"]
-    assert all(e == e.lower() and e.startswith(".") for e in row.meta["extensions"])
+    assert bool(functions.read) == row.reads
+    assert bool(functions.write) == row.writes
+    assert all(e == e.lower() and e.startswith(".") for e in row.extensions)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

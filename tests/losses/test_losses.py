@@ -58,7 +58,7 @@ def test_right_is_zero_and_wrong_is_worse(name, ndim, classes):
 
 
 # Weights without a gradient make a value whose slope is not the gradient; such rows say so, and have tests of their own.
-@pytest.mark.parametrize("name", [row.name for row in LOSSES if not row.meta.get("detached")])
+@pytest.mark.parametrize("name", [row.name for row in LOSSES if not row.detached])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_gradient_agrees_with_finite_differences(name, classes):
     logits, target, weight = example(2, torch.float64, classes)

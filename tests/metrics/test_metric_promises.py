@@ -38,9 +38,9 @@ def same(a, b):
 def test_the_row_says_what_it_is(name):
     row = METRICS[name]
     assert row.title
-    assert row.meta["kind"] in ("semantic", "instance", "panoptic")
-    assert row.meta["better"] in ("higher", "lower")
-    assert row.meta["unit"] in ("", "spacing")
+    assert row.kind in ("semantic", "instance", "panoptic")
+    assert row.better in ("higher", "lower")
+    assert row.unit in ("", "spacing")
     text = define(name)
     assert text.endswith(".")
     assert "{" not in text
@@ -51,7 +51,7 @@ def test_the_row_says_what_it_is(name):
 @every_row
 def test_every_option_but_arrays_and_mappings_is_in_the_definition(name):
     row = METRICS[name]
-    fields = {f for _, f, _, _ in string.Formatter().parse(row.meta["definition"]) if f}
+    fields = {f for _, f, _, _ in string.Formatter().parse(row.summary) if f}
     said = set(row.options) - {"spacing", "truth_classes", "prediction_classes", "void"}
     assert said <= fields | ({"fraction"} if "reach" in fields else set())
 
@@ -60,26 +60,26 @@ def test_every_option_but_arrays_and_mappings_is_in_the_definition(name):
 @pytest.mark.parametrize("kind", list(examples.SHAPES))
 def test_a_perfect_prediction_gets_the_best_value_and_another_a_worse_one(name, kind):
     truth, prediction = examples.objects(kind, 1)
-    best = METRICS[name].meta["best"]
+    best = METRICS[name].best
     perfect = measure(name, truth, truth)
     assert isinstance(perfect, Value)
     assert perfect.value == best
     assert type(perfect.value) is float
     value = measure(name, truth, prediction).value
-    assert value < best if METRICS[name].meta["better"] == "higher" else value > best
+    assert value < best if METRICS[name].better == "higher" else value > best
 
 
 @every_row
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (1, 1), (0, 3)])
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.uint64])
 def test_empty_images_follow_the_stated_policy(name, shape, dtype):
-    meta = METRICS[name].meta
+    row = METRICS[name]
     empty, full = np.zeros(shape, dtype), np.ones(shape, dtype)
-    assert same(measure(name, empty, empty).value, meta["empty_both"])
+    assert same(measure(name, empty, empty).value, row.empty_both)
     if full.size:
-        assert same(measure(name, empty, full).value, meta["empty_truth"])
-        assert same(measure(name, full, empty).value, meta["empty_prediction"])
-        assert measure(name, full, full).value == meta["best"]
+        assert same(measure(name, empty, full).value, row.empty_truth)
+        assert same(measure(name, full, empty).value, row.empty_prediction)
+        assert measure(name, full, full).value == row.best
 
 
 @every_row
@@ -124,7 +124,7 @@ def test_truth_and_prediction_can_change_places(name, pair):
 def test_values_stay_in_their_range_and_turning_the_image_changes_nothing(name, pair):
     value = measure(name, *pair).value
     assert math.isnan(value) or value >= 0
-    assert METRICS[name].meta["better"] == "lower" or not value > 1
+    assert METRICS[name].better == "lower" or not value > 1
     assert same(measure(name, *(a.T for a in pair)).value, value)
     assert same(measure(name, *(np.asfortranarray(a) for a in pair)).value, value)
 

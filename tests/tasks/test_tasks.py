@@ -69,7 +69,7 @@ def nothing(shape):
     return np.zeros(shape, int)
 
 
-PAIRS = [(task, head) for task in TASKS.names() for head in (HEADS.names() if "head" in TASKS[task].meta else ("",))]
+PAIRS = [(task, head) for task in TASKS.names() for head in (HEADS.names() if TASKS[task].head else ("",))]
 """Every task with every way of writing its objects."""
 SCENES = [separate, touching, concave, thin, at_the_border, fills_everything, nothing]
 SHAPES = [(28, 28), (14, 28, 28)]

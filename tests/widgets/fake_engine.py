@@ -32,13 +32,15 @@ from napari_segplugin.core import (
     Task,
     drain,
 )
+from napari_segplugin.losses import LossRow
+from napari_segplugin.networks import NetworkRow
 from napari_segplugin.widgets._engine import Engine
 
 
-def registry(kind: str, *names: str) -> Registry:
-    shelf = Registry(kind)
+def registry(kind: str, row: type[Row], *names: str) -> Registry:
+    shelf = Registry(kind, row)
     for name in names:
-        shelf.add(Row(name, name.replace("_", " ").capitalize(), "math:pi", f"What {name} does.", "Nobody 2026"))
+        shelf.add(row(name, name.replace("_", " ").capitalize(), "math:pi", f"What {name} does.", "Nobody 2026"))
     return shelf
 
 
@@ -70,10 +72,10 @@ class FakeEngine:
     saved: list[Any] = field(default_factory=list)
 
     def networks(self) -> Registry:
-        return registry("network", "unet", "resunet")
+        return registry("network", NetworkRow, "unet", "resunet")
 
     def losses(self) -> Registry:
-        return registry("loss", "cross_entropy", "dice", "focal")
+        return registry("loss", LossRow, "cross_entropy", "dice", "focal")
 
     def shipped_bundles(self) -> dict[str, Path]:
         return {name: Path("/shipped") / name for name in self.shelf}

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, ObjectTable, Segmentation, Task
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
 
 LEAST, MOST = 0.25, 4.0
 SMALL = ((11.0, 2.0), (13.0, 1.5))

@@ -73,11 +73,7 @@ class Terms:
     ) -> Terms:
         """The terms of a sum of losses, for voxels of a size and labels of these counts."""
         built = build_loss(spec, spacing=spacing, class_counts=class_counts)
-        rising = {
-            key
-            for key, term in zip(built, spec.terms, strict=True)
-            if LOSSES[term.name].meta.get("schedule") == "rising"
-        }
+        rising = {key for key, term in zip(built, spec.terms, strict=True) if LOSSES[term.name].schedule == "rising"}
         return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight, regulariser, teacher)
 
     def weight_of(self, name: str, share: float) -> float:

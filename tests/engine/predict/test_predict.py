@@ -33,7 +33,7 @@ from napari_segplugin.engine.device import (
     resolve,
     threads,
 )
-from napari_segplugin.engine.network import Prepared, load
+from napari_segplugin.engine.network import ReadyNetwork, load
 from napari_segplugin.engine.predict.estimate import estimate
 from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.predict.tiles import out_of_memory
@@ -360,8 +360,8 @@ def test_no_piece_is_larger_than_memory_allows(task, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.plan"], "free_memory", lambda _: limit)
     monkeypatch.setattr("napari_segplugin.data.normalise._ENOUGH", 10_000)
     array = Watched(np.random.default_rng(0).integers(0, 200, (60, 90, 90)).astype(np.uint8))
-    calls, real = [], Prepared.__call__
-    monkeypatch.setattr(Prepared, "__call__", lambda n, a, **k: (calls.append(a.size), real(n, a, **k))[1])
+    calls, real = [], ReadyNetwork.__call__
+    monkeypatch.setattr(ReadyNetwork, "__call__", lambda n, a, **k: (calls.append(a.size), real(n, a, **k))[1])
     drain(predict(Image(array, "ZYX"), bundle_of(3, task), device="cpu", output=tmp_path / "out.zarr"))
     assert len(calls) > 8
     assert array.largest == max(calls) < array.array.size / 8
@@ -395,7 +395,7 @@ class Scarce:
     """Lets a network run only up to a number of voxels at once, as if memory ended there."""
 
     def __init__(self, monkeypatch, most, message="DefaultCPUAllocator: can't allocate memory"):
-        self.sizes, real = [], Prepared.__call__
+        self.sizes, real = [], ReadyNetwork.__call__
 
         def call(network, array, *, mirror=False):
             self.sizes.append(array.size)
@@ -403,7 +403,7 @@ class Scarce:
                 raise RuntimeError(message)
             return real(network, array, mirror=mirror)
 
-        monkeypatch.setattr(Prepared, "__call__", call)
+        monkeypatch.setattr(ReadyNetwork, "__call__", call)
 
 
 def test_when_memory_runs_out_smaller_tiles_give_the_same_result(monkeypatch):
@@ -421,7 +421,7 @@ def test_when_memory_runs_out_smaller_tiles_give_the_same_result(monkeypatch):
 
 def test_finished_tiles_are_kept_when_memory_runs_out(monkeypatch):
     image, bundle = noise((200, 60), "YX"), bundle_of(2, Task.SEMANTIC)
-    calls, real = [], Prepared.__call__
+    calls, real = [], ReadyNetwork.__call__
 
     def call(network, array, *, mirror=False):
         calls.append(array.shape)
@@ -429,7 +429,7 @@ def test_finished_tiles_are_kept_when_memory_runs_out(monkeypatch):
             raise MemoryError
         return real(network, array, mirror=mirror)
 
-    monkeypatch.setattr(Prepared, "__call__", call)
+    monkeypatch.setattr(ReadyNetwork, "__call__", call)
     events = []
     drain(predict(image, bundle, device="cpu", tiles=TileSpec(size=(64, 64))), events.append)
     steps = [e.done for e in events if isinstance(e, Step)]
