@@ -260,10 +260,10 @@ def complete(recipe: ClassicalRecipe) -> ClassicalRecipe:
     InputError
         If a technique, a step or a setting is not known, or a value not accepted.
     """
+    settings = check_parameters(TECHNIQUES[recipe.technique].parameters, recipe.parameters)
     steps = tuple(
         CleanupStep(s.name, check_parameters(CLEANUPS[s.name].parameters, s.parameters)) for s in recipe.cleanup
     )
-    settings = check_parameters(TECHNIQUES[recipe.technique].parameters, recipe.parameters)
     return replace(recipe, parameters=settings, cleanup=steps)
 
 

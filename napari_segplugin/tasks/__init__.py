@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari_segplugin.core import InputError, ModelSpec, Registry, Task
+from napari_segplugin.tasks.base import MAP_KINDS, TaskCodec
 from napari_segplugin.tasks.row import HeadRow, TaskRow
-
-if TYPE_CHECKING:
-    from napari_segplugin.tasks.base import TaskCodec
 
 _HOME = "napari_segplugin.tasks"
 
@@ -100,8 +96,22 @@ def codec_of(spec: ModelSpec) -> TaskCodec:
 
 
 def n_maps(spec: ModelSpec) -> int:
-    """Number of maps that a network puts out."""
-    return len(spec.classes) + len(codec_of(spec).map_kinds(spec.ndim))
+    """Number of maps that a network puts out.
+
+    Raises
+    ------
+    InputError
+        If the head is not known, or writes maps of a kind that nobody knows how to learn.
+    """
+    kinds = codec_of(spec).map_kinds(spec.ndim)
+    unknown = sorted(set(kinds) - set(MAP_KINDS))
+    if unknown:
+        raise InputError(
+            f"The head '{spec.head}' has maps of an unknown kind.",
+            got=", ".join(unknown),
+            accepted=", ".join(MAP_KINDS),
+        )
+    return len(spec.classes) + len(kinds)
 
 
 __all__ = ["HEADS", "TASKS", "HeadRow", "TaskRow", "codec_of", "get_task", "head_row", "n_maps"]

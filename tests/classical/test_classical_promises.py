@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from classical_scenes import marks, scene
 
-from napari_segplugin.classical import CLEANUPS, TECHNIQUES, run_cleanup, run_technique
+from napari_segplugin.classical import CLEANUPS, TECHNIQUES, CleanupRow, TechniqueRow, run_cleanup, run_technique
 from napari_segplugin.core import InputError
 
 ROWS = list(TECHNIQUES)
@@ -212,3 +212,12 @@ def test_a_step_reads_any_whole_number_and_refuses_others(row):
         run_cleanup(row.name, truth.astype(float), image=image)
     with pytest.raises(InputError, match="whole numbers"):
         run_cleanup(row.name, truth[0], image=image)
+
+
+def test_a_technique_that_looks_at_a_window_says_how_wide_it_is():
+    with pytest.raises(InputError, match="'x' looks at a window around each voxel and does not say how wide"):
+        TechniqueRow("x", "X", "math:pi", scope="window")
+    with pytest.raises(InputError, match=r"The halo of 'x' is not a place in a module. Got 'somewhere'"):
+        TechniqueRow("x", "X", "math:pi", scope="window", halo="somewhere")
+    with pytest.raises(InputError, match=r"field 'kind' of 'x'.*Accepted: 'same', 'objects'"):
+        CleanupRow("x", "X", "math:pi", kind="mask")

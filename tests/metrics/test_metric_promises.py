@@ -2,7 +2,9 @@
 
 import math
 import string
+import sys
 import warnings
+from types import SimpleNamespace
 
 import metric_examples as examples
 import numpy as np
@@ -12,13 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_segplugin.core import InputError
-from napari_segplugin.metrics import METRICS, Value, define, measure
+from napari_segplugin.metrics import METRICS, MetricRow, Value, define, measure
 
 NAMES = METRICS.names()
 # Where an object overlaps two others by the same IoU, the definition of AJI leaves open which one it takes, and the
 # value depends on it; so these two are tried on objects of many sizes only.
 WITHOUT_TIES = ("aji", "aji_plus")
-SYMMETRIC = [n for n in NAMES if n not in ("precision", "recall", *WITHOUT_TIES)]
+OURS = [row.name for row in METRICS if not row.package]
+SYMMETRIC = [n for n in OURS if n not in ("precision", "recall", *WITHOUT_TIES)]
 every_row = pytest.mark.parametrize("name", NAMES)
 labels = arrays(np.int64, (5, 6), elements=st.integers(0, 4))
 
@@ -162,3 +165,19 @@ def test_a_value_carries_unit_and_options():
     assert ">= 0.75 " in measure("ap", mask, mask, threshold=0.75).definition
     assert "within 3 pixels of" in define("boundary_f1", tolerance=3)
     assert "within 0.008 of the image's diagonal" in define("boundary_f1")
+
+
+def test_a_row_without_a_definition_or_with_options_that_are_not_there_is_refused():
+    with pytest.raises(InputError, match="'x' has no definition"):
+        MetricRow("x", "X", "math:pi", kind="semantic")
+    with pytest.raises(InputError, match=r"names options that it does not have. Got width. Accepted: share, unit"):
+        MetricRow("x", "X", "math:pi", "A {share} of {width}.", options={"share": 1}, kind="semantic")
+
+
+def test_a_metric_of_another_package_gets_arrays_that_were_checked(monkeypatch):
+    row = MetricRow("x", "X", "more_metrics:sum_of_both", "Sum.", kind="semantic", package="more-metrics")
+    monkeypatch.setitem(sys.modules, "more_metrics", SimpleNamespace(sum_of_both=lambda a, b: float((a & b).sum())))
+    monkeypatch.setitem(METRICS._rows, "x", row)
+    assert measure("x", [0, 3, 5], [1, 1, 0]).value == 1
+    with pytest.raises(InputError, match="whole numbers"):
+        measure("x", [0.5], [1])

@@ -8,7 +8,7 @@ from small_networks import small, variants
 
 from napari_segplugin.core import ClassTable, InputError, MissingExtraError, ModelSpec, Task
 from napari_segplugin.io.samples import load_sample
-from napari_segplugin.networks import NETWORKS, build
+from napari_segplugin.networks import NETWORKS, NetworkRow, build, network_row
 
 torch = pytest.importorskip("torch")
 
@@ -315,3 +315,20 @@ def test_deep_supervision_gives_lower_maps_in_training_only(name, options, ndim)
 def test_an_unknown_network_or_option_is_refused(network, options, words):
     with pytest.raises(InputError, match=words):
         build(ModelSpec(network, 2, 1, Task.SEMANTIC, CLASSES, options), 2)
+
+
+def test_a_network_of_another_package_has_to_say_how_its_tiles_are_cut(monkeypatch):
+    row = NetworkRow("plain", "Plain", "torch.nn:Conv2d", package="plain-networks")
+    monkeypatch.setitem(NETWORKS._rows, "plain", row)
+    with pytest.raises(InputError, match=r"Plain does not say.*Got no attribute multiple and no attribute halo"):
+        build(ModelSpec("plain", 2, 1, Task.SEMANTIC, CLASSES), 2)
+
+
+def test_the_network_of_a_package_that_is_not_there_is_a_sentence():
+    with pytest.raises(InputError, match=r"'vgg' of this model comes from another package.*Install old-networks"):
+        network_row(ModelSpec("vgg", 2, 1, Task.SEMANTIC, CLASSES, packages=("old-networks",)))
+
+
+def test_a_row_of_a_network_knows_its_words():
+    with pytest.raises(InputError, match=r"field 'family' of 'x'.*Accepted: 'dense', 'detector'"):
+        NetworkRow("x", "X", "torch.nn:Conv2d", family="other")
