@@ -26,6 +26,7 @@ from napari_segplugin.core import (
     Image,
     InputError,
     Job,
+    Region,
     Segmentation,
     Stage,
     Task,
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.train.finetune import FineTuneResult
     from napari_segplugin.engine.train.folder import Labelled
 
-Region = tuple[slice, ...]
 Pairs = Sequence[tuple[ImageLike, LabelsLike]]
 
 

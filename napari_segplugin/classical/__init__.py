@@ -11,27 +11,28 @@ from napari_segplugin.classical.base import (
     TECHNIQUES,
     apply,
     check_dimensions,
-    check_marks,
     complete,
     halo_of,
     measure,
     reduce_channels,
     run_cleanup,
     run_technique,
-    seeds_from_points,
     sees_whole,
-    technique_row,
 )
+from napari_segplugin.classical.marks import check_marks, seeds_from_points
+from napari_segplugin.classical.row import CleanupRow, TechniqueRow
 from napari_segplugin.classical.rows import CLEANUP_ROWS, TECHNIQUE_ROWS
 
 for _row in TECHNIQUE_ROWS:
     TECHNIQUES.add(_row)
-for _row in CLEANUP_ROWS:
-    CLEANUPS.add(_row)
+for _step in CLEANUP_ROWS:
+    CLEANUPS.add(_step)
 
 __all__ = [
     "CLEANUPS",
     "TECHNIQUES",
+    "CleanupRow",
+    "TechniqueRow",
     "apply",
     "check_dimensions",
     "check_marks",
@@ -43,5 +44,4 @@ __all__ = [
     "run_technique",
     "seeds_from_points",
     "sees_whole",
-    "technique_row",
 ]

@@ -9,47 +9,21 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import (
-    ClassicalRecipe,
-    CleanupStep,
-    InputError,
-    Parameter,
-    Registry,
-    Row,
-    check_parameters,
-)
+from napari_segplugin.classical.marks import check_marks
+from napari_segplugin.classical.row import CleanupRow, TechniqueRow
+from napari_segplugin.core import Box, ClassicalRecipe, CleanupStep, InputError, Registry, check_parameters
 
-TECHNIQUES = Registry("technique")
-CLEANUPS = Registry("clean-up step")
+TECHNIQUES = Registry("technique", TechniqueRow, group="napari_segplugin.techniques")
+"""All techniques, in the order of the lists."""
+CLEANUPS = Registry("clean-up step", CleanupRow, group="napari_segplugin.cleanups")
+"""All clean-up steps, in the order of the lists."""
 
 LUMINANCE = (0.2125, 0.7154, 0.0721)
 """Weights of red, green and blue (ITU-R BT.709), as scikit-image has them."""
 LEAST = 3
 """Voxels that an image must have along Y and X."""
 
-Box: TypeAlias = tuple[slice, ...]
 Tell: TypeAlias = Callable[[str], None]
-
-
-def technique_row(
-    name: str, title: str, target: str, summary: str, reference: str, parameters: Sequence[Parameter], **meta: Any
-) -> Row:
-    """A row of a technique or a clean-up step.
-
-    Parameters
-    ----------
-    name, title, target, summary, reference : str
-        As in :class:`~napari_segplugin.core.Row`.
-    parameters : sequence of Parameter
-    **meta
-        What differs from the usual. Techniques: ``ndim`` (dimensions), ``colour`` (reads several channels), ``needs``
-        ("", "points", "strokes" or "box"), ``scope`` ("point", "window" or "whole": what a tile must see), ``slow``,
-        ``kind`` of what comes back ("mask", "classes" or "objects"), ``group`` in lists, ``measure`` and ``halo``
-        ("module:function"). Steps: ``kind`` ("same" or "objects"), ``image`` (reads the image too).
-    """
-    usual = {"ndim": (2, 3), "colour": False, "needs": "", "scope": "whole", "slow": False, "kind": "mask", "group": ""}
-    options = {p.name: p.default for p in parameters}
-    return Row(name, title, target, summary, reference, options, {**usual, "parameters": tuple(parameters), **meta})
 
 
 def run_technique(
@@ -99,7 +73,7 @@ def run_technique(
     9
     """
     row = TECHNIQUES[name]
-    settings = check_parameters(row.meta["parameters"], parameters)
+    settings = check_parameters(row.parameters, parameters)
     check_dimensions(row, image.shape)
     check_marks(row, image.shape[1:], seeds, box)
     image = reduce_channels(row, image, tell)
@@ -108,7 +82,7 @@ def run_technique(
     return apply(row, image, step, settings, measured, seeds=seeds, box=box)
 
 
-def check_dimensions(row: Row, shape: Sequence[int]) -> None:
+def check_dimensions(row: TechniqueRow, shape: Sequence[int]) -> None:
     """Whether an image of this shape, (C, [Z,] Y, X), can go to a technique.
 
     Raises
@@ -119,9 +93,9 @@ def check_dimensions(row: Row, shape: Sequence[int]) -> None:
     ndim = len(shape) - 1
     if ndim not in (2, 3):
         raise InputError("A technique works on planes and volumes.", got=f"an image of shape {tuple(shape)}")
-    if ndim not in row.meta["ndim"]:
+    if ndim not in row.ndim:
         raise InputError(
-            f"{row.title} works in {' or '.join(f'{n}D' for n in row.meta['ndim'])} only.",
+            f"{row.title} works in {' or '.join(f'{n}D' for n in row.ndim)} only.",
             got=f"an image in {ndim}D",
             hint="Choose a single plane, or another technique." if ndim == 3 else "Choose another technique.",
         )
@@ -133,86 +107,7 @@ def check_dimensions(row: Row, shape: Sequence[int]) -> None:
         )
 
 
-def check_marks(row: Row, shape: Sequence[int], seeds: np.ndarray | None, box: Box | None) -> None:
-    """Whether seeds and box are there where they are needed, and lie in the image.
-
-    Raises
-    ------
-    InputError
-        If not.
-    """
-    needs = row.meta["needs"]
-    if seeds is not None:
-        if tuple(seeds.shape) != tuple(shape):
-            raise InputError(
-                "The seeds do not fit the image.", got=f"shape {seeds.shape} for an image of {tuple(shape)}"
-            )
-        if np.asarray(seeds).dtype.kind not in "iub":
-            raise InputError("Seeds are whole numbers.", got=f"dtype {seeds.dtype}")
-    if needs in ("points", "strokes") and (seeds is None or not (np.asarray(seeds) > 0).any()):
-        word = "click on at least one object" if needs == "points" else "paint at least one stroke in each class"
-        raise InputError(f"{row.title} starts from {needs}, and there are none.", hint=f"In the image, {word}")
-    if needs == "box" and box is None:
-        raise InputError(f"{row.title} starts from a box, and there is none.", hint="Draw a box around the object")
-    if box is not None:
-        _check_box(box, shape)
-
-
-def _check_box(box: Box, shape: Sequence[int]) -> None:
-    inside = len(box) == len(shape) and all(
-        0 <= (s.start or 0) < (n if s.stop is None else s.stop) <= n for s, n in zip(box, shape, strict=True)
-    )
-    if not inside:
-        text = ", ".join(f"{s.start}:{s.stop}" for s in box)
-        raise InputError("The box does not lie in the image.", got=f"{text} in an image of {tuple(shape)}")
-
-
-def seeds_from_points(points: np.ndarray, shape: Sequence[int], values: np.ndarray | None = None) -> np.ndarray:
-    """Seeds of clicked points.
-
-    Parameters
-    ----------
-    points : (N, 2) or (N, 3) ndarray
-        Positions in voxels, (Z,) Y, X.
-    shape : sequence of int
-        The image, (Z,) Y, X.
-    values : (N,) ndarray of int, optional
-        Class or object of each point; 1, 2 … by default.
-
-    Returns
-    -------
-    ([Z,] Y, X) ndarray of int32
-
-    Raises
-    ------
-    InputError
-        If a point lies outside of the image, or their dimension is another.
-
-    Examples
-    --------
-    >>> seeds_from_points(np.array([[0.2, 1.6]]), (2, 3)).tolist()
-    [[0, 0, 1], [0, 0, 0]]
-    """
-    points = np.atleast_2d(np.asarray(points, float))
-    if points.shape[-1] != len(shape):
-        raise InputError(
-            "The points do not fit the image.", got=f"points in {points.shape[-1]}D for an image in {len(shape)}D"
-        )
-    at = np.floor(points + 0.5)
-    outside = ~np.isfinite(at).all(1) | (at < 0).any(1) | (at >= np.asarray(shape)).any(1)
-    if outside.any():
-        first = ", ".join(f"{v:g}" for v in points[np.flatnonzero(outside)[0]])
-        raise InputError(
-            f"{int(outside.sum())} of {len(points)} seeds lie outside of the image.",
-            got=f"a point at ({first}) for an image of {tuple(shape)}",
-            hint="Remove it, or click inside of the image.",
-        )
-    seeds = np.zeros(tuple(shape), np.int32)
-    seeds[tuple(at.astype(int).T)] = np.arange(1, len(points) + 1) if values is None else values
-    return seeds
-
-
-def reduce_channels(row: Row, image: np.ndarray, tell: Tell | None = None) -> np.ndarray:
+def reduce_channels(row: TechniqueRow, image: np.ndarray, tell: Tell | None = None) -> np.ndarray:
     """The channels that a technique reads: all, or one made of all where it works on gray.
 
     Returns
@@ -221,12 +116,20 @@ def reduce_channels(row: Row, image: np.ndarray, tell: Tell | None = None) -> np
         In its own dtype where nothing had to be mixed, otherwise float32.
     """
     channels = image.shape[0]
-    if row.meta["colour"] or channels == 1:
+    if row.colour or channels == 1:
         return image
-    weights = np.asarray(LUMINANCE if channels == 3 else (1 / channels,) * channels, np.float32)
     if tell is not None:
         word = "luminance" if channels == 3 else "mean"
         tell(f"{row.title} reads one channel; the {word} of the {channels} channels was taken.")
+    return _gray(image)
+
+
+def _gray(image: np.ndarray) -> np.ndarray:
+    """One channel made of all, (1, [Z,] Y, X): the luminance of three, the mean of any other number."""
+    channels = image.shape[0]
+    if channels == 1:
+        return image
+    weights = np.asarray(LUMINANCE if channels == 3 else (1 / channels,) * channels, np.float32)
     mixed: np.ndarray = image[0].astype(np.float32) * weights[0]
     for channel, weight in zip(image[1:], weights[1:], strict=True):
         mixed += channel * weight
@@ -243,12 +146,14 @@ def finite(image: np.ndarray) -> np.ndarray | None:
     return None if known.all() else known
 
 
-def measure(row: Row, sample: np.ndarray, spacing: tuple[float, ...], settings: Mapping[str, Any]) -> dict[str, Any]:
+def measure(
+    row: TechniqueRow, sample: np.ndarray, spacing: tuple[float, ...], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a technique has to know of the whole image before it can do a tile.
 
     Parameters
     ----------
-    row : Row
+    row : TechniqueRow
     sample : (C, [Z,] Y, X) ndarray
         The image, or blocks of it; NaN is left out.
     spacing : tuple of float
@@ -279,15 +184,15 @@ def measure(row: Row, sample: np.ndarray, spacing: tuple[float, ...], settings: 
             hint="Choose another image or channel.",
         )
     found: dict[str, Any] = {"fill": low}
-    if "measure" in row.meta:
+    if row.measure:
         if known is not None:
             sample = np.where(known, sample, np.nan)
-        found |= load(row.meta["measure"])(sample, spacing, **settings)
+        found |= row.load_field("measure")(sample, spacing, **settings)
     return found
 
 
 def apply(
-    row: Row,
+    row: TechniqueRow,
     image: np.ndarray,
     spacing: tuple[float, ...],
     settings: Mapping[str, Any],
@@ -300,7 +205,7 @@ def apply(
 
     Parameters
     ----------
-    row : Row
+    row : TechniqueRow
     image : (C, [Z,] Y, X) ndarray
         With the channels that the technique reads.
     spacing : tuple of float
@@ -330,26 +235,21 @@ def apply(
     return labels
 
 
-def sees_whole(row: Row, settings: Mapping[str, Any]) -> bool:
+def sees_whole(row: TechniqueRow, settings: Mapping[str, Any]) -> bool:
     """Whether a technique has to see the whole image at once."""
-    return row.meta["scope"] == "whole" or bool(settings.get(row.meta.get("whole_if", ""), False))
+    return row.scope == "whole" or bool(settings.get(row.whole_if, False))
 
 
-def halo_of(row: Row, settings: Mapping[str, Any], spacing: Sequence[float]) -> tuple[int, ...]:
+def halo_of(row: TechniqueRow, settings: Mapping[str, Any], spacing: Sequence[float]) -> tuple[int, ...]:
     """Voxels along (Z,) Y, X that a tile must see around itself.
 
     The technique's own ``halo`` counts voxels along X; the other axes follow from the voxel size.
     """
     ndim = len(spacing)
-    if "halo" not in row.meta:
+    if not row.halo:
         return (0,) * ndim
-    asked = load(row.meta["halo"])(settings, ndim)
+    asked = row.load_field("halo")(settings, ndim)
     return tuple(int(np.ceil(h * spacing[-1] / s - 1e-6)) for h, s in zip(asked, spacing, strict=True))
-
-
-def load(target: str) -> Any:
-    """What "module:name" stands for."""
-    return Row("", "", target).load()
 
 
 def complete(recipe: ClassicalRecipe) -> ClassicalRecipe:
@@ -360,10 +260,10 @@ def complete(recipe: ClassicalRecipe) -> ClassicalRecipe:
     InputError
         If a technique, a step or a setting is not known, or a value not accepted.
     """
+    settings = check_parameters(TECHNIQUES[recipe.technique].parameters, recipe.parameters)
     steps = tuple(
-        CleanupStep(s.name, check_parameters(CLEANUPS[s.name].meta["parameters"], s.parameters)) for s in recipe.cleanup
+        CleanupStep(s.name, check_parameters(CLEANUPS[s.name].parameters, s.parameters)) for s in recipe.cleanup
     )
-    settings = check_parameters(TECHNIQUES[recipe.technique].meta["parameters"], recipe.parameters)
     return replace(recipe, parameters=settings, cleanup=steps)
 
 
@@ -401,18 +301,18 @@ def run_cleanup(
         If a setting cannot be used, or labels or image are not of the right kind.
     """
     row = CLEANUPS[name]
-    settings = check_parameters(row.meta["parameters"], parameters)
+    settings = check_parameters(row.parameters, parameters)
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "iub":
         raise InputError(
             "Labels are planes or volumes of whole numbers.", got=f"shape {labels.shape}, dtype {labels.dtype}"
         )
     extra: dict[str, Any] = {}
-    if row.meta.get("image") and image is not None:
+    if row.image and image is not None:
         if image.shape[1:] != labels.shape:
             raise InputError(
                 "The labels do not fit the image.", got=f"shape {labels.shape} for an image of {image.shape[1:]}"
             )
-        extra["image"] = reduce_channels(row, image).astype(np.float32, copy=False)
+        extra["image"] = _gray(image).astype(np.float32, copy=False)
     step = tuple(float(s) for s in (spacing if spacing is not None else (1.0,) * labels.ndim))
     done = row.load()(labels.astype(np.int32, copy=False), spacing=step, objects=objects, **extra, **settings)
     return np.asarray(done).astype(np.int32, copy=False)
@@ -421,20 +321,15 @@ def run_cleanup(
 __all__ = [
     "CLEANUPS",
     "TECHNIQUES",
-    "Box",
     "Tell",
     "apply",
     "check_dimensions",
-    "check_marks",
     "complete",
     "finite",
     "halo_of",
-    "load",
     "measure",
     "reduce_channels",
     "run_cleanup",
     "run_technique",
-    "seeds_from_points",
     "sees_whole",
-    "technique_row",
 ]

@@ -271,26 +271,8 @@ def _last_training(bundle: ModelBundle) -> dict[str, Any]:
     return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
 
 
-def models(options: Namespace) -> Result:
-    """List the models that come with the package, and those in the folders given."""
-    rows = [_described(info) for info in seg.models(*options.folders).values()]
-    lines = [f"{r['key']:<16} {r.get('summary') or r.get('error')}" for r in rows]
-    return {"command": "models", "models": rows}, "\n".join(lines) or "There are no models."
-
-
-def _described(info: seg.ModelInfo) -> dict[str, Any]:
-    """One row; a model that cannot be read says why and does not hide the others."""
-    row: dict[str, Any] = {"key": info.folder.name, "folder": str(info.folder)}
-    if info.problem:
-        return row | {"error": info.problem}
-    row |= {"name": info.name, "task": str(info.task), "ndim": info.ndim, "channels": info.channels}
-    row |= {"classes": list(info.classes), "network": info.network, "licence": info.licence}
-    return row | {"description": info.description, "summary": str(info)}
-
-
 __all__ = [
     "finetune",
-    "models",
     "open_image",
     "predict",
     "predict_there",

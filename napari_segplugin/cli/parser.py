@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import napari_segplugin
-from napari_segplugin.core import LossSpec, LossTerm, Task
+from napari_segplugin.core import LossSpec, LossTerm, Registry, Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
@@ -116,8 +117,10 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
-    p.add_argument("--network", choices=NETWORKS.names(), help="(default: unet)")
-    p.add_argument("--head", default="", choices=HEADS.names(), help="how objects are told apart (default: distance)")
+    p.add_argument("--network", choices=_Names(NETWORKS), metavar="NAME", help="%(choices)s (default: unet)")
+    p.add_argument(
+        "--head", default="", choices=_Names(HEADS), metavar="NAME", help="how objects are told apart: %(choices)s"
+    )
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
     )
@@ -202,7 +205,24 @@ def _export(commands: Any) -> argparse.ArgumentParser:
 def _models(commands: Any) -> argparse.ArgumentParser:
     p = _command(commands, "models", "list models", "The models that come with the package, and those in FOLDER.")
     p.add_argument("folders", nargs="*", metavar="FOLDER", help="a bundle, or a folder of bundles")
+    p.add_argument(
+        "--parts", action="store_true", help="list what models, recipes and reports are made from, and by whom"
+    )
+    p.set_defaults(home="models")
     return p
+
+
+class _Names:
+    """The names of a registry as the choices of an option; other packages are asked only when they are needed."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self._registry = registry
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.names())
+
+    def __contains__(self, chosen: object) -> bool:
+        return getattr(chosen, "name", chosen) in self._registry
 
 
 def _command(commands: Any, name: str, title: str, more: str) -> argparse.ArgumentParser:
@@ -231,7 +251,9 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
         "--seconds", type=float, metavar="S", help=f"wall time ({seconds:g}, or none where --steps is given)"
     )
     p.add_argument("--steps", type=int, default=0, metavar="N", help="optimiser steps")
-    p.add_argument("--loss", nargs="+", type=loss_term, metavar="NAME[:WEIGHT]", help=f"of {', '.join(LOSSES.names())}")
+    p.add_argument(
+        "--loss", nargs="+", type=loss_term, choices=_Names(LOSSES), metavar="NAME[:WEIGHT]", help="of %(choices)s"
+    )
     p.add_argument("--learning-rate", type=float, metavar="R")
     p.add_argument("--batch", type=int, default=0, metavar="N", help="patches a step")
     p.add_argument("--patch", type=whole_numbers, default=(), metavar="N[,N,N]", help="patch size in voxels, Z,Y,X")

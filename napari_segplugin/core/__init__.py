@@ -7,7 +7,8 @@ from napari_segplugin.core.errors import InputError, MissingExtraError, OutOfMem
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
-from napari_segplugin.core.registry import Registry, Row
+from napari_segplugin.core.region import Box, Region
+from napari_segplugin.core.registry import Registry, Row, load_target
 from napari_segplugin.core.sample import Sample
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
@@ -29,6 +30,7 @@ __all__ = [
     "BACKGROUND_PAINT",
     "PALETTE",
     "AugmentSpec",
+    "Box",
     "ClassInfo",
     "ClassTable",
     "ClassicalRecipe",
@@ -51,6 +53,7 @@ __all__ = [
     "OutOfMemoryError",
     "Parameter",
     "Preview",
+    "Region",
     "Registry",
     "Row",
     "Sample",
@@ -68,6 +71,7 @@ __all__ = [
     "drain",
     "guess_axes",
     "labels_in",
+    "load_target",
     "loss_spec_from_json",
     "model_spec_from_json",
     "recipe_from_json",

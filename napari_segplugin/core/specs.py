@@ -74,6 +74,8 @@ class ModelSpec:
     head : str
         How objects are written as maps: a row of the heads' registry ("distance", "centre_offset"); empty means the
         default of the task.
+    packages : tuple of str
+        Other packages that the network and the head come from: who opens the model has to have them installed.
     """
 
     network: str
@@ -85,6 +87,7 @@ class ModelSpec:
     spacing: tuple[float, ...] = ()
     unit: str = "pixel"
     head: str = ""
+    packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.ndim not in (2, 3):
@@ -303,6 +306,7 @@ def model_spec_from_json(data: Mapping[str, Json]) -> ModelSpec:
     args["task"] = Task(args["task"])
     args["classes"] = classes_from_json(args["classes"])
     args["spacing"] = tuple(args.get("spacing", ()))
+    args["packages"] = tuple(args.get("packages", ()))
     return ModelSpec(**args)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from napari_segplugin.core import Box
 from napari_segplugin.core.types import Array
-
-Box = tuple[slice, ...]
 
 _SLAB = 8_000_000
 """Voxels that are looked at together; a lazy array is read in such pieces."""
@@ -184,4 +183,4 @@ def runs(array: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first[kept], length[kept], value[kept]
 
 
-__all__ = ["Box", "ObjectBoxes", "runs"]
+__all__ = ["ObjectBoxes", "runs"]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Box, InputError
 from napari_segplugin.core.types import Array
-from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.data.boxes import ObjectBoxes
 
 
 @dataclass(frozen=True, eq=False)

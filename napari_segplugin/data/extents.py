@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage as ndi
 
-Box = tuple[slice, ...]
+from napari_segplugin.core import Box
 
 _MARGIN = 0.35
 """How far a window reaches beyond a box, as a share of the box's side."""
@@ -117,4 +117,4 @@ def relative(box: Box, window: Box) -> Box:
     return tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))
 
 
-__all__ = ["Box", "blob_radii", "borders", "distance_to", "ellipsoid", "part_at", "relative", "solid", "widened"]
+__all__ = ["blob_radii", "borders", "distance_to", "ellipsoid", "part_at", "relative", "solid", "widened"]

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Box, InputError
 from napari_segplugin.core.types import Array
-from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change, Crop, crop
 
 

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from napari_segplugin.core import InputError
-
-Region = tuple[slice, ...]
+from napari_segplugin.core import InputError, Region
 
 
 @dataclass(frozen=True)
@@ -237,4 +235,4 @@ def waste(tiles: Sequence[Tile]) -> float:
     return float(sum(math.prod(t.shape) for t in tiles) / written)
 
 
-__all__ = ["Axis", "Region", "Tile", "axes_of", "choose_size", "plan", "split", "tile_for", "waste"]
+__all__ = ["Axis", "Tile", "axes_of", "choose_size", "plan", "split", "tile_for", "waste"]

@@ -15,9 +15,8 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage.filters import threshold_otsu
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Box, InputError
 from napari_segplugin.data.extents import (
-    Box,
     blob_radii,
     borders,
     distance_to,

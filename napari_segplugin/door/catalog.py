@@ -22,14 +22,13 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import class_table
+from napari_segplugin.engine.parts import PARTS, part_problems
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.io import load_bundle, load_recipe, shipped_bundles, shipped_recipes
 from napari_segplugin.io.samples import SampleImage, load_sample, sample_names
 from napari_segplugin.losses import LOSSES
-from napari_segplugin.metrics import METRICS
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.networks.facts import facts as network_facts
-from napari_segplugin.tasks import HEADS
 
 
 @dataclass(frozen=True)
@@ -255,10 +254,9 @@ def new_bundle(spec: ModelSpec, name: str, encoder_weights: str = "", seed: int 
 
 __all__ = [
     "CLEANUPS",
-    "HEADS",
     "LOSSES",
-    "METRICS",
     "NETWORKS",
+    "PARTS",
     "TECHNIQUES",
     "ModelInfo",
     "devices",
@@ -266,6 +264,7 @@ __all__ = [
     "network_facts",
     "new_bundle",
     "new_model",
+    "part_problems",
     "recipes",
     "sample",
     "samples",

@@ -15,6 +15,7 @@ from napari_segplugin.core import (
     ClassTable,
     Image,
     ModelBundle,
+    Region,
     Registry,
     Task,
     TileSpec,
@@ -38,7 +39,6 @@ from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_
 from napari_segplugin.engine.train.advice import recommend_loss
 from napari_segplugin.io import load_recipe, read_image, save_recipe
 from napari_segplugin.jobs import (
-    Region,
     compare,
     edge_map,
     evaluate,
@@ -52,33 +52,36 @@ from napari_segplugin.jobs import (
 )
 
 if TYPE_CHECKING:
+    from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.engine.classical.preview import Previewer as Previewer
     from napari_segplugin.engine.instant import ForestAnswer as ForestAnswer
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
     from napari_segplugin.engine.predict.propose import Proposed as Proposed
     from napari_segplugin.engine.train.finetune import FineTuneResult as FineTuneResult
+    from napari_segplugin.losses import LossRow
+    from napari_segplugin.networks import NetworkRow
 
 LIVE_VOXELS = 200_000
 """Voxels that are looked at while somebody paints: few enough for an answer within a second of the stroke."""
 
 
-def networks() -> Registry:
+def networks() -> Registry[NetworkRow]:
     """The registry of networks."""
     return catalog.NETWORKS
 
 
-def losses() -> Registry:
+def losses() -> Registry[LossRow]:
     """The registry of losses."""
     return catalog.LOSSES
 
 
-def techniques() -> Registry:
+def techniques() -> Registry[TechniqueRow]:
     """The registry of classical techniques."""
     return catalog.TECHNIQUES
 
 
-def cleanups() -> Registry:
+def cleanups() -> Registry[CleanupRow]:
     """The registry of clean-up steps."""
     return catalog.CLEANUPS
 

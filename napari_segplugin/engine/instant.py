@@ -23,6 +23,7 @@ from napari_segplugin.core import (
     InputError,
     Job,
     ObjectTable,
+    Region,
     Sample,
     Segmentation,
     Stage,
@@ -42,8 +43,6 @@ _PLANE = (1, 256, 256)
 _VOXELS_A_CLASS = 3000
 _TREES = 50
 _CACHE_BYTES = 1 << 30
-
-Region = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_segplugin.core import InputError, ModelBundle, ModelSpec
-from napari_segplugin.networks import build, is_detector
-from napari_segplugin.tasks import codec_of, n_maps
+from napari_segplugin.networks import build, is_detector, network_row
+from napari_segplugin.tasks import codec_of, head_row, n_maps
 
 _KEPT = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class ReadyNetwork:
     """A network that is ready to predict.
 
     Parameters
@@ -116,6 +116,12 @@ def map_kinds(spec: ModelSpec) -> tuple[str, ...]:
     return () if is_detector(spec) else codec_of(spec).map_kinds(spec.ndim)
 
 
+def with_packages(spec: ModelSpec) -> ModelSpec:
+    """The spec with the names of the other packages that its network and head come from, so that a bundle can say them."""
+    rows = (network_row(spec), *((head_row(spec),) if spec.head else ()))
+    return replace(spec, packages=tuple(sorted({row.package for row in rows if row.package})))
+
+
 def layout(ndim: int) -> torch.memory_format:
     """The memory layout in which convolutions run fastest: channels next to each other."""
     return torch.channels_last if ndim == 2 else torch.channels_last_3d
@@ -161,7 +167,7 @@ def _difference(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     return "; ".join([*parts, *other[:2]])
 
 
-def prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Prepared:
+def prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> ReadyNetwork:
     """The network of a bundle ready to predict; the last few are kept.
 
     Parameters
@@ -172,7 +178,7 @@ def prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Pr
 
     Returns
     -------
-    Prepared
+    ReadyNetwork
     """
     key = (id(bundle), str(device), str(dtype))
     with _LOCK:
@@ -199,10 +205,10 @@ def fingerprint(bundle: ModelBundle) -> str:
 
 
 _LOCK = threading.Lock()
-_CACHE: OrderedDict[tuple[int, str, str], tuple[weakref.ref[ModelBundle], Prepared]] = OrderedDict()
+_CACHE: OrderedDict[tuple[int, str, str], tuple[weakref.ref[ModelBundle], ReadyNetwork]] = OrderedDict()
 
 
-def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> Prepared:
+def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> ReadyNetwork:
     network = load(bundle).eval()
     ndim, inputs = bundle.spec.ndim, bundle.spec.in_channels
     halo = tuple(getattr(network, "halo", (32,) * ndim))
@@ -218,7 +224,7 @@ def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> P
     # input as it is read, maps in float32 and their softmax come on top of the activations
     per_voxel = values * size + 8 * inputs + 12 * count
     n_classes = len(bundle.spec.classes)
-    return Prepared(network, device, dtype, ndim, inputs, n_classes, count, halo, multiple, per_voxel, kinds)
+    return ReadyNetwork(network, device, dtype, ndim, inputs, n_classes, count, halo, multiple, per_voxel, kinds)
 
 
 @torch.no_grad()
@@ -329,4 +335,15 @@ def peak_values(network: nn.Module, probe: Tensor) -> float:
     return float(largest + sum(waiting.values())) / math.prod(probe.shape[2:])
 
 
-__all__ = ["Prepared", "activate", "fingerprint", "fold", "layout", "load", "map_kinds", "peak_values", "prepare"]
+__all__ = [
+    "ReadyNetwork",
+    "activate",
+    "fingerprint",
+    "fold",
+    "layout",
+    "load",
+    "map_kinds",
+    "peak_values",
+    "prepare",
+    "with_packages",
+]

@@ -13,8 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_segplugin.core import InputError
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import InputError, Region
 
 
 class View:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -19,6 +20,7 @@ from napari_segplugin.core import (
     Exemplars,
     InputError,
     ModelBundle,
+    ModelSpec,
     Normalisation,
     SegPluginError,
     model_spec_from_json,
@@ -39,6 +41,7 @@ from napari_segplugin.io.files import (
 FORMAT_NAME = "napari-segplugin bundle"
 FORMAT_VERSION = 1
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
 
 
@@ -133,7 +136,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         "name": bundle.name,
         "description": bundle.description,
         "licence": _first_line(bundle.licence),
-        "spec": to_json(bundle.spec),
+        "spec": _spec_json(bundle.spec),
         "normalisation": to_json(bundle.normalisation),
         "decode": to_json(bundle.decode),
         "weights": {
@@ -147,6 +150,12 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         np.savez_compressed(folder / "exemplars.npz", **vars(bundle.exemplars))
     (folder / "LICENSE.txt").write_text(f"{bundle.licence.rstrip()}\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
+
+
+def _spec_json(spec: ModelSpec) -> JsonDict:
+    """A spec as JSON; without `packages` where it needs none, so that versions that do not know the field read it too."""
+    data: JsonDict = to_json(spec)
+    return data if spec.packages else {k: v for k, v in data.items() if k != "packages"}
 
 
 def _dump(value: Json, path: Path) -> None:
@@ -174,6 +183,8 @@ def _readme(bundle: ModelBundle) -> str:
         f"- network: {spec.network}\n- weights under: {licence}",
         "The weights are in the safetensors format, everything else is JSON, text and plain arrays.",
     ]
+    if spec.packages:
+        lines.append(f"Install {' and '.join(spec.packages)} before you open it: parts of the model are in there.")
     if bundle.exemplars is not None:
         lines.append(
             f"exemplars.npz holds {len(bundle.exemplars)} small pieces of the images that it learnt from; fine-tuning "
@@ -203,13 +214,15 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
     ------
     InputError
         If it is no bundle, a file of it is missing or damaged, a field is missing or unknown, the version is not
-        known, the weights do not match the spec, or a pickled checkpoint is handed in.
+        known, the weights do not match the spec, a package that it needs is not installed, or a pickled checkpoint is
+        handed in.
     """
     place = as_path(folder)
     place = place.parent if place.name == "spec.json" else place
     _check_bundle(place)
     spec = _read_json(place / "spec.json", dict)
     _check_fields(spec, place)
+    _check_packages(spec["spec"], str(spec["name"]))
     history = _read_json(place / "history.json", list)
     with reading(place, "a model bundle"):
         return ModelBundle(
@@ -281,6 +294,29 @@ def _licence(place: Path) -> str:
 
 def _first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0]
+
+
+def _check_packages(spec: Json, name: str) -> None:
+    """Other packages that a model needs have to be here; their names go into a sentence that people follow."""
+    packages = spec.get("packages", []) if isinstance(spec, Mapping) else []
+    if not isinstance(packages, list) or not all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in packages):
+        raise InputError(f"The packages that the model '{name}' needs are not names of packages.", got=packages)
+    missing = [p for p in packages if not _installed(p)]
+    if missing:
+        raise InputError(
+            f"The model '{name}' needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
+            hint=f"If you trust whom the model comes from: pip install {' '.join(missing)}, then start again",
+        )
+
+
+def _installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and hardly a model needs it
+
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _normalisation(data: Mapping[str, float]) -> Normalisation:

@@ -21,7 +21,7 @@ from napari_segplugin.io.objects import (
     CROWD,
     CocoFile,
     Described,
-    Row,
+    ObjectEntry,
     RunLengths,
     add_row,
     class_table,
@@ -175,7 +175,7 @@ def read_segmentation(path: Path) -> Segmentation:
     return as_segmentation(as_found(labels, about, path), about, rows, path)
 
 
-def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, Row], path: Path) -> Segmentation:
+def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, ObjectEntry], path: Path) -> Segmentation:
     """Labels, categories and rows (label to category, score and status) as a segmentation."""
     classes, numbers = class_table(about["categories"])
     unknown = sorted({c for c, *_ in rows.values()} - set(numbers))
@@ -194,7 +194,7 @@ def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, Row], path
     return Segmentation(task, found.array, table, classes, found.axes, spacing, found.unit, path.name)
 
 
-def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, Row]]:
+def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
     """The planes (image, Y, X), and the category, score and status of each label."""
     images = {entry["id"]: i for i, entry in enumerate(about["images"])}
     sizes = {(int(e["height"]), int(e["width"])) for e in about["images"]}
@@ -209,7 +209,7 @@ def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, Row]]:
     entries = about["annotations"]
     highest = max((int(e.get("object_id", i)) for i, e in enumerate(entries, 1)), default=0)
     labels = np.zeros((len(images), *shape), np.int32 if highest < 2**31 else np.int64)
-    rows: dict[int, Row] = {}
+    rows: dict[int, ObjectEntry] = {}
     for i, entry in enumerate(entries, 1):
         number = int(entry.get("object_id", i))
         labels[images[entry["image_id"]]][_mask(entry["segmentation"], shape)] = number

@@ -10,31 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Registry, Row
-from napari_segplugin.io.files import Format, Found, as_path, check_readable
+from napari_segplugin.core import Image, InputError, Registry
+from napari_segplugin.io.files import Found, as_path, check_readable
+from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import short_unit
 
-FORMATS = Registry("file format")
-"""One row a format; meta: extensions (tuple of str), reads, writes (bool), folder (bool, it is a folder), extra (str),
-choices (tuple of title and extension, for a list to choose from when saving), needs (str: "", "volume", "plane" or
-"dicom", what a writer asks for)."""
+FORMATS = Registry("file format", FormatRow, group="napari_segplugin.formats")
+"""All file formats; of two that claim an extension, the first has it."""
 
 
-def _row(
-    name: str,
-    title: str,
-    extensions: tuple[str, ...],
-    *,
-    reads: bool = True,
-    writes: bool = True,
-    folder: bool = False,
-    extra: str = "",
-    choices: tuple[tuple[str, str], ...] = (),
-    needs: str = "",
-) -> None:
-    meta = {"extensions": extensions, "reads": reads, "writes": writes, "folder": folder, "extra": extra}
-    meta |= {"choices": choices or ((title, extensions[0]),), "needs": needs}
-    FORMATS.add(Row(name, title, f"napari_segplugin.io.{name}:FORMAT", meta=meta))
+def _row(name: str, title: str, extensions: tuple[str, ...], **rest: Any) -> None:
+    FORMATS.add(FormatRow(name, title, f"napari_segplugin.io.{name}:FORMAT", extensions=extensions, **rest))
 
 
 _row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"))
@@ -73,7 +59,7 @@ def extension_of(path: Path) -> str:
     '.nii.gz'
     """
     name = path.name.lower()
-    known = sorted((e for row in FORMATS for e in row.meta["extensions"]), key=len, reverse=True)
+    known = sorted((e for row in FORMATS for e in row.extensions), key=len, reverse=True)
     return next((e for e in known if name.endswith(e)), path.suffix.lower())
 
 
@@ -97,16 +83,16 @@ def with_extension(path: Path, extension: str) -> Path:
     >>> with_extension(Path("a.b.ome.tif"), ".roi.zip").name
     'a.b.roi.zip'
     """
-    known = any(extension_of(path) in row.meta["extensions"] for row in FORMATS)
+    known = any(extension_of(path) in row.extensions for row in FORMATS)
     return path.with_name((stem_of(path) if known else path.name) + extension)
 
 
 def accepted(use: str = "reads") -> str:
     """The extensions that can be read (or written: ``"writes"``), as a list for a sentence."""
-    return ", ".join(e for row in FORMATS if row.meta[use] for e in row.meta["extensions"])
+    return ", ".join(e for row in FORMATS if getattr(row, use) for e in row.extensions)
 
 
-def format_of(path: Path) -> Row:
+def format_of(path: Path) -> FormatRow:
     """The row that reads an existing file or folder.
 
     Raises
@@ -119,7 +105,7 @@ def format_of(path: Path) -> Row:
         return FORMATS["omezarr" if is_zarr else "dicom"]
     extension = extension_of(path)
     for row in FORMATS:
-        if extension in row.meta["extensions"] and row.name != "omezarr":
+        if extension in row.extensions and row.name != "omezarr":
             return row
     if _has_dicom_mark(path):
         return FORMATS["dicom"]
@@ -199,15 +185,10 @@ def read_image(
     place = as_path(path)
     check_readable(place)
     row = format_of(place)
-    found = _functions(row).read
+    found = row.load().read
     if found is None:
         raise InputError(f"{row.title} can be written but not read.", accepted=accepted())
     return _as_image(found(place), place, axes, spacing, unit)
-
-
-def _functions(row: Row) -> Format:
-    functions: Format = row.load()
-    return functions
 
 
 def _as_image(found: Found, path: Path, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Image:
@@ -252,7 +233,7 @@ def labels_image(path: str | os.PathLike[str]) -> Image:
     """A label file as an image, before its values are checked; raises like :func:`read_labels`."""
     place = as_path(path)
     check_readable(place)
-    functions = _functions(format_of(place))
+    functions = format_of(place).load()
     reader = functions.read_labels or functions.read
     if reader is None:
         raise InputError(f"'{place.name}' can be written but not read.", accepted=accepted())

@@ -14,7 +14,7 @@ from napari_segplugin.io.files import LabelsToWrite
 
 CROWD = "crowd"
 """Status of a region that stands for many objects ("iscrowd" of a COCO file)."""
-Row = tuple[int, float, str]
+ObjectEntry = tuple[int, float, str]
 """Category, score and status of a label."""
 
 
@@ -190,7 +190,7 @@ def class_table(categories: list[Category]) -> tuple[ClassTable, dict[int, int]]
     return ClassTable(tuple(rows)) if numbers else ClassTable.named(["object"]), numbers
 
 
-def add_row(rows: dict[int, Row], label: int, entry: Entry) -> None:
+def add_row(rows: dict[int, ObjectEntry], label: int, entry: Entry) -> None:
     """Note what an annotation or a segment of a COCO file says of a label.
 
     Raises
@@ -209,7 +209,7 @@ def add_row(rows: dict[int, Row], label: int, entry: Entry) -> None:
     rows[label] = (category, float(entry.get("score", math.nan)), CROWD if entry.get("iscrowd") else "predicted")
 
 
-def table_of(rows: Mapping[int, Row], labels: np.ndarray) -> ObjectTable:
+def table_of(rows: Mapping[int, ObjectEntry], labels: np.ndarray) -> ObjectTable:
     """A table of the labels that occur, from label to class, score and status."""
     present = [int(n) for n in np.unique(labels) if n]
     found = [rows.get(n, (1, math.nan, "predicted")) for n in present]

@@ -18,7 +18,7 @@ from napari_segplugin.core import InputError, Kind, Segmentation
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import CROWD, CocoFile, Described, Row, add_row, describe, planes, rgb
+from napari_segplugin.io.objects import CROWD, CocoFile, Described, ObjectEntry, add_row, describe, planes, rgb
 
 _KIND = "COCO panoptic"
 _MOST = 2**24
@@ -83,10 +83,10 @@ def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[JsonDict
     return out
 
 
-def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, Row]]:
+def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
     about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
     stack: list[np.ndarray] = []
-    rows: dict[int, Row] = {}
+    rows: dict[int, ObjectEntry] = {}
     for entry in about["annotations"]:
         colors = np.asarray(imageio.imread(_folder(path) / entry["file_name"], plugin="pillow", mode="RGB"), np.int32)
         stack.append(colors @ np.array([1, 256, 65536], np.int32))

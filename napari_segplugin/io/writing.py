@@ -99,9 +99,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 def _writer(path: Path) -> Format:
     extension = extension_of(path)
     for row in FORMATS:
-        if extension in row.meta["extensions"] and row.meta["writes"]:
-            functions: Format = row.load()
-            return functions
+        if extension in row.extensions and row.writes:
+            return row.load()
     raise InputError(
         f"Labels cannot be written to '{path.name}'.",
         got=f"extension '{extension}'" if extension else "no extension",

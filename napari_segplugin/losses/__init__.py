@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_segplugin.core import InputError, LossSpec, LossTerm, Registry, Row
+from napari_segplugin.core import InputError, LossSpec, LossTerm, Registry
+from napari_segplugin.losses.row import LossRow
 from napari_segplugin.losses.weights import class_weights
 
 if TYPE_CHECKING:
@@ -16,20 +17,22 @@ if TYPE_CHECKING:
 
 _HOME = "napari_segplugin.losses"
 
-LOSSES = Registry("loss")
+LOSSES = Registry("loss", LossRow, group="napari_segplugin.losses")
+"""All losses, in the order of the lists."""
+
 LOSSES.add(
-    Row(
+    LossRow(
         "cross_entropy",
         "Weighted cross-entropy",
         f"{_HOME}.cross_entropy:cross_entropy",
         "Rewards the right class at every voxel; steady gradients from the first step. Class weights lift rare classes.",
         "torch CrossEntropyLoss with a weight a voxel",
         options={"class_weights": None},
-        meta={"class_weights": "class_weights"},
+        class_weights="class_weights",
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "dice",
         "Dice",
         f"{_HOME}.dice:dice",
@@ -39,18 +42,18 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "focal",
         "Focal",
         f"{_HOME}.focal:focal",
         "Cross-entropy of the hard voxels: those that are right already hardly count. For a sea of easy background.",
         "Lin et al. 2017, arXiv 1708.02002",
         options={"gamma": 2.0, "alpha": None},
-        meta={"class_weights": "alpha"},
+        class_weights="alpha",
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "generalised_dice",
         "Generalised Dice",
         f"{_HOME}.generalised_dice:generalised_dice",
@@ -60,7 +63,7 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "iou",
         "IoU (soft Jaccard)",
         f"{_HOME}.iou:iou",
@@ -70,18 +73,18 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "iou_balanced",
         "IoU-balanced cross-entropy",
         f"{_HOME}.iou_balanced:iou_balanced",
         "Cross-entropy that pulls harder where a class overlaps well already, and less at hopeless patches or wrong labels.",
         "Wu et al. 2019, arXiv 1908.05641",
         options={"eta": 1.5},
-        meta={"detached": True},
+        detached=True,
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "tversky",
         "Tversky",
         f"{_HOME}.tversky:tversky",
@@ -91,7 +94,7 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "focal_tversky",
         "Focal Tversky",
         f"{_HOME}.tversky:focal_tversky",
@@ -101,7 +104,7 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "lovasz_softmax",
         "Lovász-Softmax",
         f"{_HOME}.lovasz:lovasz_softmax",
@@ -111,7 +114,7 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "lovasz_hinge",
         "Lovász hinge",
         f"{_HOME}.lovasz:lovasz_hinge",
@@ -121,18 +124,18 @@ LOSSES.add(
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "boundary",
         "Boundary",
         f"{_HOME}.boundary:boundary",
         "Punishes errors by their distance from the true outline. Add it to Dice; its weight rises during training.",
         "Kervadec et al. 2019, arXiv 1812.07032",
         options={"spacing": None, "constant": True},
-        meta={"schedule": "rising"},
+        schedule="rising",
     )
 )
 LOSSES.add(
-    Row(
+    LossRow(
         "top_k",
         "Hardest voxels",
         f"{_HOME}.top_k:top_k",
@@ -189,16 +192,16 @@ def build_loss(
 
 
 def _fill(
-    term: LossTerm, row: Row, spacing: Sequence[float] | None, counts: Sequence[float] | None
+    term: LossTerm, row: LossRow, spacing: Sequence[float] | None, counts: Sequence[float] | None
 ) -> Mapping[str, Any]:
     """The options of a term, with what only the data can say."""
     options = dict(term.options)
     if spacing is not None and "spacing" in row.options and options.get("spacing") is None:
         options["spacing"] = tuple(spacing)
-    key = row.meta.get("class_weights", "")
+    key = row.class_weights
     if counts is not None and isinstance(options.get(key), str):
         options[key] = class_weights(counts, str(options[key]))
     return options
 
 
-__all__ = ["LOSSES", "build_loss", "class_weights"]
+__all__ = ["LOSSES", "LossRow", "build_loss", "class_weights"]

@@ -1,23 +1,19 @@
 """Metrics of semantic, instance and panoptic results; every number names its definition.
 
 A row of :data:`METRICS` loads a function ``(truth, prediction, **options) -> float``. Rows of kind "semantic" take two
-masks (non-zero is inside), the others two images of object numbers. Its ``meta`` holds
-
-- ``kind``: "semantic", "instance" or "panoptic";
-- ``definition``: one sentence to print beside the number; words in braces are filled in by :func:`define`;
-- ``better``: "higher" or "lower"; ``best``: the value of a perfect prediction;
-- ``unit``: "" for a share, "spacing" for a distance in the unit of the voxel size;
-- ``empty_both``, ``empty_truth``, ``empty_prediction``: the value where that is empty.
+masks (non-zero is inside), the others two images of object numbers. :class:`MetricRow` says what else a row holds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import ArrayLike
 
-from napari_segplugin.core import Registry, Row
+from napari_segplugin.core import Registry
+from napari_segplugin.metrics.checks import label_pair, mask_pair
 from napari_segplugin.metrics.instance import (
     AP_THRESHOLDS,
     DatasetAveragePrecision,
@@ -38,6 +34,7 @@ from napari_segplugin.metrics.overlap import (
     pooled,
 )
 from napari_segplugin.metrics.panoptic import PanopticCounts, panoptic_counts
+from napari_segplugin.metrics.row import MetricKind, MetricRow
 from napari_segplugin.metrics.surface import (
     SurfaceDistances,
     assd,
@@ -51,32 +48,42 @@ from napari_segplugin.metrics.surface import (
 )
 from napari_segplugin.metrics.value import Ratio, Value, mean
 
-METRICS = Registry("metric")
+METRICS = Registry("metric", MetricRow, group="napari_segplugin.metrics")
 """All metrics, in the order in which reports list them."""
 
 _PACKAGE = "napari_segplugin.metrics"
-_SHARE = {
-    "better": "higher",
-    "best": 1.0,
-    "unit": "",
-    "empty_both": math.nan,
-    "empty_truth": 0.0,
-    "empty_prediction": 0.0,
-}
-_DISTANCE = {
-    "better": "lower",
-    "best": 0.0,
-    "unit": "spacing",
-    "empty_both": math.nan,
-    "empty_truth": math.inf,
-    "empty_prediction": math.inf,
-}
 
 
-def _row(name: str, title: str, target: str, kind: str, definition: str, reference: str = "", **rest: Any) -> None:
-    options = rest.pop("options", {})
-    meta = {**(_DISTANCE if rest.pop("distance", False) else _SHARE), "kind": kind, "definition": definition, **rest}
-    METRICS.add(Row(name, title, f"{_PACKAGE}.{target}", definition, reference, options, meta))
+def _row(
+    name: str,
+    title: str,
+    target: str,
+    kind: MetricKind,
+    definition: str,
+    reference: str = "",
+    *,
+    options: Mapping[str, Any] | None = None,
+    distance: bool = False,
+    empty_truth: float = 0.0,
+    empty_prediction: float = 0.0,
+) -> None:
+    """Add a share (1 is best), or a distance (0 is best, infinite where one of the two is empty)."""
+    METRICS.add(
+        MetricRow(
+            name,
+            title,
+            f"{_PACKAGE}.{target}",
+            definition,
+            reference,
+            options or {},
+            kind=kind,
+            better="lower" if distance else "higher",
+            best=0.0 if distance else 1.0,
+            unit="spacing" if distance else "",
+            empty_truth=math.inf if distance else empty_truth,
+            empty_prediction=math.inf if distance else empty_prediction,
+        )
+    )
 
 
 _EMPTY = "not defined where both are empty"
@@ -235,7 +242,7 @@ def define(name: str, unit: str = "pixel", **options: Any) -> str:
         tolerance = chosen.get("tolerance")
         share = f"{chosen['fraction']:g} of the image's diagonal, rounded up to whole pixels,"
         chosen["reach"] = share if tolerance is None else f"{tolerance:g} pixels"
-    return str(row.meta["definition"]).format(**chosen)
+    return row.summary.format(**chosen)
 
 
 def measure(name: str, truth: ArrayLike, prediction: ArrayLike, *, unit: str = "pixel", **options: Any) -> Value:
@@ -262,8 +269,10 @@ def measure(name: str, truth: ArrayLike, prediction: ArrayLike, *, unit: str = "
     0.5
     """
     row = METRICS[name]
+    if row.package:  # ours check for themselves
+        truth, prediction = (mask_pair if row.kind == "semantic" else label_pair)(truth, prediction)
     value = float(row.load()(truth, prediction, **{**row.options, **options}))
-    return Value(row.title, value, define(name, unit, **options), unit if row.meta["unit"] == "spacing" else "")
+    return Value(row.title, value, define(name, unit, **options), unit if row.unit == "spacing" else "")
 
 
 __all__ = [
@@ -272,6 +281,7 @@ __all__ = [
     "Contingency",
     "DatasetAveragePrecision",
     "Matching",
+    "MetricRow",
     "PanopticCounts",
     "Ratio",
     "SurfaceDistances",

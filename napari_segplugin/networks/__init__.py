@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import TYPE_CHECKING
 
-from napari_segplugin.core import InputError, ModelSpec, Registry, Row
+from napari_segplugin.core import InputError, ModelSpec, Registry
+from napari_segplugin.networks.row import NetworkRow
 
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = Registry("network")
+NETWORKS = Registry("network", NetworkRow, group="napari_segplugin.networks")
+"""All networks, in the order of the lists."""
+
 for _row in (
-    Row(
+    NetworkRow(
         "unet",
         "U-Net",
         "napari_segplugin.networks.unet:UNet",
@@ -28,16 +32,8 @@ for _row in (
             "deep_supervision": False,
             "dropout": 0.0,
         },
-        meta={
-            "small": {"widths": (4, 8, 8)},
-            "variants": (
-                {"residual": True, "attention": True, "deep_supervision": True},
-                {"encoder_blocks": (1, 2, 1)},
-                {"encoder": "resnet18", "encoder_width": 4},
-            ),
-        },
     ),
-    Row(
+    NetworkRow(
         "segnet",
         "SegNet",
         "napari_segplugin.networks.segnet:SegNet",
@@ -49,23 +45,18 @@ for _row in (
             "strides": None,
             "deep_supervision": False,
         },
-        meta={
-            "volume": {"widths": (16, 32, 64), "convs": (2, 2, 3)},
-            "precision": "float32",  # where the maximum lies may change when numbers are rounded, and the map with it
-            "small": {"widths": (8, 8), "convs": (2, 2)},
-            "variants": ({"deep_supervision": True},),
-        },
+        volume={"widths": (16, 32, 64), "convs": (2, 2, 3)},
+        precision="float32",  # where the maximum lies may change when numbers are rounded, and the map with it
     ),
-    Row(
+    NetworkRow(
         "kayalibay",
         "Kayalibay",
         "napari_segplugin.networks.kayalibay:Kayalibay",
         "Sums the maps of all scales: rough shapes are learnt early, good for volumes.",
         "Kayalibay et al. 2017, arXiv 1701.03056",
         options={"widths": (16, 32, 64, 128), "strides": None, "deep_supervision": False},
-        meta={"small": {"widths": (4, 8, 8)}, "variants": ({"deep_supervision": True},)},
     ),
-    Row(
+    NetworkRow(
         "gated_scnn",
         "Gated-SCNN",
         "napari_segplugin.networks.gated_scnn:GatedSCNN",
@@ -85,13 +76,9 @@ for _row in (
             "dual_weight": 1.0,
             "deep_supervision": False,
         },
-        meta={
-            "edges": True,
-            "small": {"widths": (4, 8, 8), "shape_width": 8, "context_width": 8},
-            "variants": ({"image_gradient": "magnitude", "deep_supervision": True},),
-        },
+        edges=True,
     ),
-    Row(
+    NetworkRow(
         "fastfcn",
         "FastFCN",
         "napari_segplugin.networks.fastfcn:FastFCN",
@@ -106,17 +93,9 @@ for _row in (
             "rates": (6, 12, 18),
             "deep_supervision": False,
         },
-        meta={
-            "coarse": True,  # its maps have an eighth of the resolution
-            "small": {"widths": (8, 8, 8, 8, 8), "jpu_width": 8, "rates": (1, 2, 3), "encoder_width": 4},
-            "variants": (
-                {"head": "psp", "deep_supervision": True},
-                {"head": "aspp"},
-                {"encoder": "resnet50"},
-            ),
-        },
+        coarse=True,  # its maps have an eighth of the resolution
     ),
-    Row(
+    NetworkRow(
         "mask_rcnn",
         "Mask R-CNN",
         "napari_segplugin.networks.mask_rcnn:MaskRCNN",
@@ -136,22 +115,19 @@ for _row in (
             "hidden": 128,
             "semantic": True,
         },
-        meta={
-            "family": "detector",
-            "tasks": ("instance", "panoptic"),
-            "small": {"widths": (4, 8, 8), "channels": 8, "hidden": 16, "regions": 16, "roi_size": 3, "mask_size": 4},
-        },
+        family="detector",
+        tasks=("instance", "panoptic"),
     ),
-    Row(
+    NetworkRow(
         "segresnet",
         "SegResNet (MONAI)",
         "napari_segplugin.networks.monai_rows:SegResNet",
         "Residual encoder with a light decoder, made for volumes of the brain.",
         "Myronenko 2018, arXiv 1810.11654",
         options={"init_filters": 16, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout_prob": None},
-        meta={"extra": "monai", "small": {"init_filters": 8, "blocks_down": (1, 1), "blocks_up": (1,)}},
+        extra="monai",
     ),
-    Row(
+    NetworkRow(
         "dynunet",
         "DynUNet (MONAI)",
         "napari_segplugin.networks.monai_rows:DynUNet",
@@ -166,18 +142,9 @@ for _row in (
             "deep_supervision": False,
             "deep_supr_num": 1,
         },
-        meta={
-            "extra": "monai",
-            "small": {
-                "filters": (4, 8, 8),
-                "kernel_size": (3, 3, 3),
-                "strides": (1, 2, 2),
-                "upsample_kernel_size": (2, 2),
-            },
-            "variants": ({"deep_supervision": True, "res_block": True},),
-        },
+        extra="monai",
     ),
-    Row(
+    NetworkRow(
         "mednext",
         "MedNeXt (MONAI)",
         "napari_segplugin.networks.monai_rows:MedNeXt",
@@ -195,22 +162,18 @@ for _row in (
             "bottleneck_expansion_ratio": 2,
             "deep_supervision": False,
         },
-        meta={
-            "extra": "monai",
-            "small": {"init_filters": 8, "blocks_down": (1, 1), "blocks_bottleneck": 1, "blocks_up": (1, 1)},
-            "variants": ({"deep_supervision": True, "kernel_size": 5},),
-        },
+        extra="monai",
     ),
-    Row(
+    NetworkRow(
         "vnet",
         "V-Net (MONAI)",
         "napari_segplugin.networks.monai_rows:VNet",
         "5-wide kernels and residual blocks: the first network for volumes with Dice loss, large.",
         "Milletari et al. 2016, arXiv 1606.04797",
         options={"dropout_prob_down": 0.5, "dropout_prob_up": (0.5, 0.5)},
-        meta={"extra": "monai", "small": {"dropout_prob_down": None, "dropout_prob_up": (None, 0.0)}},
+        extra="monai",
     ),
-    Row(
+    NetworkRow(
         "swinunetr",
         "Swin UNETR (MONAI)",
         "napari_segplugin.networks.monai_rows:SwinUNETR",
@@ -223,11 +186,8 @@ for _row in (
             "window_size": 7,
             "use_v2": False,
         },
-        meta={
-            "extra": "monai",
-            "exact": False,
-            "small": {"feature_size": 12, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 1, 1), "window_size": 2},
-        },
+        extra="monai",
+        exact=False,
     ),
 ):
     NETWORKS.add(_row)
@@ -245,29 +205,51 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
     Raises
     ------
     InputError
-        If the network is not known, does not take one of the options, or is not made for the task.
+        If the network is not known, does not take one of the options, is not made for the task, or comes from another
+        package and does not say how far it sees.
     """
-    row = NETWORKS[spec.network]
+    row = network_row(spec)
     unknown = set(spec.options) - set(row.options)
     if unknown:
         raise InputError(
             f"{row.title} has no such options.", got=", ".join(sorted(unknown)), accepted=", ".join(row.options)
         )
-    if str(spec.task) not in row.meta.get("tasks", (str(spec.task),)):
-        raise InputError(
-            f"{row.title} finds objects.", got=f"the task {spec.task}", accepted=" and ".join(row.meta["tasks"])
-        )
+    if row.tasks and str(spec.task) not in row.tasks:
+        raise InputError(f"{row.title} finds objects.", got=f"the task {spec.task}", accepted=" and ".join(row.tasks))
     # what a volume wants otherwise: fewer levels, since patches of volumes are short of voxels along every axis
-    options = {**row.options, **(row.meta.get("volume", {}) if spec.ndim == 3 else {}), **spec.options}
+    options = {**row.options, **(row.volume if spec.ndim == 3 else {}), **spec.options}
     if is_detector(spec):  # finds objects itself, so of the maps it has those of the classes alone
         out_channels, options["thing_classes"] = len(spec.classes), spec.classes.thing_ids
     module: nn.Module = row.load()(spec.ndim, spec.in_channels, out_channels, **options)
+    missing = [word for word in ("multiple", "halo") if getattr_static(module, word, None) is None]
+    if missing:  # without them tiles would be cut anyhow, with seams that nobody is told of
+        raise InputError(
+            f"The network {row.title} does not say how its tiles are cut.",
+            got=f"no attribute {' and no attribute '.join(missing)}",
+            hint="Whoever wrote it has to add that",
+        )
     return module
+
+
+def network_row(spec: ModelSpec) -> NetworkRow:
+    """The row of the network of a spec.
+
+    Raises
+    ------
+    InputError
+        If there is none; where it came from another package, the sentence says what to install.
+    """
+    if spec.network not in NETWORKS and spec.packages:
+        raise InputError(
+            f"The network '{spec.network}' of this model comes from another package, which is not there or does not work.",
+            hint=" ".join((f"Install {' and '.join(spec.packages)}", *NETWORKS.problems)),
+        )
+    return NETWORKS[spec.network]
 
 
 def is_detector(spec: ModelSpec) -> bool:
     """Whether a network finds objects as boxes and masks itself, so that the task's maps are not needed."""
-    return NETWORKS[spec.network].meta.get("family") == "detector"
+    return network_row(spec).family == "detector"
 
 
-__all__ = ["NETWORKS", "build", "is_detector"]
+__all__ = ["NETWORKS", "NetworkRow", "build", "is_detector", "network_row"]

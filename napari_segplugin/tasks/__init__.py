@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from napari_segplugin.core import InputError, ModelSpec, Registry, Task
+from napari_segplugin.tasks.base import MAP_KINDS, TaskCodec
+from napari_segplugin.tasks.row import HeadRow, TaskRow
 
-from napari_segplugin.core import InputError, ModelSpec, Registry, Row, Task
+_HOME = "napari_segplugin.tasks"
 
-if TYPE_CHECKING:
-    from napari_segplugin.tasks.base import TaskCodec
+TASKS = Registry("task", TaskRow)
+"""The tasks; other packages add heads, not tasks."""
 
-TASKS = Registry("task")
-TASKS.add(Row("semantic", "Semantic", "napari_segplugin.tasks.semantic:SemanticCodec", "One class for every voxel."))
+TASKS.add(TaskRow("semantic", "Semantic", f"{_HOME}.semantic:SemanticCodec", "One class for every voxel."))
 TASKS.add(
-    Row(
-        "instance",
-        "Instance",
-        "napari_segplugin.tasks.instance:InstanceCodec",
-        "Every object for itself.",
-        meta={"head": "distance"},
-    )
+    TaskRow("instance", "Instance", f"{_HOME}.instance:InstanceCodec", "Every object for itself.", head="distance")
 )
 TASKS.add(
-    Row(
+    TaskRow(
         "panoptic",
         "Panoptic",
-        "napari_segplugin.tasks.instance:InstanceCodec",
+        f"{_HOME}.instance:InstanceCodec",
         "Every object for itself, and the class of everything else.",
-        meta={"head": "distance", "arguments": {"panoptic": True}},
+        head="distance",
+        arguments={"panoptic": True},
     )
 )
 
-HEADS = Registry("head")
+HEADS = Registry("head", HeadRow, group="napari_segplugin.heads")
+"""The ways in which objects are written as maps and read back."""
+
 HEADS.add(
-    Row(
+    HeadRow(
         "distance",
         "Distance to the outline",
-        "napari_segplugin.tasks.instance:InstanceCodec",
+        f"{_HOME}.instance:InstanceCodec",
         "Objects of any shape, also long and bent ones; needs few examples.",
-        meta={"blocks": "napari_segplugin.engine.predict.stitch:DistanceBlocks"},
     )
 )
 HEADS.add(
-    Row(
+    HeadRow(
         "centre_offset",
         "Centres and offsets",
-        "napari_segplugin.tasks.centre_offset:CentreOffsetCodec",
+        f"{_HOME}.centre_offset:CentreOffsetCodec",
         "Compact objects, also where they touch without a gap; things and stuff from one pass.",
         "Cheng et al. 2020, arXiv 1911.10194",
-        meta={"blocks": "napari_segplugin.engine.predict.stitch_centres:CentreBlocks"},
     )
 )
 
@@ -68,27 +63,55 @@ def get_task(task: Task | str, head: str = "") -> TaskCodec:
         If the task or head is not known, or a head is given for a task without objects.
     """
     row = TASKS[str(task)]
-    if head and "head" not in row.meta:
+    if head and not row.head:
         raise InputError(f"The task {row.title.lower()} has no objects, so no head for them.", got=head)
-    target = HEADS[head] if head else row
-    codec: TaskCodec = target.load()(**row.meta.get("arguments", {}))
+    codec: TaskCodec = (HEADS[head] if head else row).load()(**row.arguments)
     return codec
 
 
-def blocks_of(spec: ModelSpec) -> Any:
-    """The class that decodes the maps of a network block by block: what the head's meta entry "blocks" names."""
-    row = HEADS[spec.head or TASKS[str(spec.task)].meta["head"]]
-    return replace(row, target=row.meta["blocks"]).load()
+def head_row(spec: ModelSpec) -> HeadRow:
+    """The row of the head by which a network tells objects apart.
+
+    Raises
+    ------
+    InputError
+        If the head is not known, or the task has no objects.
+    """
+    name = spec.head or TASKS[str(spec.task)].head
+    if not name:
+        raise InputError("A semantic network has no head for objects.", got=f"the task {spec.task}")
+    if name not in HEADS and spec.packages:
+        raise InputError(
+            f"The head '{name}' of this model comes from another package, which is not there or does not work.",
+            hint=" ".join((f"Install {' and '.join(spec.packages)}", *HEADS.problems)),
+        )
+    return HEADS[name]
 
 
 def codec_of(spec: ModelSpec) -> TaskCodec:
-    """The codec of a network."""
+    """The codec of a network; raises like :func:`get_task` and, for a head that is not there, :func:`head_row`."""
+    if spec.head:
+        head_row(spec)
     return get_task(spec.task, spec.head)
 
 
 def n_maps(spec: ModelSpec) -> int:
-    """Number of maps that a network puts out."""
-    return len(spec.classes) + len(codec_of(spec).map_kinds(spec.ndim))
+    """Number of maps that a network puts out.
+
+    Raises
+    ------
+    InputError
+        If the head is not known, or writes maps of a kind that nobody knows how to learn.
+    """
+    kinds = codec_of(spec).map_kinds(spec.ndim)
+    unknown = sorted(set(kinds) - set(MAP_KINDS))
+    if unknown:
+        raise InputError(
+            f"The head '{spec.head}' has maps of an unknown kind.",
+            got=", ".join(unknown),
+            accepted=", ".join(MAP_KINDS),
+        )
+    return len(spec.classes) + len(kinds)
 
 
-__all__ = ["HEADS", "TASKS", "blocks_of", "codec_of", "get_task", "n_maps"]
+__all__ = ["HEADS", "TASKS", "HeadRow", "TaskRow", "codec_of", "get_task", "head_row", "n_maps"]

@@ -34,11 +34,16 @@ class Targets:
 
 
 MAP_KINDS = {
-    "distance": "in [0, 1]: sigmoid, absolute error",
+    "distance": "in [0, 1], 0 outside objects: sigmoid, absolute error, three times as heavy inside objects",
+    "probability": "of something at a voxel, such as a border: sigmoid, cross-entropy",
     "heat": "in [0, 1] with few high places: sigmoid, squared error",
     "offset": "a component of a vector in voxels, one for each axis in canonical order: linear, absolute error in objects",
 }
-"""The kinds of maps beside the class probabilities, and how they are activated and learnt."""
+"""The kinds of maps beside the class probabilities, and how they are activated and learnt.
+
+Patches are turned and mirrored during training, and of the maps only offsets turn with them: any other map must mean the
+same in every direction (a border does, "belongs to the same object as the voxel to the right" does not).
+"""
 
 
 class TaskCodec(Protocol):

@@ -12,7 +12,7 @@ from napari.layers import Labels
 from napari_segplugin.core import ClassTable, Kind, to_json
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.data.components import components
-from napari_segplugin.viewer.history import LayerHistory, Step
+from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.views import LinkedViews
 
@@ -123,7 +123,7 @@ class ComponentViews(LinkedViews):
 
     # --- from the result to the objects ---------------------------------------------------------------------------
 
-    def _on_result(self, step: Step, back: bool) -> None:
+    def _on_result(self, step: EditStep, back: bool) -> None:
         if not self._mine:
             self._renew(step, back)
 
@@ -142,7 +142,7 @@ class ComponentViews(LinkedViews):
         finally:
             self._busy = False
 
-    def _renew(self, step: Step | None = None, back: bool = False) -> None:
+    def _renew(self, step: EditStep | None = None, back: bool = False) -> None:
         """Number the pieces anew; copies are taken, since napari paints into the array in place."""
         self._version += 1
         if not self.views:
@@ -187,7 +187,7 @@ class ComponentViews(LinkedViews):
 
     # --- from the objects to the result ---------------------------------------------------------------------------
 
-    def _carry(self, step: Step, back: bool) -> None:
+    def _carry(self, step: EditStep, back: bool) -> None:
         """Write what was painted on the objects into the result, as classes and as one step of its undo list."""
         self._version += 1
         deltas = list(step.deltas(back))

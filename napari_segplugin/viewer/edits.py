@@ -9,14 +9,14 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Box, InputError
 from napari_segplugin.core.types import Array, WritableArray
 from napari_segplugin.data import cutting, edits
-from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
-from napari_segplugin.viewer.history import LayerHistory, Note, Step
-from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, Row
+from napari_segplugin.viewer.history import EditStep, LayerHistory, Note
+from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
 if TYPE_CHECKING:
     from napari.utils.events import Event
@@ -38,10 +38,10 @@ class Editor:
     Attributes
     ----------
     stepped : signal
-        Emitted with a :class:`~napari_segplugin.viewer.history.Step` and True where it was taken back.
+        Emitted with a :class:`~napari_segplugin.viewer.history.EditStep` and True where it was taken back.
     """
 
-    stepped = Signal(Step, bool)
+    stepped = Signal(EditStep, bool)
 
     def __init__(self, layer: Labels, axes: str = "", usual_class: str = "object") -> None:
         self.layer = layer
@@ -226,7 +226,7 @@ class Editor:
             raise InputError("There is no object chosen.", hint="Click on an object first")
         return there
 
-    def _mark(self, rows: dict[int, Row], kind: str) -> None:
+    def _mark(self, rows: dict[int, TableRow], kind: str) -> None:
         self._data()
         self.history.mark({"kind": kind, "rows": rows})
 
@@ -238,7 +238,7 @@ class Editor:
         kind: str,
         *,
         parents: Mapping[int, int] | None = None,
-        rows: Mapping[int, Row] | None = None,
+        rows: Mapping[int, TableRow] | None = None,
     ) -> None:
         """Write a change as one step.
 
@@ -291,7 +291,7 @@ class Editor:
         _ = self.boxes
         return cast("WritableArray", layer.data)
 
-    def _on_done(self, step: Step) -> None:
+    def _on_done(self, step: EditStep) -> None:
         self.version += 1
         fresh = self._boxes is None
         won: dict[int, int] = {}
@@ -306,15 +306,15 @@ class Editor:
         self.rows.write({n: after for n, (_, after) in step.note["table"].items()})
         self.stepped.emit(step, False)
 
-    def _rows_after(self, step: Step, won: Mapping[int, int]) -> dict[int, tuple[Row | None, Row | None]]:
+    def _rows_after(self, step: EditStep, won: Mapping[int, int]) -> dict[int, tuple[TableRow | None, TableRow | None]]:
         """Row before and after of every object that a step changed."""
         size, voxel = self.rows.size_column, self.voxel
         cells, parents = step.note.get("rows", {}), step.note.get("parents", {})
         touched = dict.fromkeys([n for n, v in won.items() if v or not step.note.get("kind")])
-        out: dict[int, tuple[Row | None, Row | None]] = {}
+        out: dict[int, tuple[TableRow | None, TableRow | None]] = {}
         for number in dict.fromkeys([*touched, *cells]):
             before = self.rows.get(number)
-            after: Row | None = before
+            after: TableRow | None = before
             if number in touched:
                 like = self.rows.get(parents[number]) if number in parents else None
                 base = before or self.rows.fresh(number, like)
@@ -327,14 +327,14 @@ class Editor:
             out[number] = (before, after)
         return out
 
-    def _on_undone(self, step: Step) -> None:
+    def _on_undone(self, step: EditStep) -> None:
         self.version += 1
         if self._boxes is not None:
             self._boxes.add(step.note.get("won", {}), -1)
         self.rows.write({n: before for n, (before, _) in step.note.get("table", {}).items()})
         self.stepped.emit(step, True)
 
-    def _on_redone(self, step: Step) -> None:
+    def _on_redone(self, step: EditStep) -> None:
         self.version += 1
         if self._boxes is not None:
             self._boxes.add(step.note.get("won", {}))
@@ -342,7 +342,7 @@ class Editor:
         self.stepped.emit(step, False)
 
 
-def _won(step: Step) -> dict[int, int]:
+def _won(step: EditStep) -> dict[int, int]:
     """Voxels that each object won in a step."""
     won: dict[int, int] = {}
     for delta in step.deltas():

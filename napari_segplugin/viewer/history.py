@@ -17,7 +17,7 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
-from napari_segplugin.viewer.table import Row
+from napari_segplugin.viewer.table import TableRow
 
 if TYPE_CHECKING:
     from napari.utils.events import Event
@@ -31,9 +31,9 @@ class Note(TypedDict, total=False):
 
     kind: str
     parents: dict[int, int]
-    rows: dict[int, Row]
+    rows: dict[int, TableRow]
     won: dict[int, int]
-    table: dict[int, tuple[Row | None, Row | None]]
+    table: dict[int, tuple[TableRow | None, TableRow | None]]
 
 
 class BoxAtom(Protocol):
@@ -58,7 +58,7 @@ class Delta(NamedTuple):
 
 
 @dataclass(eq=False)
-class Step:
+class EditStep:
     """One item of the undo list.
 
     Parameters
@@ -113,21 +113,21 @@ class LayerHistory:
     Attributes
     ----------
     done, undone, redone : signal
-        Emitted with the :class:`Step`. The voxels have changed by then, but for a single `paint` or `fill` of a script,
+        Emitted with the :class:`EditStep`. The voxels have changed by then, but for a single `paint` or `fill` of a script,
         of which napari tells before it writes.
     forgotten : signal
         Emitted when the list was emptied.
     """
 
-    done = Signal(Step)
-    undone = Signal(Step)
-    redone = Signal(Step)
+    done = Signal(EditStep)
+    undone = Signal(EditStep)
+    redone = Signal(EditStep)
     forgotten = Signal()
 
     def __init__(self, layer: Labels) -> None:
         self.layer = layer
-        self._past: deque[Step] = deque(maxlen=LIMIT)
-        self._future: deque[Step] = deque(maxlen=LIMIT)
+        self._past: deque[EditStep] = deque(maxlen=LIMIT)
+        self._future: deque[EditStep] = deque(maxlen=LIMIT)
         self._note: Note = {}
         self._replayed = False
         layer.events.paint.connect(self._on_paint)
@@ -139,12 +139,12 @@ class LayerHistory:
         self._follow("redo", self._redo, self._after_redo)
 
     @property
-    def past(self) -> tuple[Step, ...]:
+    def past(self) -> tuple[EditStep, ...]:
         """Steps that can be undone, oldest first."""
         return tuple(self._past)
 
     @property
-    def future(self) -> tuple[Step, ...]:
+    def future(self) -> tuple[EditStep, ...]:
         """Steps that can be done again, the next one last."""
         return tuple(self._future)
 
@@ -219,7 +219,7 @@ class LayerHistory:
         self._replayed = True
 
     def _on_paint(self, event: Event) -> None:
-        step = Step(list(event.value), self._note.copy())
+        step = EditStep(list(event.value), self._note.copy())
         self._past.append(step)
         self._future.clear()
         self.done.emit(step)
@@ -244,4 +244,4 @@ class LayerHistory:
             self.forgotten.emit()
 
 
-__all__ = ["Delta", "LayerHistory", "Note", "Step"]
+__all__ = ["Delta", "EditStep", "LayerHistory", "Note"]

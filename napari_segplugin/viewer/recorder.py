@@ -16,9 +16,9 @@ from napari.layers import Labels, Points, Shapes
 from napari_segplugin.core import ObjectTable, Segmentation, to_json
 from napari_segplugin.data.boxes import runs
 from napari_segplugin.viewer.edits import Editor
-from napari_segplugin.viewer.history import LayerHistory, Step
+from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.journal import Journal, Record, pack_runs, pack_voxels
-from napari_segplugin.viewer.table import Row
+from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
 
 
@@ -134,7 +134,7 @@ class Recorder:
     def result(self, editor: Editor, number: int) -> None:
         """Record the edits of a result from now on."""
 
-        def step(done: Step, back: bool) -> None:
+        def step(done: EditStep, back: bool) -> None:
             rows = {n: pair[0 if back else 1] for n, pair in done.note.get("table", {}).items()}
             self._step(editor.layer, f"result {number}", done, back, rows)
 
@@ -166,7 +166,7 @@ class Recorder:
         if self._on_record is not None:
             self._on_record()
 
-    def _step(self, layer: Labels, name: str, step: Step, back: bool, rows: Mapping[int, Row | None]) -> None:
+    def _step(self, layer: Labels, name: str, step: EditStep, back: bool, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
         about, payload = pack_voxels(*_outcome(step, back, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
@@ -187,7 +187,7 @@ class Recorder:
             self.write({"kind": "marks", "of": kind, **marks})
 
 
-def _outcome(step: Step, back: bool, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _outcome(step: EditStep, back: bool, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The voxels of a step in C order and the values that they have after it.
 
     They are taken from the step, not from the layer: napari tells of a step before it writes the last voxels.
@@ -206,7 +206,7 @@ def _outcome(step: Step, back: bool, shape: tuple[int, ...]) -> tuple[np.ndarray
     return flat, value[::-1][at]
 
 
-def _plain_row(row: Row | None) -> Row | None:
+def _plain_row(row: TableRow | None) -> TableRow | None:
     return None if row is None else {k: _plain(v) for k, v in row.items()}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PREDICTED, CORRECTED, ACCEPTED, REJECTED = "predicted", "corrected", "accepted", "rejected"
-Row: TypeAlias = dict[str, Cell]
+TableRow: TypeAlias = dict[str, Cell]
 Features: TypeAlias = dict[str, Sequence[Cell]]
 """A features table that napari has not seen yet: values by column."""
 
@@ -92,7 +92,7 @@ class ObjectRows:
     def __iter__(self) -> Iterator[int]:
         return iter(list(self._rows))
 
-    def get(self, number: int) -> Row | None:
+    def get(self, number: int) -> TableRow | None:
         """The row of an object; None where there is none."""
         at = self._rows.get(number)
         return None if at is None else dict(self.layer.features.iloc[at])
@@ -113,7 +113,7 @@ class ObjectRows:
         names = [str(c) for c in self.layer.features.columns]
         return next((c for c in names if c.startswith(("area (", "volume ("))), "")
 
-    def fresh(self, number: int, like: Row | None = None) -> Row:
+    def fresh(self, number: int, like: TableRow | None = None) -> TableRow:
         """A row for an object that had none: of the class of `like`, without measurements."""
         return {
             "index": number,
@@ -123,7 +123,7 @@ class ObjectRows:
             "status": CORRECTED,
         }
 
-    def write(self, rows: Mapping[int, Row | None]) -> None:
+    def write(self, rows: Mapping[int, TableRow | None]) -> None:
         """Set rows; None takes a row away."""
         known = self._rows
         gone = [known[n] for n, row in rows.items() if row is None and n in known]
@@ -142,14 +142,14 @@ class ObjectRows:
                 self._writing = False
 
     @staticmethod
-    def _set_cells(table: DataFrame, at: int, row: Row) -> None:
+    def _set_cells(table: DataFrame, at: int, row: TableRow) -> None:
         for column, value in row.items():
             if column in table.columns:
                 place = table.columns.get_loc(column)
                 if table.iat[at, place] is not value:
                     table.iat[at, place] = value
 
-    def _reshape(self, table: DataFrame, gone: list[int], new: list[Row]) -> None:
+    def _reshape(self, table: DataFrame, gone: list[int], new: list[TableRow]) -> None:
         if gone:
             table = table.drop(index=table.index[gone])
         n, kinds = len(table), table.dtypes
@@ -166,4 +166,4 @@ class ObjectRows:
         self._replace(table)
 
 
-__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "Row"]
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "TableRow"]

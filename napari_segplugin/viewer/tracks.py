@@ -13,7 +13,7 @@ from napari_segplugin.core.types import Cell
 from napari_segplugin.data.edits import Change
 from napari_segplugin.viewer.geometry import layer_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
-from napari_segplugin.viewer.table import Features, ObjectRows, Row
+from napari_segplugin.viewer.table import Features, ObjectRows, TableRow
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.track.track import Tracking
@@ -132,7 +132,7 @@ def relabel_change(before: np.ndarray, tracking: Tracking, axes: str, rgb: bool 
     return Change(tuple(i.astype(np.int32) for i in found), after[found])
 
 
-def changed_rows(table: Features, rows: ObjectRows) -> dict[int, Row]:
+def changed_rows(table: Features, rows: ObjectRows) -> dict[int, TableRow]:
     """The cells of a features table that differ from the rows of a layer, by label.
 
     Parameters
@@ -141,7 +141,7 @@ def changed_rows(table: Features, rows: ObjectRows) -> dict[int, Row]:
         What :func:`track_features` returned.
     rows : ObjectRows
     """
-    out: dict[int, Row] = {}
+    out: dict[int, TableRow] = {}
     for i, number in enumerate(int(n) for n in table["label"]):
         row = {column: values[i] for column, values in table.items()}
         old = rows.get(number) if number else row

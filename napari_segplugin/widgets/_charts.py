@@ -154,7 +154,7 @@ class Chart(QWidget):
         painter.drawRect(box)
 
 
-class Histogram(Chart):
+class HistogramChart(Chart):
     """How many objects have which value."""
 
     def __init__(self, title: str, name: str) -> None:

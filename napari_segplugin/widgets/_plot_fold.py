@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 
 from napari_segplugin.data.table import MeasureTable
-from napari_segplugin.widgets._charts import Histogram, Scatter
+from napari_segplugin.widgets._charts import HistogramChart, Scatter
 from napari_segplugin.widgets._parts import Fold, combo, fill_combo, labelled
 
 
@@ -26,7 +26,7 @@ class PlotFold(Fold):
         self._table: MeasureTable | None = None
         self.x_choice = combo("plot_x", "Along x", "What is plotted from left to right.")
         self.y_choice = combo("plot_y", "Along y", "Number of objects (a histogram), or another measurement.")
-        self.histogram, self.scatter = Histogram("Histogram", "histogram"), Scatter("Scatter plot", "scatter")
+        self.histogram, self.scatter = HistogramChart("Histogram", "histogram"), Scatter("Scatter plot", "scatter")
         for choice in (self.x_choice, self.y_choice):
             choice.currentIndexChanged.connect(lambda _: self._on_choice())
         for chart in (self.histogram, self.scatter):

@@ -100,7 +100,7 @@ class ClassicalControl:
         InputError
             If they are not there yet.
         """
-        dock, needs = self._dock, str(self.page.technique.meta["needs"])
+        dock, needs = self._dock, self.page.technique.needs
         self._background = 0
         image, axes = dock.image_step.layer, dock.image_step.axes
         if needs == "strokes":
@@ -141,14 +141,14 @@ class ClassicalControl:
             found = yield from engine.segment(image, recipe, region=region, **marks)
             return without_label(found, background) if background else found
 
-        whole = str(self.page.technique.meta["needs"]) != "" and scope == VIEW
+        whole = self.page.technique.needs != "" and scope == VIEW
         dock.runs.start_with(WHOLE if whole else scope, self.page.technique.title, self.task, answer)
 
     @property
     def task(self) -> Task:
         """What the recipe finds."""
         rows = [self.page.technique, *(self._dock.engine.cleanups()[s.name] for s in self.page.recipe().cleanup)]
-        return Task.INSTANCE if any(r.meta["kind"] == "objects" for r in rows) else Task.SEMANTIC
+        return Task.INSTANCE if any(r.kind == "objects" for r in rows) else Task.SEMANTIC
 
     def show_live(self) -> None:
         """Segment what is on the screen, in the background."""

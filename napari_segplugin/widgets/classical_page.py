@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QMenu, QToolButton, QVBoxLayout, QWidget
 
+from napari_segplugin.classical import CleanupRow, TechniqueRow
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Registry
 from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled, row, tell, wrapped
 from napari_segplugin.widgets.histogram import Histogram
@@ -47,7 +48,7 @@ class ClassicalPage(QWidget):
     opened = Signal(str)
     saved = Signal(str)
 
-    def __init__(self, techniques: Registry, cleanups: Registry) -> None:
+    def __init__(self, techniques: Registry[TechniqueRow], cleanups: Registry[CleanupRow]) -> None:
         super().__init__()
         self._techniques, self._cleanups = techniques, cleanups
         self._image: Image | None = None
@@ -134,7 +135,7 @@ class ClassicalPage(QWidget):
     # --- what is chosen -------------------------------------------------------------------------------------------
 
     @property
-    def technique(self) -> Any:
+    def technique(self) -> TechniqueRow:
         """The row of the technique."""
         return self._techniques[str(self.technique_choice.currentData())]
 
@@ -169,12 +170,12 @@ class ClassicalPage(QWidget):
         InputError
             If a technique or step is not known, or the technique does not work on this image.
         """
-        rows = [self._techniques[recipe.technique], *(self._cleanups[s.name] for s in recipe.cleanup)]
-        at = self.technique_choice.findData(rows[0].name)
+        technique, _ = self._techniques[recipe.technique], [self._cleanups[s.name] for s in recipe.cleanup]
+        at = self.technique_choice.findData(technique.name)
         if at < 0:
             raise InputError(
-                f"{rows[0].title} does not work on this image.",
-                got=f"a recipe for {' and '.join(f'{n}D' for n in rows[0].meta['ndim'])}",
+                f"{technique.title} does not work on this image.",
+                got=f"a recipe for {' and '.join(f'{n}D' for n in technique.ndim)}",
                 hint="Open another recipe, or choose a technique from the list.",
             )
         self.blockSignals(True)
@@ -196,8 +197,8 @@ class ClassicalPage(QWidget):
     def set_image(self, image: Image | None) -> None:
         """Offer what works on this image."""
         self._image = image
-        rows = [r for r in self._techniques if image is None or image.ndim in r.meta["ndim"]]
-        entries = [(f"{r.meta['group']}: {r.title}" if r.meta["group"] else r.title, r.name) for r in rows]
+        rows = [r for r in self._techniques if image is None or image.ndim in r.ndim]
+        entries = [(f"{r.group}: {r.label}" if r.group else r.label, r.name) for r in rows]
         fill_combo(self.technique_choice, entries)
         for i, r in enumerate(rows):
             self.technique_choice.setItemData(i, f"{r.summary} {r.reference}", 3)
@@ -216,7 +217,7 @@ class ClassicalPage(QWidget):
     def add_step(self, name: str) -> None:
         """Add a clean-up step at the end."""
         found = self._cleanups[name]
-        form = ParameterForm(found.meta["parameters"])
+        form = ParameterForm(found.parameters)
         form.changed.connect(self.changed)
         title = wrapped(found.title)
         title.setToolTip(found.summary)
@@ -262,9 +263,9 @@ class ClassicalPage(QWidget):
         found = self.technique
         self._name = self._description = ""
         tell(self.recipe_text, "")
-        self.form.set_parameters(found.meta["parameters"])
+        self.form.set_parameters(found.parameters)
         self.technique_choice.setToolTip(f"<p>{found.summary} <i>{found.reference}</i></p>")
-        needs = str(found.meta["needs"])
+        needs = found.needs
         tell(self.needs_text, NEEDS.get(needs, ""))
         self.marks_button.setVisible(needs in ("points", "box"))
         self.marks_button.setText("Place points" if needs == "points" else "Draw the box")
@@ -292,7 +293,7 @@ class ClassicalPage(QWidget):
         self.form.set_values({"method": "manual", "value": value})
 
     def _ask_marks(self) -> None:
-        self.marks_requested.emit(str(self.technique.meta["needs"]))
+        self.marks_requested.emit(self.technique.needs)
 
     def _ask_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a recipe", "", "Recipes (*.json)")

@@ -34,11 +34,13 @@ class EdgeControl:
     def refresh(self) -> None:
         """Show the button where the chosen model is trained and learns edges."""
         dock = self._dock
+        networks = dock.engine.networks()
         choice = None if dock.method_step.is_classical else dock.method_step.choice()
         can = (
             choice is not None
             and not choice.scratch
-            and bool(dock.engine.networks()[choice.spec.network].meta.get("edges"))
+            and choice.spec.network in networks
+            and networks[choice.spec.network].edges
         )
         self.button.setVisible(can)
         self.button.setEnabled(can and dock.image_step.ready and not dock.job.busy)

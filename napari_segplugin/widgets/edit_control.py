@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import ClassTable, InputError, SegPluginError, Task
-from napari_segplugin.data.boxes import Box, ObjectBoxes
+from napari_segplugin.core import Box, ClassTable, InputError, SegPluginError, Task
+from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor, GreyView
 from napari_segplugin.viewer.geometry import layer_axes

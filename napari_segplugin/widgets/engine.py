@@ -18,6 +18,7 @@ from napari_segplugin.core import (
     LossSpec,
     ModelBundle,
     ModelSpec,
+    Region,
     Registry,
     Segmentation,
     Task,
@@ -26,6 +27,7 @@ from napari_segplugin.core import (
 )
 
 if TYPE_CHECKING:
+    from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.door.window import (
         Estimate,
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
         TrackSpec,
     )
     from napari_segplugin.io.samples import SampleImage
-
-Region = tuple[slice, ...]
+    from napari_segplugin.losses import LossRow
+    from napari_segplugin.networks import NetworkRow
 
 
 class Engine(Protocol):
@@ -47,19 +49,19 @@ class Engine(Protocol):
 
     # --- lists --------------------------------------------------------------------------------------------------
 
-    def networks(self) -> Registry:
+    def networks(self) -> Registry[NetworkRow]:
         """The registry of networks."""
 
     def network_facts(self, name: str, /) -> str:
         """What was measured of a network, a line each."""
 
-    def losses(self) -> Registry:
+    def losses(self) -> Registry[LossRow]:
         """The registry of losses."""
 
-    def techniques(self) -> Registry:
+    def techniques(self) -> Registry[TechniqueRow]:
         """The registry of classical techniques."""
 
-    def cleanups(self) -> Registry:
+    def cleanups(self) -> Registry[CleanupRow]:
         """The registry of clean-up steps."""
 
     def shipped_specs(self) -> Mapping[str, ModelSpec]:

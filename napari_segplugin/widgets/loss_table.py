@@ -43,7 +43,7 @@ class LossEditor(QWidget):
             widget.hide()
 
     def _names(self) -> list[tuple[str, str]]:
-        return [(r.title, r.name) for r in self._engine.losses()]
+        return [(r.label, r.name) for r in self._engine.losses()]
 
     def _first(self) -> str:
         names = [n for _, n in self._names()]

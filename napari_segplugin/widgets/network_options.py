@@ -7,7 +7,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog
 
-from napari_segplugin.core import Row, Task
+from napari_segplugin.core import Task
+from napari_segplugin.networks import NetworkRow
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled, row
 
@@ -39,7 +40,7 @@ class NetworkOptions(Fold):
 
     def __init__(self) -> None:
         super().__init__("Network options", "network_options", "Variants of the network. The defaults are good.")
-        self._row: Row | None = None
+        self._row: NetworkRow | None = None
         self._objects = False
         self.switches: dict[str, Any] = {}
         for name, (title, tip) in _SWITCHES.items():
@@ -52,8 +53,8 @@ class NetworkOptions(Fold):
         self._lines: dict[str, Any] = {}
         for name, (title, tip, entries) in _LISTS.items():
             self._add_list(name, title, tip, entries)
-        heads = tuple((r.title, r.name) for r in HEADS)
-        tip = "<br>".join(f"<b>{r.title}</b>: {r.summary}" for r in HEADS)
+        heads = tuple((r.label, r.name) for r in HEADS)
+        tip = "<br>".join(f"<b>{r.label}</b>: {r.summary}" for r in HEADS)
         self._add_list("objects", "Objects by", tip, heads)
         self.weights_path = ""
         self.weights_button = button(
@@ -77,7 +78,7 @@ class NetworkOptions(Fold):
         self._show_weights()
         self.changed.emit()
 
-    def set_network(self, network: Row | None, task: Task) -> None:
+    def set_network(self, network: NetworkRow | None, task: Task) -> None:
         """Show what this network has; nothing of it hides the fold."""
         self._row = network
         options = {} if network is None else network.options
@@ -85,7 +86,7 @@ class NetworkOptions(Fold):
             box.setVisible(name in options)
         for name, line in self._lines.items():
             line.setVisible(name in options)
-        detector = network is not None and network.meta.get("family") == "detector"
+        detector = network is not None and network.family == "detector"
         objects = network is not None and task is not Task.SEMANTIC and not detector
         self._lines["objects"].setVisible(objects)
         self._objects = objects

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import InputError, SegPluginError
-from napari_segplugin.data.boxes import Box
+from napari_segplugin.core import Box, InputError, SegPluginError
 from napari_segplugin.data.prompt import window
 from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
+from napari_segplugin.networks import NetworkRow
 from napari_segplugin.widgets._parts import (
     StepBox,
     button,
@@ -276,16 +277,15 @@ class MethodStep(StepBox):
             text = f"{left} more for images of another kind (this one: {_kind(self._image)})."
             tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
-        fill_combo(self.network_choice, [(r.title, r.name) for r in networks])
+        fill_combo(self.network_choice, [(r.label, r.name) for r in networks])
         for i, r in enumerate(networks):
             told = "</p><p>".join([r.summary, *self._engine.network_facts(r.name).splitlines()])
             self.network_choice.setItemData(i, f"<p>{told}</p>", 3)
         self._on_weights()
 
-    def _takes(self, network: Any) -> bool:
+    def _takes(self, network: NetworkRow) -> bool:
         """Whether a network row can do the task, as far as the row says so."""
-        tasks = network.meta.get("tasks")
-        return tasks is None or str(self.task) in [str(t) for t in tasks]
+        return not network.tasks or str(self.task) in network.tasks
 
     def _fits(self, spec: ModelSpec) -> bool:
         image = self._image

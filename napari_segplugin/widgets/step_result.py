@@ -245,8 +245,8 @@ def save_choices() -> dict[str, str]:
     """What can be saved, for a file dialog: the text of each choice, and its extension."""
     from napari_segplugin.io import FORMATS
 
-    rows = [row for row in FORMATS if row.meta["writes"]]
-    return {f"{title} (*{extension})": extension for r in rows for title, extension in r.meta["choices"]}
+    rows = [row for row in FORMATS if row.writes]
+    return {f"{title} (*{extension})": extension for r in rows for title, extension in r.choices}
 
 
 def named_as(path: str, extension: str) -> str:

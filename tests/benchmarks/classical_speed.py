@@ -79,17 +79,17 @@ def marks(row: Any, image: np.ndarray, size: int) -> dict[str, Any]:
     middle = gray[size // 4 : -size // 4, size // 4 : -size // 4]
     bright, dark = (np.array(np.unravel_index(f(middle), middle.shape)) + size // 4 for f in (np.argmax, np.argmin))
     seeds = np.zeros((size, size), np.int32)
-    if row.meta["needs"] == "points":
+    if row.needs == "points":
         seeds[tuple(bright)] = 1
         if row.name == "watershed_markers":
             at = feature.peak_local_max(gray, min_distance=16)
             seeds[tuple(at.T)] = np.arange(1, len(at) + 1)
         return {"seeds": seeds}
-    if row.meta["needs"] == "strokes":
+    if row.needs == "strokes":
         for number, (y, x) in enumerate((bright, dark), 1):
             seeds[y - 2 : y + 3, x - 6 : x + 7] = number
         return {"seeds": seeds}
-    return {"box": (slice(size // 4, size * 5 // 8),) * 2} if row.meta["needs"] == "box" else {}
+    return {"box": (slice(size // 4, size * 5 // 8),) * 2} if row.needs == "box" else {}
 
 
 def closed(lines: np.ndarray) -> np.ndarray:
@@ -245,7 +245,7 @@ def compare(name: str, repeats: int) -> dict[str, Any]:
 
 def preview(name: str, repeats: int) -> dict[str, Any]:
     row = TECHNIQUES[name]
-    values = picture(bool(row.meta["colour"]), PLANE)
+    values = picture(bool(row.colour), PLANE)
     image = Image(values if len(values) > 1 else values[0], "CYX" if len(values) > 1 else "YX")
     given, previewer, recipe = marks(row, values, PLANE), Previewer(image), ClassicalRecipe(name)
     for _ in range(3):

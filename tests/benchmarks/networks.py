@@ -48,7 +48,7 @@ from napari_segplugin.networks import NETWORKS, is_detector
 RECORD = Path("docs/benchmarks/networks.json")
 SHOWN = Path("napari_segplugin/resources/networks.json")
 FIGURES = ("AP@0.5", "mean AP", "Dice", "mean IoU", "boundary F1")
-NETWORKS = [r.name for r in NETWORKS if r.meta.get("extra") is None]
+NETWORKS = [r.name for r in NETWORKS if not r.extra]
 INTRODUCTION = """Each network from scratch with the same time on one processor core, by `tests/benchmarks/networks.py`, judged
 on images that were not trained on: one run, one seed. A network that is slower makes fewer steps in that time, and a network
 that is larger needs more of them, so a longer training can turn the order around. Peak memory of a tile is about *numbers a
@@ -242,7 +242,7 @@ def main() -> None:
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for data in [] if args.table else args.data:
         for network in args.networks:
-            tasks = NETWORKS[network].meta.get("tasks")
+            tasks = NETWORKS[network].tasks
             if tasks is not None and data != "nuclei2d_fluo":
                 continue
             row = one(network, data, args.folder, args)

@@ -20,7 +20,7 @@ def scene(ndim=2, channels=1, seed=0, dtype=np.float32):
 
 def marks(row, truth):
     """Seeds and box for a row, as it needs them."""
-    needs = row.meta["needs"]
+    needs = row.needs
     found = {}
     if needs in ("points", "strokes"):
         seeds = np.zeros(truth.shape, np.int32)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from classical_scenes import marks, scene
 
-from napari_segplugin.classical import CLEANUPS, TECHNIQUES, run_cleanup, run_technique
+from napari_segplugin.classical import CLEANUPS, TECHNIQUES, CleanupRow, TechniqueRow, run_cleanup, run_technique
 from napari_segplugin.core import InputError
 
 ROWS = list(TECHNIQUES)
 STEPS = list(CLEANUPS)
-NDIMS = [(row, ndim) for row in ROWS for ndim in row.meta["ndim"]]
-CHOICES = [(row, p.name, c) for row in ROWS for p in row.meta["parameters"] for c in p.choices]
-STEP_CHOICES = [(row, p.name, c) for row in STEPS for p in row.meta["parameters"] for c in p.choices]
+NDIMS = [(row, ndim) for row in ROWS for ndim in row.ndim]
+CHOICES = [(row, p.name, c) for row in ROWS for p in row.parameters for c in p.choices]
+STEP_CHOICES = [(row, p.name, c) for row in STEPS for p in row.parameters for c in p.choices]
 
 
 def name_of(value):
@@ -44,17 +44,17 @@ def test_a_row_says_all_that_a_form_needs(row):
     assert row.title
     assert row.summary.endswith(".")
     assert callable(row.load())
-    assert dict(row.options) == {p.name: p.default for p in row.meta["parameters"]}
-    assert all(p.help and p.title for p in row.meta["parameters"])
+    assert dict(row.options) == {p.name: p.default for p in row.parameters}
+    assert all(p.help and p.title for p in row.parameters)
     if row in ROWS:
         assert row.reference
-        assert row.meta["group"]
-        assert set(row.meta["ndim"]) <= {2, 3}
-        assert row.meta["needs"] in ("", "points", "strokes", "box")
-        assert row.meta["scope"] in ("point", "window", "whole")
-        assert row.meta["kind"] in ("mask", "classes", "objects")
+        assert row.group
+        assert set(row.ndim) <= {2, 3}
+        assert row.needs in ("", "points", "strokes", "box")
+        assert row.scope in ("point", "window", "whole")
+        assert row.kind in ("mask", "classes", "objects")
     else:
-        assert row.meta["kind"] in ("same", "objects")
+        assert row.kind in ("same", "objects")
 
 
 @pytest.mark.parametrize(("row", "ndim"), NDIMS, ids=name_of)
@@ -66,7 +66,7 @@ def test_labels_have_the_shape_of_the_image_and_the_kind_that_is_promised(row, n
     assert labels.dtype == np.int32
     assert labels.min() >= 0
     assert labels.max() >= 1
-    if row.meta["kind"] == "mask":
+    if row.kind == "mask":
         assert labels.max() == 1
     assert np.array_equal(image, before)
 
@@ -90,10 +90,10 @@ def test_colour_is_read_or_mixed_to_gray_with_a_word(row):
     told = []
     labels = run(row, image, truth, tell=told.append)
     assert labels.shape == truth.shape
-    assert bool(told) == (not row.meta["colour"])
+    assert bool(told) == (not row.colour)
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if 3 in r.meta["ndim"]], ids=name_of)
+@pytest.mark.parametrize("row", [r for r in ROWS if 3 in r.ndim], ids=name_of)
 def test_a_voxel_that_is_not_a_cube_is_accepted(row):
     image, truth = scene(3)
     assert run(row, image, truth, spacing=(2.0, 0.5, 0.5)).shape == truth.shape
@@ -101,7 +101,7 @@ def test_a_voxel_that_is_not_a_cube_is_accepted(row):
 
 @pytest.mark.parametrize(("row", "name", "choice"), CHOICES, ids=name_of)
 def test_every_choice_runs_or_says_why_not(row, name, choice):
-    image, truth = scene(2, channels=3 if row.meta["colour"] else 1, dtype=np.uint8)
+    image, truth = scene(2, channels=3 if row.colour else 1, dtype=np.uint8)
     labels = labels_or_none(lambda: run(row, image, truth, **{name: choice}))
     assert labels is None or labels.shape == truth.shape
 
@@ -139,19 +139,19 @@ def test_nine_pixels_give_labels_or_a_sentence(row):
     assert labels is None or labels.shape == (3, 3)
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if 3 not in r.meta["ndim"]], ids=name_of)
+@pytest.mark.parametrize("row", [r for r in ROWS if 3 not in r.ndim], ids=name_of)
 def test_a_volume_is_refused_by_a_technique_of_planes(row):
     image, truth = scene(3)
     with pytest.raises(InputError, match="works in 2D only"):
         run(row, image, truth)
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r.meta["needs"]], ids=name_of)
+@pytest.mark.parametrize("row", [r for r in ROWS if r.needs], ids=name_of)
 def test_what_a_technique_starts_from_must_be_there_and_fit(row):
     image, truth = scene()
     with pytest.raises(InputError, match="starts from"):
         run_technique(row.name, image)
-    if row.meta["needs"] == "box":
+    if row.needs == "box":
         with pytest.raises(InputError, match="does not lie in the image"):
             run_technique(row.name, image, box=(slice(0, 400), slice(0, 5)))
     else:
@@ -170,7 +170,7 @@ def test_settings_out_of_range_and_unknown_ones_are_refused(row):
 
     with pytest.raises(InputError, match="no such setting"):
         call(nonsense=1)
-    for p in row.meta["parameters"]:
+    for p in row.parameters:
         wrong = [v for v, there in ((p.low, -1), (p.high, 1)) if v is not None for v in (v + there,)]
         for value in [*wrong, float("nan"), "nonsense"]:
             with pytest.raises(InputError, match=p.name):
@@ -190,7 +190,7 @@ def test_a_step_keeps_shape_and_dtype_and_leaves_its_input_alone(row, ndim, obje
     assert np.array_equal(truth, before)
     again = run_cleanup(row.name, truth, objects=objects, spacing=(2.0, 1.0, 1.0)[-ndim:], image=image)
     assert np.array_equal(done, again)
-    if row.meta["kind"] == "same":
+    if row.kind == "same":
         assert set(np.unique(done)) <= set(np.unique(truth))
 
 
@@ -212,3 +212,12 @@ def test_a_step_reads_any_whole_number_and_refuses_others(row):
         run_cleanup(row.name, truth.astype(float), image=image)
     with pytest.raises(InputError, match="whole numbers"):
         run_cleanup(row.name, truth[0], image=image)
+
+
+def test_a_technique_that_looks_at_a_window_says_how_wide_it_is():
+    with pytest.raises(InputError, match="'x' looks at a window around each voxel and does not say how wide"):
+        TechniqueRow("x", "X", "math:pi", scope="window")
+    with pytest.raises(InputError, match=r"The halo of 'x' is not a place in a module. Got 'somewhere'"):
+        TechniqueRow("x", "X", "math:pi", scope="window", halo="somewhere")
+    with pytest.raises(InputError, match=r"field 'kind' of 'x'.*Accepted: 'same', 'objects'"):
+        CleanupRow("x", "X", "math:pi", kind="mask")

@@ -11,6 +11,7 @@ import gc
 
 import numpy as np
 import pytest
+from small_networks import small
 
 torch = pytest.importorskip("torch")
 
@@ -51,7 +52,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 CELL = ClassTable.named(["cell"])
 PANOPTIC = ClassTable((*ClassTable.named(["cell"]), ClassInfo(2, "soil", "#aaaaaa", Kind.STUFF)))
-DENSE = [row.name for row in NETWORKS if row.meta.get("family") != "detector"]
+DENSE = [row.name for row in NETWORKS if row.family != "detector"]
 both = pytest.mark.parametrize("ndim", [2, 3])
 
 
@@ -71,7 +72,7 @@ def scene(ndim: int, side: int = 0, seed: int = 0) -> Sample:
 
 def bundle_of(name: str, ndim: int, task: Task = Task.SEMANTIC, classes: ClassTable = CELL):
     """A new model of the smallest size of its network."""
-    options = dict(NETWORKS[name].meta.get("small", {}))
+    options = dict(small(name))
     try:
         return new_bundle(ModelSpec(name, ndim, 1, task, classes, options), name="tiny", seed=1)
     except MissingExtraError as error:
@@ -105,7 +106,7 @@ def test_a_network_agrees_with_the_cpu(name, ndim):
 @both
 @pytest.mark.parametrize("name", NETWORKS.names())
 def test_a_network_learns_in_mixed_precision(name, ndim):
-    task = Task.INSTANCE if NETWORKS[name].meta.get("family") == "detector" else Task.SEMANTIC
+    task = Task.INSTANCE if NETWORKS[name].family == "detector" else Task.SEMANTIC
     events: list[object] = []
     found = drain(train([scene(ndim)], bundle_of(name, ndim, task), steps(40, learning_rate=2e-3)), events.append)
     curve = losses_of(events)

@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,27 @@ def test_importing_io_brings_no_heavy_library() -> None:
     code = "import sys, napari_segplugin.io; print([m for m in ('torch', 'napari', 'qtpy', 'nibabel', 'pydicom') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_model_that_needs_another_package_says_so_and_others_do_not_change(tmp_path) -> None:
+    folder = save_bundle(make(), tmp_path / "own")
+    assert "packages" not in json.loads((folder / "spec.json").read_text())["spec"]
+    spec = replace(make().spec, packages=("numpy",))
+    assert load_bundle(save_bundle(replace(make(), spec=spec), tmp_path / "there")).spec == spec
+    assert "Install numpy before" in (tmp_path / "there" / "README.md").read_text()
+    spec = replace(spec, packages=("numpy", "no-such-a", "no-such-b"))
+    folder = save_bundle(replace(make(), spec=spec), tmp_path / "not")
+    with pytest.raises(
+        InputError, match=r"needs no-such-a and no-such-b, which are not.*pip install no-such-a no-such-b"
+    ):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("packages", ["numpy", [3], ["numpy; rm -r"], ["-e ."], [""]])
+def test_what_is_no_name_of_a_package_is_not_put_into_a_command(tmp_path, packages) -> None:
+    folder = save_bundle(make(), tmp_path / "m")
+    data = json.loads((folder / "spec.json").read_text())
+    data["spec"]["packages"] = packages
+    (folder / "spec.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match=r"packages that the model 'My model' needs are not names of packages\. Got"):
+        load_bundle(folder)

@@ -14,6 +14,7 @@ from napari_segplugin.io import FORMATS, omezarr, read_image, read_labels, tiff
 from napari_segplugin.io.files import Format
 from napari_segplugin.io.formats import extension_of, stem_of
 from napari_segplugin.io.lazy import LazyArray
+from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import one_unit, short_unit
 
 DTYPES = [
@@ -40,9 +41,9 @@ def values(rng, shape, dtype):
 def test_every_row_loads_and_keeps_its_word(row) -> None:
     functions = row.load()
     assert isinstance(functions, Format)
-    assert bool(functions.read) == row.meta["reads"]
-    assert bool(functions.write) == row.meta["writes"]
-    assert all(e == e.lower() and e.startswith(".") for e in row.meta["extensions"])
+    assert bool(functions.read) == row.reads
+    assert bool(functions.write) == row.writes
+    assert all(e == e.lower() and e.startswith(".") for e in row.extensions)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -297,3 +298,9 @@ def test_an_array_on_disk_is_gone_through_plane_by_plane(tmp_path) -> None:
     array = zarr.create_array(str(tmp_path / "a.zarr"), shape=(3, 4), chunks=(2, 2), dtype="u1")
     array[:] = np.arange(12).reshape(3, 4)
     assert [row.tolist() for row in LazyArray(array, tmp_path, "zarr")] == np.arange(12).reshape(3, 4).tolist()
+
+
+@pytest.mark.parametrize(("extensions", "got"), [((), "none at all"), ((".TIF",), ".TIF"), (("tif",), "tif")])
+def test_a_format_has_extensions_that_files_have(extensions, got) -> None:
+    with pytest.raises(InputError, match=f"'x' has an extension that no file has. Got {got}"):
+        FormatRow("x", "X", "math:pi", extensions=extensions)

@@ -58,7 +58,7 @@ def test_a_damaged_recipe_is_a_sentence(tmp_path) -> None:
 
 def test_every_choice_for_saving_is_an_extension_of_its_row(tmp_path) -> None:
     for row in FORMATS:
-        for title, extension in row.meta["choices"] if row.meta["writes"] else ():
+        for title, extension in row.choices if row.writes else ():
             assert title
-            assert any(extension.endswith(e) for e in row.meta["extensions"])
+            assert any(extension.endswith(e) for e in row.extensions)
             assert with_extension(tmp_path / "a.v1.tif", extension).name == f"a.v1{extension}"

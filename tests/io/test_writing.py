@@ -242,15 +242,15 @@ def test_folder_without_write_permission(as_stranger, make_segmentation) -> None
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("row", [r for r in FORMATS if r.meta["writes"]], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", [r for r in FORMATS if r.writes], ids=lambda r: r.name)
 def test_a_full_disk_leaves_the_old_result(tmp_path, make_segmentation, monkeypatch, row, code) -> None:
-    extension = row.meta["extensions"][0]
+    extension = row.extensions[0]
     need(extension)
     path = tmp_path / f"a{extension}"
     seg = make_segmentation(np.ones((9, 11), int), "YX")
-    if row.meta["needs"] == "volume":
+    if row.needs == "volume":
         seg = make_segmentation(np.ones((2, 9, 11), int))
-    if row.meta["needs"] == "dicom":
+    if row.needs == "dicom":
         pytest.skip("is written over a DICOM series only")
     write_segmentation(seg, path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}

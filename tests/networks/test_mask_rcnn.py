@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from small_networks import small
 
 torch = pytest.importorskip("torch")
 
 from napari_segplugin.core import ClassInfo, ClassTable, InputError, Kind, ModelSpec, Task  # noqa: E402
 from napari_segplugin.io.samples import load_sample  # noqa: E402
-from napari_segplugin.networks import NETWORKS, build, is_detector  # noqa: E402
+from napari_segplugin.networks import build, is_detector  # noqa: E402
 from napari_segplugin.networks.base import HasOwnLosses, Truth, depth_groups, encoder_groups  # noqa: E402
 from napari_segplugin.networks.boxes import iou, paste  # noqa: E402
 from napari_segplugin.networks.mask_rcnn_targets import (  # noqa: E402
@@ -22,7 +23,7 @@ from napari_segplugin.networks.mask_rcnn_targets import (  # noqa: E402
 )
 
 CLASSES = ClassTable.named(["a", "b"])
-SMALL = NETWORKS["mask_rcnn"].meta["small"]
+SMALL = small("mask_rcnn")
 
 
 def net(ndim, channels=1, seed=0, classes=CLASSES, task=Task.INSTANCE, **options):

@@ -4,20 +4,21 @@ import copy
 
 import numpy as np
 import pytest
+from small_networks import small, variants
 
 from napari_segplugin.core import ClassTable, InputError, MissingExtraError, ModelSpec, Task
 from napari_segplugin.io.samples import load_sample
-from napari_segplugin.networks import NETWORKS, build
+from napari_segplugin.networks import NETWORKS, NetworkRow, build, network_row
 
 torch = pytest.importorskip("torch")
 
 CLASSES = ClassTable.named(["a"])
-DENSE = [row for row in NETWORKS if row.meta.get("family") != "detector"]
+DENSE = [row for row in NETWORKS if row.family != "detector"]
 BASE = [pytest.param(row.name, {}, id=row.name) for row in DENSE]
 CASES = BASE + [
     pytest.param(row.name, options, id=row.name + "-" + "-".join(f"{k}={v}" for k, v in options.items()))
     for row in DENSE
-    for options in row.meta.get("variants", ())
+    for options in variants(row.name)
 ]
 LARGE = 2_000_000
 """Parameters from which a network in 3D is only asked for its shapes."""
@@ -34,7 +35,7 @@ cases_in_2d_rows_in_3d = pytest.mark.parametrize(
 
 def net(name, options, ndim, channels=1, out=3, seed=0):
     torch.manual_seed(seed)
-    chosen = {**NETWORKS[name].meta.get("small", {}), **options}
+    chosen = {**small(name), **options}
     try:
         return build(ModelSpec(name, ndim, channels, Task.INSTANCE, CLASSES, chosen), out)
     except MissingExtraError as error:
@@ -126,7 +127,7 @@ def test_the_same_seed_gives_the_same_weights(name, options):
 @both
 def test_a_tile_with_halo_at_a_multiple_equals_the_whole(name, options, ndim):
     module = net(name, options, ndim)
-    if not NETWORKS[name].meta.get("exact", True):
+    if not NETWORKS[name].exact:
         pytest.skip("promises less; see below")
     small_enough(module, ndim)
     warm(module, ndim)
@@ -150,7 +151,7 @@ def test_a_tile_with_halo_at_a_multiple_equals_the_whole(name, options, ndim):
 @every_row
 def test_a_network_that_is_not_exact_is_nearly_so(name, options):
     """Attention windows lie elsewhere in a tile: most of what a voxel gets is the same, not all."""
-    if NETWORKS[name].meta.get("exact", True):
+    if NETWORKS[name].exact:
         pytest.skip("promises more; see above")
     module = warm(net(name, options, 2), 2)
     h, m = module.halo[0], module.multiple[0]
@@ -165,7 +166,7 @@ def test_a_network_that_is_not_exact_is_nearly_so(name, options):
 @cases_in_2d_rows_in_3d
 def test_the_halo_is_the_reach(ndim, name, options):
     """With positive weights and nothing else, an impulse is seen exactly as far as the network reaches."""
-    if not NETWORKS[name].meta.get("exact", True):
+    if not NETWORKS[name].exact:
         pytest.skip("attention looks further than the halo")
     module = net(name, options, ndim).eval().double()
     small_enough(module, ndim)
@@ -208,7 +209,7 @@ def test_four_real_patches_are_learnt_by_heart(ndim, name, options):
     x, target = patches(module, ndim)
     optimiser = torch.optim.Adam(module.parameters(), 1e-2)
     # a map of an eighth of the resolution cannot follow the outline of a small nucleus in a volume
-    enough = 0.7 if NETWORKS[name].meta.get("coarse") and ndim == 3 else 0.9
+    enough = 0.7 if NETWORKS[name].coarse and ndim == 3 else 0.9
     dice = 0.0
     for _ in range(200):  # most need fewer than 40
         logits = logits_of(module(x))[0]
@@ -237,7 +238,7 @@ def test_half_precision_and_memory_layout_change_little(name, options, ndim):
         half = module.bfloat16()(x.bfloat16()).float()
     spread = float(full.std())
     assert torch.allclose(full, other, atol=1e-4 * max(1.0, spread))
-    if NETWORKS[name].meta.get("precision") == "float32":
+    if NETWORKS[name].precision == "float32":
         return  # is not run in half precision unless somebody asks for it
     assert float((full - half).abs().mean()) < 0.05 * spread
 
@@ -269,7 +270,7 @@ def test_an_onnx_file_gives_the_same(name, options, tmp_path):
 @every_row
 def test_a_volume_of_equal_planes_is_seen_like_a_plane_by_a_flattened_network(name, options):
     """3D kernels that hold a 2D kernel in their middle plane do what the 2D network does."""
-    if "strides" not in NETWORKS[name].options or NETWORKS[name].meta.get("extra"):
+    if "strides" not in NETWORKS[name].options or NETWORKS[name].extra:
         pytest.skip("has no strides to leave the planes apart")
     if "image_gradient" in NETWORKS[name].options:  # the one thing that is another in 2D and 3D by default
         options = {**options, "image_gradient": "magnitude"}
@@ -314,3 +315,20 @@ def test_deep_supervision_gives_lower_maps_in_training_only(name, options, ndim)
 def test_an_unknown_network_or_option_is_refused(network, options, words):
     with pytest.raises(InputError, match=words):
         build(ModelSpec(network, 2, 1, Task.SEMANTIC, CLASSES, options), 2)
+
+
+def test_a_network_of_another_package_has_to_say_how_its_tiles_are_cut(monkeypatch):
+    row = NetworkRow("plain", "Plain", "torch.nn:Conv2d", package="plain-networks")
+    monkeypatch.setitem(NETWORKS._rows, "plain", row)
+    with pytest.raises(InputError, match=r"Plain does not say.*Got no attribute multiple and no attribute halo"):
+        build(ModelSpec("plain", 2, 1, Task.SEMANTIC, CLASSES), 2)
+
+
+def test_the_network_of_a_package_that_is_not_there_is_a_sentence():
+    with pytest.raises(InputError, match=r"'vgg' of this model comes from another package.*Install old-networks"):
+        network_row(ModelSpec("vgg", 2, 1, Task.SEMANTIC, CLASSES, packages=("old-networks",)))
+
+
+def test_a_row_of_a_network_knows_its_words():
+    with pytest.raises(InputError, match=r"field 'family' of 'x'.*Accepted: 'dense', 'detector'"):
+        NetworkRow("x", "X", "torch.nn:Conv2d", family="other")

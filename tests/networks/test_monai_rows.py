@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from small_networks import small
 
 from napari_segplugin.core import MissingExtraError
 from napari_segplugin.networks import NETWORKS
@@ -12,13 +13,13 @@ torch = pytest.importorskip("torch")
 from napari_segplugin.networks import monai_rows  # noqa: E402
 
 nn = torch.nn
-ROWS = [row for row in NETWORKS if row.meta.get("extra") == "monai"]
+ROWS = [row for row in NETWORKS if row.extra == "monai"]
 
 
 def made(row, ndim=2, channels=1, **options):
     for package in ("monai", "einops"):
         pytest.importorskip(package)
-    return row.load()(ndim, channels, 3, **{**row.options, **row.meta["small"], **options})
+    return row.load()(ndim, channels, 3, **{**row.options, **small(row.name), **options})
 
 
 @pytest.mark.parametrize("package", ["monai", "einops"])

@@ -5,7 +5,7 @@ import pytest
 
 from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, ModelSpec, Sample, Task
 from napari_segplugin.metrics import contingency
-from napari_segplugin.tasks import HEADS, TASKS, get_task, n_maps
+from napari_segplugin.tasks import HEADS, TASKS, HeadRow, codec_of, get_task, head_row, n_maps
 from napari_segplugin.tasks.instance import normalised_distance
 
 TABLE = ClassTable(
@@ -69,7 +69,7 @@ def nothing(shape):
     return np.zeros(shape, int)
 
 
-PAIRS = [(task, head) for task in TASKS.names() for head in (HEADS.names() if "head" in TASKS[task].meta else ("",))]
+PAIRS = [(task, head) for task in TASKS.names() for head in (HEADS.names() if TASKS[task].head else ("",))]
 """Every task with every way of writing its objects."""
 SCENES = [separate, touching, concave, thin, at_the_border, fills_everything, nothing]
 SHAPES = [(28, 28), (14, 28, 28)]
@@ -280,3 +280,29 @@ def test_objects_less_certain_than_any_that_is_known_are_left_out(head, shape):
     both = codec.calibrate([maps], [labels], table)
     assert both["score"] < 0.7
     assert len(codec.decode(maps, table, both)[1]) == 2
+
+
+def spec_of(task=Task.INSTANCE, **more):
+    return ModelSpec("unet", 2, 1, task, TABLE, **more)
+
+
+def test_the_head_of_a_package_that_is_not_there_is_a_sentence():
+    for call in (head_row, codec_of):
+        with pytest.raises(
+            InputError, match=r"head 'stars' of this model comes from another package.*Install old-heads"
+        ):
+            call(spec_of(head="stars", packages=("old-heads",)))
+    with pytest.raises(InputError, match=r"has no head for objects. Got the task semantic"):
+        head_row(spec_of(Task.SEMANTIC))
+    assert head_row(spec_of()).name == "distance"
+
+
+def test_maps_that_nobody_knows_how_to_learn_are_refused(monkeypatch):
+    monkeypatch.setattr("napari_segplugin.tasks.instance.InstanceCodec.map_kinds", lambda self, ndim: ("flow",))
+    with pytest.raises(InputError, match=r"maps of an unknown kind. Got flow. Accepted: distance, probability, heat"):
+        n_maps(spec_of(head="distance"))
+
+
+def test_a_head_names_its_block_decoder_as_a_place():
+    with pytest.raises(InputError, match=r"block decoder of the head 'x' is not a place.*Got 'package.module'"):
+        HeadRow("x", "X", "math:pi", blocks="package.module")

@@ -34,7 +34,7 @@ def test_every_command_starts_with_the_name(manifest: PluginManifest) -> None:
 
 def test_writers_promise_only_what_can_be_written(manifest: PluginManifest) -> None:
     offered = {e for w in manifest.contributions.writers or () for e in w.filename_extensions}
-    writable = {e for row in FORMATS if row.meta["writes"] for e in row.meta["extensions"]}
+    writable = {e for row in FORMATS if row.writes for e in row.extensions}
     assert offered <= writable
     assert {".geojson", ".coco.json", ".panoptic.json", ".roi.zip", ".seg.dcm", ".stl"} <= offered
 

@@ -34,12 +34,14 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.door import window
 from napari_segplugin.io.samples import SampleImage
+from napari_segplugin.losses import LossRow
+from napari_segplugin.networks import NetworkRow
 
 
-def registry(kind: str, *names: str) -> Registry:
-    shelf = Registry(kind)
+def registry(kind: str, row: type[Row], *names: str) -> Registry:
+    shelf = Registry(kind, row)
     for name in names:
-        shelf.add(Row(name, name.replace("_", " ").capitalize(), "math:pi", f"What {name} does.", "Nobody 2026"))
+        shelf.add(row(name, name.replace("_", " ").capitalize(), "math:pi", f"What {name} does.", "Nobody 2026"))
     return shelf
 
 
@@ -71,10 +73,10 @@ class FakeEngine:
     saved: list[Any] = field(default_factory=list)
 
     def networks(self) -> Registry:
-        return registry("network", "unet", "resunet")
+        return registry("network", NetworkRow, "unet", "resunet")
 
     def losses(self) -> Registry:
-        return registry("loss", "cross_entropy", "dice", "focal")
+        return registry("loss", LossRow, "cross_entropy", "dice", "focal")
 
     def network_facts(self, name: str) -> str:
         return f"nuclei: AP 0.80 with {name}\nFrom scratch."

@@ -36,10 +36,10 @@ def result(dock: Any) -> Any:
 @pytest.mark.parametrize("name", [*TECHNIQUES.names(), *CLEANUPS.names()])
 def test_a_form_gives_back_the_defaults_and_what_was_set(qtbot: Any, name: str) -> None:
     row = TECHNIQUES[name] if name in TECHNIQUES else CLEANUPS[name]
-    form = ParameterForm(row.meta["parameters"])
+    form = ParameterForm(row.parameters)
     qtbot.addWidget(form)
-    assert form.values() == {p.name: p.default for p in row.meta["parameters"]}
-    other = {p.name: _other(p) for p in row.meta["parameters"]}
+    assert form.values() == {p.name: p.default for p in row.parameters}
+    other = {p.name: _other(p) for p in row.parameters}
     with qtbot.waitSignal(form.changed, timeout=1000):
         form.set_values(other)
     assert form.values() == pytest.approx(other) if other else True
@@ -98,7 +98,7 @@ def test_dragging_the_line_sets_the_threshold_by_hand(with_image: Any, qtbot: An
 
 
 def test_points_start_a_region_and_their_lack_is_a_sentence(with_image: Any, qtbot: Any) -> None:
-    needing = [r.name for r in TECHNIQUES if r.meta["needs"] == "points"]
+    needing = [r.name for r in TECHNIQUES if r.needs == "points"]
     if not needing:
         pytest.skip("no technique starts from points yet")
     page = choose(with_image, needing[0])
@@ -112,7 +112,7 @@ def test_points_start_a_region_and_their_lack_is_a_sentence(with_image: Any, qtb
 
 
 def test_strokes_start_a_random_walk_and_background_stays_background(with_image: Any, qtbot: Any) -> None:
-    needing = [r.name for r in TECHNIQUES if r.meta["needs"] == "strokes"]
+    needing = [r.name for r in TECHNIQUES if r.needs == "strokes"]
     if not needing:
         pytest.skip("no technique starts from strokes yet")
     choose(with_image, needing[0])

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from dock_helpers import add_image, run
 from fake_engine import blobs
+from small_networks import small
 
 from napari_segplugin.core import ClassTable, ModelSpec, Task
 
 
 def bundle_of(network: str, ndim: int = 2) -> Any:
     from napari_segplugin.engine.train.train import new_bundle
-    from napari_segplugin.networks import NETWORKS
 
-    spec = ModelSpec(network, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"]), NETWORKS[network].meta["small"])
+    spec = ModelSpec(network, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"]), small(network))
     return new_bundle(spec, name=network)
 
 

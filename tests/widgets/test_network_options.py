@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from napari_segplugin.widgets._engine import Engine
 
-from napari_segplugin.core import Task
+from napari_segplugin.classical import TECHNIQUES
+from napari_segplugin.core import Image, Task
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets.network_options import NetworkOptions
+from napari_segplugin.widgets.step_method import MethodStep
 
 pytestmark = pytest.mark.qt
 
@@ -69,3 +74,24 @@ def test_a_network_says_what_was_measured_of_it(with_image: Any) -> None:
         tip = choice.itemData(i, 3)
         assert f"AP 0.80 with {choice.itemData(i)}" in tip
         assert "From scratch." in tip
+
+
+def test_parts_of_other_packages_stand_in_the_lists_with_their_package(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        NETWORKS._rows, "theirs", replace(NETWORKS["unet"], name="theirs", title="Theirs", package="more")
+    )
+    monkeypatch.setitem(HEADS._rows, "whole", replace(HEADS["distance"], name="whole", title="Whole", package="more"))
+    row = replace(TECHNIQUES["threshold"], name="bright", title="Bright", group="", package="more")
+    monkeypatch.setitem(TECHNIQUES._rows, "bright", row)
+    step = MethodStep(Engine())
+    qtbot.addWidget(step)
+    lists = (step.network_choice, step.options.lists["objects"], step.classical.technique_choice)
+    step.classical.set_image(Image(np.zeros((8, 8)), "YX"))
+    shown = [[box.itemText(i) for i in range(box.count())] for box in lists]
+    assert [title for titles in shown for title in titles if "(more)" in title] == [
+        "Theirs (more)",
+        "Whole (more)",
+        "Bright (more)",
+    ]

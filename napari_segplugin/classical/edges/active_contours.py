@@ -13,8 +13,8 @@ from napari_segplugin.classical.shared.colour import value_range
 from napari_segplugin.classical.shared.planes import one_slice_is_a_plane
 from napari_segplugin.classical.shared.smoothing import gaussian
 from napari_segplugin.classical.threshold.threshold import find_threshold
+from napari_segplugin.core import Box
 
-Box = tuple[slice, ...]
 MARGIN = 16
 """Voxels around a box that are looked at first."""
 

@@ -25,7 +25,7 @@ Edges: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(eq=False)
-class Regions:
+class RegionTable:
     """Regions and the means to compare and join them; joining changes the arrays in place.
 
     Parameters
@@ -81,12 +81,12 @@ class Rule:
         return allowed
 
 
-def merge_regions(regions: Regions, i: np.ndarray, j: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+def merge_regions(regions: RegionTable, i: np.ndarray, j: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Merge neighbours until the rule allows no more.
 
     Parameters
     ----------
-    regions : Regions
+    regions : RegionTable
         Is changed: afterwards the columns of regions that are left hold the statistics of the unions.
     i, j : (E,) ndarray of int
         Neighbouring regions, each pair once.
@@ -134,7 +134,7 @@ def _join(edges: Edges, more: Edges) -> Edges:
     return tuple(np.concatenate(pair) for pair in zip(edges, more, strict=True))  # type: ignore[return-value]
 
 
-def _refresh(regions: Regions, edges: Edges, changed: np.ndarray, root: np.ndarray) -> Edges:
+def _refresh(regions: RegionTable, edges: Edges, changed: np.ndarray, root: np.ndarray) -> Edges:
     """Edges after merges: ends renamed, loops and doubles dropped, costs of changed regions computed again."""
     stale = changed[edges[0]] | changed[edges[1]]
     i, j, _ = _take(edges, stale)
@@ -145,7 +145,9 @@ def _refresh(regions: Regions, edges: Edges, changed: np.ndarray, root: np.ndarr
     return _join(_take(edges, ~stale), (i, j, regions.costs(i, j)))
 
 
-def _merge_stars(regions: Regions, edges: Edges, rule: Rule, limit: float, chance: np.random.Generator) -> np.ndarray:
+def _merge_stars(
+    regions: RegionTable, edges: Edges, rule: Rule, limit: float, chance: np.random.Generator
+) -> np.ndarray:
     """One round; which regions it changed, (R,) bool. Nothing joins that differs by more than `limit`."""
     hub, member = _stars(regions.count.size, edges, chance)
     start = np.flatnonzero(np.r_[True, hub[1:] != hub[:-1]])
@@ -203,7 +205,7 @@ def _stars(n: int, edges: Edges, chance: np.random.Generator) -> tuple[np.ndarra
     return hubs[order], members[order]
 
 
-def _running(regions: Regions, order: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _running(regions: RegionTable, order: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count and statistics of the union of each star's first 1, 2 … regions (a scan by doubling steps)."""
     count, stats = regions.count[order], regions.stats[:, order]
     step = 1
@@ -217,7 +219,7 @@ def _running(regions: Regions, order: np.ndarray, position: np.ndarray) -> tuple
 
 
 def _accepted(
-    regions: Regions,
+    regions: RegionTable,
     rule: Rule,
     limit: float,
     member: np.ndarray,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_segplugin.classical.regions.homogeneity import Homogeneity, homogeneity
-from napari_segplugin.classical.regions.region_merging import Regions, Rule, merge_regions
+from napari_segplugin.classical.regions.region_merging import RegionTable, Rule, merge_regions
 from napari_segplugin.classical.shared.blocks import enlarge, grid_shape, halve, voxel_counts
 
 STRIP = 1 << 17
@@ -98,7 +98,7 @@ def split_merge(
     smallest = _power(smallest_block, test)
     measure = homogeneity(image, test, threshold, significance)
     leaves = _split(measure, smallest)
-    regions = Regions(leaves.count, leaves.stats, measure.combine, measure.cost, measure.monotone)
+    regions = RegionTable(leaves.count, leaves.stats, measure.combine, measure.cost, measure.monotone)
     i, j = merge_regions(regions, leaves.i, leaves.j, Rule(measure.limit))
     if smallest_region > 1:
         merge_regions(regions, i, j, Rule(-np.inf, smallest_region))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_segplugin.classical.regions.region_merging import Regions, Rule, merge_regions
+from napari_segplugin.classical.regions.region_merging import RegionTable, Rule, merge_regions
 from napari_segplugin.classical.shared.colour import comparable
 
 
@@ -179,7 +179,7 @@ def merged(patches: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarr
         flat = numbers.ravel()
         count = np.bincount(flat).astype(float)
         sums = np.stack([np.bincount(flat, channel.ravel()) for channel in values])
-        regions = Regions(count, sums, np.add, _distance)
+        regions = RegionTable(count, sums, np.add, _distance)
         one, other = touching(numbers).T
         merge_regions(regions, one, other, Rule(threshold * unit))
         _, root = np.unique(regions.compress(), return_inverse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_segplugin.classical.base import technique_row
-from napari_segplugin.core import Parameter, Row
+from napari_segplugin.classical.row import CleanupRow
+from napari_segplugin.core import Parameter
 
 _HERE = "napari_segplugin.classical."
 
@@ -12,14 +12,14 @@ def _radius(help: str) -> Parameter:
     return Parameter("radius", 2.0, "Radius", help, low=0, high=50, step=0.5, unit="pixel")
 
 
-CLEANUP_ROWS: tuple[Row, ...] = (
-    technique_row(
+CLEANUP_ROWS: tuple[CleanupRow, ...] = (
+    CleanupRow(
         "remove_small",
         "Remove small",
         _HERE + "cleanup.steps:remove_small",
         "Removes objects with fewer voxels than asked for, or much smaller than the others.",
         "",
-        (
+        parameters=(
             Parameter("size", 64, "Least size", "Voxels that an object has at least.", low=0, high=10**9, unit="pixel^n"),
             Parameter(
                 "share", 0.0, "Share of the median", "An object has at least this share of the median size; 0: no matter.",
@@ -28,22 +28,22 @@ CLEANUP_ROWS: tuple[Row, ...] = (
         ),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "keep_largest",
         "Keep largest",
         _HERE + "cleanup.steps:keep_largest",
         "Keeps the largest objects of each class and removes the others.",
         "",
-        (Parameter("count", 1, "How many", "Objects that stay.", low=1, high=10**6),),
+        parameters=(Parameter("count", 1, "How many", "Objects that stay.", low=1, high=10**6),),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "tighten",
         "Tighten",
         _HERE + "cleanup.tighten:tighten",
         "Cuts each object at the half height of its own brightness, so that bright ones are not drawn too wide.",
         "",
-        (
+        parameters=(
             Parameter(
                 "share", 0.5, "Height", "Where the outline lies between the background (0) and the object (1).",
                 low=0, high=1, step=0.05,
@@ -60,13 +60,13 @@ CLEANUP_ROWS: tuple[Row, ...] = (
         kind="same",
         image=True,
     ),
-    technique_row(
+    CleanupRow(
         "fill_holes",
         "Fill holes",
         _HERE + "cleanup.steps:fill_holes",
         "Fills background that one object encloses.",
         "",
-        (
+        parameters=(
             Parameter(
                 "size", 0, "Largest hole", "Voxels that a hole has at most; 0: any.", low=0, high=10**9, unit="pixel^n"
             ),
@@ -74,61 +74,61 @@ CLEANUP_ROWS: tuple[Row, ...] = (
         ),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "smooth",
         "Smooth outlines",
         _HERE + "cleanup.steps:smooth",
         "Rounds the outlines of objects.",
         "",
-        (_radius("Width (sigma) of the Gaussian that rounds."),),
+        parameters=(_radius("Width (sigma) of the Gaussian that rounds."),),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "open",
         "Open",
         _HERE + "cleanup.steps:opening",
         "Takes away bridges and spikes that a ball does not fit into.",
         "Serra 1982",
-        (_radius("Of the ball."),),
+        parameters=(_radius("Of the ball."),),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "close",
         "Close",
         _HERE + "cleanup.steps:closing",
         "Fills bays and gaps that a ball does not fit into.",
         "Serra 1982",
-        (_radius("Of the ball."),),
+        parameters=(_radius("Of the ball."),),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "clear_border",
         "Clear border",
         _HERE + "cleanup.steps:clear_border",
         "Removes objects that the border of the image cuts.",
         "",
-        (
+        parameters=(
             Parameter("margin", 0, "Margin", "Voxels beside the border that count as border.", low=0, high=1000, unit="pixel"),
             Parameter("ends", False, "First and last plane", "In 3D, whether these are border too."),
         ),
         kind="same",
     ),
-    technique_row(
+    CleanupRow(
         "label",
         "Label pieces",
         _HERE + "cleanup.steps:label_objects",
         "Makes an object of every connected piece.",
         "",
-        (Parameter("diagonal", False, "Across corners", "Whether voxels that meet at a corner hang together."),),
+        parameters=(Parameter("diagonal", False, "Across corners", "Whether voxels that meet at a corner hang together."),),
         kind="objects",
     ),
-    technique_row(
+    CleanupRow(
         "split_touching",
         "Split touching",
         _HERE + "cleanup.split:split_touching",
         "Splits objects at their necks, by the distance to the background.",
         "Vincent and Soille 1991; Soille 2003",
-        (
+        parameters=(
             Parameter(
                 "smooth", 1.0, "Smooth", "Width (sigma) of a Gaussian over the distance.",
                 low=0, high=20, step=0.5, unit="pixel",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from napari_segplugin.classical.base import technique_row
-from napari_segplugin.core import Parameter, Row
+from typing import Any
+
+from napari_segplugin.classical.row import TechniqueRow
+from napari_segplugin.core import Parameter
 
 _HERE = "napari_segplugin.classical."
 _CLASSES = Parameter("classes", 3, "Classes", "How many, with the background.", low=2, high=64)
@@ -16,7 +18,7 @@ _BACKGROUND = Parameter(
     "background", "darkest", "Background is", "Which class is background.",
     choices=("darkest", "brightest", "largest", "none"),
 )  # fmt: skip
-_CLUSTERS = {"colour": True, "scope": "point", "kind": "classes", "group": "Colours"}
+_CLUSTERS: dict[str, Any] = {"colour": True, "scope": "point", "kind": "classes", "group": "Colours"}
 
 
 def _merge(default: float) -> Parameter:
@@ -26,14 +28,14 @@ def _merge(default: float) -> Parameter:
     )  # fmt: skip
 
 
-COLOUR_ROWS: tuple[Row, ...] = (
-    technique_row(
+COLOUR_ROWS: tuple[TechniqueRow, ...] = (
+    TechniqueRow(
         "kmeans",
         "K-means",
         _HERE + "colour.clusters:kmeans",
         "Groups voxels around a given number of colours; the place may count too.",
         "Lloyd 1982; Arthur and Vassilvitskii 2007; Sculley 2010",
-        (
+        parameters=(
             _CLASSES,
             _SPACE,
             Parameter(
@@ -51,23 +53,23 @@ COLOUR_ROWS: tuple[Row, ...] = (
         whole_if="position",
         **_CLUSTERS,
     ),
-    technique_row(
+    TechniqueRow(
         "gaussian_mixture",
         "Gaussian mixture",
         _HERE + "colour.clusters:gaussian_mixture",
         "Groups voxels into clouds of colours that may differ in size and spread.",
         "Dempster, Laird and Rubin 1977",
-        (_CLASSES, _SPACE, _BACKGROUND),
+        parameters=(_CLASSES, _SPACE, _BACKGROUND),
         measure=_HERE + "colour.clusters:measure_mixture",
         **_CLUSTERS,
     ),
-    technique_row(
+    TechniqueRow(
         "mean_shift",
         "Mean shift",
         _HERE + "colour.clusters:mean_shift",
         "Groups voxels around the summits of the density of colours; how many follows from the image.",
         "Comaniciu and Meer 2002",
-        (
+        parameters=(
             Parameter(
                 "width", 0.2, "Width", "Share of all voxels that count as near one; more gives fewer classes.",
                 low=0.01, high=1, step=0.01,
@@ -78,13 +80,13 @@ COLOUR_ROWS: tuple[Row, ...] = (
         measure=_HERE + "colour.clusters:measure_shift",
         **_CLUSTERS,
     ),
-    technique_row(
+    TechniqueRow(
         "slic",
         "Superpixels (SLIC)",
         _HERE + "regions.superpixels:slic",
         "Patches of about one size that keep to edges; neighbours of like colour are merged.",
         "Achanta et al. 2012",
-        (
+        parameters=(
             Parameter("size", 16.0, "Size", "Side of a patch.", low=2, high=500, step=1, unit="pixel"),
             Parameter(
                 "compactness", 10.0, "Compactness", "How square patches are, against how well they keep to edges.",
@@ -100,13 +102,13 @@ COLOUR_ROWS: tuple[Row, ...] = (
         kind="objects",
         group="Superpixels",
     ),
-    technique_row(
+    TechniqueRow(
         "felzenszwalb",
         "Superpixels (Felzenszwalb)",
         _HERE + "regions.superpixels:felzenszwalb",
         "Patches whose inner differences are smaller than the step to the next.",
         "Felzenszwalb and Huttenlocher 2004",
-        (
+        parameters=(
             Parameter("scale", 100.0, "Scale", "Larger values give larger patches.", low=0.1, high=10000, step=10),
             Parameter(
                 "smooth", 0.8, "Smooth before", "Width (sigma) of a Gaussian.", low=0, high=20, step=0.1, unit="pixel"
@@ -120,13 +122,13 @@ COLOUR_ROWS: tuple[Row, ...] = (
         kind="objects",
         group="Superpixels",
     ),
-    technique_row(
+    TechniqueRow(
         "quickshift",
         "Superpixels (quickshift)",
         _HERE + "regions.superpixels:quickshift",
         "Patches that climb to the next summit of the density in colour and place.",
         "Vedaldi and Soatto 2008",
-        (
+        parameters=(
             Parameter(
                 "kernel", 3.0, "Width", "Sigma of the density; larger gives fewer patches and takes longer.",
                 low=1, high=20, step=0.5, unit="pixel",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_segplugin.classical.base import technique_row
-from napari_segplugin.core import Parameter, Row
+from napari_segplugin.classical.row import TechniqueRow
+from napari_segplugin.core import Parameter
 
 _HERE = "napari_segplugin.classical."
 
@@ -29,14 +29,14 @@ def _blur(default: float) -> Parameter:
     )  # fmt: skip
 
 
-EDGE_ROWS: tuple[Row, ...] = (
-    technique_row(
+EDGE_ROWS: tuple[TechniqueRow, ...] = (
+    TechniqueRow(
         "gradient",
         "Gradient edges (Sobel, Scharr)",
         _HERE + "edges.edges:gradient_edges",
         "Steep places, thinned to lines; closed contours are filled to regions.",
         "Sobel and Feldman 1968; Scharr 2000; Prewitt 1970",
-        (
+        parameters=(
             Parameter("operator", "sobel", "Operator", "How slopes are taken.", choices=("sobel", "scharr", "prewitt")),
             _blur(1.0),
             _EDGE_FACTOR,
@@ -46,13 +46,13 @@ EDGE_ROWS: tuple[Row, ...] = (
         ),
         group="Edges",
     ),
-    technique_row(
+    TechniqueRow(
         "canny",
         "Canny edges",
         _HERE + "edges.edges:canny",
         "Thin lines, followed from steep places along less steep ones; closed contours are filled to regions.",
         "Canny 1986; Monga et al. 1991",
-        (
+        parameters=(
             _blur(2.0),
             _EDGE_FACTOR,
             Parameter("weak", 0.4, "Weak edges", "Share of the steepness that is enough beside a strong edge.",
@@ -62,13 +62,13 @@ EDGE_ROWS: tuple[Row, ...] = (
         ),
         group="Edges",
     ),
-    technique_row(
+    TechniqueRow(
         "zero_crossings",
         "Zero crossings (Laplacian of Gaussian)",
         _HERE + "edges.edges:zero_crossings",
         "Lines where the image bends from hollow to bulging; contours close by themselves and are filled.",
         "Marr and Hildreth 1980; Haralick 1984",
-        (_blur(2.0), _EDGE_FACTOR, _GAP, _FILL),
+        parameters=(_blur(2.0), _EDGE_FACTOR, _GAP, _FILL),
         group="Edges",
     ),
 )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_segplugin.classical.base import technique_row
+from napari_segplugin.classical.row import TechniqueRow
 from napari_segplugin.classical.rows.threshold import GLOBAL_METHODS, OBJECTS, SMOOTH
-from napari_segplugin.core import Parameter, Row
+from napari_segplugin.core import Parameter
 
 _HERE = "napari_segplugin.classical."
 
@@ -15,13 +15,13 @@ COLOUR = Parameter(
     choices=("channels", "lab"),
 )  # fmt: skip
 
-SPLIT_MERGE = technique_row(
+SPLIT_MERGE = TechniqueRow(
     "split_merge",
     "Split and merge",
     _HERE + "regions.split_merge:split_merge",
     "Cuts the image in quarters until each is even, then joins neighbours that are even together.",
     "Horowitz and Pavlidis 1976",
-    (
+    parameters=(
         Parameter(
             "test", "std", "Even means", "What is small in an even region: its standard deviation, its range, the distance "
             "of its colours, or the difference of its parts in a statistical test.",
@@ -46,13 +46,13 @@ SPLIT_MERGE = technique_row(
     group="Regions",
 )  # fmt: skip
 
-REGION_GROWING = technique_row(
+REGION_GROWING = TechniqueRow(
     "region_growing",
     "Region growing",
     _HERE + "regions.region_growing:region_growing",
     "Everything that hangs together with a clicked seed and is like it; several seeds grow at once and share out the image.",
     "Adams and Bischof 1994; Mehnert and Jackway 1997",
-    (
+    parameters=(
         Parameter(
             "tolerance", 0.1, "Tolerance", "How far a voxel may be from the region, as a share of the image's range.",
             low=0, high=1, step=0.01,
@@ -79,13 +79,13 @@ _COMPACTNESS = Parameter(
 )  # fmt: skip
 _LANDSCAPE = "What is flooded: the distance to the background, the gradient, or the intensity."
 
-WATERSHED = technique_row(
+WATERSHED = TechniqueRow(
     "watershed",
     "Watershed",
     _HERE + "regions.watershed:watershed",
     "Finds a marker in each object, floods from them, and parts objects that touch where floods meet.",
     "Vincent and Soille 1991; Soille 2003; Neubert and Protzel 2014",
-    (
+    parameters=(
         Parameter("landscape", "distance", "Landscape", _LANDSCAPE, choices=("distance", "gradient", "intensity")),
         Parameter("foreground", "otsu", "Foreground", _FOREGROUND, choices=_METHODS),
         OBJECTS,
@@ -105,13 +105,13 @@ WATERSHED = technique_row(
     group="Regions",
 )  # fmt: skip
 
-WATERSHED_MARKERS = technique_row(
+WATERSHED_MARKERS = TechniqueRow(
     "watershed_markers",
     "Watershed from markers",
     _HERE + "regions.watershed:watershed_markers",
     "Floods from clicked or painted markers; every voxel goes to the marker whose flood reaches it first.",
     "Meyer and Beucher 1990",
-    (
+    parameters=(
         Parameter("landscape", "gradient", "Landscape", _LANDSCAPE, choices=("gradient", "distance", "intensity")),
         Parameter("foreground", "everything", "Foreground", _FOREGROUND, choices=_METHODS),
         OBJECTS,
@@ -137,13 +137,13 @@ _OUTSIDE = Parameter(
     "outside", 1.0, "Even outside", "How much unevenness of the background counts.", low=0, high=100, step=0.1
 )
 
-CHAN_VESE = technique_row(
+CHAN_VESE = TechniqueRow(
     "chan_vese",
     "Chan-Vese",
     _HERE + "edges.active_contours:chan_vese",
     "Parts the image in two that are even inside, with a smooth outline; edges may be blurred or missing.",
     "Chan and Vese 2001; Márquez-Neila et al. 2014",
-    (
+    parameters=(
         Parameter(
             "start", "threshold", "Start", "From Otsu's threshold, or from small squares all over the image.",
             choices=("threshold", "checkerboard"),
@@ -159,25 +159,25 @@ CHAN_VESE = technique_row(
     group="Contours",
 )  # fmt: skip
 
-CHAN_VESE_BOX = technique_row(
+CHAN_VESE_BOX = TechniqueRow(
     "chan_vese_box",
     "Chan-Vese from a box",
     _HERE + "edges.active_contours:chan_vese_box",
     "The same from a box: what is like its inside becomes the object, bright or dark.",
     "Chan and Vese 2001; Márquez-Neila et al. 2014",
-    (_ITERATIONS, _SMOOTHING, _INSIDE, _OUTSIDE, SMOOTH),
+    parameters=(_ITERATIONS, _SMOOTHING, _INSIDE, _OUTSIDE, SMOOTH),
     needs="box",
     slow=True,
     group="Contours",
 )
 
-GEODESIC_CONTOUR = technique_row(
+GEODESIC_CONTOUR = TechniqueRow(
     "geodesic_contour",
     "Geodesic contour",
     _HERE + "edges.active_contours:geodesic_contour",
     "Lets the outline of a box shrink, or grow, until it meets edges.",
     "Caselles, Kimmel and Sapiro 1997; Márquez-Neila et al. 2014",
-    (
+    parameters=(
         replace(_ITERATIONS, default=200),
         _SMOOTHING,
         Parameter("balloon", -1.0, "Balloon", "Negative shrinks, positive grows, 0 does neither.", low=-5, high=5, step=0.5),
@@ -196,13 +196,13 @@ GEODESIC_CONTOUR = technique_row(
     group="Contours",
 )  # fmt: skip
 
-RANDOM_WALKER = technique_row(
+RANDOM_WALKER = TechniqueRow(
     "random_walker",
     "Random walker",
     _HERE + "regions.random_walker:random_walker",
     "Grows painted strokes until they meet, on edges or, where there are none, halfway.",
     "Grady 2006",
-    (
+    parameters=(
         Parameter(
             "beta", 2000.0, "Beta", "How much edges are shunned: larger values follow weaker edges.",
             low=0, high=10000, step=100,
@@ -222,13 +222,13 @@ RANDOM_WALKER = technique_row(
     group="Contours",
 )  # fmt: skip
 
-GRAPH_CUT = technique_row(
+GRAPH_CUT = TechniqueRow(
     "graph_cut",
     "Graph cut from a box",
     _HERE + "regions.graph_cut:graph_cut",
     "Learns the colours in and around a box and cuts the object out along the cheapest outline (GrabCut).",
     "Rother, Kolmogorov and Blake 2004",
-    (
+    parameters=(
         Parameter("components", 5, "Colours", "Normal distributions that describe object and background.", low=1, high=20),
         Parameter(
             "smoothness", 20.0, "Smoothness", "What outline costs where there is no edge: larger values are smoother.",
@@ -244,7 +244,7 @@ GRAPH_CUT = technique_row(
     group="Contours",
 )  # fmt: skip
 
-REGION_ROWS: tuple[Row, ...] = (
+REGION_ROWS: tuple[TechniqueRow, ...] = (
     SPLIT_MERGE,
     REGION_GROWING,
     WATERSHED,

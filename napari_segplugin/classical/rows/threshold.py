@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_segplugin.classical.base import technique_row
-from napari_segplugin.core import Parameter, Row
+from napari_segplugin.classical.row import TechniqueRow
+from napari_segplugin.core import Parameter
 
 _HERE = "napari_segplugin.classical."
 GLOBAL_METHODS = ("otsu", "root_otsu", "li", "triangle", "yen", "isodata", "minimum", "mean", "manual")
@@ -26,39 +26,39 @@ _METHOD = Parameter("method", "otsu", "Value from", "How the value is found.", c
 _VALUE = Parameter("value", 128.0, "Value", "The value itself, where it is set by hand.", unit="intensity")
 _PAPERS = "Otsu 1979; Li and Tam 1998; Zack et al. 1977; Yen et al. 1995; Ridler and Calvard 1978; Prewitt and Mendelsohn 1966"
 
-THRESHOLD_ROWS: tuple[Row, ...] = (
-    technique_row(
+THRESHOLD_ROWS: tuple[TechniqueRow, ...] = (
+    TechniqueRow(
         "threshold",
         "Threshold",
         _HERE + "threshold.threshold:threshold",
         "One value for the whole image parts it in two; a method finds the value, or it is dragged in the histogram.",
         _PAPERS,
-        (_METHOD, _VALUE, _FACTOR, OBJECTS, SMOOTH),
+        parameters=(_METHOD, _VALUE, _FACTOR, OBJECTS, SMOOTH),
         scope="window",
         group="Threshold",
         measure=_HERE + "threshold.threshold:measure",
         halo=_HERE + "shared.smoothing:smooth_halo",
     ),
-    technique_row(
+    TechniqueRow(
         "multi_otsu",
         "Several thresholds (multi-Otsu)",
         _HERE + "threshold.threshold:multi_otsu",
         "Parts the image in classes by brightness, so that each class is as even as can be; the darkest is background.",
         "Otsu 1979; Liao, Chen and Chung 2001",
-        (Parameter("classes", 3, "Classes", "How many, with the background.", low=2, high=16), SMOOTH),
+        parameters=(Parameter("classes", 3, "Classes", "How many, with the background.", low=2, high=16), SMOOTH),
         scope="window",
         kind="classes",
         group="Threshold",
         measure=_HERE + "threshold.threshold:measure_several",
         halo=_HERE + "shared.smoothing:smooth_halo",
     ),
-    technique_row(
+    TechniqueRow(
         "local_threshold",
         "Local threshold",
         _HERE + "threshold.local_threshold:local_threshold",
         "Compares each voxel with the window around it, so that uneven light does no harm.",
         "Niblack 1986; Sauvola and Pietikäinen 2000",
-        (
+        parameters=(
             Parameter("method", "gaussian", "Compared with", "What is taken of the window.", choices=LOCAL_METHODS),
             Parameter(
                 "window", 51, "Window", "Wider than the objects, so that each window holds some background.",
@@ -81,13 +81,13 @@ THRESHOLD_ROWS: tuple[Row, ...] = (
         measure=_HERE + "threshold.local_threshold:measure",
         halo=_HERE + "threshold.local_threshold:halo",
     ),
-    technique_row(
+    TechniqueRow(
         "hysteresis",
         "Threshold with hysteresis",
         _HERE + "threshold.threshold:hysteresis",
         "Keeps what is beyond a weak value where it hangs together with something beyond a strong one.",
         "Canny 1986",
-        (
+        parameters=(
             _METHOD,
             _VALUE,
             _FACTOR,

@@ -13,6 +13,7 @@ import numpy as np
 from napari_segplugin.classical import (
     CLEANUPS,
     TECHNIQUES,
+    TechniqueRow,
     apply,
     check_dimensions,
     check_marks,
@@ -23,8 +24,7 @@ from napari_segplugin.classical import (
     run_cleanup,
     sees_whole,
 )
-from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Parameter, Row
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Parameter, Region
 from napari_segplugin.engine.classical.segment import check_region
 from napari_segplugin.engine.classical.source import Source
 
@@ -134,7 +134,7 @@ class Previewer:
         start = time.perf_counter()
         recipe = complete(recipe)
         row = TECHNIQUES[recipe.technique]
-        if 2 not in row.meta["ndim"]:
+        if 2 not in row.ndim:
             raise InputError(f"{row.title} works in 3D only and has no preview.", hint="Run it on the whole image.")
         flat, seeds, box = self._plane(plane, frame, seeds, box)
         seen = check_region(flat, region)
@@ -147,9 +147,7 @@ class Previewer:
         notes = part.notes
         if factor > 1:
             notes.append(f"Preview at 1/{factor} of the resolution.")
-        objects = row.meta["kind"] == "objects" or any(
-            CLEANUPS[s.name].meta["kind"] == "objects" for s in recipe.cleanup
-        )
+        objects = row.kind == "objects" or any(CLEANUPS[s.name].kind == "objects" for s in recipe.cleanup)
         return PlanePreview(
             labels, factor, (seen[0].start, seen[1].start), measured, objects, time.perf_counter() - start, tuple(notes)
         )
@@ -211,10 +209,10 @@ class Previewer:
             raise InputError("There is no such plane.", got=plane, accepted=f"0 to {image.spatial_shape[0] - 1}")
         return image.plane(plane), None if seeds is None else seeds[plane], None if box is None else box[1:]
 
-    def _factor(self, row: Row, recipe: ClassicalRecipe, seen: Region) -> int:
+    def _factor(self, row: TechniqueRow, recipe: ClassicalRecipe, seen: Region) -> int:
         """The least power of two by which the sides are divided so that the budget is kept."""
         sides = [s.stop - s.start for s in seen]
-        kind = "slow" if row.meta["slow"] else "whole" if recipe.cleanup else row.meta["scope"]
+        kind = "slow" if row.slow else "whole" if recipe.cleanup else row.scope
         known = self._rates.get(_key(recipe), {})
         room = max(self.budget - self._reading - START_UP, self.budget / 4)
         factor = 1
@@ -227,7 +225,7 @@ class Previewer:
             factor *= 2
         return factor
 
-    def _measured(self, row: Row, recipe: ClassicalRecipe, frame: int) -> dict[str, Any] | None:
+    def _measured(self, row: TechniqueRow, recipe: ClassicalRecipe, frame: int) -> dict[str, Any] | None:
         """What a volume is measured to be, at full resolution; None where the plane is measured by itself."""
         if self.image.ndim == 2 or sees_whole(row, recipe.parameters):
             return None
@@ -242,7 +240,7 @@ class Previewer:
 class _Part:
     """The part of a plane that is seen, at the resolution that was chosen."""
 
-    def __init__(self, source: Source, row: Row, recipe: ClassicalRecipe, seen: Region, factor: int) -> None:
+    def __init__(self, source: Source, row: TechniqueRow, recipe: ClassicalRecipe, seen: Region, factor: int) -> None:
         self.source, self.row, self.seen, self.factor = source, row, seen, factor
         self.recipe = coarser(recipe, factor)
         self.spacing = source.image.canonical_spacing
@@ -281,12 +279,12 @@ class _Part:
             for s, r in zip(self.seen, self.read, strict=True)
         )
         labels, image = labels[cut], image[(slice(None), *cut)]
-        objects = self.row.meta["kind"] == "objects"
+        objects = self.row.kind == "objects"
         for step in self.recipe.cleanup:
             labels = run_cleanup(
                 step.name, labels, objects=objects, spacing=self.spacing, image=image, **step.parameters
             )
-            objects = objects or CLEANUPS[step.name].meta["kind"] == "objects"
+            objects = objects or CLEANUPS[step.name].kind == "objects"
         self.working = time.thread_time() - start - self.reading
         return np.ascontiguousarray(labels), measured
 
@@ -322,9 +320,9 @@ def coarser(recipe: ClassicalRecipe, factor: int) -> ClassicalRecipe:
     if factor == 1:
         return recipe
     steps = tuple(
-        CleanupStep(s.name, _coarser(CLEANUPS[s.name].meta["parameters"], s.parameters, factor)) for s in recipe.cleanup
+        CleanupStep(s.name, _coarser(CLEANUPS[s.name].parameters, s.parameters, factor)) for s in recipe.cleanup
     )
-    settings = _coarser(TECHNIQUES[recipe.technique].meta["parameters"], recipe.parameters, factor)
+    settings = _coarser(TECHNIQUES[recipe.technique].parameters, recipe.parameters, factor)
     return replace(recipe, parameters=settings, cleanup=steps)
 
 

@@ -34,6 +34,7 @@ from napari_segplugin.core import (
     Kind,
     Note,
     ObjectTable,
+    Region,
     Segmentation,
     SegPluginError,
     Stage,
@@ -41,7 +42,7 @@ from napari_segplugin.core import (
     Task,
     recipe_to_json,
 )
-from napari_segplugin.data.tiles import Region, plan
+from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.provenance import about_input, versions
@@ -118,9 +119,9 @@ class _Work:
         self.shape = tuple(s.stop - s.start for s in region)
         self.whole = sees_whole(self.row, self.settings)
         # one plane for a technique that sees all it is given: as if it were an image in 2D
-        self.flat = image.ndim == 3 and self.shape[0] == 1 and (self.whole or 3 not in self.row.meta["ndim"])
+        self.flat = image.ndim == 3 and self.shape[0] == 1 and (self.whole or 3 not in self.row.ndim)
         self.spacing = image.canonical_spacing[1:] if self.flat else image.canonical_spacing
-        self.objects = self.row.meta["kind"] == "objects"
+        self.objects = self.row.kind == "objects"
         self.measured: list[dict[str, Any]] = []
         self.class_of: dict[int, int] = {}
         source = Source(image, recipe.channel)
@@ -198,14 +199,14 @@ class _Work:
             self.check_stop()
             row = CLEANUPS[step.name]
             yield Stage(row.title)
-            image = self.squeezed(source.read(self.region)) if row.meta.get("image") else None
+            image = self.squeezed(source.read(self.region)) if row.image else None
             labels = run_cleanup(
                 step.name, labels, objects=objects, spacing=self.spacing, image=image, **step.parameters
             )
-            objects = objects or row.meta["kind"] == "objects"
+            objects = objects or row.kind == "objects"
         labels = labels.reshape(self.shape)
         if objects:
-            several = self.row.meta["kind"] == "classes"
+            several = self.row.kind == "classes"
             labels = self.number(labels, classes if several else None)
         return labels
 
@@ -220,17 +221,17 @@ class _Work:
         """The frames together, with a table and the recipe."""
         time_axis = "T" if "T" in self.image.axes else ""
         labels = np.stack(parts) if time_axis else parts[0]
-        objects = self.objects or any(CLEANUPS[s.name].meta["kind"] == "objects" for s in self.recipe.cleanup)
+        objects = self.objects or any(CLEANUPS[s.name].kind == "objects" for s in self.recipe.cleanup)
         most = max(self.class_of.values(), default=1) if objects else max(1, int(labels.max()))
         if objects:
             numbers = np.array(sorted(self.class_of), np.int64)
             of = np.array([self.class_of[n] for n in numbers.tolist()], np.int64)
             table = ObjectTable(numbers, of, np.full(len(numbers), np.nan, np.float32), ("predicted",) * len(numbers))
-            names = ["object"] if self.row.meta["kind"] != "classes" else [f"class {i}" for i in range(1, most + 1)]
+            names = ["object"] if self.row.kind != "classes" else [f"class {i}" for i in range(1, most + 1)]
             classes = ClassTable.named(names, Kind.THING)
         else:
             labels = labels.astype(np.uint16)
-            names = ["foreground"] if self.row.meta["kind"] == "mask" else [f"class {i}" for i in range(1, most + 1)]
+            names = ["foreground"] if self.row.kind == "mask" else [f"class {i}" for i in range(1, most + 1)]
             classes = ClassTable.named(names, Kind.STUFF)
             present = ObjectTable.of(labels)
             table = replace(present, class_id=present.label)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import Image, InputError, Region
 
 SAMPLE = 2**26
 """Voxels that are looked at to measure an image; a larger one is measured on blocks of it."""

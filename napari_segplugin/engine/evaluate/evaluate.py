@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Step, Task, drain
+from napari_segplugin.engine.evaluate.added import added
 from napari_segplugin.engine.evaluate.aggregate import (
     Measured,
     as_row,
@@ -203,11 +204,17 @@ def _image(
     semantic = options.task is Task.SEMANTIC
     pair = label_pair(labels_of(truth, semantic), labels_of(prediction, semantic))
     where = known_mask(known, pair[0].shape)
+    kinds = truth_classes or {}, prediction_classes or {}
+    more: dict[str, Any] = {"spacing": options.spacing, "unit": options.unit}
+    more |= (
+        dict(zip(("truth_classes", "prediction_classes"), kinds, strict=True)) if options.task is Task.PANOPTIC else {}
+    )
+    others = added(options.task, *pair, where, lambda c: _name(c, table), **more)
     if semantic:
-        return list(_semantic(*pair, where, options, table))
+        return [*_semantic(*pair, where, options, table), *others]
     if options.task is Task.INSTANCE:
-        return list(_instance(*pair, where, options))
-    return list(_panoptic(*pair, where, table, truth_classes or {}, prediction_classes or {}))
+        return [*_instance(*pair, where, options), *others]
+    return [*_panoptic(*pair, where, table, *kinds), *others]
 
 
 def _name(class_id: int, table: ClassTable | None) -> str:
@@ -222,7 +229,7 @@ def _measured(
     row = METRICS[name]
     ratio = amount if isinstance(amount, Ratio) else None
     value = amount.value if isinstance(amount, Ratio) else amount
-    shown = unit if row.meta["unit"] == "spacing" else ""
+    shown = unit if row.unit == "spacing" else ""
     return Measured(class_name, name, metric or row.title, value, define(name, unit, **options), shown, ratio)
 
 

@@ -8,13 +8,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, Job, ObjectTable, Step
+from napari_segplugin.core import ClassTable, InputError, Job, ModelSpec, ObjectTable, Region, Registry, Row, Step
 from napari_segplugin.core.types import DecodeParams
-from napari_segplugin.data.tiles import Region, Tile, plan
+from napari_segplugin.data.tiles import Tile, plan
+from napari_segplugin.tasks import head_row
 from napari_segplugin.tasks.objects import add_stuff, classify, kept_objects, object_sums
 
 ReadMaps = Callable[[Region], np.ndarray]
 """Activated maps of a region, (K, [Z,] Y, X)."""
+
+BLOCKS = Registry("block decoder", Row)
+"""The classes that read the heads of this package block by block, by the head's name; a head of another package names
+its own in its row."""
+BLOCKS.add(Row("distance", "Distance to the outline", f"{__package__}.stitch:DistanceBlocks"))
+BLOCKS.add(Row("centre_offset", "Centres and offsets", f"{__package__}.stitch_centres:CentreBlocks"))
 
 BYTES_PER_VOXEL = 100
 """Memory that finding objects takes for each voxel of a window, measured with three maps (flooding takes most)."""
@@ -140,6 +147,27 @@ class BlockJob:
         self.out[tile.write] = labels.astype(np.int32)
 
 
+def blocks_of(spec: ModelSpec) -> type[BlockJob] | None:
+    """The class that reads the maps of a network block by block; None where its head can be read in memory only.
+
+    Raises
+    ------
+    InputError
+        If the head is not known, or what it names is no :class:`BlockJob`.
+    """
+    head = head_row(spec)
+    if head.name not in BLOCKS and not head.blocks:
+        return None
+    found = BLOCKS.load(head.name) if head.name in BLOCKS else head.load_field("blocks")
+    if not (isinstance(found, type) and issubclass(found, BlockJob)):
+        raise InputError(
+            f"The head '{head.title}' cannot be read block by block.",
+            got=head.blocks,
+            accepted="a subclass of BlockJob",
+        )
+    return found
+
+
 def block_size(shape: Sequence[int], memory: int) -> tuple[tuple[int, ...], int]:
     """Blocks whose windows stay within a memory, and how many voxels a window may have.
 
@@ -164,4 +192,4 @@ def block_size(shape: Sequence[int], memory: int) -> tuple[tuple[int, ...], int]
     return tuple(block), most
 
 
-__all__ = ["BYTES_PER_VOXEL", "BlockJob", "ReadMaps", "block_size"]
+__all__ = ["BLOCKS", "BYTES_PER_VOXEL", "BlockJob", "ReadMaps", "block_size", "blocks_of"]

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_segplugin.core import LossSpec, ModelBundle, Task, drain
+from napari_segplugin.core import LossSpec, ModelBundle, Region, Task, drain
 from napari_segplugin.core.types import DecodeParams, scalar
-from napari_segplugin.data.tiles import Region, Tile
-from napari_segplugin.engine.network import Prepared, activate, prepare
+from napari_segplugin.data.tiles import Tile
+from napari_segplugin.engine.network import ReadyNetwork, activate, prepare
 from napari_segplugin.engine.predict.blocks import BlockJob
 from napari_segplugin.engine.predict.classes import ClassRun
 from napari_segplugin.engine.predict.tiles import Run
@@ -88,7 +88,7 @@ class DetectRun(Run):
         return found, self._host(activate(logits, network.n_classes))
 
 
-def make_run(bundle: ModelBundle, network: Prepared, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
+def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
     """How the tiles of a bundle are run, whatever its network gives."""
     kind: Callable[..., Run]
     if is_detector(bundle.spec):
@@ -108,7 +108,7 @@ def _packed(d: Detections) -> Detections:
     return Detections(d.boxes.cpu(), d.classes.cpu(), d.scores.cpu(), (d.masks * 255).round().to(torch.uint8).cpu())
 
 
-class Found:
+class FoundObjects:
     """Gathers what the tiles of a frame show.
 
     Parameters
@@ -310,7 +310,7 @@ def balance_regions(network: nn.Module, loss: LossSpec) -> None:
 __all__ = [
     "DEFAULTS",
     "DetectRun",
-    "Found",
+    "FoundObjects",
     "PaintBlocks",
     "Seen",
     "balance_regions",

@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Stage, TileSpec
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
-from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
-from napari_segplugin.engine.network import Prepared, prepare
+from napari_segplugin.engine.network import ReadyNetwork, prepare
 from napari_segplugin.engine.predict.plan import set_up
 from napari_segplugin.engine.predict.predict import reader
 from napari_segplugin.engine.predict.tiles import Run, run_tiles
 from napari_segplugin.engine.stores import Shifted
-from napari_segplugin.networks import NETWORKS
+from napari_segplugin.networks import NETWORKS, network_row
 
 
-class _Edges(Prepared):
+class _Edges(ReadyNetwork):
     """A network that gives its edges and not its classes."""
 
     def _maps(self, x: Tensor) -> Tensor:
@@ -65,9 +65,9 @@ def edge_map(
     OutOfMemoryError
         If not even the smallest tile fits into memory.
     """
-    row = NETWORKS[bundle.spec.network]
-    if not row.meta.get("edges"):
-        able = [r.title for r in NETWORKS if r.meta.get("edges")]
+    row = network_row(bundle.spec)
+    if not row.edges:
+        able = [r.title for r in NETWORKS if r.edges]
         raise InputError(f"{row.title} learns no edges.", accepted=", ".join(able), hint="Train one of these")
     tiles = tiles or TileSpec()
     yield Stage("Preparing the model")
@@ -75,7 +75,7 @@ def edge_map(
     if setup.note:
         yield Note(setup.note)
 
-    def edges(where: torch.device, kind: torch.dtype) -> Prepared:
+    def edges(where: torch.device, kind: torch.dtype) -> ReadyNetwork:
         return _Edges(**vars(prepare(bundle, where, kind)))
 
     run = Run(edges(setup.network.device, setup.network.dtype), edges, setup.batch, tiles.mirror, setup.planes)

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_segplugin.core import Image, ModelBundle, Task, TileSpec
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import Image, ModelBundle, Region, Task, TileSpec
 from napari_segplugin.engine.device import title
-from napari_segplugin.engine.network import Prepared
+from napari_segplugin.engine.network import ReadyNetwork
 from napari_segplugin.engine.predict.plan import check_region, set_up
 from napari_segplugin.engine.predict.resize import resized, resized_region
 
 _SIDE = {2: 384, 3: 64}
 # Seconds for each voxel to read the maps as labels, measured on one core; objects cost more than classes.
 _DECODE = {Task.SEMANTIC: 4e-8, Task.INSTANCE: 6e-7, Task.PANOPTIC: 7e-7}
-_MEASURED: weakref.WeakKeyDictionary[Prepared, float] = weakref.WeakKeyDictionary()
+_MEASURED: weakref.WeakKeyDictionary[ReadyNetwork, float] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def estimate(
     return Estimate(count, int(memory), float(seconds), where, text)
 
 
-def seconds_per_voxel(network: Prepared) -> float:
+def seconds_per_voxel(network: ReadyNetwork) -> float:
     """Seconds for each voxel that is read, from the fastest of three runs of a small tile."""
     known = _MEASURED.get(network)
     if known is not None:

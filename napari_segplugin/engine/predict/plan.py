@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, TileSpec
-from napari_segplugin.data.tiles import Axis, Region, Tile, axes_of, choose_size, plan
+from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Region, TileSpec
+from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
-from napari_segplugin.engine.network import Prepared, prepare
-from napari_segplugin.networks import NETWORKS
+from napari_segplugin.engine.network import ReadyNetwork, prepare
+from napari_segplugin.networks import network_row
 
 _GB = 2**30
 # On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
@@ -29,7 +29,7 @@ class Setup:
 
     Parameters
     ----------
-    network : Prepared
+    network : ReadyNetwork
     region : tuple of slice
         What is wanted, in canonical order, with start and stop.
     axes : list of Axis
@@ -46,7 +46,7 @@ class Setup:
         A sentence for the person; empty where there is nothing to say.
     """
 
-    network: Prepared
+    network: ReadyNetwork
     region: Region
     axes: list[Axis]
     tiles: list[Tile]
@@ -126,7 +126,7 @@ def check_region(image: Image, region: Region | None) -> Region:
 
 def precision_of(spec: ModelSpec, tiles: TileSpec) -> str:
     """The precision that was asked for, else the one that the network needs, else "auto"."""
-    return tiles.precision if tiles.precision != "auto" else str(NETWORKS[spec.network].meta.get("precision", "auto"))
+    return tiles.precision if tiles.precision != "auto" else network_row(spec).precision
 
 
 def set_up(
@@ -170,9 +170,9 @@ def set_up(
     size = tuple(tiles.size) or choose_size(axes, room)
     cut = plan(shape, size, halo, multiple, wanted)
     whole = len(cut) == 1 and cut[0].shape == shape
-    local = bool(NETWORKS[bundle.spec.network].meta.get("exact", True))
+    local = network_row(bundle.spec).exact
     exact = whole or (local and all(h >= r for h, r in zip(halo, reach, strict=True)))
-    note = "" if exact else _inexact(halo, reach) if local else _not_local(NETWORKS[bundle.spec.network].title)
+    note = "" if exact else _inexact(halo, reach) if local else _not_local(network_row(bundle.spec).title)
     largest = max(math.prod(t.shape) for t in cut)
     batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
     return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note)

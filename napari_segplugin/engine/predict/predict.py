@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.core.types import scalar
 from napari_segplugin.data import normalise
-from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
-from napari_segplugin.engine.predict.blocks import BYTES_PER_VOXEL, BlockJob, block_size
-from napari_segplugin.engine.predict.boxes import DEFAULTS, Found, PaintBlocks, Seen, make_run
+from napari_segplugin.engine.predict.blocks import BYTES_PER_VOXEL, BlockJob, block_size, blocks_of
+from napari_segplugin.engine.predict.boxes import DEFAULTS, FoundObjects, PaintBlocks, Seen, make_run
 from napari_segplugin.engine.predict.classes import Decided
 from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
@@ -29,7 +29,7 @@ from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.networks import is_detector
-from napari_segplugin.tasks import blocks_of, codec_of
+from napari_segplugin.tasks import codec_of, head_row
 
 
 def predict(
@@ -110,7 +110,8 @@ def _plain(
         setup = set_up(image, bundle, tiles, "cpu", region, 3 * cluster.slots)
     if setup.note:
         yield Note(setup.note)
-    work = _Work(image, bundle, setup, tiles, device, cluster)
+    work = _Prediction(image, bundle, setup, tiles, device, cluster)
+    work.check_memory()
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
@@ -197,7 +198,7 @@ def _resized(
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
 
 
-class _Work:
+class _Prediction:
     """The parts of one prediction, and what they gather over frames and planes."""
 
     def __init__(
@@ -211,6 +212,7 @@ class _Work:
         self.codec = codec_of(bundle.spec)
         self.unifier = Unifier(self.task, self.table)
         self.semantic = self.task is Task.SEMANTIC
+        self.blocks = None if self.semantic or self.detector else blocks_of(bundle.spec)
         self.intensities: list[Mapping[str, Any]] = []
         self.uncertain = 0
 
@@ -219,6 +221,22 @@ class _Work:
         statistics = normalise.statistics(self.image, self.bundle.normalisation, frame)
         self.intensities.append({"low": statistics.low.tolist(), "high": statistics.high.tolist()})
         self.read = reader(self.image, statistics, frame)
+
+    def check_memory(self) -> None:
+        """Before anything is computed: a head that is read in memory only needs an image that fits.
+
+        Raises
+        ------
+        InputError
+            If it does not.
+        """
+        if self.semantic or self.detector or self.blocks or self.fits():
+            return
+        raise InputError(
+            f"The head '{head_row(self.bundle.spec).title}' finds objects in memory only, and there is too little for this image.",
+            got=f"{self.setup.network.n_maps} maps of shape {self.setup.shape}",
+            hint="Choose a region, or a model with another head",
+        )
 
     def fits(self) -> bool:
         """Whether the maps of a frame and the search for objects fit into half of the free memory."""
@@ -263,7 +281,7 @@ class _Work:
     def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic: all maps first, then the objects."""
         shape = (self.setup.network.n_maps, *self.setup.shape)
-        if not stream:
+        if not stream or self.blocks is None:
             maps = np.empty(shape, np.float32)
             yield from self.tiles(_keep(Shifted(maps, self.setup.region, (slice(None),))))
             yield Stage("Finding objects")
@@ -275,7 +293,7 @@ class _Work:
             yield Stage("Finding objects")
             for z in self._parts():
                 plane = () if z is None else (z,)
-                job = partial(blocks_of(self.bundle.spec), params={**self.codec.defaults(), **self.bundle.decode})
+                job = partial(self.blocks, params={**self.codec.defaults(), **self.bundle.decode})
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 
@@ -283,7 +301,7 @@ class _Work:
         """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
         dense = self.task is Task.PANOPTIC
         shape = (len(self.table), *self.setup.shape)
-        found = Found(self.setup.region, self.setup.planes)
+        found = FoundObjects(self.setup.region, self.setup.planes)
         with scratch(beside) if stream else nullcontext(Path()) as folder:
             store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
             if dense and stream:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, ModelBundle, Task, TileSpec, drain
+from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain
 from napari_segplugin.data import normalise
 from napari_segplugin.data.prompt import proposals
-from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.predict.plan import check_fit, set_up

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
 from napari_segplugin.core.types import Array, Index, Json, WritableArray
-from napari_segplugin.data.tiles import Region
 from napari_segplugin.engine.stores import label_array
 
 LEAST, MOST = 0.25, 4.0

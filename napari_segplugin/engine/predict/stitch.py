@@ -22,8 +22,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as join
 from skimage.measure import label as connected_components
 
+from napari_segplugin.core import Region
 from napari_segplugin.core.types import scalar
-from napari_segplugin.data.tiles import Region, Tile
+from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.predict.blocks import BlockJob
 from napari_segplugin.tasks.instance import (
     component_parents,

@@ -13,7 +13,7 @@ import torch
 
 from napari_segplugin.core import Job, Note, OutOfMemoryError, Step
 from napari_segplugin.data.tiles import Axis, Tile, split
-from napari_segplugin.engine.network import Prepared
+from napari_segplugin.engine.network import ReadyNetwork
 
 Read = Callable[[Tile], np.ndarray]
 """Normalised input of a tile, (C, [Z,] Y, X) float32."""
@@ -38,7 +38,7 @@ class Run:
 
     Parameters
     ----------
-    network : Prepared
+    network : ReadyNetwork
     fallback : callable
         Makes the same network for another device and number format.
     batch : int
@@ -49,8 +49,8 @@ class Run:
         A 2D network on a 3D image: the planes of a tile are a batch.
     """
 
-    network: Prepared
-    fallback: Callable[[torch.device, torch.dtype], Prepared]
+    network: ReadyNetwork
+    fallback: Callable[[torch.device, torch.dtype], ReadyNetwork]
     batch: int = 1
     mirror: bool = False
     planes: bool = False

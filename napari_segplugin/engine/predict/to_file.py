@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, Job, ModelBundle, Segmentation, SegPluginError, Stage, Step, TileSpec
-from napari_segplugin.data.tiles import Region
+from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region

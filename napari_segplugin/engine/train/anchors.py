@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import ModelBundle, Sample
-from napari_segplugin.networks import NETWORKS, is_detector
+from napari_segplugin.networks import is_detector, network_row
 
 _CELLS = 4
 _LEAST_STEP = 1.4
@@ -91,7 +91,7 @@ def fit_to_objects(bundle: ModelBundle, samples: Sequence[Sample]) -> ModelBundl
     given = [k for k in ("strides", "anchor_sizes") if spec.options.get(k) is not None]
     if not is_detector(spec) or bundle.history or given:
         return bundle
-    own = {**NETWORKS[spec.network].options, **spec.options}
+    own = {**network_row(spec).options, **spec.options}
     plain = own["encoder"] == "plain"
     found = suggest_options(samples, spec.ndim, levels=len(own["widths"]) - 1 if plain else 5)
     options = {**spec.options, **{k: v for k, v in found.items() if plain or k != "strides"}}

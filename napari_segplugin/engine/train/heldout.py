@@ -26,8 +26,6 @@ SCATTER = {Task.SEMANTIC: 0.1, Task.INSTANCE: 0.2, Task.PANOPTIC: 0.2}
 """By how much the quality of one held-out stroke or object differs from that of the next, roughly."""
 _SIDE = {2: 160, 3: 48}
 
-Region = tuple[slice, ...]
-
 
 @dataclass(frozen=True, eq=False)
 class _Crop:

@@ -83,7 +83,7 @@ def state_arrays(network: nn.Module) -> dict[str, np.ndarray]:
             for k, v in network.state_dict().items()}  # fmt: skip
 
 
-class Progress:
+class Budget:
     """How much of the budget is used: the larger share of time and steps."""
 
     def __init__(self, spec: TrainSpec) -> None:
@@ -212,7 +212,7 @@ class _Run:
         # not the fused kernel: it takes no notice of the memory layout, which a resumed training has anew
         self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
         self.encoder = encoder_groups(network)
-        self.mean, self.progress, self.best = MovingAverage(network, average), Progress(spec), _Best()
+        self.mean, self.progress, self.best = MovingAverage(network, average), Budget(spec), _Best()
         self.curve: list[tuple[int, float]] = []
         self.gradients: list[dict[str, object]] = []
         self.resumed = self._take_up()
@@ -314,10 +314,10 @@ class _Best:
         self.looked, self.tolerance = -1, 0.0
         self.curve: list[dict[str, float]] = []
 
-    def due(self, progress: Progress, every: float) -> bool:
+    def due(self, progress: Budget, every: float) -> bool:
         return progress.seconds - self.last >= every
 
-    def look(self, judge: Judge, network: nn.Module, progress: Progress) -> Iterator[Event]:
+    def look(self, judge: Judge, network: nn.Module, progress: Budget) -> Iterator[Event]:
         values = judge(network)
         self.last, self.looked = progress.seconds, progress.step
         self.curve.append({"step": progress.step, "seconds": round(progress.seconds, 2), **values})

@@ -73,11 +73,7 @@ class Terms:
     ) -> Terms:
         """The terms of a sum of losses, for voxels of a size and labels of these counts."""
         built = build_loss(spec, spacing=spacing, class_counts=class_counts)
-        rising = {
-            key
-            for key, term in zip(built, spec.terms, strict=True)
-            if LOSSES[term.name].meta.get("schedule") == "rising"
-        }
+        rising = {key for key, term in zip(built, spec.terms, strict=True) if LOSSES[term.name].schedule == "rising"}
         return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight, regulariser, teacher)
 
     def weight_of(self, name: str, share: float) -> float:
@@ -188,10 +184,19 @@ def offset_loss(logits: Tensor, target: Tensor, weight: Tensor, instances: Tenso
     return ((logits - target).abs() * w).sum() / w.sum().clamp_min(1e-6)
 
 
+def probability_loss(logits: Tensor, target: Tensor, weight: Tensor, instances: Tensor) -> Tensor:
+    """Mean cross-entropy of sigmoid maps."""
+    w = weight.unsqueeze(1).expand_as(target)
+    logits, target = _masked(logits, target, w)
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (loss * w).sum() / w.sum().clamp_min(1e-6)
+
+
 MAP_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     "distance": distance_loss,
     "heat": heat_loss,
     "offset": offset_loss,
+    "probability": probability_loss,
 }
 
 
@@ -214,4 +219,4 @@ def _at_scale(batch: Batch, size: torch.Size) -> Batch:
     )
 
 
-__all__ = ["MAP_LOSSES", "Loss", "Terms", "distance_loss", "heat_loss", "offset_loss"]
+__all__ = ["MAP_LOSSES", "Loss", "Terms", "distance_loss", "heat_loss", "offset_loss", "probability_loss"]

@@ -30,7 +30,7 @@ from napari_segplugin.core import (
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
-from napari_segplugin.engine.network import fingerprint, load, map_kinds
+from napari_segplugin.engine.network import fingerprint, load, map_kinds, with_packages
 from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.balance import balanced, class_counts
@@ -79,7 +79,7 @@ def new_bundle(
         _start_encoder(network, spec, encoder_weights)
     return ModelBundle(
         name,
-        spec,
+        with_packages(spec),
         state_arrays(network),
         normalisation or Normalisation(),
         licence="yours",

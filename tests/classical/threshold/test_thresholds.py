@@ -145,7 +145,7 @@ def test_a_window_is_as_wide_in_space_along_every_axis():
     got = window_moments(image[0], (3, 7, 7))[0] > 0
     row = TECHNIQUES["local_threshold"]
     assert [s.stop - s.start for s in np.ma.notmasked_contiguous(np.ma.masked_equal(got.any((1, 2)), False))] == [3]
-    settings = {p.name: p.default for p in row.meta["parameters"]} | {"window": 21}
+    settings = {p.name: p.default for p in row.parameters} | {"window": 21}
     from napari_segplugin.classical import halo_of
 
     assert halo_of(row, settings, (2.0, 1.0, 1.0)) == (8, 15, 15)

@@ -2,6 +2,8 @@ import csv
 import io
 import json
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from napari_segplugin.core import ClassInfo, ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.engine.evaluate.evaluate import evaluate, evaluate_many
 from napari_segplugin.engine.evaluate.report import AGGREGATIONS, ALL, Report, ReportRow
-from napari_segplugin.metrics import METRICS, measure
+from napari_segplugin.metrics import METRICS, MetricRow, measure
 
 TRUTH = np.array([[0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 2, 2], [0, 1, 1, 0, 2, 2], [0, 0, 0, 0, 0, 0]])
 PREDICTION = np.array([[0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 2, 2], [0, 1, 1, 1, 2, 0], [0, 0, 0, 0, 3, 3]])
@@ -301,3 +303,54 @@ def test_text_is_aligned_and_says_each_definition_once():
 def test_a_row_that_is_not_there_is_an_error_that_names_those_that_are():
     with pytest.raises(InputError, match=r"no 'Dice' of 'all'.*'HD95' of 'a, b'"):
         REPORT.value("Dice")
+
+
+@pytest.fixture
+def more_metrics(monkeypatch):
+    """Metrics of another package: one for masks, one for objects with options, and one that fails."""
+
+    theirs = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "more_metrics", theirs)
+
+    def add(name, kind, call, **more):
+        setattr(theirs, name, call)
+        row = MetricRow(
+            name, name.title(), f"more_metrics:{name}", "Made up.", kind=kind, package="more-metrics", **more
+        )
+        monkeypatch.setitem(METRICS._rows, name, row)
+
+    add("share", "semantic", lambda a, b: float((a & b).mean()))
+    add(
+        "count",
+        "instance",
+        lambda a, b, spacing: float(b.max() * spacing[0]),
+        options={"spacing": None},
+        unit="spacing",
+    )
+    add("broken", "instance", lambda a, b: 1 / 0)
+
+
+def test_metrics_of_other_packages_stand_in_the_report_and_one_that_fails_says_why(more_metrics):
+    a, b = np.array([[1, 1, 2, 0]]), np.array([[1, 2, 2, 2]])
+    report = evaluate(b, a, task="semantic", classes=ClassTable.named(["a", "b"]))
+    assert (report.value("Share", "a"), report.value("Share", "b")) == (0.25, 0.25)
+    assert next(r for r in report.rows if r.metric == "Share").definition == "Made up (by more-metrics)."
+    report = evaluate(b, a, task="instance", spacing=(0.5, 0.5), unit="um")
+    assert report.value("Count", ALL) == 1.0
+    assert next(r for r in report.rows if r.metric == "Count").unit == "um"
+    broken = next(r for r in report.rows if r.metric == "Broken")
+    assert math.isnan(broken.value)
+    assert broken.definition == "Made up (by more-metrics). Not measured: division by zero"
+    assert report.value("AP@0.5", ALL) >= 0
+
+
+def test_metrics_of_other_packages_are_left_out_where_not_everything_is_judged(more_metrics):
+    a = np.array([[1, 1, 0, 0]])
+    report = evaluate(a, a, task="semantic", known=np.array([[True, True, True, False]]))
+    assert "Share" not in {r.metric for r in report.rows}
+
+
+def test_metrics_of_other_packages_are_averaged_over_images(more_metrics):
+    a, b = np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]])
+    report = evaluate_many([(a, a), (b, a)], task="semantic", classes=ClassTable.named(["a"]))
+    assert next(r.value for r in report.rows if r.metric.startswith("Share")) == 0.375

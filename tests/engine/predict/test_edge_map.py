@@ -80,6 +80,6 @@ def test_a_map_larger_than_the_memory_is_refused(monkeypatch):
         drain(edge_map(noise((16, 16), "YX"), bundle_of(), device="cpu"))
 
 
-@pytest.mark.parametrize("name", [row.name for row in NETWORKS if row.meta.get("edges")])
+@pytest.mark.parametrize("name", [row.name for row in NETWORKS if row.edges])
 def test_every_network_that_says_so_has_edges(name):
     assert callable(NETWORKS.load(name).edges)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,11 +34,14 @@ from napari_segplugin.engine.device import (
     resolve,
     threads,
 )
-from napari_segplugin.engine.network import Prepared, load
+from napari_segplugin.engine.network import ReadyNetwork, load
+from napari_segplugin.engine.predict.blocks import blocks_of
 from napari_segplugin.engine.predict.estimate import estimate
 from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.predict.tiles import out_of_memory
 from napari_segplugin.engine.train.train import new_bundle
+from napari_segplugin.networks import NETWORKS
+from napari_segplugin.tasks import HEADS, HeadRow
 
 TABLES = {
     Task.SEMANTIC: ClassTable.named(["axon", "myelin"], Kind.STUFF),
@@ -48,8 +52,6 @@ LOOSE = {"foreground": 0.3, "seed": 0.4, "smooth": 0.5, "min_size": 1}
 
 
 def bundle_of(ndim=2, task=Task.INSTANCE, channels=1, decode=LOOSE, **options):
-    from dataclasses import replace
-
     spec = ModelSpec("unet", ndim, channels, task, TABLES[task], options={"widths": (4, 6), **options})
     return replace(new_bundle(spec, name="small", seed=1), decode={} if task is Task.SEMANTIC else decode)
 
@@ -360,8 +362,8 @@ def test_no_piece_is_larger_than_memory_allows(task, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.plan"], "free_memory", lambda _: limit)
     monkeypatch.setattr("napari_segplugin.data.normalise._ENOUGH", 10_000)
     array = Watched(np.random.default_rng(0).integers(0, 200, (60, 90, 90)).astype(np.uint8))
-    calls, real = [], Prepared.__call__
-    monkeypatch.setattr(Prepared, "__call__", lambda n, a, **k: (calls.append(a.size), real(n, a, **k))[1])
+    calls, real = [], ReadyNetwork.__call__
+    monkeypatch.setattr(ReadyNetwork, "__call__", lambda n, a, **k: (calls.append(a.size), real(n, a, **k))[1])
     drain(predict(Image(array, "ZYX"), bundle_of(3, task), device="cpu", output=tmp_path / "out.zarr"))
     assert len(calls) > 8
     assert array.largest == max(calls) < array.array.size / 8
@@ -395,7 +397,7 @@ class Scarce:
     """Lets a network run only up to a number of voxels at once, as if memory ended there."""
 
     def __init__(self, monkeypatch, most, message="DefaultCPUAllocator: can't allocate memory"):
-        self.sizes, real = [], Prepared.__call__
+        self.sizes, real = [], ReadyNetwork.__call__
 
         def call(network, array, *, mirror=False):
             self.sizes.append(array.size)
@@ -403,7 +405,7 @@ class Scarce:
                 raise RuntimeError(message)
             return real(network, array, mirror=mirror)
 
-        monkeypatch.setattr(Prepared, "__call__", call)
+        monkeypatch.setattr(ReadyNetwork, "__call__", call)
 
 
 def test_when_memory_runs_out_smaller_tiles_give_the_same_result(monkeypatch):
@@ -421,7 +423,7 @@ def test_when_memory_runs_out_smaller_tiles_give_the_same_result(monkeypatch):
 
 def test_finished_tiles_are_kept_when_memory_runs_out(monkeypatch):
     image, bundle = noise((200, 60), "YX"), bundle_of(2, Task.SEMANTIC)
-    calls, real = [], Prepared.__call__
+    calls, real = [], ReadyNetwork.__call__
 
     def call(network, array, *, mirror=False):
         calls.append(array.shape)
@@ -429,7 +431,7 @@ def test_finished_tiles_are_kept_when_memory_runs_out(monkeypatch):
             raise MemoryError
         return real(network, array, mirror=mirror)
 
-    monkeypatch.setattr(Prepared, "__call__", call)
+    monkeypatch.setattr(ReadyNetwork, "__call__", call)
     events = []
     drain(predict(image, bundle, device="cpu", tiles=TileSpec(size=(64, 64))), events.append)
     steps = [e.done for e in events if isinstance(e, Step)]
@@ -538,3 +540,48 @@ def test_a_graphics_card_agrees_with_the_cpu(ndim):
     bundle = bundle_of(ndim, Task.SEMANTIC)
     a, b = (drain(predict(image, bundle, device=d, tiles=TileSpec(precision="float32"))) for d in ("cpu", "cuda"))
     assert np.mean(a.labels == b.labels) > 0.999
+
+
+@pytest.fixture
+def in_memory(monkeypatch):
+    """A head of another package that says nothing of blocks; it writes objects as our own does."""
+    row = HeadRow("whole", "Whole", "napari_segplugin.tasks.instance:InstanceCodec", package="more-heads")
+    monkeypatch.setitem(HEADS._rows, "whole", row)
+    return row
+
+
+def with_head(bundle, head):
+    return replace(bundle, spec=replace(bundle.spec, head=head))
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_a_head_without_a_block_decoder_is_read_in_memory_also_into_a_file(tmp_path, in_memory, planes):
+    image, bundle = noise((3, 40, 44), "ZYX") if planes else noise((40, 44), "YX"), bundle_of()
+    expected = drain(predict(image, bundle, device="cpu"))
+    found = drain(predict(image, with_head(bundle, "whole"), device="cpu", output=tmp_path / "a.zarr"))
+    assert len(found.objects) == len(expected.objects) > 1
+    assert np.array_equal(found.labels[:], expected.labels)
+
+
+def test_a_head_without_a_block_decoder_refuses_what_does_not_fit_before_anything_is_computed(in_memory, monkeypatch):
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "free_host_memory", lambda: 1_000)
+    with pytest.raises(InputError, match=r"head 'Whole' finds objects in memory only.*Got 3 maps of shape \(40, 44\)"):
+        drain(predict(noise((40, 44), "YX"), with_head(bundle_of(), "whole"), device="cpu"))
+
+
+def test_a_head_may_bring_a_block_decoder_which_has_to_be_one(in_memory, monkeypatch):
+    ours = replace(in_memory, blocks="napari_segplugin.engine.predict.stitch:DistanceBlocks")
+    monkeypatch.setitem(HEADS._rows, "whole", ours)
+    spec = with_head(bundle_of(), "whole").spec
+    assert blocks_of(spec).__name__ == "DistanceBlocks"
+    monkeypatch.setitem(HEADS._rows, "whole", replace(ours, blocks="math:pi"))
+    with pytest.raises(InputError, match=r"'Whole' cannot be read block by block. Got math:pi. Accepted: a subclass"):
+        blocks_of(spec)
+
+
+def test_a_bundle_says_which_packages_its_network_and_head_come_from(in_memory, monkeypatch):
+    row = replace(NETWORKS["unet"], name="theirs", package="more-networks")
+    monkeypatch.setitem(NETWORKS._rows, "theirs", row)
+    spec = replace(bundle_of().spec, network="theirs", head="whole")
+    assert new_bundle(spec, name="x").spec.packages == ("more-heads", "more-networks")
+    assert new_bundle(replace(spec, network="unet", head=""), name="x").spec.packages == ()
