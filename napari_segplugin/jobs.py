@@ -162,8 +162,9 @@ def finetune(
 ) -> Job[FineTuneResult]:
     """Train a copy of a model on corrections; see :func:`napari_segplugin.finetune`."""
     images = [as_image(i, axes, spacing, unit) for i in cast("Sequence[ImageLike]", _each(image))]
-    given = [as_corrections(c) for c in cast("Sequence[CorrectionsLike]", _each(corrections))]
     bundle = as_model(model)
+    task, classes = bundle.spec.task, bundle.spec.classes
+    given = [as_corrections(c, task, classes) for c in cast("Sequence[CorrectionsLike]", _each(corrections))]
     bring_torch()
     from napari_segplugin.engine.train.finetune import finetune as run
 
@@ -388,7 +389,7 @@ def instant(
     from napari_segplugin.engine.instant import instant as run
 
     table = class_table(classes, task) or ClassTable.named(["object"])
-    marks = as_corrections(corrections)
+    marks = as_corrections(corrections, Task(task), table)
     return (
         yield from run(
             as_image(image), marks, Task(task), table, region=region, forest=forest, most=most, one_thing=one_thing

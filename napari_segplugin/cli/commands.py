@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 import napari_segplugin as seg
 from napari_segplugin import jobs
-from napari_segplugin.cli.marks import read_boxes, read_points
+from napari_segplugin.cli.marks import read_corrections
 from napari_segplugin.cli.parser import loss_of
 from napari_segplugin.core import (
     Event,
@@ -31,7 +29,6 @@ from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import stem_of
-from napari_segplugin.io.pairs import open_labels
 
 if TYPE_CHECKING:
     from napari_segplugin.jobs import Cluster
@@ -140,21 +137,11 @@ def _spread(sizes: tuple[int, ...], image: Image) -> tuple[int, ...]:
 
 def finetune(options: Namespace) -> Result:
     """Train a copy of a model on corrections."""
-    from napari_segplugin.data.corrections import Corrections
-
     _check_new(options.output)
     bundle = seg.load_model(options.model)
     with Progress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
-        extra = {"edited": options.result, "before": options.before}
-        areas = {"reviewed": options.reviewed, "nothing": options.nothing}
-        arrays: dict[str, Any] = {word: open_labels(path) for word, path in extra.items() if path}
-        arrays |= {word: open_labels(path) > 0 for word, path in areas.items() if path}
-        arrays |= read_points(options.points, image.ndim) if options.points else {}
-        arrays |= read_boxes(options.boxes, image.ndim) if options.boxes else {}
-        blank = np.zeros(image.spatial_shape, np.uint16)
-        marks = Corrections(open_labels(options.corrections) if options.corrections else blank, **arrays)
-
+        marks = read_corrections(options, image.spatial_shape, bundle.spec)
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
             result = drain(jobs.finetune(image, marks, bundle, _train_spec(options), stop=stop), show)
             place = seg.save_model(result.bundle, options.output)

@@ -82,13 +82,22 @@ def _finetune(commands: Any) -> argparse.ArgumentParser:
         "finetune",
         "train a copy of a model on corrections",
         "CORRECTIONS is a label image: 0 is not painted and stays unknown, 65535 is background, other numbers are "
-        "classes (semantic) or whole objects (instance). Ctrl-C ends the training and keeps the best state.",
+        "classes (semantic) or whole objects (instance, panoptic). Ctrl-C ends the training and keeps the best state.",
     )
     p.add_argument("image", metavar="IMAGE")
     p.add_argument("corrections", metavar="CORRECTIONS", nargs="?", help="may be left out beside --points or --boxes")
     _model(p)
     p.add_argument("--output", required=True, metavar="BUNDLE", help="folder of the new bundle; must not be there yet")
+    p.add_argument(
+        "--stroke-classes",
+        metavar="FILE",
+        help="class of each number in CORRECTIONS, where objects are of several: a table (CSV: label, class) or a label "
+        "image of classes; by default the table beside it, NAME.objects.csv",
+    )
     p.add_argument("--result", metavar="LABELS", help="the result as a person left it")
+    p.add_argument(
+        "--result-classes", metavar="FILE", help="the same for --result; by default the tables beside it and --before"
+    )
     p.add_argument("--before", metavar="LABELS", help="the result as it was; where --result differs, it was corrected")
     p.add_argument("--reviewed", metavar="MASK", help="area in which --result is right everywhere")
     p.add_argument(

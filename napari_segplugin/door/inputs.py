@@ -262,16 +262,30 @@ def class_table(
     return ClassTable(tuple(rows))
 
 
-def as_corrections(corrections: CorrectionsLike) -> Corrections:
-    """Corrections from a label array (0 unknown, 65535 background), from such a file, or as they are."""
+def as_corrections(
+    corrections: CorrectionsLike, task: Task | None = None, classes: ClassTable | None = None
+) -> Corrections:
+    """Corrections from a label array (0 unknown, 65535 background), from such a file, or as they are.
+
+    Parameters
+    ----------
+    corrections : Corrections, array or path
+        The table beside a file, ``<stem>.objects.csv``, says the class of each painted object.
+    task, classes : optional
+        What is to be learnt from them.
+    """
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.io.object_classes import read_object_classes, table_beside
     from napari_segplugin.io.pairs import open_labels
 
     if isinstance(corrections, Corrections):
         return corrections
-    if isinstance(corrections, str | Path):
-        return Corrections(open_labels(corrections))
-    return Corrections(np.asarray(corrections))
+    if not isinstance(corrections, str | Path):
+        return Corrections(np.asarray(corrections))
+    paint, table = open_labels(corrections), table_beside(corrections)
+    if table is None or classes is None or task is Task.SEMANTIC or len(classes) == 2:
+        return Corrections(paint)
+    return Corrections(paint, painted_class=read_object_classes(table, paint, classes))
 
 
 def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json] | None = None) -> ClassicalRecipe:

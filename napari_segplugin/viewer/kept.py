@@ -63,6 +63,10 @@ class Kept:
     ----------
     paint : ndarray or None
         The strokes.
+    paints : str
+        "classes" or "objects": what the numbers of the strokes are; empty where it was not kept.
+    painted : dict of int to str
+        Name of the class of each painted object.
     marks : dict of str to dict
         Points and shapes of each kind that has any: "points", "type" of shapes, "class" where one was chosen.
     results : list of KeptResult
@@ -78,6 +82,8 @@ class Kept:
     """
 
     paint: np.ndarray | None = None
+    paints: str = ""
+    painted: dict[int, str] = field(default_factory=dict)
     marks: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[KeptResult] = field(default_factory=list)
     steps: int = 0
@@ -114,8 +120,12 @@ def read_kept(path: str | Path) -> Kept:
             if header["points"]:
                 kept.marks[header["of"]] = {k: header[k] for k in ("points", "type", "class") if k in header}
             kept.steps += 1
+        elif kind == "classes":
+            kept.paints = str(header["paints"])
+            kept.painted |= {int(n): str(name) for n, name in header["names"].items()}
         elif kind == "step":
             kept.steps += 1
+            kept.paints = str(header.get("paints", kept.paints))
             if header["layer"] == "paint":
                 shape = tuple(header["shape"])
                 if kept.paint is None or kept.paint.shape != shape:

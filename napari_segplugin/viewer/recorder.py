@@ -15,6 +15,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_segplugin.core import ObjectTable, Segmentation, to_json
 from napari_segplugin.data.boxes import runs
+from napari_segplugin.viewer.corrections import class_names, paints_on
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.journal import Journal, Record, pack_runs, pack_voxels
@@ -48,11 +49,13 @@ class Recorder:
         self._paint: LayerHistory | None = None
         self._marks: dict[str, str] = {}
         self._painted = False
+        self._classes: dict[int, str] = {}
 
     def detach(self) -> None:
         """Follow the strokes no longer."""
         if self._paint is not None:
             self._paint.layer.events.data.disconnect(self._on_array)
+            self._paint.layer.events.features.disconnect(self._on_classes)
             self._paint.detach()
         self._paint = None
 
@@ -70,6 +73,9 @@ class Recorder:
         for signal, back in ((self._paint.done, False), (self._paint.undone, True), (self._paint.redone, False)):
             signal.connect(lambda step, back=back: self._step(layer, "paint", step, back, {}))
         layer.events.data.connect(self._on_array)
+        layer.events.features.connect(self._on_classes)
+        self._classes = class_names(layer) if known else {}
+        self._on_classes()
         if not known and (self._painted or np.any(layer.data)):
             self._on_array()
 
@@ -84,6 +90,16 @@ class Recorder:
             {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype), **about},
             payload,
         )
+
+    def _on_classes(self, event: Any = None) -> None:
+        """The classes of painted objects: what is new."""
+        if self._paint is None:
+            return
+        now = class_names(self._paint.layer)
+        fresh = {str(n): name for n, name in now.items() if self._classes.get(n) != name}
+        self._classes = now
+        if fresh:
+            self.write({"kind": "classes", "paints": paints_on(self._paint.layer), "names": fresh})
 
     def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record points or shapes from now on.
@@ -171,7 +187,9 @@ class Recorder:
         about, payload = pack_voxels(*_outcome(step, back, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
         header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
-        self._painted = self._painted or name == "paint"
+        if name == "paint":
+            self._painted = True
+            header["paints"] = paints_on(layer)
         self.write({**header, "rows": plain} if plain else header, payload)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:

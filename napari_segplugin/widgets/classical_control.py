@@ -107,7 +107,7 @@ class ClassicalControl:
             if dock.paint.layer is None:
                 hint = "Press Paint corrections in step 4 and paint what you look for and what lies around it."
                 raise InputError("This technique needs strokes.", hint=hint)
-            paint = dock.paint.copy().paint
+            paint = dock.paint.strokes()
             seeds = seeds_of_strokes(paint)
             self._background = int(seeds.max()) if (paint == BACKGROUND_PAINT).any() else 0
             return {"seeds": seeds}

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
+from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
     Fold,
@@ -35,6 +36,7 @@ from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
+from napari_segplugin.widgets.paint_class import PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
 from napari_segplugin.widgets.verdict import Verdict
@@ -104,7 +106,7 @@ class ImproveStep(StepBox):
             "is taken as right.",
             self.reviewed_requested.emit,
         )
-        self.weak_row = WeakRow()
+        self.paint_class, self.weak_row = PaintClass(), WeakRow()
         self.paints = QWidget()
         self._paint_grid = QGridLayout(self.paints)
         self._paint_grid.setContentsMargins(0, 0, 0, 0)
@@ -160,6 +162,7 @@ class ImproveStep(StepBox):
     def _lay_out(self) -> None:
         for widget in (
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
+            self.paint_class,
             self.weak_row,
             self.paints,
             self.counts,
@@ -204,6 +207,7 @@ class ImproveStep(StepBox):
     def set_paints(self, classes: ClassTable | None, task: Task) -> None:
         """A button for each thing that can be painted."""
         key = (classes, task)
+        self.paint_class.set_classes(classes, task)
         if key == self._paint_key:
             return
         self._paint_key = key
@@ -219,6 +223,7 @@ class ImproveStep(StepBox):
         else:
             entries = [
                 ("New object", "", NEW_OBJECT, "Paint one object that was missed, in a number of its own."),
+                *[(c.name, c.color, area_value(c.id), f"Paint the area “{c.name}”.") for c in areas_of(classes)],
                 (
                     "Not an object",
                     BACKGROUND_COLOR,
@@ -248,7 +253,7 @@ class ImproveStep(StepBox):
                     f"{info.name}: {_strokes(strokes)}, {voxels:,} voxels" if strokes else f"{info.name}: none yet"
                 )
         elif counts:
-            objects = [v for k, v in counts.items() if k != BACKGROUND_PAINT]
+            objects = [v for k, v in counts.items() if is_object(k)]
             lines.append(
                 f"{len(objects)} painted object{'s' * (len(objects) != 1)}, {sum(v for _, v in objects):,} voxels"
             )

@@ -25,7 +25,8 @@ from napari_segplugin.core import (
     TrainSpec,
 )
 from napari_segplugin.data import normalise
-from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
+from napari_segplugin.data.corrections import Corrections, to_sample
+from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train.anchors import fit_to_objects
@@ -91,18 +92,21 @@ class FineTuneResult:
     judged: int = 0
 
 
-def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
+def check_strokes(samples: Sequence[Sample], bundle: ModelBundle) -> None:
     """Say which class lacks what before any time is spent.
 
     Raises
     ------
     InputError
-        If a class has no stroke at all in a semantic task (unless the network knows it already).
+        If a class has no stroke and no object at all (unless the network knows it already).
     """
-    counts = count_strokes(sample, bundle.spec.classes)
-    empty = [name for name, (_, voxels) in counts.items() if not voxels]
-    painted = [name for name, (_, voxels) in counts.items() if voxels]
-    if bundle.spec.task is Task.SEMANTIC and not bundle.history and empty:
+    found = [count_strokes(sample, bundle.spec.classes) for sample in samples]
+    voxels = {name: sum(counts[name][1] for counts in found) for name in (c.name for c in bundle.spec.classes)}
+    if bundle.spec.task is not Task.SEMANTIC:
+        del voxels[bundle.spec.classes[0].name]  # objects are whole: what lies around them is known, too
+    empty = [name for name, n in voxels.items() if not n]
+    painted = [name for name, n in voxels.items() if n]
+    if not bundle.history and empty:
         raise InputError(
             f"A network that starts from scratch needs strokes of every class; there is none of {', '.join(empty)}.",
             got=", ".join(painted) or "no strokes",
@@ -198,8 +202,7 @@ def finetune(
 def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBundle) -> list[Sample]:
     """The corrections as samples; for a 2D network the planes of a volume that somebody painted on."""
     samples = [to_sample(i, c, bundle.spec.task, bundle.spec.classes) for i, c in zip(images, marks, strict=True)]
-    for sample in samples if len(samples) == 1 else []:
-        check_strokes(sample, bundle)
+    check_strokes(samples, bundle)
     if bundle.spec.ndim == 2:
         planes = [plane for s in samples for plane in planes_of(s)]
         samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
@@ -300,7 +303,7 @@ class _Preview:
         return found[:, None] if self.lead else found
 
     def __call__(self, network: nn.Module) -> Preview:
-        _, labels = read_image(network, self.array, self.bundle)
+        labels = read_image(network, self.array, self.bundle).labels
         found = np.ascontiguousarray(labels[self.inner])
         return Preview(self.origin, found[None] if self.lead else found)
 
