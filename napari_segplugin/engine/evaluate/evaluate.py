@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,7 @@ from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
 __all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
 
+Labels: TypeAlias = ArrayLike | Segmentation
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
 
@@ -207,7 +208,7 @@ def _options(
     return _Options(Task(task), classes, spacing, unit, tuple(sorted(set(thresholds))), tolerance, surfaces)
 
 
-def _class_table(options: _Options, *both: Any) -> ClassTable | None:
+def _class_table(options: _Options, *both: Labels) -> ClassTable | None:
     table = options.classes or next((x.classes for x in both if isinstance(x, Segmentation)), None)
     if table is not None and ALL in [c.name for c in table]:
         raise InputError(f"A class cannot be named '{ALL}' in a report.", hint="Rename the class.")
@@ -215,8 +216,8 @@ def _class_table(options: _Options, *both: Any) -> ClassTable | None:
 
 
 def _image(
-    prediction: Any,
-    truth: Any,
+    prediction: Labels,
+    truth: Labels,
     options: _Options,
     known: ArrayLike | None,
     prediction_classes: Mapping[int, int] | None,
@@ -238,7 +239,7 @@ def _image(
     return list(_panoptic(*pair, where, table, truth_classes or {}, prediction_classes or {}))
 
 
-def _with_voxels(options: _Options, prediction: Any, truth: Any) -> _Options:
+def _with_voxels(options: _Options, prediction: Labels, truth: Labels) -> _Options:
     """Spacing, unit and tolerance, from the segmentations where the caller said nothing."""
     found = [x for x in (prediction, truth) if isinstance(x, Segmentation)]
     for segmentation in found:
@@ -257,7 +258,7 @@ def _with_voxels(options: _Options, prediction: Any, truth: Any) -> _Options:
             hint="Pass spacing and unit, or surfaces=False.",
         )
     if size is None:
-        size = found[0].spacing if found else (1.0,) * np.ndim(truth)
+        size = found[0].spacing if found else (1.0,) * np.ndim(_labels(truth, False))
     if unit is None:
         unit = found[0].unit if found else "pixel"
     # On an axis of one voxel there is no distance, so its edge says nothing about the tolerance.
@@ -270,13 +271,13 @@ def _same_voxels(a: Segmentation, b: Segmentation) -> bool:
     return a.unit == b.unit and len(a.spacing) == len(b.spacing) and bool(np.allclose(a.spacing, b.spacing, rtol=1e-4))
 
 
-def _labels(found: Any, semantic: bool) -> np.ndarray:
+def _labels(found: Labels, semantic: bool) -> np.ndarray:
     if isinstance(found, Segmentation):
         return found.semantic() if semantic else np.asarray(found.labels)
     return np.asarray(found)
 
 
-def _object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Mapping[int, int]:
+def _object_classes(found: Labels, given: Mapping[int, int] | None, word: str) -> Mapping[int, int]:
     if given is not None:
         return given
     if isinstance(found, Segmentation):
@@ -295,7 +296,7 @@ def _name(class_id: int, table: ClassTable | None) -> str:
 
 
 def _measured(
-    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: Any
+    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: float
 ) -> Measured:
     row = METRICS[name]
     ratio = amount if isinstance(amount, Ratio) else None

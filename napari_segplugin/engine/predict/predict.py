@@ -9,12 +9,13 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
+import zarr
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
-from napari_segplugin.core.types import scalar
+from napari_segplugin.core.types import Json, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -26,8 +27,8 @@ from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
 from napari_segplugin.engine.predict.plan import Setup, check_fit, check_region, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
-from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
-from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
+from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, run_tiles
+from napari_segplugin.engine.stores import Shifted, Stored, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import blocks_of, codec_of
 
@@ -141,7 +142,7 @@ def _plain(
         }
         if cluster is not None:
             recipe["device"] = f"{cluster.slots} workers of a cluster: {', '.join(sorted(cluster.devices))}"
-        if path is not None:
+        if isinstance(labels, zarr.Array):
             labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
     return Segmentation(
@@ -197,7 +198,7 @@ def _resized(
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
 
 
-def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
+def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Json]) -> Stored:
     """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time."""
     labels, spatial = found.labels, len(places)
     lead = labels.shape[:-spatial]
@@ -209,7 +210,7 @@ def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None,
                 rows = places[-2][start : start + _ROWS]
                 part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
                 out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
-        if path is not None:
+        if isinstance(out, zarr.Array):
             out.attrs["segplugin"] = dict(recipe)
     return out
 
@@ -228,7 +229,7 @@ class _Work:
         self.codec = codec_of(bundle.spec)
         self.unifier = Unifier(self.task, self.table)
         self.semantic = self.task is Task.SEMANTIC
-        self.intensities: list[Mapping[str, Any]] = []
+        self.intensities: list[Mapping[str, Json]] = []
         self.uncertain = 0
 
     def measure(self, frame: int) -> None:
@@ -242,14 +243,15 @@ class _Work:
         voxels = math.prod(self.setup.shape)
         return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
 
-    def tiles(self, write: Write) -> Job[int]:
+    def tiles(self, write: Write[Kept]) -> Job[int]:
         """Run the tiles of the frame that was measured."""
         tiles, axes = self.setup.tiles, self.setup.axes
         if self.cluster is not None:
             return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
-        return run_tiles(self.run, tiles, axes, self.read, write)
+        run = cast("TileRun[object, Kept]", self.run)  # what it gives fits the task, and so does `write`
+        return run_tiles(run, tiles, axes, self.read, write)
 
-    def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def segment(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Labels of the frame that was measured."""
         if self.semantic:
             yield from self.classes(labels, index)
@@ -258,7 +260,7 @@ class _Work:
         else:
             yield from self.objects(labels, index, beside, stream)
 
-    def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
+    def classes(self, labels: Stored, index: tuple[int, ...]) -> Job[None]:
         """Semantic: each tile is read as classes at once, so maps are never held."""
         out = Shifted(labels, self.setup.region, index)
 
@@ -268,7 +270,7 @@ class _Work:
 
         yield from self.tiles(write)
 
-    def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def objects(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic: all maps first, then the objects."""
         shape = (self.setup.network.n_maps, *self.setup.shape)
         if not stream:
@@ -287,13 +289,13 @@ class _Work:
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 
-    def boxes(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def boxes(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
         dense = self.task is Task.PANOPTIC
         shape = (len(self.table), *self.setup.shape)
         found = Found(self.setup.region, self.setup.planes)
         with scratch(beside) if stream else nullcontext(Path()) as folder:
-            store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
+            store: Stored = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
             if dense and stream:
                 store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
             maps = Shifted(store, self.setup.region, (slice(None),))
@@ -338,7 +340,7 @@ class _Work:
         block, most = self.block()
         block, place = block[-len(shape) :], folder / f"blocks{plane}.zarr"
 
-        def scratch(size: tuple[int, ...], dtype: str) -> Any:
+        def scratch(size: tuple[int, ...], dtype: str) -> Stored:
             return scratch_array(place, size, block, dtype, together=False)
 
         job = make(
@@ -367,7 +369,7 @@ def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
     return read
 
 
-def _keep(store: Shifted) -> Write:
+def _keep(store: Shifted) -> Write[np.ndarray]:
     """Writes maps as they are."""
 
     def write(tile: Tile, maps: np.ndarray) -> None:
