@@ -41,7 +41,7 @@ class WritableArray(Array, Protocol):
         """Set a piece."""
 
 
-def scalar(params: DecodeParams, name: str) -> float:
+def scalar(params: Mapping[str, Json], name: str) -> float:
     """A setting that is one number."""
     return float(cast("float", params[name]))
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Image
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.version import __version__
 
 
-def about_input(image: Image) -> dict[str, Any]:
+def about_input(image: Image) -> JsonDict:
     """The image that a result was made of, as JSON values."""
     # a result must lie where its image lay, so what places an image in space travels with the recipe
     space = {key: image.metadata[key] for key in ("nifti_affine",) if key in image.metadata}

@@ -6,8 +6,7 @@ any tile goes to the cluster that suits it. With a weight for position, neighbou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -28,7 +27,40 @@ LAB_SPREAD = 0.3
 """About the standard deviation of colours in CIELAB (over 100); the measure for the weight of position there."""
 
 
-def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
+class Space(TypedDict):
+    """How values become features: the colour space, offset and factor of each channel, the weight of position."""
+
+    space: str
+    white: float
+    position: float
+    offset_of: list[float]
+    factor_of: list[float]
+
+
+class Clusters(Space):
+    """Centres in the space of the features, and the class of each."""
+
+    centres: np.ndarray
+    labels: list[int]
+
+
+class Gaussians(Clusters):
+    """Scale (K, F, F) and offset (K,) of the log density of each Gaussian."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+def measure(
+    sample: np.ndarray,
+    spacing: tuple[float, ...],
+    *,
+    classes: int,
+    space: str,
+    position: float,
+    background: str,
+    fit: str,
+) -> Clusters:
     """The clusters of K-means.
 
     Parameters
@@ -36,7 +68,7 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> 
     sample : (C, [Z,] Y, X) ndarray
         NaN is left out.
     spacing : tuple of float
-    **settings
+    classes, space, position, background, fit
         As in :func:`kmeans`.
 
     Returns
@@ -51,24 +83,22 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> 
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    space = _space(sample, settings["space"], settings["position"])
-    values = _values(sample, spacing, space, PART if settings["fit"] == "part" else MOST)
-    classes = settings["classes"]
+    where = _space(sample, space, position)
+    values = _values(sample, spacing, where, PART if fit == "part" else MOST)
     _check_colours(values[:, : sample.shape[0]], classes)
-    if settings["fit"] == "batches":
+    if fit == "batches":
         fitted = MiniBatchKMeans(classes, n_init=3, batch_size=4096, random_state=0).fit(values)
     else:
         fitted = KMeans(classes, n_init=3, random_state=0).fit(values)
-    return {**space, "centres": fitted.cluster_centers_} | _order(
-        fitted.cluster_centers_[:, : sample.shape[0]], np.bincount(fitted.labels_, minlength=classes), settings
-    )
+    colours, counts = fitted.cluster_centers_[:, : sample.shape[0]], np.bincount(fitted.labels_, minlength=classes)
+    return {**where, "centres": fitted.cluster_centers_, "labels": _order(colours, counts, space, background)}
 
 
 def kmeans(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Clusters,
     classes: int = 3,
     space: str = "channels",
     position: float = 0.0,
@@ -118,26 +148,27 @@ def kmeans(
     return labels
 
 
-def measure_mixture(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
+def measure_mixture(
+    sample: np.ndarray, spacing: tuple[float, ...], *, classes: int, space: str, background: str
+) -> Gaussians:
     """The Gaussians of a mixture: as :func:`measure`, with "scale" (K, F, F) and "offset" (K,) of the log density."""
     from sklearn.mixture import GaussianMixture
 
-    space = _space(sample, settings["space"], 0.0)
-    values = _values(sample, spacing, space, EM_VOXELS).astype(np.float64)
-    classes = settings["classes"]
+    where = _space(sample, space, 0.0)
+    values = _values(sample, spacing, where, EM_VOXELS).astype(np.float64)
     _check_colours(values, classes)
     fitted = GaussianMixture(classes, reg_covar=1e-4, max_iter=200, random_state=0).fit(values)
     scale = fitted.precisions_cholesky_
     offset = np.log(fitted.weights_) + np.log(np.einsum("kii->ki", scale)).sum(axis=1)
-    found = {**space, "centres": fitted.means_, "scale": scale, "offset": offset}
-    return found | _order(fitted.means_, np.bincount(fitted.predict(values), minlength=classes), settings)
+    labels = _order(fitted.means_, np.bincount(fitted.predict(values), minlength=classes), space, background)
+    return {**where, "centres": fitted.means_, "labels": labels, "scale": scale, "offset": offset}
 
 
 def gaussian_mixture(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Gaussians,
     classes: int = 3,
     space: str = "channels",
     background: str = "darkest",
@@ -175,18 +206,20 @@ def gaussian_mixture(
     return labels.reshape(image.shape[1:])
 
 
-def measure_shift(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
+def measure_shift(
+    sample: np.ndarray, spacing: tuple[float, ...], *, width: float, space: str, background: str
+) -> Clusters:
     """The summits of the density of colours, as :func:`measure`."""
     from sklearn.cluster import estimate_bandwidth
 
-    space = _space(sample, settings["space"], 0.0)
-    values = _values(sample, spacing, space, SHIFT_VOXELS)
-    width = float(estimate_bandwidth(values, quantile=settings["width"], n_samples=1024, random_state=0))
+    where = _space(sample, space, 0.0)
+    values = _values(sample, spacing, where, SHIFT_VOXELS)
+    radius = float(estimate_bandwidth(values, quantile=width, n_samples=1024, random_state=0))
     # many voxels of one value give no width; a hundredth of the spread keeps different values apart
-    width = max(width, 0.01 * float(np.linalg.norm(values.max(axis=0) - values.min(axis=0))))
-    centres = summits(values, width)
+    radius = max(radius, 0.01 * float(np.linalg.norm(values.max(axis=0) - values.min(axis=0))))
+    centres = summits(values, radius)
     counts = np.bincount(_squares(values, centres).argmin(axis=1), minlength=len(centres))
-    return {**space, "centres": centres} | _order(centres, counts, settings)
+    return {**where, "centres": centres, "labels": _order(centres, counts, space, background)}
 
 
 def summits(values: np.ndarray, width: float) -> np.ndarray:
@@ -237,7 +270,7 @@ def mean_shift(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Clusters,
     width: float = 0.2,
     space: str = "channels",
     background: str = "darkest",
@@ -302,8 +335,8 @@ def quantised(
     return np.asarray(means.astype(image.dtype)[:, labels])
 
 
-def _space(sample: np.ndarray, space: str, position: float) -> dict[str, Any]:
-    """How values become features: the colour space, offset and factor of each channel, the weight of position."""
+def _space(sample: np.ndarray, space: str, position: float) -> Space:
+    """How values of the image become features."""
     if space == "lab" and sample.shape[0] != 3:
         raise InputError(
             "CIELAB is a space of red, green and blue.",
@@ -316,22 +349,28 @@ def _space(sample: np.ndarray, space: str, position: float) -> dict[str, Any]:
     elif sample.dtype.kind == "f":
         top = float(np.nanmax(sample))
         white = 1.0 if top <= 1 else max(255.0, top)
-    found: dict[str, Any] = {"space": space, "white": white, "position": position}
+    found: Space = {
+        "space": space,
+        "white": white,
+        "position": position,
+        "offset_of": [0.0] * 3,
+        "factor_of": [1.0] * 3,
+    }
     if space == "lab":
-        return found | {"offset_of": [0.0] * 3, "factor_of": [1.0] * 3}
+        return found
     axes = tuple(range(1, sample.ndim))
-    mean, spread = (f(sample, axis=axes, dtype=np.float64) for f in (np.nanmean, np.nanstd))
+    mean, spread = (np.asarray(f(sample, axis=axes, dtype=np.float64)) for f in (np.nanmean, np.nanstd))
     factor = 1 / np.where(spread > 0, spread, 1)
-    return found | {"offset_of": mean.tolist(), "factor_of": factor.tolist()}
+    return {**found, "offset_of": mean.tolist(), "factor_of": factor.tolist()}
 
 
-def _features(image: np.ndarray, spacing: tuple[float, ...], space: Mapping[str, Any]) -> np.ndarray:
+def _features(image: np.ndarray, spacing: tuple[float, ...], space: Space) -> np.ndarray:
     """Colours, and places where they count, (F, [Z,] Y, X) float32."""
     if space["space"] == "lab":
         colours = to_lab(image / np.float32(space["white"]))
     else:
         shape = (-1, *(1,) * (image.ndim - 1))
-        offset, factor = (np.asarray(space[k], np.float32).reshape(shape) for k in ("offset_of", "factor_of"))
+        offset, factor = (np.asarray(v, np.float32).reshape(shape) for v in (space["offset_of"], space["factor_of"]))
         colours = (image - offset) * factor
     if not space["position"]:
         return colours
@@ -344,7 +383,7 @@ def _features(image: np.ndarray, spacing: tuple[float, ...], space: Mapping[str,
     return np.concatenate([colours, np.asarray(grid, np.float32)])
 
 
-def _values(sample: np.ndarray, spacing: tuple[float, ...], space: Mapping[str, Any], most: int) -> np.ndarray:
+def _values(sample: np.ndarray, spacing: tuple[float, ...], space: Space, most: int) -> np.ndarray:
     """Features of at most `most` voxels that are numbers, (N, F) float32, the same for the same image."""
     flat = sample.reshape(len(sample), -1)
     known = None if sample.dtype.kind != "f" else np.flatnonzero(np.isfinite(flat).all(axis=0))
@@ -376,16 +415,16 @@ def _check_colours(values: np.ndarray, classes: int) -> None:
         )
 
 
-def _order(colours: np.ndarray, counts: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _order(colours: np.ndarray, counts: np.ndarray, space: str, background: str) -> list[int]:
     """The class of each cluster: from dark to bright, the background 0."""
-    brightness = colours[:, 0] if settings["space"] == "lab" else colours.mean(axis=1)
+    brightness = colours[:, 0] if space == "lab" else colours.mean(axis=1)
     order = np.argsort(brightness, kind="stable").tolist()
     first = {"darkest": order[0], "brightest": order[-1], "largest": int(counts.argmax()), "none": -1}
-    background = first[settings["background"]]
+    nothing = first[background]
     labels = [0] * len(order)
-    for number, cluster in enumerate((c for c in order if c != background), 1):
+    for number, cluster in enumerate((c for c in order if c != nothing), 1):
         labels[cluster] = number
-    return {"labels": labels}
+    return labels
 
 
 __all__ = [

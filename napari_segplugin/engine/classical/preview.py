@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from napari_segplugin.classical import (
     sees_whole,
 )
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Parameter, Region
+from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.engine.classical.segment import check_region
 from napari_segplugin.engine.classical.source import Source
 
@@ -63,7 +63,7 @@ class PlanePreview:
     labels: np.ndarray
     factor: int
     origin: tuple[int, int]
-    measured: Mapping[str, Any]
+    measured: Mapping[str, object]
     objects: bool
     seconds: float
     notes: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Previewer:
     _rates: dict[str, dict[int, float]] = field(default_factory=dict)
     _reading: float = 0.0
     _warm: set[str] = field(default_factory=set)
-    _samples: dict[Any, np.ndarray] = field(default_factory=dict)
+    _samples: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def run(
         self,
@@ -225,7 +225,7 @@ class Previewer:
             factor *= 2
         return factor
 
-    def _measured(self, row: TechniqueRow, recipe: ClassicalRecipe, frame: int) -> dict[str, Any] | None:
+    def _measured(self, row: TechniqueRow, recipe: ClassicalRecipe, frame: int) -> Mapping[str, object] | None:
         """What a volume is measured to be, at full resolution; None where the plane is measured by itself."""
         if self.image.ndim == 2 or sees_whole(row, recipe.parameters):
             return None
@@ -256,8 +256,8 @@ class _Part:
         )
 
     def run(
-        self, measured: dict[str, Any] | None, seeds: np.ndarray | None, box: Region | None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+        self, measured: Mapping[str, object] | None, seeds: np.ndarray | None, box: Region | None
+    ) -> tuple[np.ndarray, Mapping[str, object]]:
         """Labels of what is seen, and what was measured."""
         # processor time of this thread: what other programs take must not lower the resolution for good
         start = time.thread_time()
@@ -326,12 +326,12 @@ def coarser(recipe: ClassicalRecipe, factor: int) -> ClassicalRecipe:
     return replace(recipe, parameters=settings, cleanup=steps)
 
 
-def _coarser(parameters: tuple[Parameter, ...], settings: Mapping[str, Any], factor: int) -> dict[str, Any]:
+def _coarser(parameters: tuple[Parameter, ...], settings: Mapping[str, Json], factor: int) -> JsonDict:
     by = {"pixel": factor, "pixel^n": factor**2}
     done = dict(settings)
     for p in parameters:
         if p.unit in by:
-            value = settings[p.name] / by[p.unit]
+            value = scalar(settings, p.name) / by[p.unit]
             value = round(value) if p.kind == "int" else value
             low = p.low if p.low is not None else value
             # what is not 0 stays so: 0 often means "not at all"
@@ -377,10 +377,12 @@ def preview(
     plane: int = 0,
     region: Region | None = None,
     budget: float = 0.15,
-    **marks: Any,
+    frame: int = 0,
+    seeds: np.ndarray | None = None,
+    box: Region | None = None,
 ) -> PlanePreview:
     """One preview; see :meth:`Previewer.run`. For many of one image, a :class:`Previewer` is quicker."""
-    return Previewer(image, budget).run(recipe, plane=plane, region=region, **marks)
+    return Previewer(image, budget).run(recipe, plane=plane, frame=frame, region=region, seeds=seeds, box=box)
 
 
 __all__ = ["PlanePreview", "Previewer", "coarser", "preview", "shrink", "shrink_seeds"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,6 +46,7 @@ from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
 __all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
 
+Labels: TypeAlias = ArrayLike | Segmentation
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
 
@@ -188,8 +189,8 @@ def evaluate_steps(
 
 
 def _image(
-    prediction: Any,
-    truth: Any,
+    prediction: Labels,
+    truth: Labels,
     options: Options,
     known: ArrayLike | None,
     prediction_classes: Mapping[int, int] | None,
@@ -224,7 +225,7 @@ def _name(class_id: int, table: ClassTable | None) -> str:
 
 
 def _measured(
-    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: Any
+    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: float
 ) -> Measured:
     row = METRICS[name]
     ratio = amount if isinstance(amount, Ratio) else None

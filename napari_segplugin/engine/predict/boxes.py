@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.network import ReadyNetwork, activate, prepare
 from napari_segplugin.engine.predict.blocks import BlockJob
 from napari_segplugin.engine.predict.classes import ClassRun
-from napari_segplugin.engine.predict.tiles import Run
+from napari_segplugin.engine.predict.tiles import Run, TileRun
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
 from napari_segplugin.networks import is_detector
 from napari_segplugin.networks.boxes import intersection, paste, suppress, volume
@@ -55,7 +55,7 @@ class Seen:
 
 
 @dataclass
-class DetectRun(Run):
+class DetectRun(TileRun[Seen, Seen]):
     """Runs tiles as :class:`~napari_segplugin.engine.predict.tiles.Run` does, and gives a :class:`Seen` each.
 
     Parameters
@@ -66,13 +66,13 @@ class DetectRun(Run):
 
     params: DecodeParams = field(default_factory=lambda: DEFAULTS)
 
-    def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[Seen]:
         """What is seen in inputs of one shape."""
         if self.planes:
             return [self._planes(self._run(array.swapaxes(0, 1))) for array in arrays]
         return [Seen((objects,), maps) for objects, maps in zip(*self._run(np.stack(arrays)), strict=True)]
 
-    def kept(self, tile: Tile, maps: Any) -> Any:
+    def kept(self, tile: Tile, maps: Seen) -> Seen:
         """All objects: which are kept is decided when those of all tiles are known."""
         return Seen(maps.objects, maps.maps[(slice(None), *tile.keep)])
 
@@ -88,9 +88,13 @@ class DetectRun(Run):
         return found, self._host(activate(logits, network.n_classes))
 
 
-def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
+BundleRun: TypeAlias = Run | ClassRun | DetectRun
+"""What runs the tiles of a bundle."""
+
+
+def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirror: bool, planes: bool) -> BundleRun:
     """How the tiles of a bundle are run, whatever its network gives."""
-    kind: Callable[..., Run]
+    kind: Callable[..., BundleRun]
     if is_detector(bundle.spec):
         kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode})
     else:
@@ -272,10 +276,11 @@ def segment(module: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[
         logits, found = run_network(module, torch.from_numpy(image)[None].to(parameter.device, parameter.dtype), params)
         maps = None if logits is None else activate(logits, len(spec.classes))[0].cpu().numpy()
     shape = image.shape[1:]
+    painted = np.zeros(shape, np.int32)
     job = PaintBlocks(
         shape=shape,
         read=lambda region: maps[(slice(None), *region)] if maps is not None else np.zeros(0),
-        out=np.zeros(shape, np.int32),
+        out=painted,
         classes=spec.classes,
         params=params,
         block=shape,
@@ -287,7 +292,7 @@ def segment(module: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[
     job.first, job.stuff_numbers = len(stuff), {c: k for k, c in enumerate(stuff, 1)}
     table = drain(job.run())
     kinds = np.array([0, *stuff, *table.class_id], np.int64)
-    return kinds[job.out], job.out
+    return kinds[painted], painted
 
 
 def balance_regions(network: nn.Module, loss: LossSpec) -> None:

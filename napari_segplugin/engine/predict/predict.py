@@ -9,12 +9,13 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
+import zarr
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
-from napari_segplugin.core.types import scalar
+from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -26,8 +27,8 @@ from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
 from napari_segplugin.engine.predict.plan import Setup, check_fit, check_region, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
-from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
-from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
+from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, run_tiles
+from napari_segplugin.engine.stores import Shifted, Stored, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of, head_row
 
@@ -131,7 +132,7 @@ def _plain(
                 "they may belong to another object."
             )
         recipe = work.recipe(tiles)
-        if path is not None:
+        if isinstance(labels, zarr.Array):
             labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
     return Segmentation(
@@ -213,7 +214,7 @@ class _Prediction:
         self.unifier = Unifier(self.task, self.table)
         self.semantic = self.task is Task.SEMANTIC
         self.blocks = None if self.semantic or self.detector else blocks_of(bundle.spec)
-        self.intensities: list[Mapping[str, Any]] = []
+        self.intensities: list[Mapping[str, Json]] = []
         self.uncertain = 0
 
     def measure(self, frame: int) -> None:
@@ -243,7 +244,7 @@ class _Prediction:
         voxels = math.prod(self.setup.shape)
         return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
 
-    def recipe(self, tiles: TileSpec) -> dict[str, Any]:
+    def recipe(self, tiles: TileSpec) -> JsonDict:
         """How the result came about."""
         recipe = make_recipe(self.image, self.bundle, tiles, self.setup, self.run, self.intensities)
         recipe |= {"uncertain_voxels": self.uncertain}
@@ -252,14 +253,15 @@ class _Prediction:
             recipe["device"] = f"{self.cluster.slots} workers of a cluster: {names}"
         return recipe
 
-    def tiles(self, write: Write) -> Job[int]:
+    def tiles(self, write: Write[Kept]) -> Job[int]:
         """Run the tiles of the frame that was measured."""
         tiles, axes = self.setup.tiles, self.setup.axes
         if self.cluster is not None:
             return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
-        return run_tiles(self.run, tiles, axes, self.read, write)
+        run = cast("TileRun[object, Kept]", self.run)  # what it gives fits the task, and so does `write`
+        return run_tiles(run, tiles, axes, self.read, write)
 
-    def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def segment(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Labels of the frame that was measured."""
         if self.semantic:
             yield from self.classes(labels, index)
@@ -268,7 +270,7 @@ class _Prediction:
         else:
             yield from self.objects(labels, index, beside, stream)
 
-    def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
+    def classes(self, labels: Stored, index: tuple[int, ...]) -> Job[None]:
         """Semantic: each tile is read as classes at once, so maps are never held."""
         out = Shifted(labels, self.setup.region, index)
 
@@ -278,7 +280,7 @@ class _Prediction:
 
         yield from self.tiles(write)
 
-    def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def objects(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic: all maps first, then the objects."""
         shape = (self.setup.network.n_maps, *self.setup.shape)
         if not stream or self.blocks is None:
@@ -297,13 +299,13 @@ class _Prediction:
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 
-    def boxes(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def boxes(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
         dense = self.task is Task.PANOPTIC
         shape = (len(self.table), *self.setup.shape)
         found = FoundObjects(self.setup.region, self.setup.planes)
         with scratch(beside) if stream else nullcontext(Path()) as folder:
-            store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
+            store: Stored = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
             if dense and stream:
                 store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
             maps = Shifted(store, self.setup.region, (slice(None),))
@@ -348,7 +350,7 @@ class _Prediction:
         block, most = self.block()
         block, place = block[-len(shape) :], folder / f"blocks{plane}.zarr"
 
-        def scratch(size: tuple[int, ...], dtype: str) -> Any:
+        def scratch(size: tuple[int, ...], dtype: str) -> Stored:
             return scratch_array(place, size, block, dtype, together=False)
 
         job = make(
@@ -377,7 +379,7 @@ def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
     return read
 
 
-def _keep(store: Shifted) -> Write:
+def _keep(store: Shifted) -> Write[np.ndarray]:
     """Writes maps as they are."""
 
     def write(tile: Tile, maps: np.ndarray) -> None:

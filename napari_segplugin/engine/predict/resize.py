@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
-from napari_segplugin.core.types import Array, Index, Json, WritableArray
-from napari_segplugin.engine.stores import label_array
+from napari_segplugin.core.types import Array, Index, Json
+from napari_segplugin.engine.stores import Stored, label_array
 
 LEAST, MOST = 0.25, 4.0
 _ROWS = 1024
@@ -155,7 +156,7 @@ def indices(region: Region, large: Region, before: Sequence[int], after: Sequenc
 
 def labels_at(
     found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Json]
-) -> WritableArray:
+) -> Stored:
     """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time.
 
     Parameters
@@ -178,10 +179,9 @@ def labels_at(
                 rows = places[-2][start : start + _ROWS]
                 part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
                 out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
-        if path is not None:
+        if isinstance(out, zarr.Array):
             out.attrs["segplugin"] = dict(recipe)
-    kept: WritableArray = out
-    return kept
+    return out
 
 
 def still_there(table: ObjectTable, labels: Array, leading: int) -> ObjectTable:
