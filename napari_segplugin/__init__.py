@@ -44,25 +44,22 @@ if TYPE_CHECKING:
         TrainSpec,
         drain,
     )
+    from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.data.table import MeasureTable
-    from napari_segplugin.door.calls import (
+    from napari_segplugin.door.calls import finetune, predict, segment, train
+    from napari_segplugin.door.catalog import ModelInfo, devices, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.results import (
         evaluate,
-        finetune,
         load_model,
         measure,
-        predict,
         save_model,
-        segment,
         track,
-        train,
         write_segmentation,
     )
-    from napari_segplugin.door.catalog import ModelInfo, devices, models, new_model, recipes, sample, samples
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
-    from napari_segplugin.engine.train.finetune import FineTuneResult
     from napari_segplugin.engine.train.tensorboard import Board
     from napari_segplugin.io.formats import read_image
     from napari_segplugin.io.recipes import load_recipe, save_recipe
@@ -75,14 +72,15 @@ _CORE = (
 )
 _NAMES = {
     "core": _CORE,
-    "door.calls": "evaluate finetune load_model measure predict save_model segment track train write_segmentation",
+    "door.calls": "finetune predict segment train",
     "door.catalog": "ModelInfo devices models new_model recipes sample samples",
+    "door.results": "evaluate load_model measure save_model track write_segmentation",
     "data.corrections": "Corrections",
     "data.table": "MeasureTable",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
     "engine.track.track": "TrackSpec Tracking",
-    "engine.train.finetune": "FineTuneResult",
+    "core.training": "FineTuneResult",
     "engine.train.tensorboard": "Board",
     "io.formats": "read_image",
     "io.recipes": "load_recipe save_recipe",

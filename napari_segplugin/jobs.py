@@ -24,7 +24,6 @@ from napari_segplugin.core import (
     ClassicalRecipe,
     ClassTable,
     Image,
-    InputError,
     Job,
     Region,
     Segmentation,
@@ -48,18 +47,16 @@ from napari_segplugin.door.inputs import (
     class_table,
     doubt_of,
 )
+from napari_segplugin.door.training import NewModel, Pairs, labelled
 from napari_segplugin.engine.torch_import import bring_torch
 
 if TYPE_CHECKING:
+    from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.engine.evaluate.compare import Comparison
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.instant import ForestAnswer, PixelForest
     from napari_segplugin.engine.predict.cluster import Cluster as Cluster
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
-    from napari_segplugin.engine.train.finetune import FineTuneResult
-    from napari_segplugin.engine.train.folder import Labelled
-
-Pairs = Sequence[tuple[ImageLike, LabelsLike]]
 
 
 def _opened(image: ImageLike, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Job[Image]:
@@ -199,76 +196,19 @@ def train(
     unit: str | None = None,
 ) -> Job[FineTuneResult]:
     """Train a model on labelled images; see :func:`napari_segplugin.train`."""
-    from napari_segplugin.networks import NETWORKS
-
-    scratch = isinstance(model, str) and model in NETWORKS
-    bundle = None if scratch else as_model(model)
-    wanted = {"task": task, "classes": classes, "stuff": stuff, "ndim": ndim, "head": head, "options": options}
-    if bundle is not None and any(value for value in wanted.values()):
-        raise InputError(
-            f"The model '{bundle.name}' says itself what it finds.",
-            got=", ".join(word for word, value in wanted.items() if value),
-            accepted=f"these with the name of a network: {', '.join(NETWORKS.names())}",
-            hint="Leave them out to go on with the model, or start from a network.",
-        )
-    _check_share(share)  # before any image is read
-    kind = bundle.spec.task if bundle is not None else Task(task or Task.INSTANCE)
-    table = None if bundle is not None else class_table(classes, kind, stuff)
-    bring_torch()
-    from napari_segplugin.engine.train.folder import classes_in, train_labelled
-
-    yield Stage("Reading images and labels")
-    found = yield from _labelled(data, kind, axes, spacing, unit)
-    if bundle is None:
-        if table is None and kind is Task.SEMANTIC:
-            table = classes_in([d.labels for d in found], ignore)
-        from napari_segplugin.door.catalog import new_model
-
-        image, seed = found[0].image, (spec or TrainSpec()).seed
-        bundle = new_model(
-            str(model),
-            task=kind,
-            classes=table or ("object",),
-            ndim=ndim or image.ndim,
-            channels=image.n_channels,
-            head=head,
-            options=options,
-            spacing=image.canonical_spacing,
-            unit=image.unit,
-            name=name or str(model),
-            seed=seed,
-        )
-    run = train_labelled(
-        found, bundle, spec or TrainSpec(seconds=600), share=share, ignore=ignore, stop=stop, keep=keep
-    )
-    return (yield from run)
-
-
-def _check_share(share: float) -> None:
     from napari_segplugin.engine.train.samples import check_share
 
-    check_share(share)
+    check_share(share)  # before any image is read
+    wanted = NewModel(task, classes, stuff, ndim, head, options, name)
+    bundle = wanted.begin(model)
+    bring_torch()
+    from napari_segplugin.engine.train.folder import train_labelled
 
-
-def _labelled(
-    data: PathLike | Pairs, task: Task, axes: str | None, spacing: Sequence[float] | None, unit: str | None
-) -> Job[list[Labelled]]:
-    """Images with their labels, from a folder or from pairs."""
-    from napari_segplugin.engine.train.folder import Labelled, read_pairs
-    from napari_segplugin.io.pairs import canonical_labels, find_pairs
-
-    if isinstance(data, str | Path):
-        return (yield from read_pairs(find_pairs(data), task, axes=axes, spacing=spacing, unit=unit))
-    found = []
-    for image, labels in data:
-        truth = as_segmentation(labels, task=task)
-        numbers = canonical_labels(np.asarray(truth.labels), truth.axes)
-        several = isinstance(labels, Segmentation) and task is not Task.SEMANTIC and len(truth.classes) > 2
-        kinds = canonical_labels(truth.semantic(), truth.axes) if several else None
-        found.append(Labelled((yield from _opened(image, axes, spacing, unit)), numbers, kinds))
-    if not found:
-        raise InputError("There is nothing to train on.", got="an empty list", accepted="(image, labels) pairs")
-    return found
+    yield Stage("Reading images and labels")
+    found = yield from labelled(data, wanted.kind(bundle), axes, spacing, unit)
+    spec = spec or TrainSpec(seconds=600)
+    bundle = bundle or wanted.make(str(model), found, ignore, spec.seed)
+    return (yield from train_labelled(found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep))
 
 
 def segment(

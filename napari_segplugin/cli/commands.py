@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.marks import read_corrections
-from napari_segplugin.cli.parser import loss_of
+from napari_segplugin.cli.values import loss_of
 from napari_segplugin.core import (
     Event,
     Image,

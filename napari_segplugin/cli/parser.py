@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import napari_segplugin
-from napari_segplugin.core import LossSpec, LossTerm, Registry, Task
+from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
+from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
@@ -126,9 +125,9 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
-    p.add_argument("--network", choices=_Names(NETWORKS), metavar="NAME", help="%(choices)s (default: unet)")
+    p.add_argument("--network", choices=Names(NETWORKS), metavar="NAME", help="%(choices)s (default: unet)")
     p.add_argument(
-        "--head", default="", choices=_Names(HEADS), metavar="NAME", help="how objects are told apart: %(choices)s"
+        "--head", default="", choices=Names(HEADS), metavar="NAME", help="how objects are told apart: %(choices)s"
     )
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
@@ -221,19 +220,6 @@ def _models(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-class _Names:
-    """The names of a registry as the choices of an option; other packages are asked only when they are needed."""
-
-    def __init__(self, registry: Registry[Any]) -> None:
-        self._registry = registry
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._registry.names())
-
-    def __contains__(self, chosen: object) -> bool:
-        return getattr(chosen, "name", chosen) in self._registry
-
-
 def _command(commands: Any, name: str, title: str, more: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=title, description=f"{title.capitalize()}. {more}")
     return parser
@@ -261,7 +247,7 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--steps", type=int, default=0, metavar="N", help="optimiser steps")
     p.add_argument(
-        "--loss", nargs="+", type=loss_term, choices=_Names(LOSSES), metavar="NAME[:WEIGHT]", help="of %(choices)s"
+        "--loss", nargs="+", type=loss_term, choices=Names(LOSSES), metavar="NAME[:WEIGHT]", help="of %(choices)s"
     )
     p.add_argument("--learning-rate", type=float, metavar="R")
     p.add_argument("--batch", type=int, default=0, metavar="N", help="patches a step")
@@ -327,84 +313,4 @@ def _few_labels(p: argparse.ArgumentParser) -> None:
     )
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
-    return tuple(float(part) for part in text.split(","))
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers with commas (or "x") between them.
-
-    Examples
-    --------
-    >>> whole_numbers("16,256,256")
-    (16, 256, 256)
-    """
-    return tuple(int(part) for part in text.replace("x", ",").split(","))
-
-
-def zoom(text: str) -> float:
-    """A factor, or 0 for "auto".
-
-    Examples
-    --------
-    >>> zoom("auto"), zoom("1.5")
-    (0.0, 1.5)
-    """
-    return 0.0 if text == "auto" else float(text)
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """A name and a value, the value as JSON where it is JSON.
-
-    Examples
-    --------
-    >>> setting("widths=[8,16]"), setting("head=psp")
-    (('widths', [8, 16]), ('head', 'psp'))
-    """
-    name, mark, value = text.partition("=")
-    if not mark:
-        raise argparse.ArgumentTypeError(f"'{text}' is not of the form KEY=VALUE")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
-def box(text: str) -> tuple[slice, ...]:
-    """A box: where it starts and ends along each axis.
-
-    Examples
-    --------
-    >>> box("10:50,0:20")
-    (slice(10, 50, None), slice(0, 20, None))
-    """
-    ends = [part.split(":") for part in text.split(",")]
-    return tuple(slice(int(start), int(stop)) for start, stop in ends)
-
-
-def loss_term(text: str) -> LossTerm:
-    """A loss with an optional weight.
-
-    Examples
-    --------
-    >>> loss_term("dice:2").weight
-    2.0
-    """
-    name, _, weight = text.partition(":")
-    if name not in LOSSES:
-        raise argparse.ArgumentTypeError(f"there is no loss '{name}'; choose from {', '.join(LOSSES.names())}")
-    return LossTerm(name, float(weight or 1))
-
-
-def loss_of(terms: list[LossTerm] | None) -> LossSpec:
-    """The sum of losses that was asked for, or the usual one."""
-    return LossSpec(tuple(terms)) if terms else LossSpec()
-
-
-__all__ = ["box", "loss_of", "loss_term", "make_parser", "names", "numbers", "setting", "whole_numbers"]
+__all__ = ["make_parser"]

@@ -23,7 +23,6 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.door import catalog
-from napari_segplugin.door.calls import load_model, save_model, write_segmentation
 from napari_segplugin.door.catalog import (
     devices,
     network_facts,
@@ -33,6 +32,7 @@ from napari_segplugin.door.catalog import (
     samples,
     shipped_specs,
 )
+from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.session import Session, image_key
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_from_json
@@ -53,12 +53,12 @@ from napari_segplugin.jobs import (
 
 if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
+    from napari_segplugin.core.training import FineTuneResult as FineTuneResult
     from napari_segplugin.engine.classical.preview import Previewer as Previewer
     from napari_segplugin.engine.instant import ForestAnswer as ForestAnswer
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
     from napari_segplugin.engine.predict.propose import Proposed as Proposed
-    from napari_segplugin.engine.train.finetune import FineTuneResult as FineTuneResult
     from napari_segplugin.losses import LossRow
     from napari_segplugin.networks import NetworkRow
 

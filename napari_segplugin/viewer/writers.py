@@ -104,6 +104,6 @@ def write_labels(path: str, data: Array, attributes: LayerOptions) -> list[str]:
     list of str
         The files that were written.
     """
-    from napari_segplugin.door.calls import write_segmentation
+    from napari_segplugin.door.results import write_segmentation
 
     return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), path)]

@@ -24,8 +24,9 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
+from napari_segplugin.core.training import FineTuneResult
 from napari_segplugin.engine.network import load
-from napari_segplugin.engine.train.finetune import FineTuneResult, next_name
+from napari_segplugin.engine.train.finetune import next_name
 from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
