@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.marks import read_corrections
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.values import loss_of
 from napari_segplugin.core import (
     Event,
     Image,
     InputError,
     ModelBundle,
+    Note,
     Task,
     TileSpec,
     TrainSpec,
@@ -41,7 +43,7 @@ def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
     doubt = str(image.metadata.get("axes_doubt", ""))
     if doubt and not options.axes:
-        progress.note(f"{doubt} Taken as {image.axes}; say --axes if that is wrong.")
+        progress(Note(f"{doubt} Taken as {image.axes}.", setting="axes"))
     return image
 
 
@@ -68,12 +70,12 @@ def _predict_all(
     pairs = list(zip(options.images, targets, strict=True))
     if cluster is not None and len(pairs) > 1:
         items = [(options, os.getcwd(), path, target) for path, target in pairs]
-        with Progress(f"{len(pairs)} images", options.quiet) as progress:
+        with CommandProgress(f"{len(pairs)} images", options.quiet) as progress:
             rows = drain(cluster.each(predict_there, bundle, items), progress)
         return [{**row, "image": path} for row, path in zip(rows, options.images, strict=True)]
     rows = []
     for path, target in pairs:
-        with Progress(Path(path).name, options.quiet) as progress:
+        with CommandProgress(Path(path).name, options.quiet) as progress:
             rows.append(_predict_one(bundle, options, path, target, progress, cluster))
     return rows
 
@@ -101,7 +103,7 @@ def predict_there(
     bundle: ModelBundle, options: Namespace, folder: str, path: str, target: str | Path
 ) -> dict[str, Any]:
     """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
-    with Progress(Path(path).name, quiet=True) as progress:
+    with CommandProgress(Path(path).name, quiet=True) as progress:
         return _predict_one(bundle, options, str(Path(folder) / path), Path(folder) / target, progress)
 
 
@@ -139,7 +141,7 @@ def finetune(options: Namespace) -> Result:
     """Train a copy of a model on corrections."""
     _check_new(options.output)
     bundle = seg.load_model(options.model)
-    with Progress(Path(options.image).name, options.quiet) as progress:
+    with CommandProgress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
         marks = read_corrections(options, image.spatial_shape, bundle.spec)
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
@@ -169,7 +171,7 @@ def train(options: Namespace) -> Result:
     model: str | ModelBundle = seg.load_model(options.start) if options.start else options.network or "unet"
     place = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
     with (
-        Progress(Path(options.folder).name, options.quiet) as progress,
+        CommandProgress(Path(options.folder).name, options.quiet) as progress,
         stop_on_interrupt() as stop,
         _shown(options, progress) as show,
     ):

@@ -10,8 +10,8 @@ from pathlib import Path
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import ClassTable, InputError, Segmentation, drain
-from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
@@ -19,7 +19,7 @@ from napari_segplugin.io.pairs import open_labels
 
 def evaluate(options: Namespace) -> Result:
     """Measure a prediction against the truth, or a folder of them."""
-    with Progress("evaluate", options.quiet) as progress:
+    with CommandProgress("evaluate", options.quiet) as progress:
         job = jobs.evaluate(
             options.prediction,
             options.truth,
@@ -39,7 +39,7 @@ def evaluate(options: Namespace) -> Result:
 
 def measure(options: Namespace) -> Result:
     """Measure the objects of a label file."""
-    with Progress(Path(options.labels).name, options.quiet) as progress:
+    with CommandProgress(Path(options.labels).name, options.quiet) as progress:
         image = open_image(options.image, options, progress) if options.image else None
         found = _with_voxels(read_segmentation(options.labels), options)
         if image is not None and image.unit != "pixel" and found.unit == "pixel":

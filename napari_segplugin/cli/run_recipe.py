@@ -10,8 +10,9 @@ from typing import Any
 
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.progress import CommandProgress
+from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
-from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import load_recipe, write_segmentation
 from napari_segplugin.io.files import is_zarr
 from napari_segplugin.io.pairs import open_labels
@@ -44,14 +45,14 @@ def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) 
     """One image: its row of the result."""
     start = time.perf_counter()
     row: dict[str, Any] = {"image": str(path)}
-    with Progress(path.name, options.quiet) as progress:
+    with CommandProgress(path.name, options.quiet) as progress:
         try:
             image = open_image(str(path), options, progress)
             seeds = open_labels(options.seeds) if options.seeds else None
             found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
             files = write_segmentation(found, target)
         except SegPluginError as error:
-            return {**row, "error": str(error), "notes": progress.notes}
+            return {**row, "error": told(error), "notes": progress.notes}
     count = len(found.objects)
     word = "object" if found.task is Task.INSTANCE else "class"
     plural = "" if count == 1 else "s" if word == "object" else "es"

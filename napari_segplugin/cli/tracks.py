@@ -12,8 +12,8 @@ import numpy as np
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, targets_of
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Segmentation, drain
-from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import read_segmentation, write_segmentation
 from napari_segplugin.io.files import write_text
 
@@ -28,7 +28,7 @@ def track(options: Namespace) -> Result:
     rows = []
     places = targets_of(options.labels, options.output, "tif", ending="_tracks")
     for path, place in zip(options.labels, places, strict=True):
-        with Progress(Path(path).name, options.quiet) as progress:
+        with CommandProgress(Path(path).name, options.quiet) as progress:
             found = drain(jobs.track(_with_axes(read_segmentation(path), options), spec), progress)
             table = seg.measure(found.segmentation, tracks=found.track)
         parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)

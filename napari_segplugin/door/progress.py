@@ -41,7 +41,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, Note):
-            self.note(event.text)
+            self.note(self.told(event))
         elif self.quiet:
             return
         elif isinstance(event, Stage):
@@ -51,6 +51,10 @@ class Progress:
             self._step(event)
         elif isinstance(event, Metric):
             self._values[event.name] = f"{event.value:.4g}"
+
+    def told(self, note: Note) -> str:
+        """The text of a note."""
+        return note.text
 
     def note(self, text: str) -> None:
         """A sentence that the person should read."""

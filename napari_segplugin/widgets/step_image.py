@@ -19,6 +19,7 @@ from napari_segplugin.viewer.layers import (
     spacing_of_layer,
 )
 from napari_segplugin.widgets._parts import StepBox, button, combo, describe, fill_combo, labelled, row, wrapped
+from napari_segplugin.widgets.where import told
 
 UNITS = ("pixel", "nm", "um", "mm", "cm", "m")
 
@@ -173,7 +174,7 @@ class ImageStep(StepBox):
                 choices = tuple(dict.fromkeys((self._axes, *choices)))
                 fill_combo(self.axes_choice, [(axes_words(a), a) for a in choices], self._axes)
             except InputError as error:
-                self.problem = str(error)
+                self.problem = told(error)
         self._ask()
         self._show()
         self.changed.emit()
@@ -221,7 +222,7 @@ class ImageStep(StepBox):
         try:
             image = self.image()
         except InputError as error:
-            self.problem = str(error)
+            self.problem = told(error)
             self.info.setText("")
             return
         self.problem = ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_segplugin.core import InputError, Job, Note, Segmentation, SegPluginError
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.widgets.where import told
 
 
 class ToFileControl:
@@ -58,7 +59,7 @@ class ToFileControl:
     def take(self, event: Any) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(event.text)
+            self._dock.say(told(event))
         else:
             self._dock.result_step.progress.take(event)
 

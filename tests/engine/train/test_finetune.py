@@ -148,7 +148,7 @@ def test_too_few_strokes_to_judge_is_said_and_not_scored():
     paint[7, 6:10], paint[1, 4:40] = 1, BACKGROUND_PAINT
     result, events = run(Corrections(paint), bundle_of())
     assert result.before == result.after == {}
-    assert any(isinstance(e, Note) and "cannot be judged yet" in e.text for e in events)
+    assert any(isinstance(e, Note) and "cannot be measured yet" in e.text for e in events)
 
 
 def test_several_images_are_learnt_together():

@@ -167,7 +167,7 @@ def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: (f / "masks" / "piece1.tif").unlink(), "no partner"),
+        (lambda f: (f / "masks" / "piece1.tif").unlink(), "no counterpart"),
         (lambda f: tifffile.imwrite(f / "masks" / "piece1.tif", np.zeros((5, 5), np.uint8)), "do not fit the image"),
         (lambda f: (f / "images" / "piece1.tif").write_bytes(b"II*\0"), "piece1"),
         (lambda f: tifffile.imwrite(f / "masks" / "piece1.tif", np.zeros((96, 96), np.float32) + 0.5), "piece1"),

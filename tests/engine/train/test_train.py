@@ -318,7 +318,7 @@ def test_layer_decay_slows_the_parts_near_the_input():
 
 @pytest.mark.parametrize(("setting", "value"), [("freeze", 1.5), ("layer_decay", 0.0)])
 def test_shares_outside_their_range_are_refused(setting, value):
-    with pytest.raises(InputError, match="is a share"):
+    with pytest.raises(InputError, match="is a fraction"):
         steps(1, **{setting: value})
 
 
