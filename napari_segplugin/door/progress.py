@@ -13,6 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_segplugin.core import Event, Metric, Note, Stage, Step
+from napari_segplugin.core.words import plain_metric
 
 
 class Progress:
@@ -50,7 +51,7 @@ class Progress:
         elif isinstance(event, Step):
             self._step(event)
         elif isinstance(event, Metric):
-            self._values[event.name] = f"{event.value:.4g}"
+            self._values[plain_metric(event.name)] = f"{event.value:.4g}"
 
     def told(self, note: Note) -> str:
         """The text of a note."""
