@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SegPluginError as error:
         return _fail(options, told(error), WRONG_INPUT)
     except KeyboardInterrupt:
-        return _fail(options, "Stopped. What was finished before is kept.", INTERRUPTED)
+        return _fail(options, "Stopped. Results that were finished before are kept.", INTERRUPTED)
     _write(_dump(result) if options.json else text)
     return INTERRUPTED if result.get("interrupted") else WRONG_INPUT if result.get("failed") else OK
 

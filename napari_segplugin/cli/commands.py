@@ -28,6 +28,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.core.types import Json, json_object
+from napari_segplugin.core.words import plain_metric
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import stem_of
@@ -122,13 +123,13 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str,
         raise InputError(
             "Two images would be written to one file.",
             got=f"'{min(twice)}'",
-            hint="Give another --output for one of them.",
+            hint="Choose another --output for one of them.",
         )
     if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError("The output folder cannot be made.", got=f"'{folder}', {error.strerror}") from error
+            raise InputError("The output folder cannot be created.", got=f"'{folder}', {error.strerror}") from error
     return targets
 
 
@@ -157,7 +158,10 @@ def finetune(options: Namespace) -> Result:
     data |= {"after": result.after, "heldout": result.heldout, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
     lines = [f"{place}: {record['steps']} steps in {record['seconds']:.0f} s", result.heldout]
-    lines += [f"{name}: {result.before[name]:.3f} before, {after:.3f} after" for name, after in result.after.items()]
+    lines += [
+        f"{plain_metric(name)}: {result.before[name]:.3f} before, {after:.3f} after"
+        for name, after in result.after.items()
+    ]
     return data, "\n".join(lines)
 
 
@@ -198,7 +202,10 @@ def train(options: Namespace) -> Result:
     data |= {"images": result.learnt, "validation": result.judged, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
     lines = [f"{saved}: {result.learnt} images, {record['steps']} steps in {record['seconds']:.0f} s"]
-    lines += [f"{name} on {result.judged} held-out images: {value:.3f}" for name, value in record["quality"].items()]
+    lines += [
+        f"{name.removeprefix('held-out ')} on {result.judged} images kept aside: {value:.3f}"
+        for name, value in record["quality"].items()
+    ]
     return data, "\n".join(lines)
 
 
@@ -246,10 +253,12 @@ def _check_new(folder: str) -> None:
     place = Path(folder).expanduser()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise InputError(
-            f"'{place}' is there already.", hint="Choose another --output; a bundle is never written over."
+            f"'{place}' already exists.", hint="Choose another --output; an existing model is never overwritten."
         )
     if not place.parent.is_dir():
-        raise InputError("The folder for the new bundle is not there.", got=f"'{place.parent}'", hint="Make it first.")
+        raise InputError(
+            "The folder for the new model does not exist.", got=f"'{place.parent}'", hint="Create it first."
+        )
 
 
 def _last_training(bundle: ModelBundle) -> dict[str, Any]:

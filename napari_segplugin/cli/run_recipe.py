@@ -25,7 +25,9 @@ def run(options: Namespace) -> Result:
     recipe = complete(load_recipe(options.recipe))
     images = find_images(options.images)
     if options.seeds and len(images) > 1:
-        raise InputError("Seeds belong to one image.", got=f"{len(images)} images", hint="Give one image with --seeds.")
+        raise InputError(
+            "Seeds belong to a single image.", got=f"{len(images)} images", hint="Give one image with --seeds."
+        )
     rows = [
         _one(path, target, recipe, options)
         for path, target in zip(images, targets_of(images, options.output, options.format), strict=True)

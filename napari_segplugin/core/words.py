@@ -42,4 +42,18 @@ def voxels(n: int, ndim: int) -> str:
     return f"{n:,} {pixel(ndim)}{'s' if n != 1 else ''}"
 
 
-__all__ = ["Setting", "pixel", "voxels"]
+def plain_metric(name: str) -> str:
+    """The name of a score as people read it.
+
+    Records, JSON and TensorBoard keep the names "held-out Dice", "held-out AP@0.5" …
+
+    Examples
+    --------
+    >>> plain_metric("held-out Dice"), plain_metric("Dice")
+    ('Dice (kept aside)', 'Dice')
+    """
+    plain = name.removeprefix("held-out ")
+    return name if plain == name else f"{plain} (kept aside)"
+
+
+__all__ = ["Setting", "pixel", "plain_metric", "voxels"]

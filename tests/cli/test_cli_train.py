@@ -86,12 +86,12 @@ def test_train_with_centres_and_offsets(run, files, folder):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}", "--output", "{folder}"], "is there already"),
-        (["{folder}", "--output", "{new}/deep/er"], "not there"),
+        (["{folder}", "--output", "{folder}"], "already exists"),
+        (["{folder}", "--output", "{new}/deep/er"], "does not exist"),
         (["{new}", "--output", "{new}"], "no such folder"),
-        (["{folder}", "--output", "{new}", "--validation", "1"], "between 0 and 1"),
-        (["{folder}", "--output", "{new}", "--task", "semantic", "--classes", "a,b"], "values that are no class"),
-        (["{folder}", "--output", "{new}", "--stuff", "b"], "named among the classes"),
+        (["{folder}", "--output", "{new}", "--validation", "1"], "from 0 to below 1"),
+        (["{folder}", "--output", "{new}", "--task", "semantic", "--classes", "a,b"], "values that are not classes"),
+        (["{folder}", "--output", "{new}", "--stuff", "b"], "must also be among the classes"),
         (["{folder}", "--output", "{new}", "--seconds", "0"], "needs a time limit"),
         (["{folder}", "--output", "{new}", "--task", "semantic", "--head", "centre_offset"], "no objects"),
     ],

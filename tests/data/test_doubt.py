@@ -41,7 +41,7 @@ def test_each_reason_by_itself() -> None:
     assert found[3].score == pytest.approx(0.7 * WEIGHTS["score"])
     assert found[5].reason == "much smaller than the others"
     assert found[7].reason == "irregular outline"
-    assert found[12].reason == "two passes disagree (overlap 0%)"
+    assert found[12].reason == "two results disagree (overlap 0%)"
     assert found[12].score == pytest.approx(WEIGHTS["passes"])
     assert found[1].score == 0
     first = [d.number for d in doubts(labels, scores, other=other)][:4]

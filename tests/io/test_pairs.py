@@ -78,7 +78,7 @@ def test_predictions_and_truth_are_matched_both_ways(tmp_path):
     assert [t.name for _, t in match_names(one, [tmp_path / "b.png", tmp_path / "a.png"])] == ["a.png", "b.png"]
     with pytest.raises(InputError, match="1 of the predictions has no counterpart"):
         match_names(one, one[:1])
-    with pytest.raises(InputError, match="1 of the truth has no counterpart"):
+    with pytest.raises(InputError, match="1 of the ground truth has no counterpart"):
         match_names(one[:1], one)
 
 

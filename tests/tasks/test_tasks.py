@@ -292,7 +292,7 @@ def test_the_head_of_a_package_that_is_not_there_is_a_sentence():
             InputError, match=r"separates objects by 'stars', which comes from another package.*Install old-heads"
         ):
             call(spec_of(head="stars", packages=("old-heads",)))
-    with pytest.raises(InputError, match=r"has no head for objects. Got the task semantic"):
+    with pytest.raises(InputError, match=r"does not separate objects. Got the task semantic"):
         head_row(spec_of(Task.SEMANTIC))
     assert head_row(spec_of()).name == "distance"
 
