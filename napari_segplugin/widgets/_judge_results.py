@@ -18,7 +18,7 @@ class JudgeResults(QTabWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        describe(self, "judge_tabs", "Results", "Numbers, objects, and AP over the threshold.")
+        describe(self, "judge_tabs", "Results", "The scores, the objects, and AP over the IoU threshold.")
         self.setToolTip("")
         self._report: Any = None
         self.numbers = _numbers()
@@ -49,7 +49,9 @@ class JudgeResults(QTabWidget):
         there = objects is not None and len(objects) > 0
         self._fill()
         self.objects.set_table(objects if there else None)
-        self.text.setText(_counted(objects) if there else "Rows of objects come with two layers of objects.")
+        self.text.setText(
+            _counted(objects) if there else "The table of objects is available for two layers with objects."
+        )
         self.curve.clear()
         for threshold, value in getattr(found, "curve", ()):
             self.curve.add("AP", threshold, value)
@@ -82,7 +84,7 @@ class JudgeResults(QTabWidget):
 
 def _numbers() -> Any:
     table = QTableWidget(0, 3)
-    describe(table, "judge_numbers", "Numbers", "Point at a number to read what it is.")
+    describe(table, "judge_numbers", "Numbers", "Hover over a number for its definition.")
     table.setToolTip("")
     table.setHorizontalHeaderLabels(["Class", "Number", "Value"])
     across, down = headers(table)

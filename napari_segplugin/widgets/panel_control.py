@@ -35,7 +35,7 @@ class PanelControl:
         """Judge the result of the chosen image."""
         from napari_segplugin.widgets.judge_panel import JudgePanel
 
-        self._show("Judge against truth", JudgePanel, area="right", tabify=True)
+        self._show("Judge against ground truth", JudgePanel, area="right", tabify=True)
 
     def _show(self, name: str, make: Callable[..., Any], **where: Any) -> None:
         dock = self._dock
