@@ -34,6 +34,7 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
+from napari_segplugin.core.words import plain_metric
 
 SAMPLE = "nuclei2d"
 SHOWN = ("AP@0.5", "mean AP@0.5–0.95")
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", default="demo-results", metavar="DIR", help="(default: demo-results)")
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="time to fine-tune (default: 20)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", metavar="BUNDLE", help="folder of another bundle (default: the shipped one)")
+    parser.add_argument("--model", metavar="MODEL", help="folder of another model (default: the built-in one)")
     parser.add_argument("--picture", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
@@ -134,7 +135,10 @@ def run_headless(output: Path, seconds: float, seed: int = 0, model: str | None 
     (output / "scores.json").write_text(json.dumps(scores, indent=2), encoding="utf-8")
     report(scores)
     picture = draw_in_background(output)
-    say(f"Written to {output}/: before.tif, after.tif with their recipes, model/, scores.json{picture}")
+    say(
+        f"Written to {output}/: before.tif and after.tif with records of how they were made, model/, "
+        f"scores.json{picture}"
+    )
     return scores
 
 
@@ -204,14 +208,14 @@ def report(scores: Mapping[str, Any]) -> None:
     for metric in SHOWN:
         say(f"{metric}: {next(r['definition'] for r in scores['scores'] if r['metric'] == metric)}")
     say(
-        f"'All' includes the {counts['corrected']} nuclei that the person painted, also those held out to judge the "
-        "training. Where someone painted, 'nobody corrected' counts nothing for or against. One image, one seed: an "
-        "illustration, no benchmark."
+        f"'All' includes the {counts['corrected']} nuclei that the person painted, including those kept aside for "
+        f"checking. What someone painted does not count in 'nobody corrected'. One image, one seed: an illustration, "
+        f"not a benchmark."
     )
     held = scores["held_out"]
     say(held["how"])
     for name, value in held["after"].items():
-        say(f"  {name}: {held['before'][name]:.3f} before, {value:.3f} after")
+        say(f"  {plain_metric(name)}: {held['before'][name]:.3f} before, {value:.3f} after")
     say()
 
 

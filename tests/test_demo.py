@@ -75,7 +75,7 @@ def test_a_missing_model_is_a_sentence_and_exit_code_2(tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(inputs, "shipped_bundles", dict)
     assert demo.main(["--headless", "--output", str(tmp_path / "out")]) == 2
-    assert "There is no model 'nuclei2d'. Accepted: none is shipped" in capsys.readouterr().err
+    assert "There is no model 'nuclei2d'. Accepted: no model comes with this package" in capsys.readouterr().err
 
 
 def test_a_picture_that_cannot_be_drawn_is_said_and_ends_nothing(tmp_path, monkeypatch):

@@ -113,6 +113,8 @@ def test_a_text_without_a_setting_stays_as_it_is(said):
 def test_an_error_keeps_its_setting_on_the_way_home_from_a_worker():
     import pickle
 
+    pickling_support = pytest.importorskip("tblib.pickling_support")  # what distributed sends errors with
+    pickling_support.install()
     error = pickle.loads(pickle.dumps(InputError("No.", got=3, setting="tile_size")))
     assert (str(error), error.setting) == ("No. Got 3.", "tile_size")
     full = pickle.loads(pickle.dumps(OutOfMemoryError("Full.", setting="tile_size")))

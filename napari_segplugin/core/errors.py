@@ -79,7 +79,8 @@ class MissingExtraError(SegPluginError, ImportError):
         )
 
 
-class OutOfMemoryError(SegPluginError, MemoryError):
+# MemoryError first: what dask's workers send home is made by `__new__`, which has to be that of the first base
+class OutOfMemoryError(MemoryError, SegPluginError):
     """No tile is small enough for the memory that is left.
 
     Parameters

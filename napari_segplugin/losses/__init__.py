@@ -142,7 +142,7 @@ LOSSES.add(
 LOSSES.add(
     LossRow(
         "top_k",
-        "Hardest voxels",
+        "Hardest pixels",
         f"{_HOME}.top_k:top_k",
         "Cross-entropy of the tenth of the pixels with the largest errors: borders and confusions. Needs clean labels.",
         "Wu et al. 2016, arXiv 1605.06885",

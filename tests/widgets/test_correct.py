@@ -157,7 +157,7 @@ def test_next_leads_to_the_most_doubtful(corrected: Any, qtbot: Any) -> None:
     edits.target.layer.features.loc[edits.target.layer.features["index"] == small, "score"] = 0.2
     press(corrected, "N")
     qtbot.waitUntil(lambda: edits.chosen == small, timeout=4000)
-    qtbot.waitUntil(lambda: "only 20% sure" in edits.panel.about.text(), timeout=2000)
+    qtbot.waitUntil(lambda: "only 20% certain" in edits.panel.about.text(), timeout=2000)
     assert edits.panel.done.value() == 0
     qtbot.waitUntil(lambda: not edits.queue._flyer._timer.isActive(), timeout=3000)
     np.testing.assert_allclose(camera_of(corrected.viewer).center[1:], [0.5 * 7.5, 0.5 * 41.5], atol=0.3)
