@@ -34,9 +34,10 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.engine.network import load as load_network
 from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, source_of
 from napari_segplugin.engine.train.thresholds import calibrated
-from napari_segplugin.engine.train.train import new_bundle, patch_size, prepare_sample, train
+from napari_segplugin.engine.train.train import new_bundle, patch_size, train
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
 from napari_segplugin.viewer.pictures import outlined

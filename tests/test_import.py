@@ -21,14 +21,14 @@ def loaded_after(code, *modules):
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".core", ".engine", ".models", ".losses", ".tasks", ".metrics", ".io", ".data", ".cli", ".viewer", ".demo"],
+    ["", ".core", ".engine", ".networks", ".losses", ".tasks", ".metrics", ".io", ".data", ".cli", ".viewer", ".demo"],
 )
 def test_importing_a_folder_imports_no_torch(module):
     assert loaded_after(f"import napari_segplugin{module}", "torch") == []
 
 
 @pytest.mark.parametrize(
-    "module", [".core", ".engine", ".models", ".losses", ".tasks", ".metrics", ".io", ".data", ".cli"]
+    "module", [".core", ".engine", ".networks", ".losses", ".tasks", ".metrics", ".io", ".data", ".cli"]
 )
 def test_nothing_below_the_viewer_imports_napari_or_qt(module):
     assert loaded_after(f"import napari_segplugin{module}", *HEAVY) == []

@@ -48,8 +48,8 @@ def test_fine_tuning_keeps_the_licence_of_the_model_it_began_with(tmp_path):
     from napari_segplugin.io import load_sample
 
     sample, bundle = load_sample("nuclei2d"), load_bundle(shipped_bundles()["nuclei2d"])
-    paint = Corrections(sample["corrections"])
-    tuned = drain(finetune(sample["image"], paint, bundle, TrainSpec(seconds=0, steps=1)))
+    paint = Corrections(sample.corrections)
+    tuned = drain(finetune(sample.image, paint, bundle, TrainSpec(seconds=0, steps=1)))
     folder = save_bundle(tuned.bundle, tmp_path / "mine")
     assert (folder / "LICENSE.txt").read_bytes() == TEXTS["model nuclei2d"].read_bytes()
     assert load_bundle(folder).licence == bundle.licence

@@ -25,13 +25,21 @@ BINDINGS = ("pyqt", "pyside")
 
 
 def imported():
-    """Top-level modules that the package imports anywhere, with the file that does."""
+    """Top-level modules that the package imports anywhere when it runs, with the file that does."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in running(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 yield from ((name.name.partition(".")[0], path) for name in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield node.module.partition(".")[0], path
+
+
+def running(node):
+    """All nodes of a tree but those that only a type checker reads."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from running(child)
 
 
 # ---------------------------------------------------------------- dependencies
@@ -69,7 +77,7 @@ def test_extras_name_only_extras_that_are_there():
 
 
 def recipe():
-    text = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "conda-recipe.yaml").read_text(encoding="utf-8")
     return yaml.safe_load(text)
 
 
@@ -107,7 +115,7 @@ def test_every_version_is_the_one_in_the_package():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == napari_segplugin.__version__
     assert recipe()["context"]["version"] == napari_segplugin.__version__
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "napari_segplugin/__init__.py"
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "napari_segplugin/version.py"
 
 
 def texts():
@@ -134,7 +142,7 @@ def test_all_addresses_of_the_project_name_the_same_account():
 
 def test_every_placeholder_is_listed_for_the_owner():
     page = (ROOT / "docs" / "release.md").read_text(encoding="utf-8")
-    for name in ("pyproject.toml", "CITATION.cff", "recipe/recipe.yaml"):
+    for name in ("pyproject.toml", "CITATION.cff", "docs/conda-recipe.yaml"):
         for word in set(
             re.findall(r"\b(?:OWNER|[A-Z0-9]+(?:_[A-Z0-9]+){2,})\b", (ROOT / name).read_text(encoding="utf-8"))
         ):

@@ -116,7 +116,7 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
-    p.add_argument("--network", default="unet", choices=NETWORKS.names(), help="(default: unet)")
+    p.add_argument("--network", choices=NETWORKS.names(), help="(default: unet)")
     p.add_argument("--head", default="", choices=HEADS.names(), help="how objects are told apart (default: distance)")
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
@@ -244,6 +244,14 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--no-augment", action="store_true", help="plain crops")
     p.add_argument("--balance", action="store_true", help="lift rare classes, by patches and class weights")
+    _few_labels(p)
+    p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
+    p.add_argument("--seed", type=int, default=0)
+    p.set_defaults(default_seconds=seconds)
+
+
+def _few_labels(p: argparse.ArgumentParser) -> None:
+    """What a trained network keeps, and what else teaches where little is labelled."""
     p.add_argument(
         "--freeze",
         type=float,
@@ -286,9 +294,6 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
         metavar="N",
         help="pieces of the training images that the model keeps for that (default: 24; 0: none, if images must not be passed on)",
     )
-    p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
-    p.add_argument("--seed", type=int, default=0)
-    p.set_defaults(default_seconds=seconds)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def measure(
             )
         channels = channels_of(image)
     return measure_objects(
-        s.labels,
+        np.asarray(s.labels),
         axes=s.axes,
         spacing=s.spacing,
         unit=s.unit,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-import napari_segplugin
 from napari_segplugin.core import Image
+from napari_segplugin.version import __version__
 
 
 def about_input(image: Image) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def about_input(image: Image) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    found = {"napari-segplugin": napari_segplugin.__version__, "python": platform.python_version()}
+    found = {"napari-segplugin": __version__, "python": platform.python_version()}
     return found | {package: _version(package) for package in ("torch", "numpy", "scipy", "scikit-image")}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 from napari_segplugin.core import InputError
 from napari_segplugin.data.tiles import Region
@@ -127,7 +128,7 @@ def scratch_array(
     lead = shape[: -len(block)] if together else (1,) * (len(shape) - len(block))
     sides = (min(most, max(16, b)) for b, most in zip(block, _chunks(shape[-len(block) :]), strict=True))
     chunks = (*lead, *(min(s, n) for s, n in zip(sides, shape[-len(block) :], strict=True)))
-    codec = zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
+    codec = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
     return zarr.create_array(str(path), shape=shape, chunks=chunks, dtype=dtype, compressors=codec)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import imageio.v3 as imageio
 import numpy as np
@@ -24,6 +24,7 @@ from napari_segplugin.core import (
     model_spec_from_json,
     to_json,
 )
+from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.io.files import (
     as_path,
     first_line,
@@ -39,6 +40,16 @@ FORMAT_NAME = "napari-segplugin bundle"
 FORMAT_VERSION = 1
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
+
+
+T = TypeVar("T")
+
+
+class WeightsJson(TypedDict):
+    """What spec.json says of the weights: their checksum, kind and shape of each tensor."""
+
+    sha256: str
+    tensors: dict[str, list[str | list[int]]]
 
 
 def save_bundle(
@@ -116,7 +127,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         raise InputError(
             "The weights cannot be stored.", got=first_line(error), accepted="arrays of numbers"
         ) from error
-    spec = {
+    spec: JsonDict = {
         "format": FORMAT_NAME,
         "version": FORMAT_VERSION,
         "name": bundle.name,
@@ -138,7 +149,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
     (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
 
 
-def _dump(value: Any, path: Path) -> None:
+def _dump(value: Json, path: Path) -> None:
     try:
         text = json.dumps(value, indent=2, default=_number)
     except TypeError as error:
@@ -146,7 +157,7 @@ def _dump(value: Any, path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"a value of type {type(value).__name__}")
@@ -239,7 +250,7 @@ def _check_bundle(place: Path) -> None:
         )
 
 
-def _read_json(path: Path, kind: type) -> Any:
+def _read_json(path: Path, kind: type[T]) -> T:
     with reading(path, "JSON"):
         value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, kind):
@@ -247,7 +258,7 @@ def _read_json(path: Path, kind: type) -> Any:
     return value
 
 
-def _check_fields(spec: Mapping[str, Any], place: Path) -> None:
+def _check_fields(spec: Mapping[str, Json], place: Path) -> None:
     if spec.get("format") != FORMAT_NAME or spec.get("version") != FORMAT_VERSION:
         raise InputError(
             f"'{place.name}' is in a format that this version does not know.",
@@ -272,7 +283,7 @@ def _first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0]
 
 
-def _normalisation(data: Mapping[str, Any]) -> Normalisation:
+def _normalisation(data: Mapping[str, float]) -> Normalisation:
     known = {f.name for f in dataclasses.fields(Normalisation)}
     if set(data) - known:
         raise InputError(
@@ -297,7 +308,7 @@ def _read_exemplars(path: Path) -> Exemplars | None:
         return Exemplars(**{name: found[name] for name in names})
 
 
-def _read_weights(place: Path, listed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _read_weights(place: Path, listed: WeightsJson) -> dict[str, np.ndarray]:
     path = place / "weights.safetensors"
     try:
         weights: dict[str, np.ndarray] = load_file(path)

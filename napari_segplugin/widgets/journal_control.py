@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import SegPluginError
-from napari_segplugin.engine.session import image_key
+from napari_segplugin.door.window import image_key
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
+from napari_segplugin.viewer.kept import Kept, KeptResult, read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
-from napari_segplugin.viewer.recorder import Kept, KeptResult, Recorder, read_kept
+from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.weak import put_back
 from napari_segplugin.widgets._timers import timer

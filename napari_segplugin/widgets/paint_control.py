@@ -213,8 +213,6 @@ class PaintControl:
 
     def _suggest(self) -> None:
         """Say which loss suits the strokes at hand."""
-        from napari_segplugin.engine.train.advice import recommend_loss
-
         dock = self._dock
         choice, layer = dock.method_step.choice(), self.layer
         if choice is None or layer is None or not self.counts:
@@ -228,7 +226,7 @@ class PaintControl:
         else:
             counts = [background, sum(voxels.values()), *[0] * (len(classes) - 2)]
         share = sum(counts) / max(1, layer.data.size)
-        dock.improve_step.losses.suggest(*recommend_loss(counts, known_share=share, task=task))
+        dock.improve_step.losses.suggest(*dock.engine.recommend_loss(counts, known_share=share, task=task))
 
     def on_image(self) -> None:
         """Another image was chosen: count what is painted on it."""

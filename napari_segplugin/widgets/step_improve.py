@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
@@ -35,12 +31,13 @@ from napari_segplugin.widgets._parts import (
     tell,
     wrapped,
 )
-from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
+from napari_segplugin.widgets.verdict import Verdict
 from napari_segplugin.widgets.weak_control import WeakRow
 
 NEW_OBJECT, ERASE = -1, 0
@@ -77,9 +74,23 @@ class ImproveStep(StepBox):
     instant_requested = Signal()
     instant_toggled = Signal(bool)
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__(4, "Improve", "step_improve")
         self._paint_key: Any = None
+        self._build_paint()
+        self._build_training(engine)
+        self._build_instant()
+        self.verdict = Verdict(self.back_requested.emit, self.forward_requested.emit)
+        self.model_button = button(
+            "Save model…",
+            "save_model",
+            "Save the model in use as a folder, to open it on another day or computer.",
+            self._ask,
+        )
+        self._lay_out()
+        self.show_counts({}, None, Task.INSTANCE)
+
+    def _build_paint(self) -> None:
         self.layer_button = button(
             "Paint corrections",
             "corrections_button",
@@ -99,6 +110,8 @@ class ImproveStep(StepBox):
         self._paint_grid.setContentsMargins(0, 0, 0, 0)
         self._paint_grid.setSpacing(4)
         self.counts = wrapped(name="counts")
+
+    def _build_training(self, engine: Any) -> None:
         self.train_button = button(
             "Fine-tune",
             "train_button",
@@ -114,6 +127,10 @@ class ImproveStep(StepBox):
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
         self.folder = FolderFold()
+        self.loss_plot.hide()
+        self.quality_plot.hide()
+
+    def _build_instant(self) -> None:
         self.instant_button = button(
             "Instant answer",
             "instant_button",
@@ -139,13 +156,8 @@ class ImproveStep(StepBox):
         self.nearby_box.toggled.connect(lambda _: self.instant_toggled.emit(self.instant_box.isChecked()))
         self.instant_text = wrapped(name="instant_text")
         self.instant_text.hide()
-        self._build_verdict()
-        self.model_button = button(
-            "Save model…",
-            "save_model",
-            "Save the model in use as a folder, to open it on another day or computer.",
-            self._ask,
-        )
+
+    def _lay_out(self) -> None:
         for widget in (
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
             self.weak_row,
@@ -167,9 +179,6 @@ class ImproveStep(StepBox):
             self.model_button,
         ):
             self.rows.addWidget(widget)
-        self.loss_plot.hide()
-        self.quality_plot.hide()
-        self.show_counts({}, None, Task.INSTANCE)
 
     def _budget(self) -> Any:
         self.budget_spin = QSpinBox()
@@ -189,38 +198,6 @@ class ImproveStep(StepBox):
         fold = Fold("Loss", "loss_fold", "What the network is punished for while it trains. The default is good.")
         fold.rows.addWidget(self.losses)
         return fold
-
-    def _build_verdict(self) -> None:
-        self.verdict = QWidget()
-        self.verdict_table = QTableWidget(0, 3)
-        describe(
-            self.verdict_table,
-            "verdict_table",
-            "Before and after",
-            "Quality of the old and the new model, on strokes or images that were not trained on.",
-        )
-        self.verdict_table.setHorizontalHeaderLabels(["Held-out", "Before", "After"])
-        self.verdict_table.verticalHeader().hide()
-        self.verdict_table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        header = self.verdict_table.horizontalHeader()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for i in (1, 2):
-            header.setSectionResizeMode(i, QHeaderView.ResizeMode.ResizeToContents)
-        self.verdict_text = wrapped(name="verdict_text")
-        self.back_button = button(
-            "Go back", "back_button", "Use the model from before the training again.", self.back_requested.emit
-        )
-        self.use_button = button("Use new", "use_button", "Use the new model.", self.forward_requested.emit)
-        layout = QGridLayout(self.verdict)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        self.pictures = PicturePair("verdict_pictures", ("Before", "After"))
-        layout.addWidget(self.verdict_table, 0, 0, 1, 2)
-        layout.addWidget(self.pictures, 1, 0, 1, 2)
-        layout.addWidget(self.verdict_text, 2, 0, 1, 2)
-        layout.addWidget(self.back_button, 3, 0)
-        layout.addWidget(self.use_button, 3, 1)
-        self.verdict.hide()
 
     # --- painting -------------------------------------------------------------------------------------------------
 
@@ -324,33 +301,9 @@ class ImproveStep(StepBox):
         plot = self.quality_plot if name.startswith("held-out") else self.loss_plot
         plot.add(name.removeprefix("held-out "), step, value)
 
-    def show_verdict(self, before: Mapping[str, float], after: Mapping[str, float], text: str) -> None:
-        """The old and the new model side by side."""
-        names = list(dict.fromkeys([*before, *after]))
-        self.verdict_table.setRowCount(len(names))
-        for i, name in enumerate(names):
-            for j, value in enumerate(
-                (name.removeprefix("held-out "), _number(before.get(name)), _number(after.get(name)))
-            ):
-                self.verdict_table.setItem(i, j, QTableWidgetItem(value))
-        height = sum(self.verdict_table.rowHeight(i) for i in range(min(6, len(names))))
-        self.verdict_table.setFixedHeight(height + self.verdict_table.horizontalHeader().sizeHint().height() + 4)
-        self.verdict_table.setVisible(bool(names))
-        self.verdict_text.setText(text)
-        self.verdict.show()
-
     def say_instant(self, text: str) -> None:
         """What the instant answer found, and how good it is; nothing hides it."""
         tell(self.instant_text, text)
-
-    def show_pictures(self, pictures: Sequence[Any]) -> None:
-        """The visible region as the old and the new model see it; nothing hides them."""
-        self.pictures.show_pictures(pictures)
-
-    def show_choice(self, old: object, new: object, used: object) -> None:
-        """Offer the one of the two models that is not in use."""
-        self.back_button.setEnabled(old is not None and used is not old)
-        self.use_button.setEnabled(new is not None and used is not new)
 
     def set_state(
         self,
@@ -402,7 +355,3 @@ class ImproveStep(StepBox):
 
 def _strokes(n: int) -> str:
     return f"{n} stroke{'s' * (n != 1)}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

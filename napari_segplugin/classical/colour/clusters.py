@@ -205,8 +205,9 @@ def summits(values: np.ndarray, width: float) -> np.ndarray:
 
     Examples
     --------
-    >>> summits(np.array([[0.0], [0.2], [5.0], [5.1], [5.2]], np.float32), 1.0).round(1).tolist()
-    [[5.1], [0.1]]
+    >>> summits(np.array([[0.0], [0.2], [5.0], [5.1], [5.2]], np.float32), 1.0).round(1)
+    array([[5.1],
+           [0.1]], dtype=float32)
     """
     # one climber for each cell of a grid that holds a value
     places = (np.unique(np.rint(values / width), axis=0) * width).astype(np.float32)
@@ -289,8 +290,8 @@ def quantised(
 
     Examples
     --------
-    >>> quantised(np.array([[[0, 1, 100, 101]]], np.uint8), 2).tolist()
-    [[[0, 0, 100, 100]]]
+    >>> quantised(np.array([[[0, 1, 100, 101]] * 3], np.uint8), 2)[0, 0].tolist()
+    [0, 0, 100, 100]
     """
     from napari_segplugin.classical.base import run_technique
 

@@ -154,6 +154,45 @@ class Previewer:
             labels, factor, (seen[0].start, seen[1].start), measured, objects, time.perf_counter() - start, tuple(notes)
         )
 
+    def visible(
+        self, recipe: ClassicalRecipe, region: Region, seeds: np.ndarray | None = None, box: Region | None = None
+    ) -> tuple[np.ndarray, tuple[int, ...], str]:
+        """Labels of the plane, or the part of it, that a region shows; in the resolution of the image.
+
+        Parameters
+        ----------
+        recipe : ClassicalRecipe
+        region : tuple of slice
+            Along [Z,] Y, X; of a volume one plane along Z.
+        seeds, box
+            As in :meth:`run`.
+
+        Returns
+        -------
+        labels : ([1,] Y, X) ndarray of int
+        origin : tuple of int
+            Their first voxel.
+        note : str
+            How they were made.
+
+        Raises
+        ------
+        InputError
+            If the region is not a plane along Z, or as in :meth:`run`.
+        """
+        spans = [slice(*s.indices(n)[:2]) for s, n in zip(region, self.image.spatial_shape, strict=True)]
+        if len(spans) == 3 and spans[0].stop - spans[0].start > 1:
+            raise InputError(
+                "The live picture shows planes along Z.",
+                hint="Turn the view so that the slider moves along Z, or press Run",
+            )
+        plane = spans[0].start if len(spans) == 3 else 0
+        found = self.run(recipe, plane=plane, region=tuple(spans[-2:]), seeds=seeds, box=box)
+        labels = np.repeat(np.repeat(found.labels, found.factor, 0), found.factor, 1)
+        labels = labels[: spans[-2].stop - spans[-2].start, : spans[-1].stop - spans[-1].start]
+        labels = labels.reshape(*(1,) * (len(spans) - 2), *labels.shape)
+        return labels, tuple(s.start for s in spans), " ".join(found.notes)
+
     def _learn(self, key: str, part: _Part, size: int) -> None:
         """Remember how long it took; the first run of a technique is not typical, it loads libraries."""
         self._reading = part.reading

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from napari_segplugin.core import ClassTable, Job, ObjectTable, Step
+from napari_segplugin.core.types import DecodeParams
 from napari_segplugin.data.tiles import Region, Tile, plan
 from napari_segplugin.tasks.objects import add_stuff, classify, kept_objects, object_sums
 
@@ -52,7 +53,7 @@ class BlockJob:
     read: ReadMaps
     out: Any
     classes: ClassTable
-    params: Mapping[str, Any]
+    params: DecodeParams
     block: tuple[int, ...]
     most: int
     panoptic: bool = False

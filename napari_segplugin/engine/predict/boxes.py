@@ -8,7 +8,7 @@ may come in pieces.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_segplugin.core import LossSpec, ModelBundle, Task, drain
+from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.network import Prepared, activate, prepare
 from napari_segplugin.engine.predict.blocks import BlockJob
@@ -26,7 +27,7 @@ from napari_segplugin.engine.predict.tiles import Run
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
 from napari_segplugin.networks import is_detector
 from napari_segplugin.networks.boxes import intersection, paste, suppress, volume
-from napari_segplugin.networks.mask_rcnn import Detections
+from napari_segplugin.networks.mask_rcnn_detections import Detections
 
 DEFAULTS = {"score": 0.5, "overlap": 0.5, "mask": 0.5, "visible": 0.5, "min_size": 10}
 """How objects are read. `score`: smallest probability. `overlap`: largest IoU of the boxes of two objects of a class.
@@ -63,7 +64,7 @@ class DetectRun(Run):
         Of :data:`DEFAULTS`.
     """
 
-    params: Mapping[str, Any] = field(default_factory=lambda: DEFAULTS)
+    params: DecodeParams = field(default_factory=lambda: DEFAULTS)
 
     def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """What is seen in inputs of one shape."""
@@ -97,9 +98,9 @@ def make_run(bundle: ModelBundle, network: Prepared, batch: int = 1, *, mirror: 
     return kind(network, lambda device, dtype: prepare(bundle, device, dtype), batch, mirror, planes)
 
 
-def run_network(module: nn.Module, x: Tensor, params: Mapping[str, Any]) -> tuple[Tensor | None, list[Detections]]:
+def run_network(module: nn.Module, x: Tensor, params: DecodeParams) -> tuple[Tensor | None, list[Detections]]:
     """Dense class logits and the objects of each image (N, C, [Z,] Y, X), the latter on the CPU with masks as bytes."""
-    logits, found = module.run(x, score=float(params["score"]), overlap=float(params["overlap"]))  # type: ignore[operator]
+    logits, found = module.run(x, score=scalar(params, "score"), overlap=scalar(params, "overlap"))  # type: ignore[operator]
     return logits, [_packed(d) for d in found]
 
 
@@ -236,7 +237,7 @@ class PaintBlocks(BlockJob):
         self.count(n)
         claimed = np.zeros(n + 1, np.int64)
         yield lambda tile: self._paint(tile, claimed)
-        self.voxels[self.voxels < float(self.params["visible"]) * claimed] = 0
+        self.voxels[self.voxels < scalar(self.params, "visible") * claimed] = 0
         self.sums[self.found.classes.numpy(), np.arange(1, n + 1)] = self.found.scores.numpy() * self.voxels[1:]
 
     def _paint(self, tile: Tile, claimed: np.ndarray) -> None:
@@ -246,7 +247,8 @@ class PaintBlocks(BlockJob):
         for k in np.flatnonzero(((self.low < stop) & (self.high > start)).all(1)):
             low, high = np.maximum(self.low[k], start), np.minimum(self.high[k], stop)
             mask = self.found.masks[k].float() / 255
-            inside = paste(mask, self.found.boxes[k], low.tolist(), high.tolist()).numpy() >= float(self.params["mask"])
+            share = paste(mask, self.found.boxes[k], low.tolist(), high.tolist()).numpy()
+            inside = share >= scalar(self.params, "mask")
             labels[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))][inside] = k + 1
             claimed[k + 1] += int(inside.sum())
         self.voxels += np.bincount(labels.ravel(), minlength=len(self.voxels))
@@ -300,7 +302,8 @@ def balance_regions(network: nn.Module, loss: LossSpec) -> None:
     def boxes(given: Tensor, wanted: Tensor, fit: Tensor, count: int) -> Tensor:
         return iou_balanced_localisation(given, wanted, fit, factor=2.5, beta=1.0, count=count)
 
-    network.class_loss = partial(iou_balanced_classification, **term.options)  # type: ignore[assignment]
+    classes: Callable[..., Tensor] = iou_balanced_classification
+    network.class_loss = partial(classes, **term.options)  # type: ignore[assignment]
     network.box_loss = boxes  # type: ignore[assignment]
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin import __version__
 from napari_segplugin.core import (
     InputError,
     Job,
@@ -33,6 +32,7 @@ from napari_segplugin.engine.device import inference_dtype, resolve, title
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.predict.boxes import make_run
 from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
+from napari_segplugin.version import __version__
 
 _POLL = 0.2
 _LONELY = 20.0
@@ -256,7 +256,7 @@ def connect(where: str) -> Iterator[Cluster]:
     >>> from napari_segplugin.core import drain
     >>> from napari_segplugin.engine import predict
     >>> from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
-    >>> image, bundle = load_sample("nuclei2d")["image"], load_bundle(shipped_bundles()["nuclei2d"])
+    >>> image, bundle = load_sample("nuclei2d").image, load_bundle(shipped_bundles()["nuclei2d"])
     >>> with connect("tcp://10.0.0.1:8786") as cluster:  # doctest: +SKIP
     ...     found = drain(predict(image, bundle, cluster=cluster))
     """

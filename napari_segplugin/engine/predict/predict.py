@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core.types import scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Region, Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -29,8 +30,6 @@ from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
 from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import blocks_of, codec_of
-
-_ROWS = 1024
 
 
 def predict(
@@ -116,13 +115,8 @@ def _plain(
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
     stream = path is not None or not work.fits()
-    if path is None and math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
-        raise InputError(
-            "The result is larger than the free memory.",
-            got=f"labels of shape {shape}",
-            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
-            "or choose a region",
-        )
+    if path is None:
+        _check_labels(shape, kind)
     with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
         for frame in range(image.n_frames):
             yield Stage("Measuring intensities")
@@ -135,11 +129,7 @@ def _plain(
                 f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
                 "they may belong to another object."
             )
-        recipe = make_recipe(image, bundle, tiles, setup, work.run, work.intensities) | {
-            "uncertain_voxels": work.uncertain
-        }
-        if cluster is not None:
-            recipe["device"] = f"{cluster.slots} workers of a cluster: {', '.join(sorted(cluster.devices))}"
+        recipe = work.recipe(tiles)
         if path is not None:
             labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
@@ -154,6 +144,17 @@ def _plain(
         name,
         recipe,
     )
+
+
+def _check_labels(shape: tuple[int, ...], kind: str) -> None:
+    """Raise where the labels do not fit into memory."""
+    if math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
+        raise InputError(
+            "The result is larger than the free memory.",
+            got=f"labels of shape {shape}",
+            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
+            "or choose a region",
+        )
 
 
 def _resized(
@@ -190,27 +191,10 @@ def _resized(
             large = enlarge.resized_region(wanted, *shapes)
             found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
         recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
-        labels = _taken(found, places, path, recipe)
-    table = enlarge.still_there(found.objects, labels, labels.ndim - image.ndim)
+        labels = enlarge.labels_at(found, places, path, recipe)
+    table = enlarge.still_there(found.objects, labels, len(labels.shape) - image.ndim)
     name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
-
-
-def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
-    """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time."""
-    labels, spatial = found.labels, len(places)
-    lead = labels.shape[:-spatial]
-    shape = (*lead, *(len(p) for p in places))
-    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
-        for index in np.ndindex(*shape[:-2]):
-            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
-            for start in range(0, shape[-2], _ROWS):
-                rows = places[-2][start : start + _ROWS]
-                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
-                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
-        if path is not None:
-            out.attrs["segplugin"] = dict(recipe)
-    return out
 
 
 class _Work:
@@ -240,6 +224,15 @@ class _Work:
         """Whether the maps of a frame and the search for objects fit into half of the free memory."""
         voxels = math.prod(self.setup.shape)
         return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
+
+    def recipe(self, tiles: TileSpec) -> dict[str, Any]:
+        """How the result came about."""
+        recipe = make_recipe(self.image, self.bundle, tiles, self.setup, self.run, self.intensities)
+        recipe |= {"uncertain_voxels": self.uncertain}
+        if self.cluster is not None:
+            names = ", ".join(sorted(self.cluster.devices))
+            recipe["device"] = f"{self.cluster.slots} workers of a cluster: {names}"
+        return recipe
 
     def tiles(self, write: Write) -> Job[int]:
         """Run the tiles of the frame that was measured."""
@@ -309,7 +302,7 @@ class _Work:
             for z in self._parts():
                 plane = () if z is None else (z,)
                 params = {**DEFAULTS, **self.bundle.decode}
-                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                job = partial(PaintBlocks, params=params, found=found.of(z, scalar(params, "overlap")))
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 

@@ -68,7 +68,7 @@ def predict_to_file(
     --------
     >>> from napari_segplugin.core import drain
     >>> from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
-    >>> image, bundle = load_sample("nuclei2d")["image"], load_bundle(shipped_bundles()["nuclei2d"])
+    >>> image, bundle = load_sample("nuclei2d").image, load_bundle(shipped_bundles()["nuclei2d"])
     >>> found, files = drain(predict_to_file(image, bundle, "nuclei.ome.zarr"))  # doctest: +SKIP
     """
     target = check_target(path)

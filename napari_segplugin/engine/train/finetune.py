@@ -29,12 +29,12 @@ from napari_segplugin.data.corrections import Corrections, count_strokes, split_
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train.anchors import fit_to_objects
+from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
 from napari_segplugin.engine.train.heldout import SampleJudge, read_image
 from napari_segplugin.engine.train.samples import planes_of
 from napari_segplugin.engine.train.train import (
     Recipe,
-    prepare_sample,
     safe_augmentation,
     train_prepared,
     training_record,
@@ -77,6 +77,8 @@ class FineTuneResult:
     forest : dict of str to float
         What a random forest that learnt from the same strokes reaches on the same held-out ones; empty where that could not
         be told.
+    learnt, judged : int
+        Images (for a 2D network, planes) that were trained on and that were held out; 0 for paint.
     """
 
     bundle: ModelBundle
@@ -85,6 +87,8 @@ class FineTuneResult:
     heldout: str
     views: Views | None = None
     forest: dict[str, float] = field(default_factory=dict)
+    learnt: int = 0
+    judged: int = 0
 
 
 def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
@@ -151,15 +155,9 @@ def finetune(
     if len(images) != len(marks):
         raise InputError("Each image needs its corrections.", got=f"{len(images)} images and {len(marks)} corrections")
     yield Stage("Reading corrections")
-    task, classes = bundle.spec.task, bundle.spec.classes
-    samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
-    for sample in samples if len(samples) == 1 else []:
-        check_strokes(sample, bundle)
-    if bundle.spec.ndim == 2:
-        planes = [plane for s in samples for plane in planes_of(s)]
-        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
+    samples = _read(images, marks, bundle)
     bundle = fit_to_objects(bundle, samples)
-    splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
+    splits = [split_strokes(s, bundle.spec.classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
     sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
     yield Note(sentence)
@@ -171,36 +169,9 @@ def finetune(
         for name, value in before.items():
             yield Metric(0, name, value)
     yield Stage("Training")
-    prepared = [prepare_sample(s.train, bundle) for s in splits]
-    sources = [source_of(s) for s in samples]
-    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
-    if earlier:
-        yield Note(
-            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
-        )
     view = None if preview is None else _Preview(images[0], bundle, preview)
     old_view = None if view is None else view(load(bundle, finite=False))
-    watch = _Watcher(judge, view)
-    job = train_prepared(
-        prepared,
-        bundle,
-        spec,
-        recipe=recipe_for(bundle),
-        judge=watch if watch.wanted else None,
-        tolerance=0.0 if judge is None else judge.tolerance,
-        stop=stop,
-        earlier=earlier,
-    )
-    result = yield from watch.follow(job)
-    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
-    tuned = replace(
-        bundle,
-        name=next_name(bundle.name),
-        weights=result.state,
-        decode={**bundle.decode, **result.decode},
-        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
-        history=(*bundle.history, training_record(samples, spec, result)),
-    )
+    tuned = yield from _learn(samples, [s.train for s in splits], bundle, spec, _Watcher(judge, view), stop)
     after: dict[str, float] = {}
     if judge is not None:
         judge.bundle = tuned
@@ -212,15 +183,65 @@ def finetune(
         # the number has to say how it came about: the same strokes picked the state that is reported
         sentence += " The best state was picked on them too, so the figure after is a little flattering."
     forest: dict[str, float] = {}
-    if heldout and splits[0].heldout is not None and len(splits) == 1:
+    if len(splits) == 1 and splits[0].heldout is not None:
         yield Stage("Comparing with a random forest")
-        forest = judge_forest(PixelForest(images[0]), splits[0].train, splits[0].heldout, len(classes), spec.seed)
+        learn, hold = splits[0].train, splits[0].heldout
+        forest = judge_forest(PixelForest(images[0]), learn, hold, len(bundle.spec.classes), spec.seed)
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
         view.bundle = tuned
         views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
     return FineTuneResult(tuned, before, after, sentence, views, forest)
+
+
+def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBundle) -> list[Sample]:
+    """The corrections as samples; for a 2D network the planes of a volume that somebody painted on."""
+    samples = [to_sample(i, c, bundle.spec.task, bundle.spec.classes) for i, c in zip(images, marks, strict=True)]
+    for sample in samples if len(samples) == 1 else []:
+        check_strokes(sample, bundle)
+    if bundle.spec.ndim == 2:
+        planes = [plane for s in samples for plane in planes_of(s)]
+        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
+    return samples
+
+
+def _learn(
+    samples: Sequence[Sample],
+    learn: Sequence[Sample],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    watch: _Watcher,
+    stop: threading.Event | None,
+) -> Job[ModelBundle]:
+    """Train on what is left of the samples beside what is held out; the new bundle."""
+    prepared = [prepare_sample(s, bundle) for s in learn]
+    sources = [source_of(s) for s in samples]
+    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
+    if earlier:
+        yield Note(
+            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
+        )
+    job = train_prepared(
+        prepared,
+        bundle,
+        spec,
+        recipe=recipe_for(bundle),
+        judge=watch if watch.wanted else None,
+        tolerance=0.0 if watch.judge is None else watch.judge.tolerance,
+        stop=stop,
+        earlier=earlier,
+    )
+    result = yield from watch.follow(job)
+    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
+    return replace(
+        bundle,
+        name=next_name(bundle.name),
+        weights=result.state,
+        decode={**bundle.decode, **result.decode},
+        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
+        history=(*bundle.history, training_record(samples, spec, result)),
+    )
 
 
 def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:

@@ -27,13 +27,14 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.train.balance import balanced  # noqa: E402
+from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.heldout import SampleJudge  # noqa: E402
-from napari_segplugin.engine.train.loop import learning_rate, parameter_groups, run_loop, safe_precision  # noqa: E402
+from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
+from napari_segplugin.engine.train.optimizer import learning_rate, parameter_groups, safe_precision  # noqa: E402
 from napari_segplugin.engine.train.train import (  # noqa: E402  # noqa: E402
     new_bundle,
     patch_size,
-    prepare_sample,
     safe_augmentation,
     smallest_object,
     train,
