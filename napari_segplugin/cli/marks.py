@@ -5,14 +5,28 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from napari_segplugin.core import InputError
 
 
-def read_points(path: str | Path, ndim: int) -> dict[str, Any]:
+class Points(TypedDict, total=False):
+    """Points, fields of :class:`napari_segplugin.data.corrections.Corrections`."""
+
+    points: np.ndarray
+    point_class: tuple[int, ...]
+
+
+class Boxes(TypedDict, total=False):
+    """Boxes, fields of :class:`napari_segplugin.data.corrections.Corrections`."""
+
+    boxes: list[tuple[slice, ...]]
+    box_class: tuple[int, ...]
+
+
+def read_points(path: str | Path, ndim: int) -> Points:
     """Points of a table with a heading: `axis-0`, `axis-1` … (as napari saves points) or `z`, `y`, `x`; and `class`.
 
     Parameters
@@ -53,7 +67,7 @@ def read_points(path: str | Path, ndim: int) -> dict[str, Any]:
     return {"points": points, "point_class": kinds}
 
 
-def read_boxes(path: str | Path, ndim: int) -> dict[str, Any]:
+def read_boxes(path: str | Path, ndim: int) -> Boxes:
     """Boxes of a JSON list: `[[start, stop], …]` in voxels along [Z,] Y, X, or `{"box": …, "class": 1}`.
 
     Parameters

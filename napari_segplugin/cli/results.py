@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import Progress
@@ -14,6 +15,15 @@ from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
+
+
+class _Measures(TypedDict):
+    task: Task
+    tolerance: float | None
+    surfaces: bool
+    spacing: Sequence[float] | None
+    unit: str | None
+    classes: ClassTable | None
 
 
 def evaluate(options: Namespace) -> Result:
@@ -31,9 +41,14 @@ def evaluate(options: Namespace) -> Result:
     if not pairs:
         raise InputError("There are no files to compare.", got=f"'{one}' is empty")
     task = Task(options.task) if options.task else _recorded_task(pairs[0][0])
-    rest: dict[str, Any] = {"task": task, "tolerance": options.tolerance, "surfaces": not options.no_surfaces}
-    rest |= {"spacing": options.spacing, "unit": options.unit}
-    rest["classes"] = ClassTable.named(options.classes) if options.classes else None
+    rest: _Measures = {
+        "task": task,
+        "tolerance": options.tolerance,
+        "surfaces": not options.no_surfaces,
+        "spacing": options.spacing,
+        "unit": options.unit,
+        "classes": ClassTable.named(options.classes) if options.classes else None,
+    }
     if len(pairs) == 1 and not folders[0]:
         report = measured(*read_pair(one, other, task), **rest)
     else:
