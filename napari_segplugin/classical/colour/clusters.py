@@ -6,11 +6,9 @@ any tile goes to the cluster that suits it. With a weight for position, neighbou
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 import numpy as np
 
-from napari_segplugin.classical.shared.colour import to_lab
+from napari_segplugin.classical.colour.features import Space, features_in, space_of, values_in
 from napari_segplugin.core import InputError
 
 PART = 2**15
@@ -23,18 +21,6 @@ SHIFT_VOXELS = 2**12
 """Voxels whose density mean shift climbs."""
 CLIMBS = 100
 """Steps of mean shift at most."""
-LAB_SPREAD = 0.3
-"""About the standard deviation of colours in CIELAB (over 100); the measure for the weight of position there."""
-
-
-class Space(TypedDict):
-    """How values become features: the colour space, offset and factor of each channel, the weight of position."""
-
-    space: str
-    white: float
-    position: float
-    offset_of: list[float]
-    factor_of: list[float]
 
 
 class Clusters(Space):
@@ -83,8 +69,8 @@ def measure(
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    where = _space(sample, space, position)
-    values = _values(sample, spacing, where, PART if fit == "part" else MOST)
+    where = space_of(sample, space, position)
+    values = values_in(sample, spacing, where, PART if fit == "part" else MOST)
     _check_colours(values[:, : sample.shape[0]], classes)
     if fit == "batches":
         fitted = MiniBatchKMeans(classes, n_init=3, batch_size=4096, random_state=0).fit(values)
@@ -132,7 +118,7 @@ def kmeans(
     ----------
     Lloyd 1982, IEEE Trans Inf Theory 28(2); Arthur and Vassilvitskii 2007 (start); Sculley 2010 (small batches).
     """
-    features = _features(image, spacing, measured)
+    features = features_in(image, spacing, measured)
     best: np.ndarray | None = None
     labels = np.zeros(image.shape[1:], np.int32)
     for number, centre in zip(measured["labels"], np.asarray(measured["centres"], np.float32), strict=True):
@@ -154,8 +140,8 @@ def measure_mixture(
     """The Gaussians of a mixture: as :func:`measure`, with "scale" (K, F, F) and "offset" (K,) of the log density."""
     from sklearn.mixture import GaussianMixture
 
-    where = _space(sample, space, 0.0)
-    values = _values(sample, spacing, where, EM_VOXELS).astype(np.float64)
+    where = space_of(sample, space, 0.0)
+    values = values_in(sample, spacing, where, EM_VOXELS).astype(np.float64)
     _check_colours(values, classes)
     fitted = GaussianMixture(classes, reg_covar=1e-4, max_iter=200, random_state=0).fit(values)
     scale = fitted.precisions_cholesky_
@@ -192,7 +178,7 @@ def gaussian_mixture(
     ----------
     Dempster, Laird and Rubin 1977, J R Stat Soc B 39(1).
     """
-    features = _features(image, spacing, measured)
+    features = features_in(image, spacing, measured)
     flat = features.reshape(len(features), -1)
     labels, best = np.zeros(flat.shape[1], np.int32), np.full(flat.shape[1], -np.inf, np.float32)
     for number, centre, scale, offset in zip(
@@ -212,8 +198,8 @@ def measure_shift(
     """The summits of the density of colours, as :func:`measure`."""
     from sklearn.cluster import estimate_bandwidth
 
-    where = _space(sample, space, 0.0)
-    values = _values(sample, spacing, where, SHIFT_VOXELS)
+    where = space_of(sample, space, 0.0)
+    values = values_in(sample, spacing, where, SHIFT_VOXELS)
     radius = float(estimate_bandwidth(values, quantile=width, n_samples=1024, random_state=0))
     # many voxels of one value give no width; a hundredth of the spread keeps different values apart
     radius = max(radius, 0.01 * float(np.linalg.norm(values.max(axis=0) - values.min(axis=0))))
@@ -332,73 +318,6 @@ def quantised(
     means = np.stack([np.bincount(labels.ravel(), channel.ravel()) / counts for channel in image])
     means = np.rint(means) if image.dtype.kind in "iu" else means
     return np.asarray(means.astype(image.dtype)[:, labels])
-
-
-def _space(sample: np.ndarray, space: str, position: float) -> Space:
-    """How values of the image become features."""
-    if space == "lab" and sample.shape[0] != 3:
-        raise InputError(
-            "CIELAB is a space of red, green and blue.",
-            got=f"an image of {sample.shape[0]} channels",
-            hint="Choose the space 'channels'.",
-        )
-    white = 1.0
-    if sample.dtype.kind in "iu":
-        white = 255.0 if sample.dtype.itemsize == 1 else float(max(255, sample.max()))
-    elif sample.dtype.kind == "f":
-        top = float(np.nanmax(sample))
-        white = 1.0 if top <= 1 else max(255.0, top)
-    found: Space = {
-        "space": space,
-        "white": white,
-        "position": position,
-        "offset_of": [0.0] * 3,
-        "factor_of": [1.0] * 3,
-    }
-    if space == "lab":
-        return found
-    axes = tuple(range(1, sample.ndim))
-    mean, spread = (np.asarray(f(sample, axis=axes, dtype=np.float64)) for f in (np.nanmean, np.nanstd))
-    factor = 1 / np.where(spread > 0, spread, 1)
-    return {**found, "offset_of": mean.tolist(), "factor_of": factor.tolist()}
-
-
-def _features(image: np.ndarray, spacing: tuple[float, ...], space: Space) -> np.ndarray:
-    """Colours, and places where they count, (F, [Z,] Y, X) float32."""
-    if space["space"] == "lab":
-        colours = to_lab(image / np.float32(space["white"]))
-    else:
-        shape = (-1, *(1,) * (image.ndim - 1))
-        offset, factor = (np.asarray(v, np.float32).reshape(shape) for v in (space["offset_of"], space["factor_of"]))
-        colours = (image - offset) * factor
-    if not space["position"]:
-        return colours
-    # one length for all axes, so that places are as far apart as in space
-    lengths = [n * s for n, s in zip(image.shape[1:], spacing, strict=True)]
-    weight = space["position"] * (1.0 if space["space"] == "channels" else LAB_SPREAD) / max(lengths)
-    grid = np.meshgrid(
-        *(np.arange(n) * (s * weight) for n, s in zip(image.shape[1:], spacing, strict=True)), indexing="ij"
-    )
-    return np.concatenate([colours, np.asarray(grid, np.float32)])
-
-
-def _values(sample: np.ndarray, spacing: tuple[float, ...], space: Space, most: int) -> np.ndarray:
-    """Features of at most `most` voxels that are numbers, (N, F) float32, the same for the same image."""
-    flat = sample.reshape(len(sample), -1)
-    known = None if sample.dtype.kind != "f" else np.flatnonzero(np.isfinite(flat).all(axis=0))
-    count = flat.shape[1] if known is None else len(known)
-    if count > most:
-        chosen = np.random.default_rng(0).integers(0, count, most)
-        known = chosen if known is None else known[chosen]
-    if space["position"]:
-        # places are those of the whole
-        flat = _features(sample.astype(np.float32, copy=False), spacing, space)
-        flat = flat.reshape(len(flat), -1)
-        flat = flat if known is None else flat[:, known]
-    else:
-        flat = flat if known is None else flat[:, known]
-        flat = _features(flat.astype(np.float32, copy=False), spacing, space)
-    return np.ascontiguousarray(flat.T)
 
 
 def _check_colours(values: np.ndarray, classes: int) -> None:
