@@ -42,7 +42,7 @@ from napari_segplugin.engine.train.loop import LoopResult, run_loop, safe_precis
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.thresholds import calibrated
 from napari_segplugin.networks import build, is_detector
-from napari_segplugin.tasks import codec_of, n_maps
+from napari_segplugin.tasks import codec_of, n_maps, turns
 from napari_segplugin.tasks.objects import compact
 
 _COMPOSITES = 48
@@ -274,6 +274,8 @@ def train_prepared(
         prepared, spec, multiple, getattr(network, "view", None), bundle.spec.task is not Task.SEMANTIC
     )
     augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
+    if not turns(bundle.spec):
+        augment = replace(augment, rotate=False, angle=0.0, flip=False)
     share = spec.rehearsal if earlier else 0.0
     shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
     samples = [*prepared, *earlier]
