@@ -16,7 +16,8 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "changes/*"]
+exclude_patterns = ["_build", "_templates", "changes/*", "notebooks/*"]
+templates_path = ["_templates"]
 html_theme = "furo"
 html_title = "napari-segplugin"
 

@@ -1,3 +1,168 @@
-"""napari-segplugin: segment, correct, fine-tune and measure 2D and 3D images in napari."""
+"""napari-segplugin: segment, correct, fine-tune and measure 2D and 3D images in napari, from Python and the command line.
 
-__version__ = "0.1.0"
+Everything public is here and in :mod:`napari_segplugin.jobs`; names are looked up when they are first used, and nothing
+imports torch until something computes.
+
+Examples
+--------
+>>> import napari_segplugin as seg
+>>> result = seg.predict(seg.sample("nuclei2d").image, "nuclei2d", progress=False)
+>>> [column.name for column in seg.measure(result)][:2]
+['label', 'class']
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import TYPE_CHECKING
+
+from napari_segplugin.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from napari_segplugin import jobs
+    from napari_segplugin.core import (
+        AugmentSpec,
+        ClassicalRecipe,
+        ClassInfo,
+        ClassTable,
+        CleanupStep,
+        Image,
+        InputError,
+        Kind,
+        LossSpec,
+        LossTerm,
+        MissingExtraError,
+        ModelBundle,
+        ModelSpec,
+        ObjectTable,
+        OutOfMemoryError,
+        Segmentation,
+        SegPluginError,
+        Task,
+        TileSpec,
+        TrainSpec,
+        drain,
+    )
+    from napari_segplugin.core.training import FineTuneResult
+    from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.table import MeasureTable
+    from napari_segplugin.door.calls import finetune, predict, segment, train
+    from napari_segplugin.door.catalog import ModelInfo, devices, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.results import (
+        evaluate,
+        load_model,
+        measure,
+        save_model,
+        track,
+        write_segmentation,
+    )
+    from napari_segplugin.engine.evaluate.report import Report
+    from napari_segplugin.engine.predict.cluster import connect
+    from napari_segplugin.engine.track.track import Tracking, TrackSpec
+    from napari_segplugin.engine.train.tensorboard import Board
+    from napari_segplugin.io.formats import read_image
+    from napari_segplugin.io.recipes import load_recipe, save_recipe
+    from napari_segplugin.io.samples import SampleImage
+    from napari_segplugin.io.segmentations import read_segmentation
+
+_CORE = (
+    "AugmentSpec ClassInfo ClassTable ClassicalRecipe CleanupStep Image InputError Kind LossSpec LossTerm MissingExtraError "
+    "ModelBundle ModelSpec ObjectTable OutOfMemoryError SegPluginError Segmentation Task TileSpec TrainSpec drain"
+)
+_NAMES = {
+    "core": _CORE,
+    "door.calls": "finetune predict segment train",
+    "door.catalog": "ModelInfo devices models new_model recipes sample samples",
+    "door.results": "evaluate load_model measure save_model track write_segmentation",
+    "data.corrections": "Corrections",
+    "data.table": "MeasureTable",
+    "engine.evaluate.report": "Report",
+    "engine.predict.cluster": "connect",
+    "engine.track.track": "TrackSpec Tracking",
+    "core.training": "FineTuneResult",
+    "engine.train.tensorboard": "Board",
+    "io.formats": "read_image",
+    "io.recipes": "load_recipe save_recipe",
+    "io.samples": "SampleImage",
+    "io.segmentations": "read_segmentation",
+}
+_RENAMED: dict[str, tuple[str, str]] = {}
+"""Public names that have another name now: old -> (new, version in which the old one goes, two minor versions later)."""
+_HOME = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+__all__ = [
+    "AugmentSpec",
+    "Board",
+    "ClassInfo",
+    "ClassTable",
+    "ClassicalRecipe",
+    "CleanupStep",
+    "Corrections",
+    "FineTuneResult",
+    "Image",
+    "InputError",
+    "Kind",
+    "LossSpec",
+    "LossTerm",
+    "MeasureTable",
+    "MissingExtraError",
+    "ModelBundle",
+    "ModelInfo",
+    "ModelSpec",
+    "ObjectTable",
+    "OutOfMemoryError",
+    "Report",
+    "SampleImage",
+    "SegPluginError",
+    "Segmentation",
+    "Task",
+    "TileSpec",
+    "TrackSpec",
+    "Tracking",
+    "TrainSpec",
+    "__version__",
+    "connect",
+    "devices",
+    "drain",
+    "evaluate",
+    "finetune",
+    "jobs",
+    "load_model",
+    "load_recipe",
+    "measure",
+    "models",
+    "new_model",
+    "predict",
+    "read_image",
+    "read_segmentation",
+    "recipes",
+    "sample",
+    "samples",
+    "save_model",
+    "save_recipe",
+    "segment",
+    "track",
+    "train",
+    "write_segmentation",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Look a public name up where it lives, once."""
+    if name == "jobs":
+        return importlib.import_module("napari_segplugin.jobs")
+    if name in _RENAMED:
+        new, until = _RENAMED[name]
+        text = f"napari_segplugin.{name} is napari_segplugin.{new} now; the old name goes in version {until}."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return __getattr__(new)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+import napari_segplugin as seg
 from napari_segplugin.core import (
     BACKGROUND_PAINT,
     Event,
     Image,
     InputError,
-    ModelBundle,
     Note,
     Segmentation,
     SegPluginError,
@@ -111,28 +111,23 @@ def run_headless(output: Path, seconds: float, seed: int = 0, model: str | None 
     InputError
         If the shipped model or the sample's corrections are missing.
     """
-    from napari_segplugin.data.corrections import Corrections
-    from napari_segplugin.engine.predict.predict import predict
-    from napari_segplugin.engine.train.finetune import finetune
-    from napari_segplugin.io import save_bundle, write_segmentation
-
     output.mkdir(parents=True, exist_ok=True)
     sample = load()
-    image, truth, paint = sample["image"], sample["truth"], sample["corrections"]
-    bundle = load_model(model)
-    say(f"Image: {sample['title']}, {image.describe()}, {len(np.unique(truth)) - 1} nuclei in the ground truth")
+    image, truth, paint = sample.image, sample.truth, np.asarray(sample.corrections)
+    bundle = seg.load_model(model or SAMPLE)
+    say(f"Image: {sample.title}, {image.describe()}, {len(np.unique(truth)) - 1} nuclei in the ground truth")
     say(f"Model: {bundle.name}")
 
-    before = drain(predict(image, bundle), tell)
-    marks = Corrections(paint, edited=np.asarray(before.labels), before=np.asarray(before.labels))
+    before = drain(seg.jobs.predict(image, bundle), tell)
+    marks = seg.Corrections(paint, edited=np.asarray(before.labels), before=np.asarray(before.labels))
     painted = len(np.unique(paint[(paint > 0) & (paint != BACKGROUND_PAINT)]))
     say(f"Corrections: a person painted {painted} nuclei and {_spots(paint)} spots of background")
-    result = drain(finetune(image, marks, bundle, TrainSpec(seconds=seconds, seed=seed)), tell)
-    after = drain(predict(image, result.bundle), tell)
+    result = drain(seg.jobs.finetune(image, marks, bundle, TrainSpec(seconds=seconds, seed=seed)), tell)
+    after = drain(seg.jobs.predict(image, result.bundle), tell)
 
     for name, found in (("before", before), ("after", after)):
-        write_segmentation(found, output / f"{name}.tif")
-    save_bundle(result.bundle, output / "model", overwrite=True)
+        seg.write_segmentation(found, output / f"{name}.tif")
+    seg.save_model(result.bundle, output / "model", overwrite=True)
     scores = compare(before, after, truth, paint)
     scores |= {"held_out": {"how": result.heldout, "before": result.before, "after": result.after}}
     scores |= {"seconds": seconds, "seed": seed, "steps": result.bundle.history[-1]["steps"]}
@@ -149,26 +144,20 @@ def tell(event: Event) -> None:
         say(f"  {event.text}")
 
 
-def load() -> dict[str, Any]:
-    """The sample, with corrections."""
-    from napari_segplugin.io import load_sample
+def load() -> seg.SampleImage:
+    """The sample, with corrections.
 
-    sample = load_sample(SAMPLE)
-    if sample["corrections"] is None:
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    sample = seg.sample(SAMPLE)
+    if sample.corrections is None:
         raise InputError(
             f"The sample '{SAMPLE}' has no corrections.", hint="Run: python scripts/make_demo_corrections.py"
         )
     return sample
-
-
-def load_model(folder: str | None = None) -> ModelBundle:
-    """The bundle of a folder, or the shipped one."""
-    from napari_segplugin.io import load_bundle, shipped_bundles
-
-    places = shipped_bundles()
-    if folder is None and SAMPLE not in places:
-        raise InputError(f"The model '{SAMPLE}' is not shipped with this copy.", hint="Install the package anew.")
-    return load_bundle(folder or places[SAMPLE])
 
 
 def _spots(paint: np.ndarray) -> int:
@@ -183,14 +172,12 @@ def compare(before: Segmentation, after: Segmentation, truth: np.ndarray, paint:
     The painted objects taught the network, so a gain on them is no surprise; the others say whether it learnt
     something of use. Where someone painted is then left out: as void, so that nothing there counts for or against.
     """
-    from napari_segplugin.engine.evaluate.evaluate import evaluate
-
     touched = np.isin(truth, np.unique(truth[(paint > 0) & (truth > 0)])) & (truth > 0)
     known = ~(touched | (paint > 0))
     rows: list[dict[str, Any]] = []
     for where, mask in (("all", None), ("not corrected", known)):
         reports = [
-            evaluate(np.asarray(s.labels), truth, task=Task.INSTANCE, known=mask, surfaces=False)
+            seg.evaluate(np.asarray(s.labels), truth, task=Task.INSTANCE, known=mask, surfaces=False, progress=False)
             for s in (before, after)
         ]
         for row in reports[0].rows:
@@ -268,21 +255,24 @@ def draw(output: Path) -> None:
     """Open the viewer with the dock, the corrections and the result after fine-tuning, and save a picture of it."""
     import imageio.v3 as imageio
     import napari
+    from napari.layers import Labels
     from qtpy.QtWidgets import QApplication
 
     from napari_segplugin.io import read_labels
 
     sample = load()
-    image: Image = replace(sample["image"], name=SAMPLE)
+    image: Image = replace(sample.image, name=SAMPLE)
     viewer = napari.Viewer(show=True)
     try:
         viewer.window.resize(1500, 950)
         viewer.add_image(image.array, name=image.name)
         viewer.window.add_plugin_dock_widget("napari-segplugin", "Segmentation")
-        viewer.add_labels(read_labels(output / "before.tif")[0], name="before", visible=False)
-        after = viewer.add_labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        before = Labels(read_labels(output / "before.tif")[0], name="before", visible=False)
+        after = Labels(read_labels(output / "after.tif")[0], name="after fine-tuning", opacity=0.6)
+        corrected = Labels(np.asarray(sample.corrections), name="corrections", opacity=0.5)
+        for layer in (before, after, corrected):
+            viewer.add_layer(layer)
         after.contour = 2
-        corrected = viewer.add_labels(sample["corrections"], name="corrections", opacity=0.5)
         viewer.layers.selection.active = corrected
         viewer.reset_view()
         _settle(QApplication.processEvents)

@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=8, help="true objects to paint")
     options = parser.parse_args()
     sample = load_sample(SAMPLE)
-    labels = np.asarray(drain(predict(sample["image"], load_bundle(options.model or shipped_bundles()[SAMPLE]))).labels)
-    paint = corrections(sample["truth"], labels, options.objects)
+    labels = np.asarray(drain(predict(sample.image, load_bundle(options.model or shipped_bundles()[SAMPLE]))).labels)
+    paint = corrections(sample.truth, labels, options.objects)
     path = Path(__file__).parents[1] / "sample_data" / SAMPLE / "corrections.tif"
     tifffile.imwrite(path, paint, compression="zlib", metadata={"axes": "YX"})
     print(f"{path}: {len(np.unique(paint[(paint > 0) & (paint != BACKGROUND_PAINT)]))} objects painted")

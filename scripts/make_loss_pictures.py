@@ -29,7 +29,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Intensities from 0 to 1, the nucleus, and what is known."""
     sample = load_sample("nuclei2d")
     cut = tuple(slice(c, c + SIDE) for c in CORNER)
-    image, truth = np.asarray(sample["image"].array[cut], float), sample["truth"][cut]
+    image, truth = np.asarray(sample.image.array[cut], float), sample.truth[cut]
     nucleus = truth == NUCLEUS
     return np.clip(image / np.percentile(image, 99.5), 0, 1), nucleus, nucleus | (truth == 0)
 

@@ -58,7 +58,7 @@ class Shot:
 def image_of(name: str) -> np.ndarray:
     """(C, Y, X)."""
     if name in ("nuclei2d", "axon_sem"):
-        array = np.asarray(load_sample(name)["image"].array)
+        array = np.asarray(load_sample(name).image.array)
         return array[None, :256, :320]
     if name == "coins":
         return skimage.data.coins()[None, :240, :320]

@@ -34,15 +34,27 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.engine.network import load as load_network
 from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, source_of
 from napari_segplugin.engine.train.thresholds import calibrated
-from napari_segplugin.engine.train.train import new_bundle, patch_size, prepare_sample, train
+from napari_segplugin.engine.train.train import new_bundle, patch_size, train
 from napari_segplugin.io import load_bundle, save_bundle
 from napari_segplugin.metrics import measure
 from napari_segplugin.viewer.pictures import outlined
 
 HOME = Path(__file__).parents[1] / "napari_segplugin" / "resources" / "bundles"
+SAMPLES = Path(__file__).parents[1] / "sample_data"
 Split = tuple[list[Sample], list[Sample], str]
+
+
+def licence(name: str, *samples: str) -> str:
+    """The name of a licence, then whose images the model learnt from and the full text of each of their licences."""
+    texts = [name]
+    for sample in samples:
+        about = json.loads((SAMPLES / sample / "sample.json").read_text(encoding="utf-8"))
+        text = (SAMPLES / sample / "LICENSE.txt").read_text(encoding="utf-8").strip()
+        texts.append(f"Weights and exemplars are made from images of {about['attribution']}, under:\n\n{text}")
+    return f"\n\n{'-' * 72}\n\n".join(texts)
 
 
 def nuclei2d(data: Path) -> Split:
@@ -54,7 +66,7 @@ def nuclei2d(data: Path) -> Split:
         samples.append(
             Sample(Image(tifffile.imread(file), "YX", name=file.stem), (labels > 0).astype(np.int64), labels)
         )
-    return samples[1::2], samples[0::2], "CC0-1.0"
+    return samples[1::2], samples[0::2], licence("CC0-1.0", "nuclei2d")
 
 
 def nuclei3d(data: Path) -> Split:
@@ -69,7 +81,7 @@ def nuclei3d(data: Path) -> Split:
         labels = tifffile.imread(data / mask).astype(np.int64)
         picture = Image(tifffile.imread(data / image), "ZYX", spacing=spacing, name=Path(image).stem)
         samples.append(Sample(picture, (labels > 0).astype(np.int64), labels))
-    return samples[:2], samples[2:], "MIT and BSD-3-Clause"
+    return samples[:2], samples[2:], licence("MIT AND BSD-3-Clause", "nuclei3d", "stardist_nuclei3d")
 
 
 def axon_sem(data: Path) -> Split:
@@ -79,7 +91,7 @@ def axon_sem(data: Path) -> Split:
         labels = tifffile.imread(file.parents[1] / "labels" / file.name).astype(np.int64)
         samples.append(Sample(Image(tifffile.imread(file), "YX", name=file.stem), labels))
     test = [s for s in samples if "rat4" in s.image.name]
-    return [s for s in samples if s not in test], test, "MIT"
+    return [s for s in samples if s not in test], test, licence("MIT", "axon_sem")
 
 
 NUCLEUS = ClassTable.named(["nucleus"])
@@ -166,7 +178,7 @@ def main() -> None:
     args = parser.parse_args()
     HOME.mkdir(parents=True, exist_ok=True)
     load, spec, description = RECIPES[args.name]
-    learn, test, licence = load(args.data)
+    learn, test, terms = load(args.data)
     folder = HOME / args.name
     if args.score:
         bundle = load_bundle(folder)
@@ -177,7 +189,7 @@ def main() -> None:
         found = drain(calibrated(bundle, prepared, patch, device=torch.device("cpu"), seed=args.seed))
         bundle = replace(bundle, exemplars=pieces, decode={**bundle.decode, **found})
     else:
-        start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=licence, description=description)
+        start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=terms, description=description)
         bar = tqdm(desc="training")
 
         def show(event: object) -> None:

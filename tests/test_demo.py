@@ -60,19 +60,22 @@ def test_objects_that_were_corrected_count_in_one_score_and_not_in_the_other():
 
 
 def test_a_sample_without_corrections_is_refused_with_the_command_that_makes_them(monkeypatch):
-    import napari_segplugin.io as io
+    from dataclasses import replace
 
-    monkeypatch.setattr(io, "load_sample", lambda name: {"corrections": None})
+    import napari_segplugin as seg
+
+    bare = replace(seg.sample("nuclei2d"), corrections=None)
+    monkeypatch.setattr(seg, "sample", lambda name: bare)
     with pytest.raises(InputError, match=r"make_demo_corrections\.py"):
         demo.load()
 
 
 def test_a_missing_model_is_a_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys):
-    import napari_segplugin.io as io
+    from napari_segplugin.door import inputs
 
-    monkeypatch.setattr(io, "shipped_bundles", dict)
+    monkeypatch.setattr(inputs, "shipped_bundles", dict)
     assert demo.main(["--headless", "--output", str(tmp_path / "out")]) == 2
-    assert "is not shipped" in capsys.readouterr().err
+    assert "There is no model 'nuclei2d'. Accepted: none is shipped" in capsys.readouterr().err
 
 
 def test_a_picture_that_cannot_be_drawn_is_said_and_ends_nothing(tmp_path, monkeypatch):

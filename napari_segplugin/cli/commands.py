@@ -8,55 +8,32 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from napari_segplugin.cli.marks import read_boxes, read_points
-from napari_segplugin.cli.parser import loss_of
-from napari_segplugin.cli.progress import Progress, stop_on_interrupt
+import napari_segplugin as seg
+from napari_segplugin import jobs
+from napari_segplugin.cli.marks import read_corrections
+from napari_segplugin.cli.values import loss_of
 from napari_segplugin.core import (
-    ClassInfo,
-    ClassTable,
     Event,
     Image,
     InputError,
-    Kind,
     ModelBundle,
-    ModelSpec,
-    Sample,
     Task,
     TileSpec,
     TrainSpec,
     augment_spec_from_json,
     drain,
 )
-from napari_segplugin.engine.train.samples import SINGLE, check_share, hold_out, make_sample
-from napari_segplugin.io import load_bundle, read_image, save_bundle, shipped_bundles
+from napari_segplugin.core.types import Json, json_object
+from napari_segplugin.door.progress import Progress, stop_on_interrupt
+from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import stem_of
-from napari_segplugin.io.pairs import find_pairs, labels_of, open_labels
 
 if TYPE_CHECKING:
-    from napari_segplugin.engine.predict.cluster import Cluster
+    from napari_segplugin.jobs import Cluster
 
 Result = tuple[dict[str, Any], str]
-
-
-def find_model(name: str) -> ModelBundle:
-    """A shipped model by name, or a bundle by folder.
-
-    Raises
-    ------
-    InputError
-        If there is neither.
-    """
-    shipped = shipped_bundles()
-    if name in shipped:
-        return load_bundle(shipped[name])
-    if not Path(name).expanduser().exists():
-        known = ", ".join(shipped) or "none is shipped"
-        raise InputError(f"There is no model '{name}'.", accepted=f"{known}, or the folder of a bundle")
-    return load_bundle(name)
 
 
 def open_image(path: str, options: Namespace, progress: Progress) -> Image:
@@ -71,11 +48,9 @@ def open_image(path: str, options: Namespace, progress: Progress) -> Image:
 def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
     targets = targets_of(options.images, options.output, options.format)
-    bundle = find_model(options.model)
+    bundle = seg.load_model(options.model)
     if options.cluster:
-        from napari_segplugin.engine.predict.cluster import connect
-
-        with connect(options.cluster) as cluster:
+        with seg.connect(options.cluster) as cluster:
             rows = _predict_all(options, targets, bundle, cluster)
     else:
         rows = _predict_all(options, targets, bundle, None)
@@ -112,13 +87,11 @@ def _predict_one(
     cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Segment a file; what is told of it."""
-    from napari_segplugin.engine.predict.to_file import predict_to_file
-
     start = time.perf_counter()
     image = open_image(path, options, progress)
     size, halo = _spread(options.tile, image), _spread(options.halo, image)
     tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
-    job = predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
+    job = jobs.predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
     found, files = drain(job, progress)
     row = {"image": path, "outputs": [str(f) for f in files], "objects": len(found.objects)}
     return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
@@ -164,25 +137,14 @@ def _spread(sizes: tuple[int, ...], image: Image) -> tuple[int, ...]:
 
 def finetune(options: Namespace) -> Result:
     """Train a copy of a model on corrections."""
-    from napari_segplugin.data.corrections import Corrections
-
     _check_new(options.output)
-    bundle = find_model(options.model)
+    bundle = seg.load_model(options.model)
     with Progress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
-        extra = {"edited": options.result, "before": options.before}
-        areas = {"reviewed": options.reviewed, "nothing": options.nothing}
-        arrays: dict[str, Any] = {word: open_labels(path) for word, path in extra.items() if path}
-        arrays |= {word: open_labels(path) > 0 for word, path in areas.items() if path}
-        arrays |= read_points(options.points, image.ndim) if options.points else {}
-        arrays |= read_boxes(options.boxes, image.ndim) if options.boxes else {}
-        blank = np.zeros(image.spatial_shape, np.uint16)
-        marks = Corrections(open_labels(options.corrections) if options.corrections else blank, **arrays)
-        from napari_segplugin.engine.train.finetune import finetune as job
-
+        marks = read_corrections(options, image.spatial_shape, bundle.spec)
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
-            result = drain(job(image, marks, bundle, _train_spec(options), stop=stop), show)
-            place = save_bundle(result.bundle, options.output)
+            result = drain(jobs.finetune(image, marks, bundle, _train_spec(options), stop=stop), show)
+            place = seg.save_model(result.bundle, options.output)
     record = _last_training(result.bundle)
     data: dict[str, Any] = {
         "command": "finetune",
@@ -200,30 +162,41 @@ def finetune(options: Namespace) -> Result:
 def train(options: Namespace) -> Result:
     """Train a model from a folder of images and labels."""
     _check_new(options.output)
-    check_share(options.validation)  # before any image is read
-    base = find_model(options.start) if options.start else None
-    with Progress(Path(options.folder).name, options.quiet) as progress:
-        samples, start = _training_set(options, base, progress)
-        learn, judge = hold_out(samples, options.validation, options.seed, start.spec.ndim)
-        if options.validation and not judge:
-            progress.note(SINGLE)
-        from napari_segplugin.engine.train.train import train as job
-
-        with stop_on_interrupt() as stop, _shown(options, progress) as show:
-            running = job(learn, start, _train_spec(options), validation=judge, stop=stop, keep=options.keep)
-            bundle = drain(running, show)
-            place = save_bundle(bundle, options.output)
-    record = _last_training(bundle)
+    wanted = {"task": options.task, "ndim": options.ndim, "classes": options.classes, "stuff": options.stuff}
+    wanted |= {"head": options.head, "options": dict(options.option or ())}
+    if options.start and options.network:
+        raise InputError("A training starts from a network or from a model.", got="--network and --from")
+    model: str | ModelBundle = seg.load_model(options.start) if options.start else options.network or "unet"
+    place = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
+    with (
+        Progress(Path(options.folder).name, options.quiet) as progress,
+        stop_on_interrupt() as stop,
+        _shown(options, progress) as show,
+    ):
+        running = jobs.train(
+            options.folder,
+            model,
+            _train_spec(options),
+            **{word: value for word, value in (wanted | place).items() if value},
+            name=Path(options.output).name,
+            ignore=options.ignore,
+            share=options.validation,
+            keep=options.keep,
+            stop=stop,
+        )
+        result = drain(running, show)
+        saved = seg.save_model(result.bundle, options.output)
+    bundle, record = result.bundle, _last_training(result.bundle)
     data: dict[str, Any] = {
         "command": "train",
-        "bundle": str(place),
+        "bundle": str(saved),
         "name": bundle.name,
         "task": str(bundle.spec.task),
     }
-    data |= {"images": len(learn), "validation": len(judge), **record, "notes": progress.notes}
+    data |= {"images": result.learnt, "validation": result.judged, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
-    lines = [f"{place}: {len(learn)} images, {record['steps']} steps in {record['seconds']:.0f} s"]
-    lines += [f"{name} on {len(judge)} held-out images: {value:.3f}" for name, value in record["quality"].items()]
+    lines = [f"{saved}: {result.learnt} images, {record['steps']} steps in {record['seconds']:.0f} s"]
+    lines += [f"{name} on {result.judged} held-out images: {value:.3f}" for name, value in record["quality"].items()]
     return data, "\n".join(lines)
 
 
@@ -233,65 +206,13 @@ def _shown(options: Namespace, progress: Progress) -> Iterator[Callable[[Event],
     if not options.tensorboard:
         yield progress
         return
-    from napari_segplugin.engine.train.tensorboard import Board
-
-    with Board(options.tensorboard) as board:
+    with seg.Board(options.tensorboard) as board:
 
         def both(event: Event) -> None:
             progress(event)
             board(event)
 
         yield both
-
-
-def _training_set(options: Namespace, base: ModelBundle | None, progress: Progress) -> tuple[list[Sample], ModelBundle]:
-    """The samples of a folder, and the bundle that training starts from."""
-    pairs = find_pairs(options.folder)
-    task = Task(options.task) if options.task else base.spec.task if base else Task.INSTANCE
-    read = [(open_image(str(p.image), options, progress), *labels_of(p, task)) for p in pairs]
-    classes = base.spec.classes if base else _classes(options, task, [labels for _, labels, _ in read])
-    samples = [make_sample(i, m, task, classes, kinds=k, ignore=options.ignore) for i, m, k in read]
-    ndim = base.spec.ndim if base else options.ndim or samples[0].image.ndim
-    return samples, base or _new(options, task, classes, ndim, samples[0].image)
-
-
-def _new(options: Namespace, task: Task, classes: ClassTable, ndim: int, image: Image) -> ModelBundle:
-    from napari_segplugin.engine.train.train import new_bundle
-
-    spec = ModelSpec(
-        options.network,
-        ndim,
-        image.n_channels,
-        task,
-        classes,
-        dict(options.option or ()),
-        image.canonical_spacing,
-        image.unit,
-        head=options.head,
-    )
-    return new_bundle(spec, name=Path(options.output).name, seed=options.seed)
-
-
-def _classes(options: Namespace, task: Task, labels: Sequence[np.ndarray]) -> ClassTable:
-    """The classes that were named; otherwise one for objects, or as many as the labels show."""
-    wrong = sorted(set(options.stuff) - set(options.classes))
-    if wrong:
-        raise InputError(
-            "Stuff is named among the classes too.", got=", ".join(wrong), accepted=", ".join(options.classes)
-        )
-    found = options.classes
-    if not found and task is Task.SEMANTIC:
-        most = max(int(np.where(m == options.ignore, 0, m).max(initial=0)) for m in labels)
-        if most > 255:
-            raise InputError(
-                "There are too many label values to be classes.",
-                got=most,
-                hint="Choose --task instance, or name the --classes.",
-            )
-        found = tuple(f"class {i}" for i in range(1, max(1, most) + 1))
-    table = ClassTable.named(found or ("object",), Kind.STUFF if task is Task.SEMANTIC else Kind.THING)
-    rows = [ClassInfo(c.id, c.name, c.color, Kind.STUFF if c.name in options.stuff else c.kind) for c in table]
-    return ClassTable(tuple(rows))
 
 
 def _train_spec(options: Namespace) -> TrainSpec:
@@ -331,14 +252,13 @@ def _check_new(folder: str) -> None:
 
 def _last_training(bundle: ModelBundle) -> dict[str, Any]:
     record = bundle.history[-1]
-    curve = list(record.get("held_out", ()))
-    best: dict[str, Any] = next((row for row in curve if row["step"] == record.get("best_step")), {})
+    curve = [json_object(row) for row in cast("list[Json]", record.get("held_out", ()))]
+    best = next((row for row in curve if row["step"] == record.get("best_step")), {})
     quality = {k: v for k, v in best.items() if k not in ("step", "seconds")}
     return {"steps": record["steps"], "seconds": record["seconds"], "quality": quality}
 
 
 __all__ = [
-    "find_model",
     "finetune",
     "open_image",
     "predict",

@@ -1,18 +1,66 @@
-"""Points and boxes from files, for fine-tuning."""
+"""Corrections from files, for fine-tuning: strokes and results with the classes of their objects, points and boxes."""
 
 from __future__ import annotations
 
 import csv
 import json
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
+from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.io.object_classes import class_number, read_object_classes, table_beside
+from napari_segplugin.io.pairs import open_labels
 
 
-def read_points(path: str | Path, ndim: int) -> dict[str, Any]:
+def read_corrections(options: Namespace, shape: tuple[int, ...], spec: ModelSpec) -> Corrections:
+    """Everything that the options of `segplugin finetune` name.
+
+    Parameters
+    ----------
+    options : Namespace
+    shape : tuple of int
+        Of the image, along [Z,] Y, X.
+    spec : ModelSpec
+        What is to learn from it.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or does not fit.
+    """
+    paths = {"edited": options.result, "before": options.before}
+    areas = {"reviewed": options.reviewed, "nothing": options.nothing}
+    found: dict[str, Any] = {word: open_labels(path) for word, path in paths.items() if path}
+    found |= {word: open_labels(path) > 0 for word, path in areas.items() if path}
+    found |= read_points(options.points, len(shape), spec.classes) if options.points else {}
+    found |= read_boxes(options.boxes, len(shape), spec.classes) if options.boxes else {}
+    paint = open_labels(options.corrections) if options.corrections else np.zeros(shape, np.uint16)
+    found["painted_class"] = _classes_of(paint, options.stroke_classes, (options.corrections,), spec)
+    if options.result:
+        sources = (options.before, options.result)
+        found["object_class"] = _classes_of(found["edited"], options.result_classes, sources, spec)
+    return Corrections(paint, **found)
+
+
+def _classes_of(labels: np.ndarray, named: str | None, beside: Sequence[str | None], spec: ModelSpec) -> dict[int, int]:
+    """The class of each object: as the file that was named says, or the tables beside the labels."""
+    if named:
+        return read_object_classes(named, labels, spec.classes)
+    if spec.task is Task.SEMANTIC or len(spec.classes) == 2:
+        return {}  # numbers are classes, or there is one class only
+    found: dict[int, int] = {}
+    for path in beside:
+        table = table_beside(path) if path else None
+        found |= read_object_classes(table, labels, spec.classes) if table else {}
+    return found
+
+
+def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) -> dict[str, Any]:
     """Points of a table with a heading: `axis-0`, `axis-1` … (as napari saves points) or `z`, `y`, `x`; and `class`.
 
     Parameters
@@ -20,6 +68,8 @@ def read_points(path: str | Path, ndim: int) -> dict[str, Any]:
     path : path
     ndim : int
         2 or 3.
+    classes : ClassTable, optional
+        With it a class may be named as well as numbered.
 
     Returns
     -------
@@ -47,13 +97,19 @@ def read_points(path: str | Path, ndim: int) -> dict[str, Any]:
         )
     try:
         points = np.array([[float(row[name]) for name in names] for row in rows])
-        kinds = tuple(int(row["class"]) for row in rows) if "class" in heading else ()
+        kinds = tuple(_number(row["class"], classes) for row in rows) if "class" in heading else ()
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError("A value in the table of points is no number.", got=str(error)) from error
     return {"points": points, "point_class": kinds}
 
 
-def read_boxes(path: str | Path, ndim: int) -> dict[str, Any]:
+def _number(given: str | int, classes: ClassTable | None) -> int:
+    return int(given) if classes is None else class_number(str(given), classes)
+
+
+def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -> dict[str, Any]:
     """Boxes of a JSON list: `[[start, stop], …]` in voxels along [Z,] Y, X, or `{"box": …, "class": 1}`.
 
     Parameters
@@ -61,6 +117,8 @@ def read_boxes(path: str | Path, ndim: int) -> dict[str, Any]:
     path : path
     ndim : int
         2 or 3.
+    classes : ClassTable, optional
+        With it a class may be named as well as numbered.
 
     Returns
     -------
@@ -77,9 +135,11 @@ def read_boxes(path: str | Path, ndim: int) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError("The boxes cannot be read.", got=f"'{path}', {error}") from error
     try:
-        kinds = tuple(int(row["class"]) for row in rows if isinstance(row, dict) and "class" in row)
+        kinds = tuple(_number(row["class"], classes) for row in rows if isinstance(row, dict) and "class" in row)
         spans = [row["box"] if isinstance(row, dict) else row for row in rows]
         boxes = [tuple(slice(int(start), int(stop)) for start, stop in box) for box in spans]
+    except InputError:
+        raise
     except (TypeError, ValueError, KeyError) as error:
         raise InputError("The file of boxes is not a list of boxes.", got=str(error), accepted=_FORM) from error
     if any(len(box) != ndim for box in boxes):
@@ -89,4 +149,4 @@ def read_boxes(path: str | Path, ndim: int) -> dict[str, Any]:
 
 _FORM = '[[[start, stop], [start, stop]], …] or [{"box": [[start, stop], [start, stop]], "class": 1}, …]'
 
-__all__ = ["read_boxes", "read_points"]
+__all__ = ["read_boxes", "read_corrections", "read_points"]

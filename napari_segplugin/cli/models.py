@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
-from napari_segplugin.core import InputError, Row, SegPluginError, to_json
-from napari_segplugin.engine.parts import PARTS, part_problems
-from napari_segplugin.io import load_bundle, shipped_bundles
+import napari_segplugin as seg
+from napari_segplugin.core import Row, to_json
+from napari_segplugin.door.catalog import PARTS, part_problems
 
 Result = tuple[dict[str, Any], str]
 
@@ -21,14 +20,7 @@ def models(options: Namespace) -> Result:
     """
     if options.parts:
         return _parts()
-    places = list(shipped_bundles().values())
-    for name in options.folders:
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise InputError("There is no such folder.", got=f"'{folder}'")
-        inner = sorted(p.parent for p in folder.glob("*/spec.json"))
-        places += [folder] if (folder / "spec.json").is_file() or not inner else inner
-    rows = [_describe(p) for p in places]
+    rows = [_described(info) for info in seg.models(*options.folders).values()]
     lines = [f"{r['key']:<16} {r.get('summary') or r.get('error')}" for r in rows]
     return {"command": "models", "models": rows, "problems": _problems()}, "\n".join(lines) or "There are no models."
 
@@ -55,25 +47,14 @@ def _part(row: Row) -> dict[str, Any]:
     return {**{word: getattr(row, word) for word in words}, "options": to_json(row.options)}
 
 
-def _describe(folder: Path) -> dict[str, Any]:
-    """One row; a bundle that cannot be read says why and does not hide the others."""
-    try:
-        bundle = load_bundle(folder)
-    except SegPluginError as error:
-        return {"key": folder.name, "folder": str(folder), "error": str(error)}
-    spec = bundle.spec
-    classes = [c.name for c in spec.classes.classes[1:]]
-    row: dict[str, Any] = {
-        "key": folder.name,
-        "folder": str(folder),
-        "name": bundle.name,
-        "task": str(spec.task),
-        "ndim": spec.ndim,
-    }
-    row |= {"channels": spec.in_channels, "classes": classes, "network": spec.network, "licence": bundle.licence}
-    row["description"] = bundle.description
-    row["summary"] = f"{spec.task}, {spec.ndim}D, {spec.in_channels} ch: {', '.join(classes)}. {bundle.description}"
-    return row
+def _described(info: seg.ModelInfo) -> dict[str, Any]:
+    """One row; a model that cannot be read says why and does not hide the others."""
+    row: dict[str, Any] = {"key": info.folder.name, "folder": str(info.folder)}
+    if info.problem:
+        return row | {"error": info.problem}
+    row |= {"name": info.name, "task": str(info.task), "ndim": info.ndim, "channels": info.channels}
+    row |= {"classes": list(info.classes), "network": info.network, "licence": info.licence}
+    return row | {"description": info.description, "summary": str(info)}
 
 
 __all__ = ["models"]

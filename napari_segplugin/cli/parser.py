@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import napari_segplugin
-from napari_segplugin.core import LossSpec, LossTerm, Registry, Task
+from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
+from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
@@ -82,13 +81,22 @@ def _finetune(commands: Any) -> argparse.ArgumentParser:
         "finetune",
         "train a copy of a model on corrections",
         "CORRECTIONS is a label image: 0 is not painted and stays unknown, 65535 is background, other numbers are "
-        "classes (semantic) or whole objects (instance). Ctrl-C ends the training and keeps the best state.",
+        "classes (semantic) or whole objects (instance, panoptic). Ctrl-C ends the training and keeps the best state.",
     )
     p.add_argument("image", metavar="IMAGE")
     p.add_argument("corrections", metavar="CORRECTIONS", nargs="?", help="may be left out beside --points or --boxes")
     _model(p)
     p.add_argument("--output", required=True, metavar="BUNDLE", help="folder of the new bundle; must not be there yet")
+    p.add_argument(
+        "--stroke-classes",
+        metavar="FILE",
+        help="class of each number in CORRECTIONS, where objects are of several: a table (CSV: label, class) or a label "
+        "image of classes; by default the table beside it, NAME.objects.csv",
+    )
     p.add_argument("--result", metavar="LABELS", help="the result as a person left it")
+    p.add_argument(
+        "--result-classes", metavar="FILE", help="the same for --result; by default the tables beside it and --before"
+    )
     p.add_argument("--before", metavar="LABELS", help="the result as it was; where --result differs, it was corrected")
     p.add_argument("--reviewed", metavar="MASK", help="area in which --result is right everywhere")
     p.add_argument(
@@ -117,11 +125,9 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
     p.add_argument("--stuff", type=names, default=(), metavar="B", help="which of them are not counted (panoptic)")
     p.add_argument("--ignore", type=int, metavar="N", help="label value of voxels whose truth is unknown")
+    p.add_argument("--network", choices=Names(NETWORKS), metavar="NAME", help="%(choices)s (default: unet)")
     p.add_argument(
-        "--network", default="unet", choices=_Names(NETWORKS), metavar="NAME", help="%(choices)s (default: unet)"
-    )
-    p.add_argument(
-        "--head", default="", choices=_Names(HEADS), metavar="NAME", help="how objects are told apart: %(choices)s"
+        "--head", default="", choices=Names(HEADS), metavar="NAME", help="how objects are told apart: %(choices)s"
     )
     p.add_argument(
         "--option", type=setting, nargs="+", metavar="KEY=VALUE", help="of the network, such as deep_supervision=true"
@@ -214,19 +220,6 @@ def _models(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-class _Names:
-    """The names of a registry as the choices of an option; other packages are asked only when they are needed."""
-
-    def __init__(self, registry: Registry[Any]) -> None:
-        self._registry = registry
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._registry.names())
-
-    def __contains__(self, chosen: object) -> bool:
-        return getattr(chosen, "name", chosen) in self._registry
-
-
 def _command(commands: Any, name: str, title: str, more: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=title, description=f"{title.capitalize()}. {more}")
     return parser
@@ -254,7 +247,7 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--steps", type=int, default=0, metavar="N", help="optimiser steps")
     p.add_argument(
-        "--loss", nargs="+", type=loss_term, choices=_Names(LOSSES), metavar="NAME[:WEIGHT]", help="of %(choices)s"
+        "--loss", nargs="+", type=loss_term, choices=Names(LOSSES), metavar="NAME[:WEIGHT]", help="of %(choices)s"
     )
     p.add_argument("--learning-rate", type=float, metavar="R")
     p.add_argument("--batch", type=int, default=0, metavar="N", help="patches a step")
@@ -268,6 +261,14 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--no-augment", action="store_true", help="plain crops")
     p.add_argument("--balance", action="store_true", help="lift rare classes, by patches and class weights")
+    _few_labels(p)
+    p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
+    p.add_argument("--seed", type=int, default=0)
+    p.set_defaults(default_seconds=seconds)
+
+
+def _few_labels(p: argparse.ArgumentParser) -> None:
+    """What a trained network keeps, and what else teaches where little is labelled."""
     p.add_argument(
         "--freeze",
         type=float,
@@ -310,89 +311,6 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
         metavar="N",
         help="pieces of the training images that the model keeps for that (default: 24; 0: none, if images must not be passed on)",
     )
-    p.add_argument("--tensorboard", metavar="DIR", help="write loss, quality and learning rate for TensorBoard too")
-    p.add_argument("--seed", type=int, default=0)
-    p.set_defaults(default_seconds=seconds)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
-    return tuple(float(part) for part in text.split(","))
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers with commas (or "x") between them.
-
-    Examples
-    --------
-    >>> whole_numbers("16,256,256")
-    (16, 256, 256)
-    """
-    return tuple(int(part) for part in text.replace("x", ",").split(","))
-
-
-def zoom(text: str) -> float:
-    """A factor, or 0 for "auto".
-
-    Examples
-    --------
-    >>> zoom("auto"), zoom("1.5")
-    (0.0, 1.5)
-    """
-    return 0.0 if text == "auto" else float(text)
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """A name and a value, the value as JSON where it is JSON.
-
-    Examples
-    --------
-    >>> setting("widths=[8,16]"), setting("head=psp")
-    (('widths', [8, 16]), ('head', 'psp'))
-    """
-    name, mark, value = text.partition("=")
-    if not mark:
-        raise argparse.ArgumentTypeError(f"'{text}' is not of the form KEY=VALUE")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
-def box(text: str) -> tuple[slice, ...]:
-    """A box: where it starts and ends along each axis.
-
-    Examples
-    --------
-    >>> box("10:50,0:20")
-    (slice(10, 50, None), slice(0, 20, None))
-    """
-    ends = [part.split(":") for part in text.split(",")]
-    return tuple(slice(int(start), int(stop)) for start, stop in ends)
-
-
-def loss_term(text: str) -> LossTerm:
-    """A loss with an optional weight.
-
-    Examples
-    --------
-    >>> loss_term("dice:2").weight
-    2.0
-    """
-    name, _, weight = text.partition(":")
-    if name not in LOSSES:
-        raise argparse.ArgumentTypeError(f"there is no loss '{name}'; choose from {', '.join(LOSSES.names())}")
-    return LossTerm(name, float(weight or 1))
-
-
-def loss_of(terms: list[LossTerm] | None) -> LossSpec:
-    """The sum of losses that was asked for, or the usual one."""
-    return LossSpec(tuple(terms)) if terms else LossSpec()
-
-
-__all__ = ["box", "loss_of", "loss_term", "make_parser", "names", "numbers", "setting", "whole_numbers"]
+__all__ = ["make_parser"]

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
-from napari_segplugin.cli.progress import Progress
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
+from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import load_recipe, write_segmentation
+from napari_segplugin.io.files import is_zarr
 from napari_segplugin.io.pairs import open_labels
 
 
@@ -40,15 +42,13 @@ def run(options: Namespace) -> Result:
 
 def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) -> dict[str, Any]:
     """One image: its row of the result."""
-    from napari_segplugin.engine.classical.segment import segment
-
     start = time.perf_counter()
     row: dict[str, Any] = {"image": str(path)}
     with Progress(path.name, options.quiet) as progress:
         try:
             image = open_image(str(path), options, progress)
             seeds = open_labels(options.seeds) if options.seeds else None
-            found = drain(segment(image, recipe, seeds=seeds, box=options.box or None), progress)
+            found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
             files = write_segmentation(found, target)
         except SegPluginError as error:
             return {**row, "error": str(error), "notes": progress.notes}
@@ -84,9 +84,7 @@ def find_images(given: Sequence[str]) -> list[Path]:
 
 def _is_image(folder: Path) -> bool:
     """Whether a folder is one image: a zarr, or a series of DICOM slices."""
-    if folder.suffix == ".zarr" or (folder / "zarr.json").exists():
-        return True
-    return any(p.suffix.lower() == ".dcm" for p in folder.iterdir())
+    return is_zarr(folder) or any(p.suffix.lower() == ".dcm" for p in folder.iterdir())
 
 
 __all__ = ["find_images", "run"]

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+import napari_segplugin as seg
+from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, targets_of
-from napari_segplugin.cli.progress import Progress
 from napari_segplugin.core import InputError, Segmentation, drain
+from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import read_segmentation, write_segmentation
 from napari_segplugin.io.files import write_text
 
@@ -19,17 +21,16 @@ from napari_segplugin.io.files import write_text
 def track(options: Namespace) -> Result:
     """Link the objects of label files through time."""
     from napari_segplugin.data.table import Column
-    from napari_segplugin.engine.export import measure
-    from napari_segplugin.engine.track.track import TrackSpec
-    from napari_segplugin.engine.track.track import track as linked
 
-    spec = TrackSpec(options.max_distance, options.gap, not options.no_divisions, options.overlap, not options.afresh)
+    spec = seg.TrackSpec(
+        options.max_distance, options.gap, not options.no_divisions, options.overlap, not options.afresh
+    )
     rows = []
     places = targets_of(options.labels, options.output, "tif", ending="_tracks")
     for path, place in zip(options.labels, places, strict=True):
         with Progress(Path(path).name, options.quiet) as progress:
-            found = drain(linked(_with_axes(read_segmentation(path), options), spec), progress)
-            table = measure(found.segmentation, tracks=found.track)
+            found = drain(jobs.track(_with_axes(read_segmentation(path), options), spec), progress)
+            table = seg.measure(found.segmentation, tracks=found.track)
         parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
         column = Column("parent", "parent", parent, "Track that it came from by division; 0 where there is none.")
         stem = place.with_suffix("")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.specs import ModelSpec
+from napari_segplugin.core.types import DecodeParams, Json
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class ModelBundle:
     decode : mapping
         Parameters of the task's decoder, tuned on training data (thresholds, smallest object).
     licence : str
-        Under which licence the weights may be used.
+        Under which licence the weights may be used: its name in the first line, then its text and whose work it covers.
     description : str
         What it was trained on and what for, one or two sentences.
     exemplars : Exemplars, optional
@@ -111,8 +111,8 @@ class ModelBundle:
     spec: ModelSpec
     weights: Mapping[str, np.ndarray]
     normalisation: Normalisation = Normalisation()
-    history: tuple[Mapping[str, Any], ...] = ()
-    decode: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Json], ...] = ()
+    decode: DecodeParams = field(default_factory=dict)
     licence: str = "not stated"
     description: str = ""
     exemplars: Exemplars | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.specs import to_json
+from napari_segplugin.core.types import Json, JsonDict
 
 FORMAT = "segplugin classical recipe"
 VERSION = 1
@@ -18,7 +19,7 @@ class CleanupStep:
     """A clean-up step: its registry name and its settings."""
 
     name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ClassicalRecipe:
     """
 
     technique: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Json] = field(default_factory=dict)
     cleanup: tuple[CleanupStep, ...] = ()
     channel: int = -1
     name: str = ""
@@ -64,12 +65,12 @@ class ClassicalRecipe:
             raise InputError("The channel of a recipe is a number from 0, or -1 for all.", got=self.channel)
 
 
-def recipe_to_json(recipe: ClassicalRecipe) -> dict[str, Any]:
+def recipe_to_json(recipe: ClassicalRecipe) -> JsonDict:
     """Plain JSON values, with the name and the version of the format."""
     return {"format": FORMAT, "version": VERSION, **to_json(recipe)}
 
 
-def recipe_from_json(data: Any) -> ClassicalRecipe:
+def recipe_from_json(data: Json) -> ClassicalRecipe:
     """Read what :func:`recipe_to_json` wrote.
 
     Parameters
@@ -90,7 +91,7 @@ def recipe_from_json(data: Any) -> ClassicalRecipe:
         )
     if found.get("version") != VERSION:
         raise InputError("The recipe has another version.", got=found.get("version"), accepted=f"version {VERSION}")
-    fields = {k: v for k, v in found.items() if k not in ("format", "version")}
+    fields: dict[str, Any] = {k: v for k, v in found.items() if k not in ("format", "version")}
     known = ("technique", "parameters", "cleanup", "channel", "name", "description")
     wrong = sorted(set(fields) - set(known))
     if wrong or "technique" not in fields:
@@ -110,7 +111,7 @@ def recipe_from_json(data: Any) -> ClassicalRecipe:
     )
 
 
-def _find(data: Any) -> Mapping[str, Any] | None:
+def _find(data: Json) -> Mapping[str, Json] | None:
     """The innermost mapping that says it is a recipe."""
     if not isinstance(data, Mapping):
         return None
@@ -119,19 +120,19 @@ def _find(data: Any) -> Mapping[str, Any] | None:
     return next((found for value in data.values() if (found := _find(value)) is not None), None)
 
 
-def _step(data: Any) -> CleanupStep:
+def _step(data: Json) -> CleanupStep:
     if not isinstance(data, Mapping) or "name" not in data or set(data) - {"name", "parameters"}:
         raise _kind("cleanup", 'steps of the form {"name": …, "parameters": {…}}', data)
     return CleanupStep(str(data["name"]), _settings(data.get("parameters", {})))
 
 
-def _settings(data: Any) -> dict[str, Any]:
+def _settings(data: Json) -> JsonDict:
     if not isinstance(data, Mapping):
         raise _kind("parameters", "a table of settings", data)
     return {str(name): value for name, value in data.items()}
 
 
-def _kind(word: str, accepted: str, got: Any) -> InputError:
+def _kind(word: str, accepted: str, got: Json) -> InputError:
     return InputError(f"The field '{word}' of the recipe is of another kind.", got=got, accepted=accepted)
 
 

@@ -48,19 +48,19 @@ class MissingExtraError(SegPluginError, ImportError):
         The package that cannot be imported.
     purpose : str
         What it is needed for, as a phrase ("read NIfTI files").
-    extra : str
-        The extra of this project that brings it.
+    extra : str, optional
+        The extra of this project that brings it; empty where the package should have come with the project itself.
     """
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """A worker of a cluster sends its errors home: with one text alone this one could not be made again."""
         return type(self), self._given
 
-    def __init__(self, package: str, purpose: str, extra: str) -> None:
+    def __init__(self, package: str, purpose: str, extra: str = "") -> None:
         self._given = package, purpose, extra
+        wanted = f'"napari-segplugin[{extra}]"' if extra else package
         super().__init__(
-            f"The package '{package}' is needed to {purpose} and is not installed. "
-            f'Run: pip install "napari-segplugin[{extra}]"'
+            f"The package '{package}' is needed to {purpose} and is not installed. Run: pip install {wanted}"
         )
 
 

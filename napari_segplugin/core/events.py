@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Note:
 
 
 Event: TypeAlias = Stage | Step | Metric | Preview | Note
-Job: TypeAlias = Generator[Event, Any, T]
+Job: TypeAlias = Generator[Event, None, T]
 
 
 def drain(job: Job[T], on_event: Callable[[Event], None] | None = None) -> T:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core.errors import InputError
+from napari_segplugin.core.types import Array, Json
 
 AXES = "TCZYX"
 SPATIAL = "ZYX"
@@ -72,13 +72,13 @@ class Image:
     ((3, 8, 9), 1)
     """
 
-    array: Any
+    array: Array
     axes: str
     spacing: tuple[float, ...] = ()
     unit: str = "pixel"
     name: str = "image"
     source: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
     whole: Image | None = None
 
     def __post_init__(self) -> None:
@@ -157,7 +157,7 @@ class Image:
         (C, Z, Y, X) or (C, Y, X) ndarray
         """
         order = [a for a in SPATIAL if a in self.axes]
-        slices: dict[str, Any] = dict(zip(order, region or (slice(None),) * len(order), strict=True))
+        slices: dict[str, slice] = dict(zip(order, region or (slice(None),) * len(order), strict=True))
         index = tuple(frame if a == "T" else slices.get(a, slice(None)) for a in self.axes)
         part = np.asarray(self.array[index])
         left = [a for a in self.axes if a != "T"]

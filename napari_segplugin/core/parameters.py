@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import SupportsFloat, TypeAlias
 
 from napari_segplugin.core.errors import InputError
 
@@ -71,7 +71,7 @@ class Parameter:
             return "choice"
         return type(self.default).__name__
 
-    def check(self, value: Any) -> Value:
+    def check(self, value: object) -> Value:
         """The value in the type of the default.
 
         Raises
@@ -89,18 +89,20 @@ class Parameter:
             return bool(value)
         return self._number(value)
 
-    def _number(self, value: Any) -> int | float:
+    def _number(self, value: object) -> int | float:
+        if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):
+            raise self._refused(value)
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             raise self._refused(value) from None
         whole = self.kind == "int"
-        wrong = isinstance(value, bool | str) or not math.isfinite(number) or (whole and number != int(number))
+        wrong = not math.isfinite(number) or (whole and number != int(number))
         if wrong or (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise self._refused(value)
         return int(number) if whole else number
 
-    def _refused(self, value: Any) -> InputError:
+    def _refused(self, value: object) -> InputError:
         return InputError(f"The setting {self.title} ({self.name}) cannot be used.", got=value, accepted=self.accepts())
 
     def accepts(self) -> str:
@@ -123,7 +125,7 @@ class Parameter:
         return word if self.high is None else f"{word}, {self.high:g} or less"
 
 
-def check_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> dict[str, Value]:
+def check_parameters(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, Value]:
     """The given settings, checked, with defaults for the others.
 
     Parameters

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core.classes import ClassTable, Task
 from napari_segplugin.core.errors import InputError
+from napari_segplugin.core.types import Array, Json
 
 
-def labels_in(labels: Any) -> np.ndarray:
+def labels_in(labels: Array) -> np.ndarray:
     """The labels that occur in an array, but 0, in ascending order.
 
     Neighbours along the last axis are mostly equal, so only where they change is there anything to sort.
@@ -97,14 +97,14 @@ class Segmentation:
     """
 
     task: Task
-    labels: Any
+    labels: Array
     objects: ObjectTable
     classes: ClassTable
     axes: str
     spacing: tuple[float, ...]
     unit: str = "pixel"
     name: str = "segmentation"
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.axes) != len(self.labels.shape) or "C" in self.axes:

@@ -5,12 +5,35 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
 
 from napari_segplugin.core.classes import ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import InputError
+from napari_segplugin.core.types import Json, JsonDict
 
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+class ClassJson(TypedDict):
+    """A class as :func:`to_json` writes it."""
+
+    id: int
+    name: str
+    color: str
+    kind: str
+
+
+class ClassesJson(TypedDict):
+    """A class table as :func:`to_json` writes it."""
+
+    classes: list[ClassJson]
+
+
+class LossJson(TypedDict):
+    """A sum of losses as :func:`to_json` writes it."""
+
+    terms: list[dict[str, Json]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +42,7 @@ class LossTerm:
 
     name: str
     weight: float = 1.0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +83,7 @@ class ModelSpec:
     in_channels: int
     task: Task
     classes: ClassTable
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Json] = field(default_factory=dict)
     spacing: tuple[float, ...] = ()
     unit: str = "pixel"
     head: str = ""
@@ -241,7 +264,15 @@ class TrainSpec:
             raise InputError("The number of exemplars is out of range.", got=self.exemplars, accepted="0 to 1000")
 
 
-def to_json(value: Any) -> Any:
+@overload
+def to_json(value: DataclassInstance | Mapping[str, object]) -> JsonDict: ...
+
+
+@overload
+def to_json(value: object) -> Json: ...
+
+
+def to_json(value: object) -> Json:
     """Turn a spec into plain JSON values (dicts, lists, strings, numbers)."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -249,12 +280,12 @@ def to_json(value: Any) -> Any:
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(v) for v in value]
-    return value
+    return cast("Json", value)
 
 
-def _strict(cls: type[S], data: Mapping[str, Any]) -> dict[str, Any]:
+def _strict(cls: type[DataclassInstance], data: Mapping[str, Json]) -> dict[str, Any]:
     """Only known fields, or a sentence that names the others."""
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    known = {f.name for f in dataclasses.fields(cls)}
     unknown = set(data) - known
     if unknown:
         raise InputError(
@@ -263,13 +294,13 @@ def _strict(cls: type[S], data: Mapping[str, Any]) -> dict[str, Any]:
     return dict(data)
 
 
-def classes_from_json(data: Mapping[str, Any]) -> ClassTable:
+def classes_from_json(data: ClassesJson) -> ClassTable:
     """Read a class table that :func:`to_json` wrote."""
     rows = [ClassInfo(int(c["id"]), str(c["name"]), str(c["color"]), Kind(c["kind"])) for c in data["classes"]]
     return ClassTable(tuple(rows))
 
 
-def model_spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
+def model_spec_from_json(data: Mapping[str, Json]) -> ModelSpec:
     """Read a model spec that :func:`to_json` wrote."""
     args = _strict(ModelSpec, data)
     args["task"] = Task(args["task"])
@@ -279,17 +310,17 @@ def model_spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
     return ModelSpec(**args)
 
 
-def loss_spec_from_json(data: Mapping[str, Any]) -> LossSpec:
+def loss_spec_from_json(data: LossJson) -> LossSpec:
     """Read a loss spec that :func:`to_json` wrote."""
     return LossSpec(tuple(LossTerm(**_strict(LossTerm, t)) for t in data["terms"]))
 
 
-def augment_spec_from_json(data: Mapping[str, Any]) -> AugmentSpec:
+def augment_spec_from_json(data: Mapping[str, Json]) -> AugmentSpec:
     """Read an augmentation that :func:`to_json` wrote; what is left out has its default."""
     return AugmentSpec(**_strict(AugmentSpec, data))
 
 
-def train_spec_from_json(data: Mapping[str, Any]) -> TrainSpec:
+def train_spec_from_json(data: Mapping[str, Json]) -> TrainSpec:
     """Read a training spec that :func:`to_json` wrote."""
     args = _strict(TrainSpec, data)
     if "loss" in args:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Box
+from napari_segplugin.core.types import Array
 
 _SLAB = 8_000_000
 """Voxels that are looked at together; a lazy array is read in such pieces."""
@@ -33,7 +33,7 @@ class ObjectBoxes:
     ((slice(0, 2, None), slice(1, 3, None)), 3, 3)
     """
 
-    def __init__(self, labels: Any) -> None:
+    def __init__(self, labels: Array) -> None:
         self.shape = tuple(int(n) for n in labels.shape)
         self._rows: dict[int, list[int]] = {}
         self._sizes: dict[int, int] = {}
@@ -137,7 +137,7 @@ def _counts(values: np.ndarray | int, n: int) -> list[tuple[int, int]]:
     return [(int(v), int(c)) for v, c in zip(found, counted, strict=True)]
 
 
-def _slabs(labels: Any) -> Iterator[tuple[list[int], list[list[int]], list[int]]]:
+def _slabs(labels: Array) -> Iterator[tuple[list[int], list[list[int]], list[int]]]:
     """Numbers, bounds and sizes of the objects, slab by slab along the first axis."""
     shape = tuple(int(n) for n in labels.shape)
     rows = max(1, int(_SLAB // max(1, int(np.prod(shape[1:], dtype=np.int64)))))

@@ -18,38 +18,49 @@ RIM = 2
 
 @dataclass(frozen=True, eq=False)
 class Corrections:
-    """The corrections of one image (one time point), arrays in canonical order.
+    """The corrections of one image, arrays in canonical order.
 
     Parameters
     ----------
-    paint : ([Z,] Y, X) ndarray of uint16 or wider
+    paint : ([T,] [Z,] Y, X) ndarray of uint16 or wider
         Strokes: 0 = not painted, BACKGROUND_PAINT = background, otherwise a class number (SEMANTIC) or the number of
         an object that is painted whole (INSTANCE, PANOPTIC).
-    reviewed : ([Z,] Y, X) ndarray of bool, optional
+    reviewed : ([T,] [Z,] Y, X) ndarray of bool, optional
         Area in which `edited` is right at every voxel.
-    edited : ([Z,] Y, X) ndarray of int, optional
+    edited : ([T,] [Z,] Y, X) ndarray of int, optional
         The result as the person left it.
-    before : ([Z,] Y, X) ndarray of int, optional
+    before : ([T,] [Z,] Y, X) ndarray of int, optional
         The result as the network gave it. Where it differs from `edited` the person corrected.
     object_class : mapping of int to int
-        Class of each object of `edited`, where it is not the first thing class.
+        Class of each object of `edited`. May be left out where there is one class.
     painted_class : mapping of int to int
-        Class of each object of `paint`, where it is not the first thing class.
+        Class of each number of `paint` (INSTANCE, PANOPTIC). May be left out where there is one class. A number whose
+        class is an area (stuff) is a stroke of it, not a whole object.
     accepted : collection of int
         Objects of `edited` that the person looked at and found right: they are known whole, as corrected ones are.
     points : (N, ndim) ndarray of float, optional
         A click in each of some objects, in voxels.
     boxes : sequence of tuple of slice
         A box around each of some objects, in voxels; one voxel thick in a volume, it speaks of that plane alone.
-    nothing : ([Z,] Y, X) ndarray of bool, optional
+    nothing : ([T,] [Z,] Y, X) ndarray of bool, optional
         Area without any object or class: background, except where paint says otherwise.
     point_class, box_class : sequence of int
-        Class of each click and box; empty means the first (thing) class.
+        Class of each click and box. May be left out where there is one class.
+    axes : str
+        Of the arrays; the last of "TZYX" where it is left out.
 
     Raises
     ------
     InputError
-        If the arrays differ in shape, or a reviewed area comes without a result.
+        If the arrays differ in shape, the axes do not fit them, or a reviewed area comes without a result.
+
+    Examples
+    --------
+    >>> paint = np.zeros((8, 9), np.uint16)
+    >>> paint[1:3, 1:3], paint[5:7, 5:7] = 1, 2
+    >>> marks = Corrections(paint, painted_class={1: 1, 2: 2})
+    >>> marks.axes, marks.empty
+    ('YX', False)
     """
 
     paint: np.ndarray
@@ -64,8 +75,13 @@ class Corrections:
     nothing: np.ndarray | None = None
     point_class: Sequence[int] = ()
     box_class: Sequence[int] = ()
+    axes: str = ""
 
     def __post_init__(self) -> None:
+        if not self.axes:
+            object.__setattr__(self, "axes", "TZYX"[-self.paint.ndim :])
+        if len(self.axes) != self.paint.ndim:
+            raise InputError("The axes do not fit the corrections.", got=f"'{self.axes}' for shape {self.paint.shape}")
         for word in ("reviewed", "edited", "before", "nothing"):
             array = getattr(self, word)
             if array is not None and array.shape != self.paint.shape:
@@ -87,13 +103,61 @@ class Corrections:
         different: np.ndarray = np.asarray(self.edited) != np.asarray(self.before)
         return different
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was painted, reviewed, marked, accepted or edited."""
+        areas = (self.paint, self.reviewed, self.nothing)
+        if any(a is not None and a.any() for a in areas) or self.boxes:
+            return False
+        if self.points is not None and len(self.points):
+            return False
+        if self.accepted and self.edited is not None and np.isin(self.edited, list(self.accepted)).any():
+            return False
+        return not self.changed.any()
+
+    def frame(self, index: int | None) -> Corrections:
+        """The corrections of one time point, without T; None gives everything.
+
+        Examples
+        --------
+        >>> film = Corrections(np.zeros((3, 8, 9), np.uint16), axes="TYX", painted_class={4: 2})
+        >>> film.frame(1).axes, film.frame(1).painted_class
+        ('YX', {4: 2})
+        """
+        if index is None or "T" not in self.axes:
+            return self
+        here = [] if self.points is None else [i for i, p in enumerate(self.points) if round(float(p[0])) == index]
+        boxed = [i for i, b in enumerate(self.boxes) if b[0].start <= index < b[0].stop]
+        arrays = {w: None if getattr(self, w) is None else getattr(self, w)[index] for w in _ARRAYS}
+        return replace(
+            self,
+            **arrays,  # type: ignore[arg-type]
+            axes=self.axes[1:],
+            points=None if self.points is None else self.points[here, 1:],
+            boxes=tuple(self.boxes[i][1:] for i in boxed),
+            point_class=tuple(self.point_class[i] for i in here if len(self.point_class)),
+            box_class=tuple(self.box_class[i] for i in boxed if len(self.box_class)),
+        )
+
     def copy(self) -> Corrections:
         """A copy whose arrays nobody else paints into."""
-        arrays = {
-            w: None if getattr(self, w) is None else np.array(getattr(self, w))
-            for w in ("paint", "reviewed", "edited", "before", "nothing")
-        }
+        arrays = {w: None if getattr(self, w) is None else np.array(getattr(self, w)) for w in _ARRAYS}
         return replace(self, **arrays)  # type: ignore[arg-type]
+
+
+_ARRAYS = ("paint", "reviewed", "edited", "before", "nothing")
+
+
+def usual_class(classes: ClassTable) -> int | None:
+    """The class of an object of which none is said: the only one there is; None where that would be a guess.
+
+    Examples
+    --------
+    >>> usual_class(ClassTable.named(["cell"])), usual_class(ClassTable.named(["cell", "debris"]))
+    (1, None)
+    """
+    things = classes.thing_ids or tuple(range(1, len(classes)))
+    return things[0] if len(things) == 1 else None
 
 
 def to_sample(image: Image, corrections: Corrections, task: Task, classes: ClassTable) -> Sample:
@@ -101,19 +165,24 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
 
     Semantic: a painted voxel, a changed voxel and a reviewed voxel are known. Instance: an object that was painted or
     changed is known whole, with a rim of 2 voxels around it; erased voxels are known background. Of an object beside it
-    that nobody corrected the rim shows a strip, of which only the class is known, not the shape. Points, boxes and empty
-    areas add what :mod:`napari_segplugin.data.weak` concludes from them, where nothing was painted.
+    that nobody corrected the rim shows a strip, of which only the class is known, not the shape. Panoptic: an area is
+    known where it was painted or changed, and where there is no result the rim of an object is unknown, since it may
+    lie in an area. Points, boxes and empty areas add what :mod:`napari_segplugin.data.weak` concludes from them, where
+    nothing was painted.
 
     Raises
     ------
     InputError
-        If the shapes differ, a class number is not in the table, or nothing is known.
+        If the shapes differ, a class number is not in the table, nothing is known, or there are several classes and
+        nobody said which one something is of.
     """
     if corrections.paint.shape != image.spatial_shape:
         raise InputError(
             "The corrections do not fit the image.",
             got=f"{corrections.paint.shape} for an image of {image.spatial_shape}",
-            hint="Make a new corrections layer for this image.",
+            hint="Take one time point of them."
+            if "T" in corrections.axes
+            else "Make a new corrections layer for this image.",
         )
     make = _semantic if task is Task.SEMANTIC else _instance
     sample = with_marks(make(image, corrections, classes), corrections, classes)
@@ -127,8 +196,8 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
 
 def _semantic(image: Image, c: Corrections, classes: ClassTable) -> Sample:
     painted = c.paint != 0
-    target = np.where(c.paint == BACKGROUND_PAINT, 0, c.paint).astype(np.int64)
-    wrong = np.unique(target[painted & (target >= len(classes))])
+    target = _class_of(_without_background(c.paint), c.painted_class, own=True)
+    wrong = np.unique(c.paint[painted & ((target >= len(classes)) | (target < 0))])
     if wrong.size:
         raise InputError(
             "There are strokes of a class that does not exist.",
@@ -137,30 +206,92 @@ def _semantic(image: Image, c: Corrections, classes: ClassTable) -> Sample:
         )
     known = painted
     if c.edited is not None:
-        certain = c.changed if c.reviewed is None else c.changed | c.reviewed
-        target = np.where(certain & ~painted, c.edited, target).astype(np.int64)
+        certain = (c.changed if c.reviewed is None else c.changed | c.reviewed) & ~painted
+        edited = np.where(certain, c.edited, 0)
+        kinds = _class_of(edited, c.object_class, own=True)
+        _check(kinds, edited, certain, classes, "objects of the result")
+        target = np.where(certain, kinds, target)
         known = painted | certain
     return Sample(image, target, None, known)
 
 
 def _instance(image: Image, c: Corrections, classes: ClassTable) -> Sample:
-    objects = np.zeros(c.paint.shape, np.int64) if c.edited is None else np.asarray(c.edited).astype(np.int64)
-    first_thing = (classes.thing_ids or (1,))[0]
-    offset = int(objects.max(initial=0))
-    painted_object = (c.paint != 0) & (c.paint != BACKGROUND_PAINT)
-    objects = np.where(painted_object, c.paint.astype(np.int64) + offset, objects)
-    objects[c.paint == BACKGROUND_PAINT] = 0
-
-    corrected = painted_object | (c.changed & (objects > 0))
+    kinds, objects = _objects(c, classes)
+    painted = (c.paint != 0) & (c.paint != BACKGROUND_PAINT)
+    corrected = (painted | c.changed) & (objects > 0)
+    seen = (c.paint != 0) | c.changed
     if c.accepted and c.edited is not None:
-        corrected |= np.isin(np.asarray(c.edited), list(c.accepted)) & (objects > 0)
-    certain = np.isin(objects, np.unique(objects[corrected])) & (objects > 0)
-    seen = _grow(certain, RIM) | (c.paint != 0) | c.changed
+        accepted = np.isin(np.asarray(c.edited), list(c.accepted)) & ~painted & (c.paint != BACKGROUND_PAINT)
+        corrected |= accepted & (objects > 0)
+        seen |= accepted
     if c.reviewed is not None:
-        seen = seen | c.reviewed
-    kinds = _class_lookup(objects, offset, c, first_thing)[objects]
+        seen |= c.reviewed
+    certain = np.isin(objects, np.unique(objects[corrected])) & (objects > 0)
     doubtful, leftover = _neighbours(c, objects, certain)
-    return Sample(image, kinds, np.where(doubtful, 0, objects), seen & ~leftover, ~doubtful if doubtful.any() else None)
+    _check(kinds, c.paint, painted, classes, "painted objects")
+    _check(kinds, objects, (certain | seen) & ~doubtful & ~painted, classes, "objects of the result")
+    unsaid = (kinds < 0) | (kinds >= len(classes))
+    # where nobody has looked, what lies around an object may be an area as well as background
+    rim = _grow(certain, RIM) if c.edited is not None or not _areas(classes) else certain
+    known = (seen | rim) & ~leftover & ~unsaid
+    kinds = np.where(unsaid, 0, kinds)
+    return Sample(image, kinds, np.where(doubtful, 0, objects), known, ~doubtful if doubtful.any() else None)
+
+
+def _objects(c: Corrections, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
+    """Class of each voxel, -1 in an object of which none is said; and the objects, painted ones on top, without areas."""
+    edited = np.zeros(c.paint.shape, np.int64) if c.edited is None else np.asarray(c.edited).astype(np.int64)
+    painted = (c.paint != 0) & (c.paint != BACKGROUND_PAINT)
+    usual = usual_class(classes)
+    kinds = _class_of(edited, c.object_class, usual)
+    kinds = np.where(c.paint != 0, _class_of(_without_background(c.paint), c.painted_class, usual), kinds)
+    objects = np.where(painted, c.paint.astype(np.int64) + edited.max(initial=0), edited)
+    return kinds, np.where(np.isin(kinds, (0, *_areas(classes))), 0, objects)
+
+
+def _areas(classes: ClassTable) -> tuple[int, ...]:
+    """The classes beside the background that are not counted, where others are."""
+    things = classes.thing_ids
+    return tuple(c.id for c in classes if c.id and c.id not in things) if things else ()
+
+
+def _without_background(paint: np.ndarray) -> np.ndarray:
+    """Paint with 0 where background was painted."""
+    return np.where(paint == BACKGROUND_PAINT, 0, paint).astype(np.int64)
+
+
+def _class_of(
+    numbers: np.ndarray, said: Mapping[int, int], usual: int | None = None, *, own: bool = False
+) -> np.ndarray:
+    """Class of each voxel by its number: what is said of it, else the usual one, else -1; 0 for 0.
+
+    With `own` numbers are classes as long as nothing else is said of any.
+    """
+    top = int(numbers.max(initial=0))
+    table = np.full(top + 1, -1 if usual is None else usual, np.int64)
+    if own and not said:
+        table = np.arange(top + 1)
+    for number, class_id in said.items():
+        if 0 < number <= top:
+            table[number] = class_id
+    table[0] = 0
+    kinds: np.ndarray = table[numbers]
+    return kinds
+
+
+def _check(kinds: np.ndarray, numbers: np.ndarray, where: np.ndarray, classes: ClassTable, word: str) -> None:
+    """Refuse objects of which no class is said, or one that does not exist."""
+    named = ", ".join(f"{c.id} ({c.name})" for c in classes.classes[1:])
+    for wrong, problem in ((kinds < 0, "have no class"), (kinds >= len(classes), "have a class that does not exist")):
+        found = np.unique(numbers[wrong & where]).tolist()
+        if found:
+            shown = ", ".join(map(str, found[:5])) + (" …" if len(found) > 5 else "")
+            raise InputError(
+                f"{len(found)} of the {word} {problem if len(found) > 1 else problem.replace('have', 'has', 1)}.",
+                got=f"number {shown}",
+                accepted=named,
+                hint="Say the class of each object.",
+            )
 
 
 def with_marks(sample: Sample, c: Corrections, classes: ClassTable) -> Sample:
@@ -178,12 +309,15 @@ def with_marks(sample: Sample, c: Corrections, classes: ClassTable) -> Sample:
     known, kinds = painted.copy(), sample.classes.copy()
     shape_known = known.copy() if sample.shape_known is None else sample.shape_known.copy()
     objects = np.zeros(kinds.shape, np.int64) if sample.instances is None else sample.instances.copy()
+    # around a guess there is background only where nothing else could be
+    around = not _areas(classes) if sample.instances is not None else len(classes) == 2
     for guess in guesses:
-        free = ~known & (guess.known | (guess.instances > 0))
+        told = guess.known if around else guess.known & (guess.instances > 0)
+        free = ~known & (told | (guess.instances > 0))
         number = guess.instances[free]
         kinds[free], shape_known[free] = guess.classes[free], guess.shape_known[free]
         objects[free] = np.where(number > 0, number + objects.max(initial=0), 0)
-        known |= guess.known
+        known |= told
     if c.nothing is not None:
         empty = c.nothing & ~painted
         kinds[empty], objects[empty], known[empty], shape_known[empty] = 0, 0, True, True
@@ -203,6 +337,14 @@ def _guesses(sample: Sample, c: Corrections, classes: ClassTable) -> list[WeakLa
         raise InputError(
             "A point or box has a class that it cannot have.", got=wrong[0], accepted=", ".join(map(str, allowed))
         )
+    for word, count, said in (("points", len(clicks), c.point_class), ("boxes", len(c.boxes), c.box_class)):
+        if count and not len(said) and len(allowed) > 1:
+            raise InputError(
+                f"The {word} have no class.",
+                got=f"{count} {word}",
+                accepted=", ".join(f"{i} ({classes[i].name})" for i in allowed),
+                hint="Say the class of each.",
+            )
     array = normalise.apply(sample.image.read(), normalise.statistics(sample.image, None))
     spacing, first = sample.image.canonical_spacing, allowed[0]
     boxed = objects_from_boxes(array, c.boxes, spacing, class_ids=c.box_class, default_class=first)
@@ -231,19 +373,6 @@ def _neighbours(c: Corrections, objects: np.ndarray, certain: np.ndarray) -> tup
     return doubtful, doubtful & np.isin(objects, np.unique(np.asarray(c.edited)[c.paint != 0]))
 
 
-def _class_lookup(objects: np.ndarray, offset: int, c: Corrections, first_thing: int) -> np.ndarray:
-    """Class by object number, 0 for 0."""
-    table = np.full(int(objects.max(initial=0)) + 1, first_thing, np.int64)
-    table[0] = 0
-    for number, class_id in c.object_class.items():
-        if 0 < number <= offset and number < len(table):
-            table[number] = class_id
-    for number, class_id in c.painted_class.items():
-        if number + offset < len(table):
-            table[number + offset] = class_id
-    return table
-
-
 def _grow(mask: np.ndarray, voxels: int) -> np.ndarray:
     """Dilation by a number of voxels (full neighbourhood)."""
     if not mask.any():
@@ -251,105 +380,3 @@ def _grow(mask: np.ndarray, voxels: int) -> np.ndarray:
     structure = ndi.generate_binary_structure(mask.ndim, mask.ndim)
     grown: np.ndarray = ndi.binary_dilation(mask, structure, iterations=voxels)
     return grown
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """A sample parted into strokes to learn from and strokes held out.
-
-    Parameters
-    ----------
-    train, heldout : Sample
-        The same image; `known` differs.
-    sentence : str
-        What was held out, for the person; says so when nothing could be.
-    """
-
-    train: Sample
-    heldout: Sample | None
-    sentence: str
-
-
-def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, seed: int = 0) -> Split:
-    """Hold out whole strokes (semantic) or whole objects (instance), never parts of one.
-
-    Neighbouring voxels of one stroke look alike; a quality measured on them would flatter. Of each class with at least
-    three strokes about `share` of the strokes are held out, at least one.
-
-    Parameters
-    ----------
-    sample : Sample
-        With `known`.
-    classes : ClassTable
-    share : float
-    seed : int
-
-    Returns
-    -------
-    Split
-    """
-    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
-    rng = np.random.default_rng(seed)
-    pieces, owner = _pieces(sample, known)
-    heldout = np.zeros(len(owner), bool)
-    for c in np.unique(owner[1:]):
-        mine = np.flatnonzero(owner == c)
-        mine = mine[mine > 0]
-        if len(mine) >= 3:
-            heldout[rng.permutation(mine)[: max(1, round(share * len(mine)))]] = True
-    if not heldout.any():
-        return Split(
-            sample,
-            None,
-            "No stroke was held out (that needs three strokes of a class), so quality cannot be judged yet.",
-        )
-    mask = heldout[pieces] & known
-    word = "objects" if sample.instances is not None else "strokes"
-    counts = ", ".join(
-        f"{int(heldout[owner == c].sum())} {classes[int(c)].name}"
-        for c in np.unique(owner[1:])
-        if heldout[owner == c].any()
-    )
-    # a box whose object is held out says nothing in the training
-    boxes = tuple(box for box in sample.boxes if not mask[box].any())
-    return Split(
-        replace(sample, known=known & ~mask, boxes=boxes),
-        replace(sample, known=mask),
-        f"Judged on held-out {word}: {counts}.",
-    )
-
-
-def _pieces(sample: Sample, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the strokes or objects; `owner` gives the class of each number (index 0 is "none")."""
-    structure = ndi.generate_binary_structure(known.ndim, known.ndim)
-    if sample.instances is None:
-        pieces = np.zeros(known.shape, np.int64)
-        owner = [0]
-        for c in np.unique(sample.classes[known]):
-            found, n = ndi.label(known & (sample.classes == c), structure)
-            pieces[found > 0] = found[found > 0] + len(owner) - 1
-            owner += [int(c)] * n
-        return pieces, np.array(owner)
-    numbers, inverse = np.unique(np.where(known, sample.instances, 0), return_inverse=True)
-    pieces = inverse.reshape(known.shape) + (0 if numbers[0] == 0 else 1)
-    n = int(pieces.max(initial=0))
-    owner_of = np.zeros(n + 1, np.int64)
-    inside = pieces > 0
-    owner_of[pieces[inside]] = sample.classes[inside]
-    # the known background goes with the nearest object, so that a held-out object takes its rim along
-    if n and (known & ~inside).any():
-        nearest = ndi.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-        pieces = np.where(known & ~inside, pieces[tuple(nearest)], pieces)
-    return pieces, owner_of
-
-
-def count_strokes(sample: Sample, classes: ClassTable) -> dict[str, tuple[int, int]]:
-    """Strokes (or objects) and voxels of each class: name -> (strokes, voxels)."""
-    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
-    _, owner = _pieces(sample, known)
-    counts: dict[str, tuple[int, int]] = {}
-    for info in classes:
-        voxels = int((known & (sample.classes == info.id)).sum())
-        strokes = int((owner[1:] == info.id).sum()) if sample.instances is None or info.id else int(voxels > 0)
-        counts[info.name] = (strokes, voxels)
-    return counts

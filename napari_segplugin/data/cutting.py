@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import Box, InputError
+from napari_segplugin.core.types import Array
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change, Crop, crop
 
@@ -19,8 +20,15 @@ COARSE = 30_000
 """Voxels of an object above which the valley is first looked for on a coarser grid."""
 
 
+class Intensities(Protocol):
+    """An image that is indexed like the labels that lie over it."""
+
+    def __getitem__(self, box: Box, /) -> np.ndarray:
+        """The intensities in a box."""
+
+
 def split_cut(
-    labels: Any,
+    labels: Array,
     number: int,
     line: np.ndarray,
     axes: tuple[int, int],
@@ -77,11 +85,11 @@ def split_cut(
 
 
 def split_seeds(
-    labels: Any,
+    labels: Array,
     number: int,
     seeds: np.ndarray,
     *,
-    image: Any = None,
+    image: Intensities | None = None,
     spacing: Sequence[float] = (),
     boxes: ObjectBoxes | None = None,
     where: Box | None = None,

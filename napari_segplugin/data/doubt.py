@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from napari_segplugin.core.types import Array
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import crop
 
@@ -35,12 +35,12 @@ class Doubt:
 
 
 def doubts(
-    labels: Any,
+    labels: Array,
     scores: Mapping[int, float],
     *,
-    groups: Mapping[int, Any] | None = None,
+    groups: Mapping[int, Hashable] | None = None,
     border_axes: Sequence[int] | None = None,
-    other: Any = None,
+    other: Array | None = None,
     boxes: ObjectBoxes | None = None,
     shapes: int = 5000,
 ) -> list[Doubt]:
@@ -142,7 +142,7 @@ def solidity(mask: np.ndarray) -> float:
     return float(min(1.0, thin.sum() / hull.volume))
 
 
-def overlap(labels: Any, other: Any, number: int, boxes: ObjectBoxes) -> float:
+def overlap(labels: Array, other: Array, number: int, boxes: ObjectBoxes) -> float:
     """Intersection over union of an object and the object of another pass that shares most with it."""
     found = crop(labels, number, boxes=boxes)
     there = np.asarray(other[found.box])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import Box, InputError
+from napari_segplugin.core.types import Array
 from napari_segplugin.data.boxes import ObjectBoxes
 
 
@@ -41,7 +41,7 @@ class Change:
     def __len__(self) -> int:
         return len(self.indices[0]) if self.indices else 0
 
-    def apply(self, labels: Any) -> Any:
+    def apply(self, labels: np.ndarray) -> np.ndarray:
         """Write the change into an array that allows lists of indices, and return it."""
         if len(self):
             labels[self.indices] = self.values
@@ -73,7 +73,7 @@ class Crop:
 
 
 def crop(
-    labels: Any,
+    labels: Array,
     number: int,
     *,
     boxes: ObjectBoxes | None = None,
@@ -129,7 +129,9 @@ def _tight(mask: np.ndarray, box: Box) -> Box | None:
     return tuple(out)
 
 
-def merge(labels: Any, numbers: Sequence[int], *, boxes: ObjectBoxes | None = None, where: Box | None = None) -> Change:
+def merge(
+    labels: Array, numbers: Sequence[int], *, boxes: ObjectBoxes | None = None, where: Box | None = None
+) -> Change:
     """Make one object of several: all get the number of the first.
 
     Parameters
@@ -164,7 +166,7 @@ def merge(labels: Any, numbers: Sequence[int], *, boxes: ObjectBoxes | None = No
 
 
 def delete(
-    labels: Any, numbers: Sequence[int], *, boxes: ObjectBoxes | None = None, where: Box | None = None
+    labels: Array, numbers: Sequence[int], *, boxes: ObjectBoxes | None = None, where: Box | None = None
 ) -> Change:
     """Make background of objects.
 
@@ -192,7 +194,7 @@ def _joined(parts: Sequence[Change], value: int) -> Change:
     return Change(tuple(np.concatenate(c) for c in columns), value)
 
 
-def fill_holes(labels: Any, number: int, *, boxes: ObjectBoxes | None = None, where: Box | None = None) -> Change:
+def fill_holes(labels: Array, number: int, *, boxes: ObjectBoxes | None = None, where: Box | None = None) -> Change:
     """Fill the background that an object encloses; other objects inside it stay.
 
     Parameters
@@ -213,7 +215,7 @@ def fill_holes(labels: Any, number: int, *, boxes: ObjectBoxes | None = None, wh
 
 
 def smooth(
-    labels: Any,
+    labels: Array,
     number: int,
     width: float = 1.0,
     *,
@@ -248,7 +250,7 @@ def smooth(
 
 
 def grow(
-    labels: Any,
+    labels: Array,
     number: int,
     distance: float = 1.0,
     *,
@@ -282,7 +284,7 @@ def grow(
 
 
 def shrink(
-    labels: Any,
+    labels: Array,
     number: int,
     distance: float = 1.0,
     *,
@@ -313,7 +315,7 @@ def shrink(
     return _turned(found, inside > distance * (1 + 1e-6), int(number), "has no outline here")
 
 
-def set_mask(labels: Any, mask: np.ndarray, box: Box, number: int, *, over: bool = False) -> Change:
+def set_mask(labels: Array, mask: np.ndarray, box: Box, number: int, *, over: bool = False) -> Change:
     """Give a number to the voxels of a mask.
 
     Parameters
@@ -373,7 +375,7 @@ def _reshaped(array: np.ndarray, like: np.ndarray) -> np.ndarray:
     return array.reshape(like.shape)
 
 
-def _spacing(labels: Any, spacing: Sequence[float]) -> tuple[float, ...]:
+def _spacing(labels: Array, spacing: Sequence[float]) -> tuple[float, ...]:
     """The voxel size along each axis.
 
     Raises

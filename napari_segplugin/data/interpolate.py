@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import Box, InputError
+from napari_segplugin.core.types import Array
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change, Crop, crop
 
 
 def interpolate(
-    labels: Any,
+    labels: Array,
     number: int,
     axis: int,
     planes: Sequence[int] = (),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,7 +42,7 @@ class _Runs:
         return out
 
 
-def _top(dtype: np.dtype[Any]) -> Any:
+def _top(dtype: np.dtype) -> np.ndarray:
     return np.array(np.inf, dtype) if dtype.kind == "f" else np.array(np.iinfo(dtype).max, dtype)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from napari_segplugin.core.types import Array
 from napari_segplugin.data.boxes import runs
 
 
@@ -31,7 +31,7 @@ class FrameObjects:
         return len(self.label)
 
 
-def objects_at(labels: Any) -> FrameObjects:
+def objects_at(labels: Array) -> FrameObjects:
     """Find the objects of one time point.
 
     Parameters
@@ -56,7 +56,7 @@ def objects_at(labels: Any) -> FrameObjects:
     return FrameObjects(label.astype(np.int64), voxels.astype(np.int64), centre)
 
 
-def shared_voxels(one: Any, other: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def shared_voxels(one: Array, other: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Voxels that each pair of objects of two arrays shares.
 
     Parameters
@@ -86,7 +86,7 @@ def shared_voxels(one: Any, other: Any) -> tuple[np.ndarray, np.ndarray, np.ndar
     return pair // wide, pair % wide, np.bincount(at, weights=length).astype(np.int64)
 
 
-def renumbered(labels: Any, numbers: Mapping[int, int], spare: int) -> tuple[np.ndarray, int]:
+def renumbered(labels: Array, numbers: Mapping[int, int], spare: int) -> tuple[np.ndarray, int]:
     """Give the objects of one time point other numbers.
 
     Parameters
@@ -126,7 +126,7 @@ def renumbered(labels: Any, numbers: Mapping[int, int], spare: int) -> tuple[np.
     return values[np.searchsorted(present, array)], spare
 
 
-def changed_objects(before: Sequence[Any] | Any, now: Any) -> tuple[np.ndarray, np.ndarray]:
+def changed_objects(before: Array, now: Array) -> tuple[np.ndarray, np.ndarray]:
     """Numbers in two arrays where they differ, each once: those before, and those now; without 0.
 
     Examples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -165,11 +165,11 @@ class PatchSampler:
         self.device = torch.device(device)
         self.samples = [s.to(self.device) for s in self.samples]
 
-    def state(self) -> tuple[Tensor, dict[str, Any]]:
+    def state(self) -> tuple[Tensor, Mapping[str, object]]:
         """Where the random draws stand: torch's generator, NumPy's generator."""
         return self.generator.get_state(), dict(self._rng.bit_generator.state)
 
-    def restore(self, state: tuple[Tensor, dict[str, Any]]) -> None:
+    def restore(self, state: tuple[Tensor, Mapping[str, object]]) -> None:
         """Go on drawing from an earlier :meth:`state`."""
         self.generator.set_state(state[0])
         self._rng.bit_generator.state = state[1]

@@ -1,13 +1,14 @@
-"""What strokes say of a result where one thing is looked for: near them it is likely, far away it is not."""
+"""Strokes and painted objects: which are held out, how many there are, and what they say of a result near them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_segplugin.core import BACKGROUND_PAINT, InputError
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Sample
 
 
 def touched_pieces(labels: np.ndarray, paint: np.ndarray) -> np.ndarray:
@@ -100,4 +101,112 @@ def near_strokes(
     return shares
 
 
-__all__ = ["near_strokes", "touched_pieces"]
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A sample parted into strokes to learn from and strokes held out.
+
+    Parameters
+    ----------
+    train, heldout : Sample
+        The same image; `known` differs.
+    sentence : str
+        What was held out, for the person; says so when nothing could be.
+    """
+
+    train: Sample
+    heldout: Sample | None
+    sentence: str
+
+
+def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, seed: int = 0) -> Split:
+    """Hold out whole strokes (semantic) or whole objects (instance), never parts of one.
+
+    Neighbouring voxels of one stroke look alike; a quality measured on them would flatter. Of each class with at least
+    three strokes about `share` of the strokes are held out, at least one.
+
+    Parameters
+    ----------
+    sample : Sample
+        With `known`.
+    classes : ClassTable
+    share : float
+    seed : int
+
+    Returns
+    -------
+    Split
+    """
+    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+    rng = np.random.default_rng(seed)
+    pieces, owner = _pieces(sample, known)
+    heldout = np.zeros(len(owner), bool)
+    for c in np.unique(owner[1:]):
+        mine = np.flatnonzero(owner == c)
+        mine = mine[mine > 0]
+        if len(mine) >= 3:
+            heldout[rng.permutation(mine)[: max(1, round(share * len(mine)))]] = True
+    if not heldout.any():
+        return Split(
+            sample,
+            None,
+            "No stroke was held out (that needs three strokes of a class), so quality cannot be judged yet.",
+        )
+    mask = heldout[pieces] & known
+    word = "objects" if sample.instances is not None else "strokes"
+    counts = ", ".join(
+        f"{int(heldout[owner == c].sum())} {classes[int(c)].name}"
+        for c in np.unique(owner[1:])
+        if heldout[owner == c].any()
+    )
+    # a box whose object is held out says nothing in the training
+    boxes = tuple(box for box in sample.boxes if not mask[box].any())
+    return Split(
+        replace(sample, known=known & ~mask, boxes=boxes),
+        replace(sample, known=mask),
+        f"Judged on held-out {word}: {counts}.",
+    )
+
+
+def _pieces(sample: Sample, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the strokes or objects; `owner` gives the class of each number (index 0 is "none")."""
+    structure = ndi.generate_binary_structure(known.ndim, known.ndim)
+    if sample.instances is None:
+        pieces = np.zeros(known.shape, np.int64)
+        owner = [0]
+        for c in np.unique(sample.classes[known]):
+            found, n = ndi.label(known & (sample.classes == c), structure)
+            pieces[found > 0] = found[found > 0] + len(owner) - 1
+            owner += [int(c)] * n
+        return pieces, np.array(owner)
+    # strokes of an area count like objects; a strip of an object whose shape is not known does not
+    objects, areas = np.where(known, sample.instances, 0), known & (sample.instances == 0) & (sample.classes > 0)
+    areas = areas if sample.shape_known is None else areas & sample.shape_known
+    for c in np.unique(sample.classes[areas]):
+        found, _ = ndi.label(areas & (sample.classes == c), structure)
+        objects = np.where(found > 0, found + objects.max(initial=0), objects)
+    numbers, inverse = np.unique(objects, return_inverse=True)
+    pieces = inverse.reshape(known.shape) + (0 if numbers[0] == 0 else 1)
+    n = int(pieces.max(initial=0))
+    owner_of = np.zeros(n + 1, np.int64)
+    inside = pieces > 0
+    owner_of[pieces[inside]] = sample.classes[inside]
+    # the known background goes with the nearest object, so that a held-out object takes its rim along
+    if n and (known & ~inside).any():
+        nearest = ndi.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+        pieces = np.where(known & ~inside, pieces[tuple(nearest)], pieces)
+    return pieces, owner_of
+
+
+def count_strokes(sample: Sample, classes: ClassTable) -> dict[str, tuple[int, int]]:
+    """Strokes (or objects) and voxels of each class: name -> (strokes, voxels)."""
+    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+    _, owner = _pieces(sample, known)
+    counts: dict[str, tuple[int, int]] = {}
+    for info in classes:
+        voxels = int((known & (sample.classes == info.id)).sum())
+        strokes = int((owner[1:] == info.id).sum()) if sample.instances is None or info.id else int(voxels > 0)
+        counts[info.name] = (strokes, voxels)
+    return counts
+
+
+__all__ = ["Split", "count_strokes", "near_strokes", "split_strokes", "touched_pieces"]

@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.types import Cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +133,10 @@ class MeasureTable:
         return out.getvalue()
 
 
-def _texts(values: np.ndarray) -> list[Any]:
+def _texts(values: np.ndarray) -> list[Cell]:
     """Values for CSV: a number that is not defined is an empty field."""
     if values.dtype.kind != "f":
-        found: list[Any] = values.tolist()
+        found: list[Cell] = values.tolist()
         return found
     return ["" if v != v else f"{v:.7g}" for v in values.tolist()]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage as ndi
-from skimage.filters import threshold_otsu
 
 from napari_segplugin.core import Box, InputError
 from napari_segplugin.data.extents import (
@@ -254,6 +253,8 @@ def _otsu(score: np.ndarray, where: np.ndarray) -> float:
 
     Outlines are drawn where an object begins to show, and that is below the middle of a blurred edge.
     """
+    from skimage.filters import threshold_otsu  # a third of a second, and the dock imports the corrections
+
     values = score[where]
     if np.ptp(values) < 1e-9:
         return 0.4

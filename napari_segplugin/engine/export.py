@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -63,7 +62,7 @@ def measure(
             )
         channels = channels_of(image)
     return measure_objects(
-        s.labels,
+        np.asarray(s.labels),
         axes=s.axes,
         spacing=s.spacing,
         unit=s.unit,
@@ -92,13 +91,14 @@ def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Imag
     list of Path
         The files that were written.
     """
-    s, columns = segmentation, {}
+    s = segmentation
+    columns: dict[str, np.ndarray] = {}
     if isinstance(s.labels, np.ndarray) and s.axes in ("YX", "ZYX") and s.labels.dtype.kind in "bui":
         columns = _columns(measure(s, image), s.objects.label)
     return write_segmentation(s, path, columns=columns)
 
 
-def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, Any]:
+def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Numbers by title, in the order of the labels; NaN for a label without voxels."""
     numbers = table["label"].values
     if not len(numbers):

@@ -30,9 +30,10 @@ from napari_segplugin.core import (
     Step,
     Task,
 )
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.data import normalise
-from napari_segplugin.data.corrections import Corrections, split_strokes, to_sample
-from napari_segplugin.data.strokes import near_strokes, touched_pieces
+from napari_segplugin.data.corrections import Corrections, to_sample
+from napari_segplugin.data.strokes import near_strokes, split_strokes, touched_pieces
 from napari_segplugin.tasks import get_task
 
 SIGMAS = {2: (1.0, 16.0), 3: (1.0, 4.0)}
@@ -318,7 +319,7 @@ def instant(
     labels, table = _decode(maps, task, classes, image)
     if focus:
         labels = touched_pieces(labels, paint)
-    recipe = {
+    recipe: JsonDict = {
         "method": "random forest on multiscale features",
         "sigmas": list(forest.sigmas),
         "plane by plane": forest.planes,

@@ -10,7 +10,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -158,7 +157,7 @@ def load(bundle: ModelBundle, *, finite: bool = True) -> nn.Module:
     return network
 
 
-def _difference(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+def _difference(wanted: Mapping[str, object], given: Mapping[str, object]) -> str:
     """The first few disagreements of two tables of shapes, as a phrase."""
     missing, extra = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
     other = [f"{k} of shape {given[k]} instead of {wanted[k]}" for k in wanted if k in given and wanted[k] != given[k]]
@@ -272,7 +271,7 @@ def _watch(network: nn.Module, probe: Tensor) -> tuple[Tensor, list[tuple[str, s
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
-        def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             calls[name] = calls.get(name, 0) + 1
             if isinstance(module, nn.modules.conv._ConvNd):
                 # torch folds transposed convolutions of one group only
@@ -318,7 +317,7 @@ def peak_values(network: nn.Module, probe: Tensor) -> float:
     waiting: dict[tuple[int, ...], int] = {}
     handles = []
 
-    def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def hook(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
         nonlocal largest
         if isinstance(output, Tensor) and inputs and isinstance(inputs[0], Tensor):
             largest = max(largest, inputs[0].numel() + output.numel())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 
-import napari_segplugin
 from napari_segplugin.core import Image
+from napari_segplugin.core.types import JsonDict
+from napari_segplugin.version import __version__
 
 
-def about_input(image: Image) -> dict[str, Any]:
+def about_input(image: Image) -> JsonDict:
     """The image that a result was made of, as JSON values."""
     # a result must lie where its image lay, so what places an image in space travels with the recipe
     space = {key: image.metadata[key] for key in ("nifti_affine",) if key in image.metadata}
@@ -31,7 +31,7 @@ def about_input(image: Image) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    found = {"napari-segplugin": napari_segplugin.__version__, "python": platform.python_version()}
+    found = {"napari-segplugin": __version__, "python": platform.python_version()}
     return found | {package: _version(package) for package in ("torch", "numpy", "scipy", "scikit-image")}
 
 

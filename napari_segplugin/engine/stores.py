@@ -7,12 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 from napari_segplugin.core import InputError, Region
+
+Stored: TypeAlias = np.ndarray | zarr.Array
+"""An array in memory or on disk."""
 
 
 class View:
@@ -26,7 +30,7 @@ class View:
         Leading indices: a frame, a plane, or ``slice(None)`` to keep an axis.
     """
 
-    def __init__(self, array: Any, index: tuple[int | slice, ...] = ()) -> None:
+    def __init__(self, array: Stored, index: tuple[int | slice, ...] = ()) -> None:
         self.array, self.index = array, index
 
     def __getitem__(self, region: Region) -> np.ndarray:
@@ -40,7 +44,7 @@ class View:
 class Shifted(View):
     """The part of an array that stands for a region of the image; addressed in the coordinates of the image."""
 
-    def __init__(self, array: Any, region: Region, index: tuple[int | slice, ...] = ()) -> None:
+    def __init__(self, array: Stored, region: Region, index: tuple[int | slice, ...] = ()) -> None:
         super().__init__(array, index)
         self.region = region
 
@@ -73,7 +77,7 @@ def check_output(output: str | Path | None) -> Path | None:
 
 
 @contextmanager
-def label_array(path: Path | None, shape: tuple[int, ...], spatial: int, dtype: str, axes: str) -> Iterator[Any]:
+def label_array(path: Path | None, shape: tuple[int, ...], spatial: int, dtype: str, axes: str) -> Iterator[Stored]:
     """A label array for the time of a job; where the job fails or is cancelled, nothing is left on disk.
 
     Parameters
@@ -109,7 +113,7 @@ def scratch(beside: Path | None) -> Iterator[Path]:
 
 def scratch_array(
     path: Path, shape: tuple[int, ...], block: tuple[int, ...], dtype: str, *, together: bool = True
-) -> Any:
+) -> zarr.Array:
     """A zarr that is fast to write: light compression, chunks that suit blocks.
 
     Parameters
@@ -126,7 +130,7 @@ def scratch_array(
     lead = shape[: -len(block)] if together else (1,) * (len(shape) - len(block))
     sides = (min(most, max(16, b)) for b, most in zip(block, _chunks(shape[-len(block) :]), strict=True))
     chunks = (*lead, *(min(s, n) for s, n in zip(sides, shape[-len(block) :], strict=True)))
-    codec = zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
+    codec = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle")
     return zarr.create_array(str(path), shape=shape, chunks=chunks, dtype=dtype, compressors=codec)
 
 
@@ -135,4 +139,4 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(min(side, n) for n in shape)
 
 
-__all__ = ["Shifted", "View", "check_output", "label_array", "scratch", "scratch_array"]
+__all__ = ["Shifted", "Stored", "View", "check_output", "label_array", "scratch", "scratch_array"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import importlib.util
 import os
 import sys
@@ -58,4 +59,14 @@ def quiet_import() -> Iterator[None]:
             gc.enable()
 
 
-__all__ = ["preload_torch", "quiet_import"]
+def bring_torch() -> None:
+    """Import torch, once, before anything that needs it: without holding up the window, and without collections."""
+    if "torch" not in sys.modules:
+        preload_torch()
+        with quiet_import():
+            importlib.import_module("torch")
+            # what every verb needs; as many objects again as torch itself
+            importlib.import_module("napari_segplugin.engine.network")
+
+
+__all__ = ["bring_torch", "preload_torch", "quiet_import"]

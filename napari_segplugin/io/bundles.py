@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import imageio.v3 as imageio
 import numpy as np
@@ -26,6 +26,7 @@ from napari_segplugin.core import (
     model_spec_from_json,
     to_json,
 )
+from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.io.files import (
     as_path,
     first_line,
@@ -42,6 +43,16 @@ FORMAT_VERSION = 1
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
+
+
+T = TypeVar("T")
+
+
+class WeightsJson(TypedDict):
+    """What spec.json says of the weights: their checksum, kind and shape of each tensor."""
+
+    sha256: str
+    tensors: dict[str, list[str | list[int]]]
 
 
 def save_bundle(
@@ -119,12 +130,12 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         raise InputError(
             "The weights cannot be stored.", got=first_line(error), accepted="arrays of numbers"
         ) from error
-    spec = {
+    spec: JsonDict = {
         "format": FORMAT_NAME,
         "version": FORMAT_VERSION,
         "name": bundle.name,
         "description": bundle.description,
-        "licence": bundle.licence,
+        "licence": _first_line(bundle.licence),
         "spec": _spec_json(bundle.spec),
         "normalisation": to_json(bundle.normalisation),
         "decode": to_json(bundle.decode),
@@ -141,13 +152,13 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
     (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
 
 
-def _spec_json(spec: ModelSpec) -> dict[str, Any]:
+def _spec_json(spec: ModelSpec) -> JsonDict:
     """A spec as JSON; without `packages` where it needs none, so that versions that do not know the field read it too."""
-    data: dict[str, Any] = to_json(spec)
+    data: JsonDict = to_json(spec)
     return data if spec.packages else {k: v for k, v in data.items() if k != "packages"}
 
 
-def _dump(value: Any, path: Path) -> None:
+def _dump(value: Json, path: Path) -> None:
     try:
         text = json.dumps(value, indent=2, default=_number)
     except TypeError as error:
@@ -155,7 +166,7 @@ def _dump(value: Any, path: Path) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"a value of type {type(value).__name__}")
@@ -163,7 +174,7 @@ def _number(value: Any) -> Any:
 
 def _readme(bundle: ModelBundle) -> str:
     spec = bundle.spec
-    licence = (bundle.licence.splitlines() or ["not stated"])[0]
+    licence = _first_line(bundle.licence) or "not stated"
     classes = ", ".join(f"{c.id} {c.name}" for c in spec.classes)
     lines = [
         f"# {bundle.name}",
@@ -221,7 +232,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
             normalisation=_normalisation(spec["normalisation"]),
             history=tuple(history),
             decode=dict(spec["decode"]),
-            licence=str(spec["licence"]),
+            licence=_licence(place) or str(spec["licence"]),
             description=str(spec["description"]),
             exemplars=_read_exemplars(place / "exemplars.npz"),
         )
@@ -252,7 +263,7 @@ def _check_bundle(place: Path) -> None:
         )
 
 
-def _read_json(path: Path, kind: type) -> Any:
+def _read_json(path: Path, kind: type[T]) -> T:
     with reading(path, "JSON"):
         value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, kind):
@@ -260,7 +271,7 @@ def _read_json(path: Path, kind: type) -> Any:
     return value
 
 
-def _check_fields(spec: Mapping[str, Any], place: Path) -> None:
+def _check_fields(spec: Mapping[str, Json], place: Path) -> None:
     if spec.get("format") != FORMAT_NAME or spec.get("version") != FORMAT_VERSION:
         raise InputError(
             f"'{place.name}' is in a format that this version does not know.",
@@ -274,7 +285,18 @@ def _check_fields(spec: Mapping[str, Any], place: Path) -> None:
         raise InputError(f"The fields in spec.json of '{place.name}' are not the right ones.", got="; ".join(words))
 
 
-def _check_packages(spec: Any, name: str) -> None:
+def _licence(place: Path) -> str:
+    """What LICENSE.txt says: it has the full text, also where somebody put it there by hand; empty without such a file."""
+    path = place / "LICENSE.txt"
+    with reading(path, "text"):
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0]
+
+
+def _check_packages(spec: Json, name: str) -> None:
     """Other packages that a model needs have to be here; their names go into a sentence that people follow."""
     packages = spec.get("packages", []) if isinstance(spec, Mapping) else []
     if not isinstance(packages, list) or not all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in packages):
@@ -297,7 +319,7 @@ def _installed(package: str) -> bool:
     return True
 
 
-def _normalisation(data: Mapping[str, Any]) -> Normalisation:
+def _normalisation(data: Mapping[str, float]) -> Normalisation:
     known = {f.name for f in dataclasses.fields(Normalisation)}
     if set(data) - known:
         raise InputError(
@@ -322,7 +344,7 @@ def _read_exemplars(path: Path) -> Exemplars | None:
         return Exemplars(**{name: found[name] for name in names})
 
 
-def _read_weights(place: Path, listed: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _read_weights(place: Path, listed: WeightsJson) -> dict[str, np.ndarray]:
     path = place / "weights.safetensors"
     try:
         weights: dict[str, np.ndarray] = load_file(path)

@@ -11,16 +11,18 @@ import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Kind, Segmentation, Task
+from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
 from napari_segplugin.io.objects import (
     CROWD,
+    CocoFile,
     Described,
     ObjectEntry,
+    RunLengths,
     add_row,
     class_table,
     describe,
@@ -37,8 +39,8 @@ ONE_PICTURE = "one image, or the planes of one stack as this program writes them
 def write(labels: LabelsToWrite, path: Path) -> None:
     """Write one annotation for each object and plane."""
     rows = describe(labels)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    images: list[JsonDict] = []
+    annotations: list[JsonDict] = []
     for number, (at, plane) in enumerate(planes(labels), 1):
         images.append(image_entry(labels, number, at, plane))
         for label, parts in itertools.groupby(outlines(plane), key=lambda p: p.label):
@@ -48,7 +50,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     path.write_text(json.dumps(about), encoding="utf-8")
 
 
-def file_info(labels: LabelsToWrite) -> dict[str, Any]:
+def file_info(labels: LabelsToWrite) -> JsonDict:
     """Where the labels come from, and what is needed to put the planes together again."""
     return {
         "description": labels.name,
@@ -61,19 +63,18 @@ def file_info(labels: LabelsToWrite) -> dict[str, Any]:
     }
 
 
-def image_entry(labels: LabelsToWrite, number: int, at: Mapping[str, int], plane: np.ndarray) -> dict[str, Any]:
+def image_entry(labels: LabelsToWrite, number: int, at: Mapping[str, int], plane: np.ndarray) -> JsonDict:
     """One plane as an image of the file."""
     name = labels.stem
     if labels.segmentation is not None and not at:
-        made_from = labels.segmentation.recipe.get("input", {})
-        source = str(made_from.get("source", "")) if isinstance(made_from, Mapping) else ""
+        source = str(json_object(labels.segmentation.recipe.get("input")).get("source", ""))
         name = Path(source).name or name
     place = {axis.lower(): n for axis, n in at.items()}
     size = {"width": int(plane.shape[1]), "height": int(plane.shape[0])}
     return {"id": number, "file_name": plane_stem(name, at), **size, **place}
 
 
-def categories(labels: LabelsToWrite) -> list[dict[str, Any]]:
+def categories(labels: LabelsToWrite) -> list[JsonDict]:
     """The classes but the background."""
     classes = labels.segmentation.classes.classes[1:] if labels.segmentation else ()
     return [{"id": c.id, "name": c.name, "supercategory": str(c.kind)} for c in classes]
@@ -85,10 +86,10 @@ def extent(box: np.ndarray) -> list[int]:
     return [int(n) for n in (*low, *(high - low))]
 
 
-def _annotation(parts: list[Polygon], about: Described, plane: np.ndarray) -> dict[str, Any]:
+def _annotation(parts: list[Polygon], about: Described, plane: np.ndarray) -> JsonDict:
     box = extent(np.concatenate([p.exterior for p in parts]))
     if any(p.holes for p in parts):
-        shape: Any = _run_lengths(plane, about.label, box)
+        shape: Json = _run_lengths(plane, about.label, box)
     else:
         shape = [p.exterior.ravel().tolist() for p in parts]
     entry = {"category_id": about.kind.id, "segmentation": shape, "area": sum(p.area for p in parts), "bbox": box}
@@ -97,7 +98,7 @@ def _annotation(parts: list[Polygon], about: Described, plane: np.ndarray) -> di
     return {**entry, "iscrowd": int(about.status == CROWD), "object_id": about.label, **score, **measured}
 
 
-def _run_lengths(plane: np.ndarray, label: int, box: list[int]) -> dict[str, Any]:
+def _run_lengths(plane: np.ndarray, label: int, box: list[int]) -> JsonDict:
     """The mask as COCO's compressed run lengths, column by column, beginning with a run of zeros."""
     height, width = (int(n) for n in plane.shape)
     x, y, w, h = box
@@ -143,12 +144,12 @@ def _expand(text: str) -> list[int]:
 def read(path: Path) -> Found:
     """Read the objects as labels; where they overlap, the later one is above."""
     with reading(path, _KIND):
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
         labels, _ = _paint(about)
     return as_found(labels, about, path)
 
 
-def as_found(labels: np.ndarray, about: Mapping[str, Any], path: Path) -> Found:
+def as_found(labels: np.ndarray, about: CocoFile, path: Path) -> Found:
     """Stacked planes as the file says, or one plane; anything else cannot be put together."""
     info = about.get("info") or {}
     shape = tuple(info.get("shape", ()))
@@ -167,16 +168,14 @@ def as_found(labels: np.ndarray, about: Mapping[str, Any], path: Path) -> Found:
 def read_segmentation(path: Path) -> Segmentation:
     """Read objects with their classes and scores."""
     with reading(path, _KIND):
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
         labels, rows = _paint(about)
         for entry in about["categories"]:
             entry.setdefault("isthing", entry.get("supercategory") != str(Kind.STUFF))
     return as_segmentation(as_found(labels, about, path), about, rows, path)
 
 
-def as_segmentation(
-    found: Found, about: Mapping[str, Any], rows: Mapping[int, ObjectEntry], path: Path
-) -> Segmentation:
+def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, ObjectEntry], path: Path) -> Segmentation:
     """Labels, categories and rows (label to category, score and status) as a segmentation."""
     classes, numbers = class_table(about["categories"])
     unknown = sorted({c for c, *_ in rows.values()} - set(numbers))
@@ -187,13 +186,15 @@ def as_segmentation(
             accepted=", ".join(map(str, numbers)) or "none",
             hint="Add them to its list of categories.",
         )
-    table = table_of({n: (numbers[c], score, status) for n, (c, score, status) in rows.items()}, found.array)
+    table = table_of(
+        {n: (numbers[c], score, status) for n, (c, score, status) in rows.items()}, np.asarray(found.array)
+    )
     spacing = tuple(float(found.spacing.get(a, 1.0)) for a in found.axes if a in "ZYX")
     task = Task((about.get("info") or {}).get("task", Task.INSTANCE))
     return Segmentation(task, found.array, table, classes, found.axes, spacing, found.unit, path.name)
 
 
-def _paint(about: Mapping[str, Any]) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
+def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
     """The planes (image, Y, X), and the category, score and status of each label."""
     images = {entry["id"]: i for i, entry in enumerate(about["images"])}
     sizes = {(int(e["height"]), int(e["width"])) for e in about["images"]}
@@ -216,7 +217,7 @@ def _paint(about: Mapping[str, Any]) -> tuple[np.ndarray, dict[int, ObjectEntry]
     return labels, rows
 
 
-def _mask(shape_of: Any, shape: tuple[int, int]) -> np.ndarray:
+def _mask(shape_of: list[list[float]] | RunLengths, shape: tuple[int, int]) -> np.ndarray:
     if isinstance(shape_of, list):
         rings = [np.array(ring, float).reshape(-1, 2) for ring in shape_of]
         return np.asarray(np.logical_or.reduce([fill_rings([ring], shape) for ring in rings]))

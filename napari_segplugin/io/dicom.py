@@ -1,4 +1,4 @@
-"""A folder with one DICOM series, or one DICOM file, through pydicom (extra "medical")."""
+"""A folder with one DICOM series, or one DICOM file, through pydicom."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.core.types import JsonDict
+from napari_segplugin.io.dicom_codecs import add_decoders
 from napari_segplugin.io.files import Format, Found, native, reading
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _KIND = "DICOM"
 _NOT_IMAGES = {"SEG", "SR", "RTSTRUCT", "RTDOSE", "RTPLAN", "PR", "KO", "REG", "DOC"}
 _UNEVEN = 0.05  # share of the usual distance by which two slices may differ from it; scanners round positions
 
 
-def _pydicom() -> Any:
+def _pydicom() -> ModuleType:
     try:
         import pydicom
     except ImportError as error:
-        raise MissingExtraError("pydicom", "read DICOM files", "medical") from error
+        raise MissingExtraError("pydicom", "read DICOM files") from error
+    add_decoders(pydicom)
     return pydicom
 
 
@@ -46,7 +53,7 @@ def read(path: Path) -> Found:
         return _stack(slices, skipped, path)
 
 
-def read_slices(path: Path) -> list[Any]:
+def read_slices(path: Path) -> list[Dataset]:
     """The data sets of one series, in the order of the planes that :func:`read` returns; raises like it."""
     pydicom = _pydicom()
     with reading(path, _KIND), warnings.catch_warnings():
@@ -59,7 +66,7 @@ def read_slices(path: Path) -> list[Any]:
         return _sorted(slices, path)[0]
 
 
-def _images(pydicom: Any, path: Path) -> tuple[list[Any], list[str]]:
+def _images(pydicom: ModuleType, path: Path) -> tuple[list[Dataset], list[str]]:
     """The image files and the names of the others."""
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     images, skipped = [], []
@@ -92,8 +99,8 @@ def _no_images(path: Path, skipped: list[str]) -> None:
     raise InputError(f"The folder '{path.name}' holds no DICOM image.", got=f"{len(skipped)} other files", hint=hint)
 
 
-def _one_series(slices: Sequence[Any], path: Path) -> None:
-    groups: dict[str, list[Any]] = defaultdict(list)
+def _one_series(slices: Sequence[Dataset], path: Path) -> None:
+    groups: dict[str, list[Dataset]] = defaultdict(list)
     for data in slices:
         groups[str(data.get("SeriesInstanceUID", ""))].append(data)
     if len(groups) == 1:
@@ -109,7 +116,7 @@ def _one_series(slices: Sequence[Any], path: Path) -> None:
     )
 
 
-def _values(data: Any) -> np.ndarray:
+def _values(data: Dataset) -> np.ndarray:
     """Pixels in the units of the modality (Hounsfield units for CT): int16 or int32 where exact, else float32."""
     _check_decoder(data)
     array = np.asarray(data.pixel_array)
@@ -123,7 +130,7 @@ def _values(data: Any) -> np.ndarray:
     return (array.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
-def _check_decoder(data: Any) -> None:
+def _check_decoder(data: Dataset) -> None:
     """A compression without a decoder is a thing to install, not a damaged file."""
     syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
     if syntax is None or not syntax.is_compressed:
@@ -136,17 +143,18 @@ def _check_decoder(data: Any) -> None:
         raise InputError(
             "The DICOM pixels are compressed in a way that needs one more package.",
             got=syntax.name,
-            hint='Run: pip install "pylibjpeg[all]", or export the series without compression',
+            hint='Run: pip install -U imagecodecs, or pip install "pylibjpeg[all]", or export the series without '
+            "compression",
         )
 
 
-def _pixel_spacing(data: Any) -> tuple[float, float]:
+def _pixel_spacing(data: Dataset) -> tuple[float, float]:
     """Distance between rows and between columns, mm; projection images have it at the detector only."""
     pair = _measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing")
     return (float(pair[0]), float(pair[1])) if pair else (1.0, 1.0)
 
 
-def _measures(data: Any, name: str) -> Any:
+def _measures(data: Dataset, name: str) -> Any:
     """A value of the image, or of the functional groups that multi-frame images have instead."""
     if name in data:
         return data.get(name)
@@ -157,9 +165,9 @@ def _measures(data: Any, name: str) -> Any:
     return None
 
 
-def _metadata(data: Any, skipped: list[str]) -> dict[str, Any]:
+def _metadata(data: Dataset, skipped: list[str]) -> JsonDict:
     names = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "SeriesDescription")
-    about: dict[str, Any] = {f"dicom_{n}": str(data[n].value) for n in names if n in data}
+    about: JsonDict = {f"dicom_{n}": str(data[n].value) for n in names if n in data}
     if "PhotometricInterpretation" in data:
         about["dicom_PhotometricInterpretation"] = str(data.PhotometricInterpretation)
     if skipped:
@@ -167,7 +175,7 @@ def _metadata(data: Any, skipped: list[str]) -> dict[str, Any]:
     return about
 
 
-def _single(data: Any, skipped: list[str]) -> Found:
+def _single(data: Dataset, skipped: list[str]) -> Found:
     """One file: a plane, or the frames of a multi-frame image."""
     array = _values(data)
     colour = int(data.get("SamplesPerPixel", 1)) > 1
@@ -179,18 +187,18 @@ def _single(data: Any, skipped: list[str]) -> Found:
     frames = array.ndim == 4 if colour else array.ndim == 3
     axes = ("Z" if frames else "") + "YX" + ("C" if colour else "")
     doubt = f"Is the first axis (length {array.shape[0]}) depth Z or time T?" if frames else ""
-    metadata = {**_metadata(data, skipped), "dicom_SOPInstanceUIDs": [str(data.get("SOPInstanceUID", ""))]}
+    metadata: JsonDict = {**_metadata(data, skipped), "dicom_SOPInstanceUIDs": [str(data.get("SOPInstanceUID", ""))]}
     known = bool(_measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing"))
     return Found(array, axes, doubt, spacing, "mm" if known else "pixel", metadata)
 
 
-def _stack(slices: list[Any], skipped: list[str], path: Path) -> Found:
+def _stack(slices: list[Dataset], skipped: list[str], path: Path) -> Found:
     _same_geometry(slices, path)
     slices, step, normal = _sorted(slices, path)
     planes = [_values(data) for data in slices]
     colour = planes[0].ndim == 3
     row, column = _pixel_spacing(slices[0])
-    metadata = {
+    metadata: JsonDict = {
         **_metadata(slices[0], skipped),
         "dicom_SOPInstanceUIDs": [str(d.get("SOPInstanceUID", "")) for d in slices],
     }
@@ -200,7 +208,7 @@ def _stack(slices: list[Any], skipped: list[str], path: Path) -> Found:
     return Found(np.stack(planes), "ZYXC" if colour else "ZYX", "", spacing, "mm", metadata)
 
 
-def _same_geometry(slices: Sequence[Any], path: Path) -> None:
+def _same_geometry(slices: Sequence[Dataset], path: Path) -> None:
     if any(int(d.get("NumberOfFrames", 1) or 1) > 1 for d in slices):
         raise InputError(
             f"The series in '{path.name}' is made of several multi-frame files.", hint="Open one of the files."
@@ -218,7 +226,7 @@ def _same_geometry(slices: Sequence[Any], path: Path) -> None:
         )
 
 
-def _sorted(slices: list[Any], path: Path) -> tuple[list[Any], float, np.ndarray | None]:
+def _sorted(slices: list[Dataset], path: Path) -> tuple[list[Dataset], float, np.ndarray | None]:
     """The slices along their normal, their distance in mm, and the normal (None where positions are missing)."""
     if not all(d.get("ImagePositionPatient") and d.get("ImageOrientationPatient") for d in slices):
         ordered = sorted(slices, key=lambda d: int(d.get("InstanceNumber", 0) or 0))
@@ -252,7 +260,7 @@ def _check_gaps(places: np.ndarray, path: Path) -> float:
     return float(f"{gaps.mean():.9g}")
 
 
-def _affine(first: Any, step: np.ndarray, row: float, column: float) -> np.ndarray:
+def _affine(first: Dataset, step: np.ndarray, row: float, column: float) -> np.ndarray:
     """Voxel (x, y, z) to millimetres as NIfTI has it: x to the right and y to the front, DICOM's the other way."""
     direction = np.array(first.ImageOrientationPatient, float)
     affine = np.eye(4)

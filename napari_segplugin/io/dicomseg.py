@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segplugin.core import ClassInfo, InputError, MissingExtraError, Task
+from napari_segplugin.core.types import json_object
 from napari_segplugin.io.dicom import read_slices
 from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, rgb
+
+if TYPE_CHECKING:
+    from highdicom.seg import Segmentation as DicomSegmentation
+    from highdicom.seg import SegmentDescription
+    from pydicom import Dataset
+    from pydicom.sr.coding import Code
 
 MOST_SEGMENTS = 65535
 _ABNORMAL = {"tumor", "tumour", "lesion", "mass", "neoplasm", "nodule", "metastasis", "cyst", "edema", "necrosis"}
 
 
-def _highdicom() -> Any:
+def _highdicom() -> ModuleType:
     try:
         import highdicom
     except ImportError as error:
@@ -67,8 +74,8 @@ def write(labels: LabelsToWrite, path: Path) -> None:
 
 
 def _source(labels: LabelsToWrite) -> Path:
-    found = labels.segmentation.recipe.get("input", {}) if labels.segmentation else {}
-    source = str(found.get("source", "")) if isinstance(found, Mapping) else ""
+    found = json_object(labels.segmentation.recipe.get("input")) if labels.segmentation else {}
+    source = str(found.get("source", ""))
     if not source or not Path(source).exists():
         raise InputError(
             "A DICOM segmentation needs the DICOM images that it was made from.",
@@ -78,16 +85,16 @@ def _source(labels: LabelsToWrite) -> Path:
     return Path(source)
 
 
-def _expected(slices: list[Any]) -> tuple[int, int, int]:
+def _expected(slices: list[Dataset]) -> tuple[int, int, int]:
     frames = int(slices[0].get("NumberOfFrames", 1) or 1) if len(slices) == 1 else len(slices)
     return frames, int(slices[0].Rows), int(slices[0].Columns)
 
 
-def _segment(highdicom: Any, number: int, about: Described, semantic: bool) -> Any:
+def _segment(highdicom: ModuleType, number: int, about: Described, semantic: bool) -> SegmentDescription:
     """What a segment is: its name, and the codes of SNOMED CT where its class has one."""
     category, kind = _codes(about.kind)
     name = about.kind.name if semantic else f"{about.kind.name} {about.label}"
-    return highdicom.seg.SegmentDescription(
+    made: SegmentDescription = highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=name[:64],
         segmented_property_category=category,
@@ -100,15 +107,17 @@ def _segment(highdicom: Any, number: int, about: Described, semantic: bool) -> A
         tracking_id=None if semantic else name[:64],
         display_color=highdicom.color.CIELabColor.from_rgb(*rgb(about.kind.color)),
     )
+    return made
 
 
-def _family() -> Any:
+def _family() -> Code:
     from pydicom.sr.codedict import codes
 
-    return codes.DCM.ArtificialIntelligence
+    family: Code = codes.DCM.ArtificialIntelligence
+    return family
 
 
-def _codes(kind: ClassInfo) -> tuple[Any, Any]:
+def _codes(kind: ClassInfo) -> tuple[Code, Code]:
     """Category and type of a class: by its name, or the last word of it, from the dictionary of pydicom; or tissue."""
     from pydicom.sr.codedict import codes
 
@@ -125,9 +134,11 @@ def _codes(kind: ClassInfo) -> tuple[Any, Any]:
     return codes.SCT.Tissue, codes.SCT.Tissue
 
 
-def _assemble(highdicom: Any, slices: list[Any], frames: np.ndarray, segments: list[Any], name: str) -> Any:
+def _assemble(
+    highdicom: ModuleType, slices: list[Dataset], frames: np.ndarray, segments: list[SegmentDescription], name: str
+) -> DicomSegmentation:
     plain = re.sub(r"[^A-Z0-9_ ]", "_", name.upper())[:16].strip() or "SEGMENTATION"
-    return highdicom.seg.Segmentation(
+    made: DicomSegmentation = highdicom.seg.Segmentation(
         source_images=slices,
         pixel_array=frames.astype(np.uint8 if len(segments) < 256 else np.uint16),
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
@@ -143,6 +154,7 @@ def _assemble(highdicom: Any, slices: list[Any], frames: np.ndarray, segments: l
         content_label=plain,
         series_description=name[:64],
     )
+    return made
 
 
 def _version() -> str:

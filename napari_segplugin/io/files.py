@@ -11,17 +11,20 @@ import tokenize
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, SegPluginError
+from napari_segplugin.core.types import Array, Json
 
 IN_MEMORY = 256 * 2**20
 """Bytes up to which an image is read into memory at once; larger ones stay on disk where the format allows."""
+
+ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+"""What lies in the folder of a zarr."""
 
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     OSError,
@@ -59,12 +62,12 @@ class Found:
     metadata : mapping
     """
 
-    array: Any
+    array: Array
     axes: str
     doubt: str = ""
     spacing: Mapping[str, float] = field(default_factory=dict)
     unit: str = "pixel"
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +96,8 @@ class LabelsToWrite:
         Measurements to write beside each object, in the order of the table of objects.
     """
 
-    array: Any
-    dtype: np.dtype[Any]
+    array: Array
+    dtype: np.dtype
     axes: str
     spacing: Mapping[str, float]
     unit: str = "pixel"
@@ -103,7 +106,7 @@ class LabelsToWrite:
     origin: Mapping[str, int] = field(default_factory=dict)
     segmentation: Segmentation | None = None
     stem: str = "segmentation"
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,11 @@ def check_readable(path: Path) -> None:
         raise InputError("The path cannot be opened.", got=f"'{path}', {first_line(error)}") from None
     if size == 0:
         raise InputError(f"The file '{path.name}' is empty.", got="0 bytes", hint="Copy it again from where it came.")
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a zarr: by its name, or by what lies in it."""
+    return path.is_dir() and (path.suffix == ".zarr" or any((path / name).is_file() for name in ZARR_FILES))
 
 
 def first_line(error: BaseException) -> str:

@@ -11,11 +11,11 @@ import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Kind
+from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, plane_stem, planes, rgb
 from napari_segplugin.io.outlines import Polygon, outlines
@@ -35,7 +35,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
 
 
-def _geometry(parts: list[Polygon], shift: np.ndarray) -> dict[str, Any]:
+def _geometry(parts: list[Polygon], shift: np.ndarray) -> JsonDict:
     shapes = [[_closed(ring + shift) for ring in part.rings] for part in parts]
     if len(shapes) == 1:
         return {"type": "Polygon", "coordinates": shapes[0]}
@@ -48,13 +48,13 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
     return [*points, points[0]]
 
 
-def _feature(stem: str, at: Mapping[str, int], about: Described, geometry: Mapping[str, Any]) -> dict[str, Any]:
+def _feature(stem: str, at: Mapping[str, int], about: Described, geometry: Mapping[str, Json]) -> JsonDict:
     # the same object has the same identity each time it is written, so QuPath can tell what is there already
     identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{plane_stem(stem, at)}#{about.label}")
     measured = dict(about.measurements)
     if not np.isnan(about.score):
         measured["score"] = round(about.score, 6)
-    properties: dict[str, Any] = {
+    properties: JsonDict = {
         "objectType": "detection" if about.kind.kind is Kind.THING else "annotation",
         "name": f"{about.kind.name} {about.label}",
         "classification": {"name": about.kind.name, "color": list(rgb(about.kind.color))},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +15,14 @@ from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, planes, rgb
 from napari_segplugin.io.outlines import Polygon, outlines
 
+if TYPE_CHECKING:
+    from roifile import ImagejRoi
+
 _FURTHEST = 32767  # the format stores corners as 16-bit numbers
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # commands of a path, as java.awt.geom.PathIterator numbers them
 
 
-def _roifile() -> Any:
+def _roifile() -> ModuleType:
     try:
         import roifile
     except ImportError as error:
@@ -54,10 +58,10 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     roifile.roiwrite(path, made, mode="w")
 
 
-def _roi(roifile: Any, parts: Sequence[Polygon]) -> Any:
+def _roi(roifile: ModuleType, parts: Sequence[Polygon]) -> ImagejRoi:
     corners = np.concatenate([p.exterior for p in parts])
     low, high = corners.min(axis=0), corners.max(axis=0)
-    roi = roifile.ImagejRoi()
+    roi: ImagejRoi = roifile.ImagejRoi()
     roi.left, roi.top, roi.right, roi.bottom = (int(n) for n in (*low, *high))
     if len(parts) == 1 and not parts[0].holes:
         roi.roitype = roifile.ROI_TYPE.TRACED
@@ -77,14 +81,14 @@ def _path(ring: np.ndarray) -> np.ndarray:
     return np.append(steps.ravel(), np.float32(_CLOSE))
 
 
-def _place(roi: Any, at: Mapping[str, int]) -> None:
+def _place(roi: ImagejRoi, at: Mapping[str, int]) -> None:
     """The slice and frame, counted from 1; a stack without time has one counter."""
     if len(at) == 1:
         roi.position = next(iter(at.values())) + 1
     roi.z_position, roi.t_position = (at[a] + 1 if a in at else 0 for a in "ZT")
 
 
-def _dress(roi: Any, name: str, about: Described) -> None:
+def _dress(roi: ImagejRoi, name: str, about: Described) -> None:
     roi.name = name
     roi.stroke_color = bytes((255, *rgb(about.kind.color)))
     roi.group = about.kind.id if about.kind.id < 256 else 0

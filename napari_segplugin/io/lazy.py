@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import EllipsisType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segplugin.core.types import Index
 from napari_segplugin.io.files import reading
+
+if TYPE_CHECKING:
+    import zarr
+    from numpy.typing import DTypeLike
 
 
 class LazyArray:
@@ -28,13 +34,13 @@ class LazyArray:
         Whatever must stay open as long as the array is used.
     """
 
-    def __init__(self, array: Any, path: Path, kind: str, keep: Any = None) -> None:
+    def __init__(self, array: zarr.Array, path: Path, kind: str, keep: object = None) -> None:
         self._array = array
         self._path = path
         self._kind = kind
         self._keep = keep
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.dtype: np.dtype = np.dtype(array.dtype)
         self.chunks: tuple[int, ...] = tuple(int(n) for n in array.chunks)
 
     @property
@@ -59,11 +65,11 @@ class LazyArray:
         # without it Python would go on until an IndexError, which is a sentence here
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: Index | EllipsisType) -> np.ndarray:
         with reading(self._path, self._kind):
             return np.asarray(self._array[index])
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         whole = self[...]
         return whole if dtype is None else whole.astype(dtype, copy=False)
 

@@ -1,11 +1,12 @@
-"""NIfTI, through nibabel (extra "medical")."""
+"""NIfTI, through nibabel."""
 
 from __future__ import annotations
 
 import gzip
 import io
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,15 +14,19 @@ from napari_segplugin.core import InputError, MissingExtraError, guess_axes
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, first_line, native, reading
 from napari_segplugin.io.units import in_metres
 
+if TYPE_CHECKING:
+    from nibabel import Nifti1Image
+    from nibabel.arrayproxy import ArrayProxy
+
 _KIND = "NIfTI"
 _UNITS = {"mm": "mm", "micron": "um", "meter": "m", "unknown": "mm"}  # the format's own default is mm
 
 
-def _nibabel() -> Any:
+def _nibabel() -> ModuleType:
     try:
         import nibabel
     except ImportError as error:
-        raise MissingExtraError("nibabel", "read and write NIfTI files", "medical") from error
+        raise MissingExtraError("nibabel", "read and write NIfTI files") from error
     return nibabel
 
 
@@ -63,14 +68,14 @@ def _odd_case(path: Path) -> bool:
     return not path.name.endswith((".nii", ".nii.gz"))
 
 
-def _stream(path: Path) -> Any:
+def _stream(path: Path) -> io.BytesIO:
     data = path.read_bytes()
     return io.BytesIO(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
 
 
-def _values(image: Any) -> np.ndarray:
+def _values(image: Nifti1Image) -> np.ndarray:
     """The voxels (x, y, z …): stored integers as they are, scaled ones as float32, colours on a last axis."""
-    stored = image.dataobj
+    stored = cast("ArrayProxy", image.dataobj)
     if image.get_data_dtype().names:
         raw = np.asarray(stored)
         return np.stack([raw[name] for name in ("R", "G", "B")], axis=-1)

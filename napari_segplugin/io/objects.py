@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -107,7 +107,66 @@ def plane_stem(stem: str, at: Mapping[str, int]) -> str:
     return "_".join([stem, *(f"{axis.lower()}{n:04}" for axis, n in at.items())])
 
 
-def class_table(categories: list[Mapping[str, Any]]) -> tuple[ClassTable, dict[int, int]]:
+class Category(TypedDict, total=False):
+    """A class as COCO files name it."""
+
+    id: int
+    name: str
+    supercategory: str
+    isthing: int
+    color: list[int]
+
+
+class RunLengths(TypedDict):
+    """A mask as COCO's run lengths, plain or as text."""
+
+    size: list[int]
+    counts: str | list[int]
+
+
+class Entry(TypedDict, total=False):
+    """An annotation of a COCO file, or a segment of one."""
+
+    id: int
+    image_id: int
+    category_id: int
+    object_id: int
+    segmentation: list[list[float]] | RunLengths
+    area: float
+    score: float
+    iscrowd: int
+    file_name: str
+    segments_info: list[Entry]
+
+
+class ImageEntry(TypedDict):
+    """An image of a COCO file."""
+
+    id: int
+    width: int
+    height: int
+
+
+class Info(TypedDict, total=False):
+    """What a COCO file says of itself; ours says how its planes belong together."""
+
+    axes: str
+    shape: list[int]
+    spacing: dict[str, float]
+    unit: str
+    task: str
+
+
+class CocoFile(TypedDict):
+    """A COCO file, of objects or panoptic."""
+
+    info: Info
+    images: list[ImageEntry]
+    annotations: list[Entry]
+    categories: list[Category]
+
+
+def class_table(categories: list[Category]) -> tuple[ClassTable, dict[int, int]]:
     """Classes from the categories of a COCO file, numbered 1, 2 … in the order of the file.
 
     Returns
@@ -131,7 +190,7 @@ def class_table(categories: list[Mapping[str, Any]]) -> tuple[ClassTable, dict[i
     return ClassTable(tuple(rows)) if numbers else ClassTable.named(["object"]), numbers
 
 
-def add_row(rows: dict[int, ObjectEntry], label: int, entry: Mapping[str, Any]) -> None:
+def add_row(rows: dict[int, ObjectEntry], label: int, entry: Entry) -> None:
     """Note what an annotation or a segment of a COCO file says of a label.
 
     Raises

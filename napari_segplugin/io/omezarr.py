@@ -5,18 +5,59 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
 from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import long_unit, one_unit
 
 _KIND = "OME-Zarr"
+
+
+class Transform(TypedDict, total=False):
+    """A coordinate transformation; what is read of it."""
+
+    type: str
+    scale: list[float]
+
+
+class Scaled(TypedDict, total=False):
+    """What has a scale: a level, and the whole of them."""
+
+    coordinateTransformations: list[Transform]
+
+
+class LevelEntry(Scaled):
+    """An array of a pyramid."""
+
+    path: str
+
+
+class AxisEntry(TypedDict):
+    """An axis."""
+
+    name: str
+    unit: NotRequired[str]
+
+
+class Multiscale(Scaled):
+    """A pyramid."""
+
+    name: NotRequired[str]
+    axes: NotRequired[list[AxisEntry | str]]
+    datasets: list[LevelEntry]
+
+
+class OmeAbout(TypedDict, total=False):
+    """The attributes of a group."""
+
+    multiscales: list[Multiscale]
 
 
 def read(path: Path) -> Found:
@@ -35,19 +76,20 @@ def read(path: Path) -> Found:
         return _from_group(node, path)
 
 
-def _from_group(group: Any, path: Path) -> Found:
+def _from_group(group: zarr.Group, path: Path) -> Found:
     about = _about(group)
     if "plate" in about or "well" in about:
         raise InputError(
             f"'{path.name}' is a plate or a well with many images.", hint="Open one field in it, such as A/1/0."
         )
     if "multiscales" not in about and "bioformats2raw.layout" in about:
-        group, about = group["0"], _about(group["0"])
+        group = cast("zarr.Group", group["0"])
+        about = _about(group)
     if "multiscales" in about:
         return _multiscale(group, about["multiscales"][0], path)
     arrays = sorted(name for name, _ in group.arrays())
     if "0" in arrays or len(arrays) == 1:
-        return _plain(group["0" if "0" in arrays else arrays[0]], path)
+        return _plain(cast("zarr.Array", group["0" if "0" in arrays else arrays[0]]), path)
     raise InputError(
         f"'{path.name}' does not say which of its arrays is the image.",
         got=f"arrays {', '.join(arrays)}" if arrays else "no array at its top",
@@ -56,22 +98,22 @@ def _from_group(group: Any, path: Path) -> Found:
     )
 
 
-def _about(group: Any) -> Mapping[str, Any]:
+def _about(group: zarr.Group) -> OmeAbout:
     """The attributes; version 0.5 puts them under "ome"."""
     attributes = dict(group.attrs)
-    about: Mapping[str, Any] = attributes.get("ome", attributes)
+    about = cast("OmeAbout", attributes.get("ome", attributes))
     return about
 
 
-def _plain(array: Any, path: Path) -> Found:
+def _plain(array: zarr.Array, path: Path) -> Found:
     lazy = _probed(array, path)
     axes, doubt = guess_axes(lazy.shape)
     return Found(lazy, axes, doubt)
 
 
-def _multiscale(group: Any, scales: Mapping[str, Any], path: Path) -> Found:
+def _multiscale(group: zarr.Group, scales: Multiscale, path: Path) -> Found:
     level = scales["datasets"][0]
-    lazy = _probed(group[level["path"]], path)
+    lazy = _probed(cast("zarr.Array", group[level["path"]]), path)
     entries = [a if isinstance(a, Mapping) else {"name": a} for a in scales.get("axes", ())]
     letters = "".join(str(entry["name"]).upper() for entry in entries)
     named = len(letters) == lazy.ndim and set(letters) <= set("TCZYX") and len(set(letters)) == len(letters)
@@ -87,7 +129,7 @@ def _multiscale(group: Any, scales: Mapping[str, Any], path: Path) -> Found:
     return Found(lazy, axes, doubt, spacing, unit, {"ome_name": str(scales.get("name", ""))})
 
 
-def _scale(entry: Mapping[str, Any], ndim: int) -> list[float]:
+def _scale(entry: Scaled, ndim: int) -> list[float]:
     """The scale among the coordinate transformations, 1 where there is none."""
     for step in entry.get("coordinateTransformations", ()):
         if step.get("type") == "scale" and "scale" in step:
@@ -95,7 +137,7 @@ def _scale(entry: Mapping[str, Any], ndim: int) -> list[float]:
     return [1.0] * ndim
 
 
-def _probed(array: Any, path: Path) -> LazyArray:
+def _probed(array: zarr.Array, path: Path) -> LazyArray:
     """A lazy array whose first chunk can be read, so that gross damage shows at once."""
     lazy = LazyArray(array, path, _KIND)
     if lazy.size:
@@ -130,20 +172,20 @@ def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[sl
     return itertools.product(*steps)
 
 
-def _multiscales(labels: LabelsToWrite) -> dict[str, Any]:
-    axes: list[dict[str, str]] = []
+def _multiscales(labels: LabelsToWrite) -> JsonDict:
+    axes: list[JsonDict] = []
     for letter in labels.axes:
-        axis = {"name": letter.lower(), "type": "time" if letter == "T" else "space"}
+        axis: JsonDict = {"name": letter.lower(), "type": "time" if letter == "T" else "space"}
         unit = long_unit(labels.unit)
         if letter != "T" and unit:
             axis["unit"] = unit
         axes.append(axis)
     scale = [labels.spacing.get(letter, 1.0) for letter in labels.axes]
-    steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    steps: list[JsonDict] = [{"type": "scale", "scale": scale}]
     if any(labels.origin.values()):  # labels of a region lie where the region lay
         start = [labels.origin.get(letter, 0) * labels.spacing.get(letter, 1.0) for letter in labels.axes]
         steps.append({"type": "translation", "translation": start})
-    level = {"path": "0", "coordinateTransformations": steps}
+    level: JsonDict = {"path": "0", "coordinateTransformations": steps}
     return {"version": "0.4", "name": labels.name, "axes": axes, "datasets": [level]}
 
 

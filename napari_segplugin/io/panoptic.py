@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
 from scipy import ndimage
 
 from napari_segplugin.core import InputError, Kind, Segmentation
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import CROWD, Described, ObjectEntry, add_row, describe, planes, rgb
+from napari_segplugin.io.objects import CROWD, CocoFile, Described, ObjectEntry, add_row, describe, planes, rgb
 
 _KIND = "COCO panoptic"
 _MOST = 2**24
@@ -44,7 +44,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
                 hint="Number the objects anew from 1.",
             )
         entry = image_entry(labels, number, at, plane)
-        name = f"{Path(entry['file_name']).stem}.png"
+        name = f"{Path(str(entry['file_name'])).stem}.png"
         imageio.imwrite(folder / name, _as_colors(plane), plugin="pillow", extension=".png")
         images.append(entry)
         annotations.append({"image_id": number, "file_name": name, "segments_info": _segments(plane, rows)})
@@ -62,13 +62,13 @@ def _as_colors(plane: np.ndarray) -> np.ndarray:
     return np.stack([value & 255, (value >> 8) & 255, (value >> 16) & 255], axis=-1).astype(np.uint8)
 
 
-def _categories(labels: LabelsToWrite) -> list[dict[str, Any]]:
+def _categories(labels: LabelsToWrite) -> list[JsonDict]:
     classes = labels.segmentation.classes.classes[1:] if labels.segmentation else ()
-    more = [{"isthing": int(c.kind is Kind.THING), "color": list(rgb(c.color))} for c in classes]
+    more: list[JsonDict] = [{"isthing": int(c.kind is Kind.THING), "color": list(rgb(c.color))} for c in classes]
     return [{**one, **other} for one, other in zip(categories(labels), more, strict=True)]
 
 
-def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[dict[str, Any]]:
+def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[JsonDict]:
     present, at, counts = np.unique(plane, return_inverse=True, return_counts=True)
     boxes = ndimage.find_objects(at.reshape(plane.shape) + (0 if present[0] == 0 else 1))
     keep = present != 0
@@ -83,8 +83,8 @@ def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[dict[str
     return out
 
 
-def _load(path: Path) -> tuple[np.ndarray, dict[str, Any], dict[int, ObjectEntry]]:
-    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
+    about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
     stack: list[np.ndarray] = []
     rows: dict[int, ObjectEntry] = {}
     for entry in about["annotations"]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image as pillow
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, native, reading
 
 _KIND = "PNG or JPEG"
@@ -20,7 +20,7 @@ _TO_RGB = {"CMYK", "YCbCr", "LAB", "HSV"}
 def read(path: Path) -> Found:
     """Read a picture as (Y, X) or (Y, X, C); an alpha channel is dropped and named in the metadata."""
     array, mode = _load(path)
-    metadata: dict[str, Any] = {"color_mode": mode}
+    metadata: JsonDict = {"color_mode": mode}
     if array.ndim == 3 and array.shape[-1] in (2, 4):
         array = array[..., :-1]
         metadata["alpha"] = "dropped"
@@ -38,9 +38,11 @@ def read_labels(path: Path) -> Found:
 
 
 def _load(path: Path) -> tuple[np.ndarray, str]:
-    with reading(path, _KIND), imageio.imopen(path, "r", plugin="pillow") as file:
-        mode = str(file.metadata(index=0).get("mode", ""))
-        array = np.asarray(file.read(index=0, mode="RGB") if mode in _TO_RGB else file.read(index=0))
+    with reading(path, _KIND):
+        file = imageio.imopen(path, "r", plugin="pillow")
+        with file:
+            mode = str(file.metadata(index=0).get("mode", ""))
+            array = np.asarray(file.read(index=0, mode="RGB") if mode in _TO_RGB else file.read(index=0))
     return array, mode
 
 

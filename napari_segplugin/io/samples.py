@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from napari_segplugin.core import InputError
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, Task
 from napari_segplugin.io.files import reading
 from napari_segplugin.io.formats import read_image, read_labels
 
@@ -14,6 +16,41 @@ _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "sample_data", _PACKAGE.parent / "sample_data")
 """In an installed package, and in a checkout."""
 _SHELF = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
+
+
+@dataclass(frozen=True, eq=False)
+class SampleImage:
+    """A sample image with what is known of it.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`sample_names`.
+    title : str
+        What a person reads in a list.
+    image : Image
+    truth : ndarray of int, spatial axes of `image`
+        What people, or the maker of a synthetic image, marked: object or class numbers.
+    corrections : ndarray of int, spatial axes of `image`, or None
+        Strokes for a fine-tuning: 0 is not painted, 65535 background.
+    task : Task
+        What the numbers of `truth` are.
+    classes : tuple of str
+    licence, attribution, source, note : str
+        Under which licence, by whom, which image of theirs, what else to know.
+    """
+
+    name: str
+    title: str
+    image: Image
+    truth: np.ndarray
+    corrections: np.ndarray | None
+    task: Task
+    classes: tuple[str, ...]
+    licence: str
+    attribution: str
+    source: str = ""
+    note: str = ""
 
 
 def sample_names() -> tuple[str, ...]:
@@ -27,7 +64,7 @@ def sample_names() -> tuple[str, ...]:
     return tuple(p.parent.name for p in sorted(_SHELF.glob("*/sample.json")))
 
 
-def load_sample(name: str) -> dict[str, Any]:
+def load_sample(name: str) -> SampleImage:
     """Load a shipped sample.
 
     Parameters
@@ -37,9 +74,7 @@ def load_sample(name: str) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``image`` (Image), ``truth`` and ``corrections`` (ndarray of int with the image's spatial axes, or None), and
-        what sample.json says: ``title``, ``licence``, ``attribution``, ``task``, ``classes`` (list of names).
+    SampleImage
 
     Raises
     ------
@@ -49,7 +84,7 @@ def load_sample(name: str) -> dict[str, Any]:
     Examples
     --------
     >>> sample = load_sample("nuclei3d")
-    >>> sample["image"].axes, sample["image"].array.shape == sample["truth"].shape
+    >>> sample.image.axes, sample.image.array.shape == sample.truth.shape
     ('ZYX', True)
     """
     folder = _SHELF / name
@@ -62,4 +97,15 @@ def load_sample(name: str) -> dict[str, Any]:
         )
     extras = {k: folder / f"{k}.tif" for k in ("truth", "corrections")}
     arrays = {k: read_labels(path)[0] if path.is_file() else None for k, path in extras.items()}
-    return {**about, "name": name, "image": image, **arrays}
+    words = {k: str(about.get(k, "")) for k in ("title", "licence", "attribution", "source", "note")}
+    if arrays["truth"] is None:
+        raise InputError(f"The sample '{name}' has no truth.", hint="Reinstall the package.")
+    return SampleImage(
+        name,
+        image=image,
+        truth=arrays["truth"],
+        corrections=arrays["corrections"],
+        task=Task(about["task"]),
+        classes=tuple(about["classes"]),
+        **words,
+    )

@@ -7,13 +7,26 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core.specs import ClassesJson
+from napari_segplugin.core.types import Json
 from napari_segplugin.io.files import Format, as_path, check_readable, reading
-from napari_segplugin.io.formats import checked_labels, format_of, labels_image, stem_of
+from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
+
+
+class RecipeFile(TypedDict, total=False):
+    """What is read of a recipe beside labels."""
+
+    task: str
+    classes: ClassesJson
+    axes: str
+    spacing: list[float]
+    unit: str
+    recipe: dict[str, Json]
 
 
 def read_segmentation(
@@ -72,18 +85,39 @@ def read_segmentation(
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
 
 
+def recorded_task(path: Path) -> Task:
+    """What the labels of a file are, as the recipe beside it says, or the file itself.
+
+    Raises
+    ------
+    InputError
+        If neither says it.
+    """
+    if extension_of(path).endswith(".json"):
+        return read_segmentation(path).task
+    try:
+        about = json.loads(_beside(path, ".recipe.json").read_text(encoding="utf-8"))
+        return Task(about["task"] if "task" in about else about["model"]["spec"]["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"It is not known what the labels of '{path.name}' are.",
+            accepted="semantic (class numbers), instance (object numbers), panoptic",
+            hint="Name the task.",
+        ) from None
+
+
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name((stem_of(path) or path.name) + ending)
 
 
-def _recipe(path: Path) -> dict[str, Any]:
+def _recipe(path: Path) -> RecipeFile:
     """What is said beside the labels; nothing where there is no such file, or one of another program."""
     place = _beside(path, ".recipe.json")
     if not place.is_file():
         return {}
     with reading(place, "JSON"):
         found = json.loads(place.read_text(encoding="utf-8"))
-    return found if isinstance(found, dict) else {}
+    return cast("RecipeFile", found) if isinstance(found, dict) else {}
 
 
 def _classes(labels: np.ndarray, task: Task) -> ClassTable:

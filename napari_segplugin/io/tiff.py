@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +15,7 @@ import tifffile
 import zarr
 
 from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.core.types import Array, JsonDict
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native, reading
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import one_unit, short_unit
@@ -66,19 +66,19 @@ def _complaints() -> Iterator[list[str]]:
         logger.removeHandler(collector)
 
 
-def _read(tif: Any, path: Path) -> Found:
+def _read(tif: tifffile.TiffFile, path: Path) -> Found:
     if not tif.series or not tif.series[0].shape or 0 in tif.series[0].shape:
         raise InputError(f"'{path.name}' holds no image.", got="a TIFF without pages", hint="Copy it again.")
     series = tif.series[0]
     letters = series.axes.upper()
     _check_compression(series, path)
-    metadata: dict[str, Any] = {"tiff_kind": series.kind, "tiff_axes": letters}
+    metadata: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters}
     if len(tif.series) > 1:
         metadata["note"] = f"The file holds {len(tif.series)} images; this is the first."
     spacing, unit = _voxel(tif, series)
     if series.size * series.dtype.itemsize > IN_MEMORY:
         store = series.aszarr(level=0)
-        array: Any = LazyArray(zarr.open_array(store, mode="r"), path, _KIND, keep=(tif, store))
+        array: Array = LazyArray(zarr.open_array(store, mode="r"), path, _KIND, keep=(tif, store))
     else:
         array = native(series.asarray(level=0))
         tif.close()
@@ -87,8 +87,8 @@ def _read(tif: Any, path: Path) -> Found:
     return Found(array, axes, doubt, spacing, unit, metadata)
 
 
-def _check_compression(series: Any, path: Path) -> None:
-    """A compression that needs the package imagecodecs is a thing to install, not a damaged file."""
+def _check_compression(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """A compression without a decoder is a thing to install, not a damaged file."""
     page = series.keyframe
     if page.is_tiled or page.compression != 1:
         try:
@@ -97,15 +97,15 @@ def _check_compression(series: Any, path: Path) -> None:
             decoder_missing = True
         if decoder_missing:
             raise InputError(
-                f"'{path.name}' is compressed in a way that needs one more package.",
+                f"'{path.name}' is compressed in a way that cannot be read here.",
                 got=f"compression {getattr(page.compression, 'name', page.compression)}",
-                hint="Run: pip install imagecodecs",
+                hint="Run: pip install -U imagecodecs, or save the file again with LZW or without compression",
             )
 
 
 def _without_extras(
-    array: np.ndarray, letters: str, series: Any, metadata: dict[str, Any]
-) -> tuple[np.ndarray, str, dict[str, Any]]:
+    array: np.ndarray, letters: str, series: tifffile.TiffPageSeries, metadata: JsonDict
+) -> tuple[np.ndarray, str, JsonDict]:
     """Drop an alpha channel and axes of length 1 that nobody named."""
     page = series.keyframe
     if "S" in letters and page.photometric == 2 and array.shape[letters.index("S")] == 4 and 2 in _extra(page):
@@ -117,7 +117,7 @@ def _without_extras(
     return array, letters, metadata
 
 
-def _extra(page: Any) -> set[int]:
+def _extra(page: tifffile.TiffPage) -> set[int]:
     """Kinds of the extra samples; associated alpha (1) counts as alpha (2)."""
     return {2 if int(kind) in (1, 2) else int(kind) for kind in page.extrasamples}
 
@@ -141,7 +141,7 @@ def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
     return guess_axes(tuple(shape), rgb=colour)
 
 
-def _voxel(tif: Any, series: Any) -> tuple[dict[str, float], str]:
+def _voxel(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[dict[str, float], str]:
     """Voxel size by axis letter, and its unit."""
     if tif.is_ome and tif.ome_metadata:
         return _ome_voxel(tif.ome_metadata)
@@ -161,7 +161,7 @@ def _voxel(tif: Any, series: Any) -> tuple[dict[str, float], str]:
     return {"Y": float(f"{metres / y * 1e6:.9g}"), "X": float(f"{metres / x * 1e6:.9g}")}, "um"
 
 
-def _pixels_per_unit(page: Any) -> tuple[float, float]:
+def _pixels_per_unit(page: tifffile.TiffPage) -> tuple[float, float]:
     """Resolution along X and Y, 1 where the tag is missing or senseless."""
     values = []
     for name in ("XResolution", "YResolution"):
@@ -172,7 +172,7 @@ def _pixels_per_unit(page: Any) -> tuple[float, float]:
     return values[0], values[1]
 
 
-def _positive(value: Any) -> bool:
+def _positive(value: object) -> bool:
     return isinstance(value, int | float) and np.isfinite(value) and value > 0
 
 
@@ -197,8 +197,8 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     # An X of 1 would be taken for a colour sample in ImageJ's flavour.
     fiji = labels.dtype.itemsize <= 2 and size < _IMAGEJ_LIMIT and shape[-1] > 1
     x, y = labels.spacing.get("X", 1.0), labels.spacing.get("Y", 1.0)
-    options: dict[str, Any] = {"imagej": True} if fiji else {"ome": True, "bigtiff": size > _IMAGEJ_LIMIT}
-    with tifffile.TiffWriter(path, **options) as tif:
+    large = size > _IMAGEJ_LIMIT
+    with tifffile.TiffWriter(path, imagej=fiji, ome=None if fiji else True, bigtiff=large and not fiji) as tif:
         tif.write(
             _planes(labels),
             shape=shape,
@@ -216,15 +216,15 @@ def _planes(labels: LabelsToWrite) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(labels.array[index], dtype=labels.dtype)
 
 
-def _imagej_metadata(labels: LabelsToWrite) -> dict[str, Any]:
-    about: dict[str, Any] = {"axes": labels.axes, "unit": labels.unit, "mode": "grayscale"}
+def _imagej_metadata(labels: LabelsToWrite) -> JsonDict:
+    about: JsonDict = {"axes": labels.axes, "unit": labels.unit, "mode": "grayscale"}
     if "Z" in labels.axes:
         about["spacing"] = labels.spacing.get("Z", 1.0)
     return about
 
 
-def _ome_metadata(labels: LabelsToWrite) -> dict[str, Any]:
-    about: dict[str, Any] = {"axes": labels.axes, "Name": labels.name}
+def _ome_metadata(labels: LabelsToWrite) -> JsonDict:
+    about: JsonDict = {"axes": labels.axes, "Name": labels.name}
     unit = {"um": "µm", "angstrom": "Å", "inch": "in"}.get(labels.unit, labels.unit)
     for axis in "ZYX":
         if axis in labels.axes:

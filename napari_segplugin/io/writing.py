@@ -9,11 +9,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
+from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
@@ -69,7 +69,7 @@ def write_segmentation(
         with writing(place):
             functions.write(labels, made[0])  # type: ignore[misc]
             made[-2].write_text(json.dumps(_recipe(segmentation, place), indent=2), encoding="utf-8")
-            _write_table(labels, counts, made[-1])
+            _write_table(labels, segmentation, counts, made[-1])
             for temporary, target in zip(made, targets, strict=True):
                 move_into_place(temporary, target)
     finally:
@@ -126,7 +126,7 @@ def _check_target(path: Path, companion: Sequence[Path] = ()) -> None:
         )
 
 
-def _pieces(labels: Any) -> Iterator[np.ndarray]:
+def _pieces(labels: Array) -> Iterator[np.ndarray]:
     """The labels in boxes of bounded size, along the leading axes."""
     shape = tuple(int(n) for n in labels.shape)
     plane = int(np.prod(shape[1:], dtype=np.int64)) or 1
@@ -137,7 +137,7 @@ def _pieces(labels: Any) -> Iterator[np.ndarray]:
         yield np.asarray(labels[start : start + rows])
 
 
-def _count(labels: Any) -> dict[int, int]:
+def _count(labels: Array) -> dict[int, int]:
     """Voxels of each label but 0, in ascending order.
 
     Raises
@@ -190,12 +190,12 @@ def _prepare(
         )
     spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
     s, affine = segmentation, _affine(segmentation.recipe)
-    start = s.recipe.get("origin") or ()
-    origin = dict(zip("ZYX"[3 - len(start) :], (int(n) for n in start), strict=True)) if len(start) <= 3 else {}
+    start = json_integers(s.recipe.get("origin"))
+    origin = dict(zip("ZYX"[3 - len(start) :], start, strict=True)) if len(start) <= 3 else {}
     return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, affine, origin, s, stem, columns)
 
 
-def _affine(recipe: Mapping[str, Any]) -> np.ndarray | None:
+def _affine(recipe: Mapping[str, Json]) -> np.ndarray | None:
     """The affine of the input somewhere in the recipe, moved to the region's first voxel if there is one."""
     found = _find(recipe, "nifti_affine")
     if found is None:
@@ -203,14 +203,14 @@ def _affine(recipe: Mapping[str, Any]) -> np.ndarray | None:
     affine = np.array(found, float)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError("The recipe holds an affine that is not one.", got=f"{found}", accepted="4 × 4 numbers")
-    origin = recipe.get("origin")
+    origin = json_integers(recipe.get("origin"))
     if origin:
         start = dict(zip("ZYX"[-len(origin) :], origin, strict=False))
         affine[:3, 3] += affine[:3, :3] @ np.array([float(start.get(a, 0)) for a in "XYZ"])
     return affine
 
 
-def _find(recipe: Mapping[str, Any], key: str) -> Any:
+def _find(recipe: Mapping[str, Json], key: str) -> Json:
     """The value of `key`, however deep."""
     if key in recipe:
         return recipe[key]
@@ -218,7 +218,7 @@ def _find(recipe: Mapping[str, Any], key: str) -> Any:
     return next((found for value in inner if (found := _find(value, key)) is not None), None)
 
 
-def _recipe(segmentation: Segmentation, path: Path) -> dict[str, Any]:
+def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
     s = segmentation
     about = {
         "name": s.name,
@@ -230,11 +230,10 @@ def _recipe(segmentation: Segmentation, path: Path) -> dict[str, Any]:
         "unit": s.unit,
         "recipe": s.recipe,
     }
-    plain: dict[str, Any] = _plain(about)
-    return plain
+    return dict(json_object(_plain(about)))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Json:
     """JSON values only: arrays as lists, paths and what else comes as text, numbers that are not finite as null."""
     value = to_json(value)
     if isinstance(value, dict):
@@ -248,9 +247,8 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int) else str(value)
 
 
-def _write_table(labels: LabelsToWrite, counts: Mapping[int, int], path: Path) -> None:
+def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, int], path: Path) -> None:
     """One row a label: its class, score, status and size, then the measurements that came with it."""
-    s: Any = labels.segmentation
     voxel = float(np.prod(s.spacing))
     power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
     names = {c.id: c.name for c in s.classes}

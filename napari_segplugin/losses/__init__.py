@@ -200,7 +200,7 @@ def _fill(
         options["spacing"] = tuple(spacing)
     key = row.class_weights
     if counts is not None and isinstance(options.get(key), str):
-        options[key] = class_weights(counts, options[key])
+        options[key] = class_weights(counts, str(options[key]))
     return options
 
 

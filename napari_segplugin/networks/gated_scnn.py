@@ -140,39 +140,55 @@ class GatedSCNN(nn.Module):
         levels = 6 if encoder in RESNETS else len(widths)
         self.strides = check_strides(ndim, strides, levels - 1)
         self.multiple = total_stride(ndim, self.strides)
-        scales = [total_stride(ndim, self.strides[:level]) for level in range(levels)]
-        # regular stream
-        self.encoder = make_encoder(encoder, ndim, in_channels, width=encoder_width) if encoder in RESNETS else None
+        self._scales = [total_stride(ndim, self.strides[:level]) for level in range(levels)]
+        channels = self._make_regular(widths, encoder, encoder_width)
+        self._make_shape(channels, shape_width)
+        self._make_fusion(channels, context_width, widths[1], out_channels if deep_supervision else 0)
+        self._make_decoder(channels, widths, out_channels)
+        initialise(self)
+
+    def _make_regular(self, widths: Sequence[int], encoder: str, encoder_width: int) -> list[int]:
+        """The regular stream; returns the channels of the map of every level."""
+        ndim, deep = self.ndim, encoder in RESNETS
+        self.encoder = make_encoder(encoder, ndim, self.in_channels, width=encoder_width) if deep else None
         own = widths[: 1 if self.encoder else None]
-        self.down = nn.ModuleList(ConvBlock(ndim, i, o) for i, o in pairwise([in_channels, *own]))
+        self.down = nn.ModuleList(ConvBlock(ndim, i, o) for i, o in pairwise([self.in_channels, *own]))
         self.pools = nn.ModuleList(pool(ndim, s) for s in (() if self.encoder else self.strides))
-        channels = [widths[0], *self.encoder.widths] if self.encoder else list(widths)
-        # shape stream, at full resolution
-        shapes = [max(4, shape_width // 2**k) for k in range(levels)]
+        return [widths[0], *self.encoder.widths] if self.encoder else list(widths)
+
+    def _make_shape(self, channels: Sequence[int], shape_width: int) -> None:
+        """The shape stream, at full resolution."""
+        ndim = self.ndim
+        shapes = [max(4, shape_width // 2**k) for k in range(len(channels))]
         self.enter = conv(ndim, channels[0], shapes[0], 1, bias=True)
         self.shape_blocks = nn.ModuleList(ConvBlock(ndim, w, w, residual=True) for w in shapes[:-1])
         self.sides = nn.ModuleList(
             nn.Sequential(conv(ndim, c, 1, 1), linear_upsample(ndim, s))
-            for c, s in zip(channels[1:], scales[1:], strict=True)
+            for c, s in zip(channels[1:], self._scales[1:], strict=True)
         )
         self.gates = nn.ModuleList(Gate(ndim, a, b) for a, b in pairwise(shapes))
         self.edge_head = conv(ndim, shapes[-1], 1, 1, bias=True)
         self.edge_fuse = conv(ndim, 2, 1, 1, bias=True)
-        # fusion
-        at = min(_CONTEXT, levels - 1)
+
+    def _make_fusion(self, channels: Sequence[int], width: int, outputs: int, classes: int) -> None:
+        """The ASPP over the deeper maps and the edges; logits of its own where there are `classes`."""
+        ndim, scales, at = self.ndim, self._scales, min(_CONTEXT, len(channels) - 1)
         self.lift = nn.ModuleList(
             nn.Sequential(
                 ConvNorm(ndim, channels[k], channels[at], 1), linear_upsample(ndim, _ratio(scales[k], scales[at]))
             )
-            for k in range(at + 1, levels)
+            for k in range(at + 1, len(channels))
         )
         self.edge_pool = mean_pool(ndim, scales[at])
-        branches = [ConvNorm(ndim, channels[at], context_width, 1)]
-        branches += [ConvNorm(ndim, channels[at], context_width, dilation=r) for r in self.rates]
-        self.context = Parallel([*branches, ConvNorm(ndim, 1, context_width, 1)])
-        self.project = ConvNorm(ndim, context_width * len(self.context), widths[1], 1)
-        self.auxiliary = conv(ndim, widths[1], out_channels, 1, bias=True) if deep_supervision else None
-        # decoder
+        branches = [ConvNorm(ndim, channels[at], width, 1)]
+        branches += [ConvNorm(ndim, channels[at], width, dilation=r) for r in self.rates]
+        self.context = Parallel([*branches, ConvNorm(ndim, 1, width, 1)])
+        self.project = ConvNorm(ndim, width * len(self.context), outputs, 1)
+        self.auxiliary = conv(ndim, outputs, classes, 1, bias=True) if classes else None
+
+    def _make_decoder(self, channels: Sequence[int], widths: Sequence[int], out_channels: int) -> None:
+        """The way back to full resolution."""
+        ndim, scales, at = self.ndim, self._scales, min(_CONTEXT, len(channels) - 1)
         self.to_half = linear_upsample(ndim, _ratio(scales[at], scales[1]))
         self.reduce = ConvNorm(ndim, channels[1], max(4, widths[1] // 2), 1)
         self.refine = ConvBlock(ndim, widths[1] + max(4, widths[1] // 2), widths[1])
@@ -180,8 +196,6 @@ class GatedSCNN(nn.Module):
         self.sharpen = conv(ndim, 1, widths[0], 1)
         self.last = ConvNorm(ndim, widths[0], widths[0])
         self.head = conv(ndim, widths[0], out_channels, 1, bias=True)
-        self._scales = scales
-        initialise(self)
 
     @property
     def halo(self) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -25,7 +24,8 @@ from napari_segplugin.networks.blocks import (
     pool,
     total_stride,
 )
-from napari_segplugin.networks.boxes import clip, decode, encode, iou, make_anchors, paste, roi_align, suppress, volume
+from napari_segplugin.networks.boxes import clip, decode, encode, iou, make_anchors, roi_align, suppress, volume
+from napari_segplugin.networks.mask_rcnn_detections import Detections, dense_classes
 from napari_segplugin.networks.mask_rcnn_heads import (
     BoxHead,
     MaskHead,
@@ -52,28 +52,6 @@ SPREAD = (0.1, 0.2)
 
 _AT_ONCE = 256
 _POINTS = {2: 2, 3: 1}
-
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """Objects found in one image.
-
-    Parameters
-    ----------
-    boxes : (N, 2, D) Tensor of float32
-        Lowest and highest corner, in voxels.
-    classes : (N,) Tensor of int64
-        Class numbers of the class table.
-    scores : (N,) Tensor of float32
-        Probability of the class.
-    masks : (N, M, M[, M]) Tensor of float32
-        Probability of the object over its box.
-    """
-
-    boxes: Tensor
-    classes: Tensor
-    scores: Tensor
-    masks: Tensor
 
 
 class MaskRCNN(nn.Module):
@@ -221,7 +199,7 @@ class MaskRCNN(nn.Module):
             return Outputs(logits, {"pyramid": pyramid, "proposals": proposals, "size": size})
         if self.semantic is not None:
             return crop(self.semantic(pyramid[0]), size)
-        return torch.stack([self._painted(found, size) for found in self._find(pyramid, size, 0.05, 0.5)])
+        return torch.stack([dense_classes(d, self.n_classes, size) for d in self._find(pyramid, size, 0.05, 0.5)])
 
     def detect(self, x: Tensor, *, score: float = 0.5, overlap: float = 0.5) -> list[Detections]:
         """The objects of each image.
@@ -368,16 +346,6 @@ class MaskRCNN(nn.Module):
         image = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
         return self._pooled(pyramid, boxes, image, bins).to(pyramid[0].dtype)
 
-    def _painted(self, found: Detections, size: Sequence[int]) -> Tensor:
-        """Log probabilities (K, [Z,] Y, X) of the classes: each voxel as its likeliest object says."""
-        chance = found.masks.new_zeros((self.n_classes, *size))
-        for box, kind, score, mask in zip(found.boxes, found.classes.tolist(), found.scores, found.masks, strict=True):
-            low, high = box[0].floor().int().tolist(), box[1].ceil().int().tolist()
-            window = (kind, *(slice(a, b) for a, b in zip(low, high, strict=True)))
-            chance[window] = torch.maximum(chance[window], score * paste(mask, box, low, high))
-        chance[0] = 1 - chance[1:].amax(0)
-        return chance.clamp(1e-4, 1).log()
-
 
 class _Dense(nn.Module):
     """The way from the image to the finest level of the pyramid, whose reach can be surveyed."""
@@ -406,4 +374,4 @@ def _spread(moves: Tensor) -> Tensor:
     return moves.new_tensor(SPREAD)[:, None]
 
 
-__all__ = ["Detections", "MaskRCNN"]
+__all__ = ["MaskRCNN"]

@@ -268,14 +268,29 @@ def timm_state(name: str) -> dict[str, Tensor]:
     Raises
     ------
     MissingExtraError
-        If timm is not installed.
+        If timm, or a package that it needs (torchvision), is not installed.
+    InputError
+        If torchvision is made for another torch.
     """
     try:
         import timm
     except ImportError as error:
-        raise MissingExtraError("timm", "fetch ImageNet weights", "timm") from error
+        raise MissingExtraError(error.name or "timm", "fetch ImageNet weights", "timm") from error
+    except (RuntimeError, AttributeError, OSError) as error:
+        raise _other_torchvision(error) from error
     state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
     return state
+
+
+def _other_torchvision(error: Exception) -> InputError:
+    """What to do about a torchvision that does not fit torch: its compiled part was made for another build."""
+    build = torch.__version__.partition("+")[2]  # "cpu", "cu130"; nothing for what comes from PyPI
+    index = f" --index-url https://download.pytorch.org/whl/{build}" if build else ""
+    return InputError(
+        "ImageNet weights cannot be fetched: the installed torchvision is made for another torch.",
+        got=f'torch {torch.__version__}, and "{str(error).splitlines()[0] if str(error) else type(error).__name__}"',
+        hint=f"Run: pip install --force-reinstall torch torchvision{index}",
+    )
 
 
 __all__ = ["ENCODERS", "RESNETS", "PlainEncoder", "ResNet", "load_imagenet", "make_encoder", "read_state", "timm_state"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from napari.layers import Image, Labels
 
@@ -11,7 +9,7 @@ from napari_segplugin.core import InputError
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 
 
-def colours_layer(values: np.ndarray, like: Any, axes: str, frame: int | None = None) -> Image:
+def colours_layer(values: np.ndarray, like: Image, axes: str, frame: int | None = None) -> Image:
     """An image in few colours as a layer over the image that it was made of.
 
     Parameters
@@ -47,7 +45,7 @@ def colours_layer(values: np.ndarray, like: Any, axes: str, frame: int | None = 
     return Image(array, rgb=True, name=f"{like.name} in its colours", **where)
 
 
-def blocks_layer(lines: np.ndarray, like: Any, axes: str, frame: int | None = None) -> Labels:
+def blocks_layer(lines: np.ndarray, like: Image, axes: str, frame: int | None = None) -> Labels:
     """The borders of blocks as a layer over the image, a colour for each depth of the tree.
 
     Parameters
@@ -61,7 +59,7 @@ def blocks_layer(lines: np.ndarray, like: Any, axes: str, frame: int | None = No
     return Labels(array, name=f"blocks of {like.name}", opacity=0.7, **where)
 
 
-def _ordered(array: np.ndarray, like: Any, axes: str) -> np.ndarray:
+def _ordered(array: np.ndarray, like: Image, axes: str) -> np.ndarray:
     """In the order of the layer, with an axis T of one where the layer has one."""
     full = array.reshape((1,) * (len(label_axes(axes)) - array.ndim) + array.shape)
     return to_layer_order(full, axes, bool(getattr(like, "rgb", False)))

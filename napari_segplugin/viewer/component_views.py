@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable, Kind, to_json
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.data.components import components
 from napari_segplugin.viewer.history import EditStep, LayerHistory
+from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.views import LinkedViews
 
-Later = Callable[[Callable[[], Any], Callable[[Any], Any]], Any]
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.utils.events import Event, EventEmitter
+
+T = TypeVar("T")
+
+
+class Elsewhere(Protocol):
+    """Does work elsewhere, and then something with its result."""
+
+    def __call__(self, work: Callable[[], T], done: Callable[[T], object], /) -> object:
+        """Begin."""
+
+
+def _at_once(work: Callable[[], T], done: Callable[[T], object]) -> None:
+    done(work())
 
 
 class ComponentViews(LinkedViews):
@@ -40,11 +57,11 @@ class ComponentViews(LinkedViews):
     own = "semantic"
 
     def __init__(
-        self, viewer: Any, layer: Labels, classes: ClassTable, axes: str = "", later: Later | None = None
+        self, viewer: ViewerModel, layer: Labels, classes: ClassTable, axes: str = "", later: Elsewhere | None = None
     ) -> None:
         super().__init__(viewer, layer, classes)
         self.axes = axes
-        self._later: Later = later or (lambda work, done: done(work()))
+        self._later: Elsewhere = later or _at_once
         self._objects = np.zeros(layer.data.shape, np.int32)
         self._class_of = np.zeros(1, np.int64)
         self._version = 0
@@ -55,17 +72,17 @@ class ComponentViews(LinkedViews):
         self._history.redone.connect(lambda step: self._on_result(step, False))
         self._history.undone.connect(lambda step: self._on_result(step, True))
 
-    def _emitters(self, layer: Labels) -> tuple[Any, ...]:
+    def _emitters(self, layer: Labels) -> tuple[EventEmitter, ...]:
         return (layer.events.data,) if layer is self.layer else super()._emitters(layer)
 
-    def show(self, kind: str, on: bool = True) -> Any:
+    def show(self, kind: str, on: bool = True) -> Labels | None:
         """See :meth:`LinkedViews.show`; the result itself is "semantic"."""
         first = not self.views
         view = super().show(kind, on)
         gone = [key for key in self._followed if not any(id(v) == key for v in self.views.values())]
         for key in gone:
             self._followed.pop(key).detach()
-        if kind != self.own and on and id(view) not in self._followed:
+        if view is not None and kind != self.own and id(view) not in self._followed:
             history = self._followed[id(view)] = LayerHistory(view)
             history.done.connect(lambda step: self._carry(step, False))
             history.redone.connect(lambda step: self._carry(step, False))
@@ -83,10 +100,10 @@ class ComponentViews(LinkedViews):
 
     # --- what the views show --------------------------------------------------------------------------------------
 
-    def _data(self) -> Any:
+    def _data(self) -> np.ndarray:
         return self._objects
 
-    def _features(self) -> dict[str, Any]:
+    def _features(self) -> Features:
         class_of = self._class_numbers()
         labels, names = [0, *class_of], {c.id: c.name for c in self.classes}
         return {
@@ -100,7 +117,7 @@ class ComponentViews(LinkedViews):
     def _class_numbers(self) -> dict[int, int]:
         return {int(n): int(self._class_of[n]) for n in np.flatnonzero(self._class_of)}
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self) -> JsonDict:
         counted = ClassTable(tuple(replace(c, kind=Kind.THING) if c.id else c for c in self.classes))
         return {"task": "instance", "pieces": True, "classes": to_json(counted)}
 
@@ -110,7 +127,7 @@ class ComponentViews(LinkedViews):
         if not self._mine:
             self._renew(step, back)
 
-    def _follow(self, event: Any = None) -> None:
+    def _follow(self, event: Event | None = None) -> None:
         source = getattr(event, "source", None)
         if self._busy:
             return

@@ -1,97 +1,88 @@
-"""What a person painted: copies of the strokes, the reviewed area, and counts. No Qt, no torch."""
+"""What a person painted: the layer and the class of what is on it, the reviewed area, copies, counts. No Qt, no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Shapes
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Task
+from napari_segplugin.core import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, InputError, Segmentation, Task
+from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer.geometry import label_axes, layer_axes, placement, to_canonical
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR, label_colormap_of, level0
 
 NAME, REVIEWED_NAME = "corrections", "reviewed area"
 
 
-@dataclass(frozen=True, eq=False)
-class PaintCopy:
-    """Copies of everything that a person corrected, axes `axes` (canonical, no C); nothing here changes any more.
+CLASSES, OBJECTS = "classes", "objects"
+"""What the numbers of a corrections layer are: classes, or objects that are painted whole (and areas between them)."""
+FIRST_AREA = BACKGROUND_PAINT - 255
+"""The least number of an area; objects have lower ones."""
+
+
+def paints_of(task: Task) -> str:
+    """What is painted for a task."""
+    return CLASSES if task is Task.SEMANTIC else OBJECTS
+
+
+def area_value(class_id: int) -> int:
+    """The number that paints an area among objects: counted down from the background's.
+
+    Examples
+    --------
+    >>> area_value(0), area_value(2)
+    (65535, 65533)
+    """
+    return BACKGROUND_PAINT - class_id
+
+
+def areas_of(classes: ClassTable) -> list[ClassInfo]:
+    """The classes that lie as areas among objects."""
+    return [c for c in classes if c.id and c.id not in classes.thing_ids] if classes.thing_ids else []
+
+
+def is_object(value: int) -> bool:
+    """Whether a number of a layer of objects is one, and neither nothing, background nor an area."""
+    return 0 < value < FIRST_AREA
+
+
+def paints_on(layer: Labels) -> str:
+    """What the numbers of a corrections layer are; empty where that is not said."""
+    about = layer.metadata.get("segplugin", {})
+    return str(about.get("paints", "")) if isinstance(about, dict) else ""
+
+
+def class_names(layer: Labels) -> dict[int, str]:
+    """The name of the class of each number that was painted on a layer of objects."""
+    table = layer.features
+    if not {"label", "class"} <= set(table.columns):
+        return {}
+    return {int(n): str(c) for n, c in zip(table["label"], table["class"], strict=True) if int(n)}
+
+
+def name_classes(layer: Labels, names: Mapping[int, str]) -> None:
+    """Say of which class numbers are; it is kept in the features of the layer, in the columns that results have.
 
     Parameters
     ----------
-    paint : ndarray of uint16
-        0 not painted, 65535 background, otherwise class or object number.
-    reviewed : ndarray of bool or None
-        Where `edited` is right everywhere.
-    edited, before : ndarray of int or None
-        The result as it is now and as it was predicted.
-    axes : str
-    object_class : dict of int to int
-        Class of each object of `edited`.
-    accepted : tuple of int
-        Objects of `edited` that were looked at and found right.
-    points : (N, ndim) ndarray or None
-        Clicks in objects.
-    boxes : tuple of tuple of slice
-        Boxes around objects.
-    nothing : ndarray of bool or None
-        Area without anything.
-    point_class, box_class : tuple of int
-        Class of each click and box; empty means the first.
+    layer : napari.layers.Labels
+    names : mapping of int to str
+        Added to what is said already.
     """
-
-    paint: np.ndarray
-    reviewed: np.ndarray | None
-    edited: np.ndarray | None
-    before: np.ndarray | None
-    axes: str
-    object_class: dict[int, int] = field(default_factory=dict)
-    accepted: tuple[int, ...] = ()
-    points: np.ndarray | None = None
-    boxes: tuple[tuple[slice, ...], ...] = ()
-    nothing: np.ndarray | None = None
-    point_class: tuple[int, ...] = ()
-    box_class: tuple[int, ...] = ()
-
-    def frame(self, index: int | None) -> PaintCopy:
-        """One time point, without T; None gives everything."""
-        if index is None or "T" not in self.axes:
-            return self
-
-        def at(array: np.ndarray | None) -> Any:
-            return None if array is None else array[index]
-
-        arrays = self.paint[index], at(self.reviewed), at(self.edited), at(self.before)
-        here = [] if self.points is None else [i for i, p in enumerate(self.points) if round(float(p[0])) == index]
-        boxed = [i for i, b in enumerate(self.boxes) if b[0].start <= index < b[0].stop]
-        return PaintCopy(
-            *arrays,
-            self.axes[1:],
-            self.object_class,
-            self.accepted,
-            None if self.points is None else self.points[here, 1:],
-            tuple(self.boxes[i][1:] for i in boxed),
-            at(self.nothing),
-            tuple(self.point_class[i] for i in here if self.point_class),
-            tuple(self.box_class[i] for i in boxed if self.box_class),
-        )
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was painted, reviewed or edited."""
-        if self.paint.any() or (self.reviewed is not None and self.reviewed.any()):
-            return False
-        if (
-            self.boxes
-            or (self.points is not None and len(self.points))
-            or (self.nothing is not None and self.nothing.any())
-        ):
-            return False
-        if self.accepted and self.edited is not None and np.isin(self.edited, self.accepted).any():
-            return False
-        return self.edited is None or self.before is None or np.array_equal(self.edited, self.before)
+    known = class_names(layer)
+    if all(known.get(n) == name for n, name in names.items()):
+        return
+    known |= names
+    numbers = sorted(known)
+    layer.features = {
+        "index": [0, *numbers],
+        "label": [0, *numbers],
+        "class": ["", *(known[n] for n in numbers)],
+        "score": [np.nan] * (len(numbers) + 1),
+        "status": ["", *["painted"] * len(numbers)],
+    }
 
 
 def label_shape(layer: Any, axes: str) -> tuple[int, ...]:
@@ -101,7 +92,9 @@ def label_shape(layer: Any, axes: str) -> tuple[int, ...]:
     return tuple(1 if a == "C" else int(sizes[a]) for a in layer_axes(axes, rgb))
 
 
-def corrections_layer(like: Any, axes: str, colors: dict[int, str], paint: np.ndarray | None = None) -> Labels:
+def corrections_layer(
+    like: Any, axes: str, colors: dict[int, str], paint: np.ndarray | None = None, paints: str = ""
+) -> Labels:
     """An empty corrections layer over an image layer, ready for the brush.
 
     Parameters
@@ -113,6 +106,8 @@ def corrections_layer(like: Any, axes: str, colors: dict[int, str], paint: np.nd
         Colour of each paint value.
     paint : ndarray of uint16, optional
         Strokes to begin with (restored ones), shape :func:`label_shape`.
+    paints : str
+        "classes" or "objects": what the numbers are.
 
     Raises
     ------
@@ -128,7 +123,7 @@ def corrections_layer(like: Any, axes: str, colors: dict[int, str], paint: np.nd
         np.zeros(shape, np.uint16) if paint is None else np.array(paint, np.uint16),
         name=NAME,
         colormap=label_colormap_of(colors),
-        metadata={"segplugin": {"role": "corrections"}},
+        metadata={"segplugin": {"role": "corrections", "paints": paints}},
         **placement(like, axes),
     )
     layer.brush_size = max(3, min(shape[-2:]) // 60)
@@ -136,15 +131,66 @@ def corrections_layer(like: Any, axes: str, colors: dict[int, str], paint: np.nd
     return layer
 
 
+def check_paints(layer: Labels, task: Task) -> None:
+    """Refuse to take strokes of classes for objects, or the other way round.
+
+    Raises
+    ------
+    InputError
+        If the layer was painted for another kind of task.
+    """
+    there, wanted = paints_on(layer), paints_of(task)
+    if there and there != wanted:
+        words = {CLASSES: "strokes of classes", OBJECTS: "whole objects"}
+        raise InputError(
+            f"The layer '{layer.name}' holds {words[there]}, and {words[wanted]} are needed.",
+            hint="Look for what it was painted for again, or remove the layer to begin anew",
+        )
+
+
 def paint_colors(classes: ClassTable, task: Task) -> dict[int, str]:
     """Colour of each paint value: class colours, or for objects a cycle of the palette, and red for background."""
-    from napari_segplugin.core import PALETTE
-
     if task is Task.SEMANTIC:
         colors = {c.id: c.color for c in classes if c.id}
     else:
         colors = {i: PALETTE[1 + (i - 1) % (len(PALETTE) - 1)] for i in range(1, 256)}
+        colors |= {area_value(c.id): c.color for c in areas_of(classes)}
     return {**colors, BACKGROUND_PAINT: BACKGROUND_COLOR}
+
+
+def classes_in(found: Segmentation, features: Any, classes: ClassTable, *, renamed: bool = False) -> dict[int, int]:
+    """The class of each object of a result in the numbers of another table, by name.
+
+    Parameters
+    ----------
+    found : Segmentation
+    features : DataFrame
+        Of the layer of the result, as a person left it.
+    classes : ClassTable
+        What is to be learnt.
+    renamed : bool
+        Whether both tables are of one model, so that a name that differs was changed by a person.
+
+    Returns
+    -------
+    dict of int to int
+        Objects whose class is not in the table are left out; empty for classes of pixels that have the same numbers.
+    """
+    ids = {c.name: c.id for c in classes if c.id}
+    number = {c.id: ids.get(c.name, 0) for c in found.classes}
+    if renamed and len(found.classes) == len(classes):
+        names = {c.name for c in found.classes}
+        number |= {c.id: c.id for c in found.classes if not number[c.id] and classes[c.id].name not in names}
+    if found.task is Task.SEMANTIC and all(a == b for a, b in number.items()):
+        return {}
+    of = dict(zip(found.objects.label.tolist(), found.objects.class_id.tolist(), strict=True))
+    if found.task is Task.SEMANTIC:
+        of |= {c.id: c.id for c in found.classes}
+    elif {"label", "class"} <= set(features.columns):
+        own = {c.name: c.id for c in found.classes}
+        rows = zip(features["label"].tolist(), features["class"].tolist(), strict=True)
+        of |= {int(n): own.get(str(name), 0) for n, name in rows}
+    return {int(n): number[k] for n, k in of.items() if n and number.get(k)}
 
 
 def reviewed_layer(like: Any, axes: str) -> Shapes:
@@ -191,7 +237,7 @@ def corrections_from_layers(
     reviewed: Shapes | None = None,
     result: Labels | None = None,
     before: np.ndarray | None = None,
-) -> PaintCopy:
+) -> Corrections:
     """Copy everything a person corrected. Call it on the GUI thread: napari paints into the array in place.
 
     Parameters
@@ -223,12 +269,12 @@ def corrections_from_layers(
         return to_canonical(np.array(array), axes, rgb)
 
     strokes = np.zeros(shape, np.uint16) if paint is None else paint.data
-    return PaintCopy(
+    return Corrections(
         canonical(strokes),
         reviewed_mask(reviewed, like, axes),
         None if result is None else canonical(result.data),
         None if before is None or result is None else canonical(before),
-        label_axes(axes),
+        axes=label_axes(axes),
     )
 
 

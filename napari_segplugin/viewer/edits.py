@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
 from napari_segplugin.core import Box, InputError
+from napari_segplugin.core.types import Array, WritableArray
 from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
-from napari_segplugin.viewer.history import EditStep, LayerHistory
+from napari_segplugin.viewer.history import EditNote, EditStep, LayerHistory
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
 
 
 class Editor:
@@ -88,7 +92,7 @@ class Editor:
             self._boxes = boxes
         return self._boxes is not None
 
-    def forget_boxes(self, event: Any = None) -> None:
+    def forget_boxes(self, event: Event | None = None) -> None:
         """The array is another one: look through it again when asked."""
         self._boxes = None
         self.version += 1
@@ -143,7 +147,9 @@ class Editor:
         """See :func:`napari_segplugin.data.cutting.split_cut`."""
         self._split(cutting.split_cut(self._data(), number, line, axes, boxes=self.boxes, where=where), number)
 
-    def split_seeds(self, number: int, seeds: np.ndarray, image: Any = None, where: Box | None = None) -> None:
+    def split_seeds(
+        self, number: int, seeds: np.ndarray, image: GreyView | None = None, where: Box | None = None
+    ) -> None:
         """See :func:`napari_segplugin.data.cutting.split_seeds`."""
         change = cutting.split_seeds(
             self._data(), number, seeds, image=image, spacing=self.spacing, boxes=self.boxes, where=where
@@ -259,13 +265,13 @@ class Editor:
                 got=f"{data.dtype} holds numbers up to {np.iinfo(data.dtype).max}",
                 hint="Convert the layer to int32 (right-click on it, Convert data type)",
             )
-        note = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
+        note: EditNote = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
         if len(change):
             self.history.write(change.indices, change.values, note)
         elif rows:
             self.history.mark(note)
 
-    def _data(self) -> Any:
+    def _data(self) -> WritableArray:
         """The array, where it can be written voxel by voxel."""
         layer = self.layer
         if layer.multiscale:
@@ -283,7 +289,7 @@ class Editor:
             raise InputError(f"The layer '{layer.name}' is locked.", hint="Make it editable first")
         # the boxes have to be older than the change
         _ = self.boxes
-        return layer.data
+        return cast("WritableArray", layer.data)
 
     def _on_done(self, step: EditStep) -> None:
         self.version += 1
@@ -361,7 +367,7 @@ class GreyView:
         The axes of the label layer.
     """
 
-    def __init__(self, array: Any, axes: str, label_axes: str) -> None:
+    def __init__(self, array: Array, axes: str, label_axes: str) -> None:
         self._array, self._axes, self._label_axes = array, axes, label_axes
 
     def __getitem__(self, box: Box) -> np.ndarray:

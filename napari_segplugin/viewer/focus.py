@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from napari.components import Camera, ViewerModel
+    from napari.layers import Layer
 
 SMALL, LARGE = 1 / 25, 0.9
 """An object is fine to look at while its longest side is between these shares of what is on the screen."""
@@ -31,13 +35,13 @@ class Aim:
     point: tuple[float, ...]
 
 
-def camera_of(viewer: Any) -> Any:
+def camera_of(viewer: ViewerModel) -> Camera:
     """The camera; napari moved it in 0.9."""
     scene = getattr(viewer, "scene", None)
     return viewer.camera if scene is None else scene.camera
 
 
-def aim_at(viewer: Any, layer: Any, box: np.ndarray, frame: int | None = None) -> Aim:
+def aim_at(viewer: ViewerModel, layer: Layer, box: np.ndarray, frame: int | None = None) -> Aim:
     """Where to look to see the middle of a box of voxels.
 
     The zoom changes only where the object would be a speck or would not fit.
@@ -68,7 +72,7 @@ def aim_at(viewer: Any, layer: Any, box: np.ndarray, frame: int | None = None) -
     return Aim(tuple(center.tolist()), _zoom(viewer, layer, extent), tuple(point.tolist()))
 
 
-def _zoom(viewer: Any, layer: Any, extent: np.ndarray) -> float:
+def _zoom(viewer: ViewerModel, layer: Layer, extent: np.ndarray) -> float:
     """The zoom at which an object is neither a speck nor larger than the screen."""
     zoom = float(camera_of(viewer).zoom)
     corners = np.asarray(layer.corner_pixels, float)
@@ -79,7 +83,7 @@ def _zoom(viewer: Any, layer: Any, extent: np.ndarray) -> float:
     return zoom if SMALL <= share <= LARGE else zoom * _COMFORTABLE / share
 
 
-def flight(viewer: Any, aim: Aim, steps: int) -> Iterator[None]:
+def flight(viewer: ViewerModel, aim: Aim, steps: int) -> Iterator[None]:
     """Move the camera to an aim in some steps, slowly at both ends; the sliders go first.
 
     Parameters
@@ -100,7 +104,7 @@ def flight(viewer: Any, aim: Aim, steps: int) -> Iterator[None]:
         yield
 
 
-def move_sliders(viewer: Any, point: Sequence[float]) -> None:
+def move_sliders(viewer: ViewerModel, point: Sequence[float]) -> None:
     """Put the sliders of the dimensions that are not on the screen to a world point."""
     shown = set(viewer.dims.displayed)
     hidden = [d for d in range(viewer.dims.ndim) if d not in shown]

@@ -6,11 +6,18 @@ the middle is kept with length one and stretched over all channels, because napa
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
 from napari_segplugin.core import check_axes
+from napari_segplugin.core.types import Array
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.utils.transforms import Affine
+    from pint import Unit
 
 CANONICAL = "TZYX"
 
@@ -72,7 +79,19 @@ def to_canonical(array: np.ndarray, axes: str, rgb: bool = False) -> np.ndarray:
     return moved
 
 
-def placement(layer: Any, axes: str, origin: tuple[int, ...] = ()) -> dict[str, Any]:
+class Placement(TypedDict):
+    """Where a layer lies: keyword arguments of every class of layers."""
+
+    scale: Sequence[float]
+    translate: Sequence[float]
+    rotate: np.ndarray
+    shear: np.ndarray
+    affine: Affine | np.ndarray
+    units: tuple[Unit | str, ...]
+    axis_labels: tuple[str, ...]
+
+
+def placement(layer: Layer, axes: str, origin: tuple[int, ...] = ()) -> Placement:
     """Scale, translate, rotate, shear, affine, units and axis labels for a label layer over an image layer.
 
     Parameters
@@ -105,8 +124,8 @@ def placement(layer: Any, axes: str, origin: tuple[int, ...] = ()) -> dict[str, 
     kept = [i for i, a in enumerate(shown) if a in want]
     block = np.ix_(kept, kept)
     return {
-        "scale": scale[kept],
-        "translate": (np.asarray(layer.translate) + linear @ start)[kept],
+        "scale": scale[kept].tolist(),
+        "translate": (np.asarray(layer.translate) + linear @ start)[kept].tolist(),
         "rotate": np.asarray(layer.rotate)[block],
         "shear": shear[block],
         "affine": layer.affine.set_slice(kept).affine_matrix,
@@ -115,7 +134,7 @@ def placement(layer: Any, axes: str, origin: tuple[int, ...] = ()) -> dict[str, 
     }
 
 
-def _shear_matrix(shear: Any, ndim: int) -> np.ndarray:
+def _shear_matrix(shear: np.ndarray, ndim: int) -> np.ndarray:
     """The shear of a layer as a matrix; napari gives the values above the diagonal where that is enough."""
     given: np.ndarray = np.asarray(shear, float)
     if given.ndim == 2:
@@ -125,12 +144,12 @@ def _shear_matrix(shear: Any, ndim: int) -> np.ndarray:
     return matrix
 
 
-def _level0(layer: Any) -> Any:
+def _level0(layer: Layer) -> Array:
     """The array of a layer; of a pyramid the finest level."""
-    return layer.data[0] if layer.multiscale else layer.data
+    return cast("Array", layer.data[0] if layer.multiscale else layer.data)
 
 
-def visible_region(layer: Any, axes: str, corners: np.ndarray) -> tuple[slice, ...]:
+def visible_region(layer: Layer, axes: str, corners: np.ndarray) -> tuple[slice, ...]:
     """The box of the image that is on the screen, as slices along Z, Y, X as far as the image has them.
 
     Parameters

@@ -11,14 +11,42 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_segplugin.viewer.table import TableRow
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+
 LIMIT = 100
 """Steps that napari keeps."""
+
+
+class EditNote(TypedDict, total=False):
+    """What goes along with the voxels of a step."""
+
+    kind: str
+    parents: dict[int, int]
+    rows: dict[int, TableRow]
+    won: dict[int, int]
+    table: dict[int, tuple[TableRow | None, TableRow | None]]
+
+
+class BoxAtom(Protocol):
+    """A record of napari since 0.8: a box, which voxels of it changed, their values before and after."""
+
+    slice_key: tuple[slice, ...]
+    mask: np.ndarray | None
+    old_values: np.ndarray
+    new_value: np.ndarray | int
+
+
+Atom: TypeAlias = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray | int] | BoxAtom
+"""A record of napari's undo list; before 0.8 a list of voxels, their values before and after."""
 
 
 class Delta(NamedTuple):
@@ -41,8 +69,8 @@ class EditStep:
         Whatever goes along with the voxels.
     """
 
-    item: list[Any]
-    note: dict[str, Any] = field(default_factory=dict)
+    item: list[Atom]
+    note: EditNote = field(default_factory=EditNote)
 
     def deltas(self, back: bool = False) -> Iterator[Delta]:
         """The changes in the order in which they happened; with `back` those that take them back, in that order."""
@@ -51,21 +79,22 @@ class EditStep:
             yield Delta(delta.indices, _full(delta), delta.old) if back else delta
 
 
-def _delta(atom: Any) -> Delta:
+def _delta(atom: Atom) -> Delta:
     """One record of napari: a list of voxels, or since napari 0.8 a box with a mask."""
     if not hasattr(atom, "slice_key"):
         indices, old, new = atom
         return Delta(tuple(np.asarray(i) for i in indices), np.asarray(old), _value(new))
-    box, mask, old = atom.slice_key, atom.mask, np.asarray(atom.old_values)
+    found_in = cast("BoxAtom", atom)
+    box, mask, old = found_in.slice_key, found_in.mask, np.asarray(found_in.old_values)
     if mask is None:
         shape = tuple(s.stop - s.start for s in box)
         mask, old = np.ones(shape, bool), np.broadcast_to(old, shape).ravel()
     found = np.nonzero(mask)
     indices = tuple(f + (s.start or 0) for f, s in zip(found, box, strict=True))
-    return Delta(indices, old, _value(atom.new_value))
+    return Delta(indices, old, _value(found_in.new_value))
 
 
-def _value(value: Any) -> np.ndarray | int:
+def _value(value: np.ndarray | int) -> np.ndarray | int:
     array = np.asarray(value)
     return int(array) if array.ndim == 0 else array
 
@@ -99,7 +128,7 @@ class LayerHistory:
         self.layer = layer
         self._past: deque[EditStep] = deque(maxlen=LIMIT)
         self._future: deque[EditStep] = deque(maxlen=LIMIT)
-        self._note: dict[str, Any] = {}
+        self._note: EditNote = {}
         self._replayed = False
         layer.events.paint.connect(self._on_paint)
         layer.events.editable.connect(self._on_editable)
@@ -134,7 +163,7 @@ class LayerHistory:
             if getattr(vars(self.layer).get(name), "owner", None) is self:
                 delattr(self.layer, name)
 
-    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: dict[str, Any]) -> None:
+    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: EditNote) -> None:
         """Change voxels as one step, through the layer's public history.
 
         Parameters
@@ -153,7 +182,7 @@ class LayerHistory:
         finally:
             self._note = {}
 
-    def mark(self, note: dict[str, Any]) -> None:
+    def mark(self, note: EditNote) -> None:
         """Add a step without a change of voxels: one voxel is turned there and back.
 
         napari's list holds voxels only; this is how a change of the table gets a place in it.
@@ -186,11 +215,11 @@ class LayerHistory:
         replay.owner = self  # type: ignore[attr-defined]
         setattr(self.layer, name, replay)
 
-    def _on_redraw(self, event: Any = None) -> None:
+    def _on_redraw(self, event: Event | None = None) -> None:
         self._replayed = True
 
-    def _on_paint(self, event: Any) -> None:
-        step = EditStep(list(event.value), dict(self._note))
+    def _on_paint(self, event: Event) -> None:
+        step = EditStep(list(event.value), self._note.copy())
         self._past.append(step)
         self._future.clear()
         self.done.emit(step)
@@ -207,7 +236,7 @@ class LayerHistory:
             self._past.append(step)
             self.redone.emit(step)
 
-    def _on_editable(self, event: Any = None) -> None:
+    def _on_editable(self, event: Event | None = None) -> None:
         # napari empties its list when a layer stops being editable
         if not self.layer.editable:
             self._past.clear()
@@ -215,4 +244,4 @@ class LayerHistory:
             self.forgotten.emit()
 
 
-__all__ = ["Delta", "EditStep", "LayerHistory"]
+__all__ = ["Delta", "EditNote", "EditStep", "LayerHistory"]

@@ -11,7 +11,8 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,10 +89,10 @@ class Journal:
         Told once, with an :class:`~napari_segplugin.core.InputError`, when the file cannot be written.
     """
 
-    def __init__(self, on_trouble: Callable[[InputError], Any] | None = None) -> None:
+    def __init__(self, on_trouble: Callable[[InputError], object] | None = None) -> None:
         self._on_trouble = on_trouble
         self._waiting: list[bytes] = []
-        self._file: Any = None
+        self._file: FileIO | None = None
         self._path: Path | None = None
         self._end: int | None = None
         self._closed = False
@@ -150,14 +151,14 @@ class Journal:
             if self._file is None:
                 self._file = self._begin(self._path)
             while self._waiting:
-                self._write(self._waiting[0])
+                self._write(self._file, self._waiting[0])
                 self._waiting.pop(0)
         except OSError as error:
             self._tell(error)
             return
         self.trouble = None
 
-    def _begin(self, path: Path) -> Any:
+    def _begin(self, path: Path) -> FileIO:
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._end is None and path.exists():
             os.replace(path, path.with_suffix(path.suffix + ".old"))
@@ -167,16 +168,16 @@ class Journal:
         self._end = file.seek(0, os.SEEK_END)
         return file
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, file: FileIO, data: bytes) -> None:
         """Write all of it or nothing."""
         start = self._end or 0
         written = 0
         try:
             while written < len(data):
-                written += self._file.write(data[written:])
+                written += file.write(data[written:])
         except OSError:
             if written:
-                self._file.truncate(start)
+                file.truncate(start)
             raise
         self._end = start + len(data)
 
@@ -194,7 +195,7 @@ class Journal:
 # --- voxels as runs -------------------------------------------------------------------------------------------------
 
 
-def pack_voxels(flat: np.ndarray, values: np.ndarray | int) -> tuple[dict[str, Any], bytes]:
+def pack_voxels(flat: np.ndarray, values: np.ndarray | int) -> tuple[dict[str, int], bytes]:
     """Pack values of voxels.
 
     Parameters
@@ -223,7 +224,7 @@ def pack_voxels(flat: np.ndarray, values: np.ndarray | int) -> tuple[dict[str, A
     return pack_runs(flat[at], np.diff(at, append=len(flat)), array[at])
 
 
-def pack_runs(first: np.ndarray, length: np.ndarray, value: np.ndarray) -> tuple[dict[str, Any], bytes]:
+def pack_runs(first: np.ndarray, length: np.ndarray, value: np.ndarray) -> tuple[dict[str, int], bytes]:
     """Pack runs of equal value; see :func:`napari_segplugin.data.boxes.runs`."""
     parts = (first.astype("<i8"), length.astype("<i8"), value.astype("<i8"))
     # differences are small and alike, which packs well
@@ -232,7 +233,7 @@ def pack_runs(first: np.ndarray, length: np.ndarray, value: np.ndarray) -> tuple
     return {"runs": len(first)}, payload
 
 
-def unpack_voxels(about: dict[str, Any], payload: bytes) -> tuple[np.ndarray, np.ndarray]:
+def unpack_voxels(about: Mapping[str, int], payload: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Voxels in C order, and their values."""
     steps, length, value = np.frombuffer(zlib.decompress(payload), "<i8").reshape(3, about["runs"])
     first = np.cumsum(steps)

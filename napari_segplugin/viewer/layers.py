@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
+from napari_segplugin.core.types import Array, JsonDict, json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.table import Features
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 UNITS = {
     "micrometer": "um",
@@ -31,9 +37,27 @@ _CHOICES = {
 _WORDS = {"T": "time", "C": "channels", "Z": "depth", "Y": "rows", "X": "columns"}
 
 
-def level0(layer: Any) -> Any:
+class LayerOptions(TypedDict, total=False):
+    """What goes with the array of a layer, as napari hands it to writers and takes it from readers."""
+
+    name: str
+    scale: tuple[float, ...]
+    units: tuple[str, ...]
+    axis_labels: tuple[str, ...]
+    rgb: bool
+    visible: bool
+    metadata: JsonDict
+    features: Features | DataFrame
+    colormap: DirectLabelColormap
+
+
+LayerData: TypeAlias = tuple[Array, LayerOptions, str]
+"""A layer as napari's plugins return it: array, options, kind."""
+
+
+def level0(layer: Layer) -> Array:
     """The array of a layer; of a pyramid the finest level."""
-    return layer.data[0] if layer.multiscale else layer.data
+    return cast("Array", layer.data[0] if layer.multiscale else layer.data)
 
 
 def axes_words(axes: str) -> str:
@@ -47,7 +71,7 @@ def axes_words(axes: str) -> str:
     return f"{axes} ({', '.join(_WORDS[a] for a in axes)})"
 
 
-def axes_of_layer(layer: Any) -> tuple[str, str]:
+def axes_of_layer(layer: Layer) -> tuple[str, str]:
     """The axis order of a layer's array, and the question to ask where it is in doubt.
 
     Names on the layer's axes ("z", "y", "x") are taken as they are; without names the shape is looked at.
@@ -87,7 +111,7 @@ def axes_choices(shape: Sequence[int], rgb: bool = False) -> tuple[str, ...]:
     return tuple(dict.fromkeys((guess, *more)))
 
 
-def spacing_of_layer(layer: Any, axes: str) -> tuple[tuple[float, ...], str]:
+def spacing_of_layer(layer: Layer, axes: str) -> tuple[tuple[float, ...], str]:
     """Voxel size along the spatial axes of `axes`, in that order, and its unit."""
     pairs = [(float(abs(s)), str(u)) for s, u, a in zip(layer.scale, layer.units, axes, strict=False) if a in "ZYX"]
     names = {u for _, u in pairs}
@@ -96,7 +120,7 @@ def spacing_of_layer(layer: Any, axes: str) -> tuple[tuple[float, ...], str]:
 
 
 def layer_to_image(
-    layer: Any, axes: str | None = None, spacing: Sequence[float] = (), unit: str | None = None
+    layer: ImageLayer, axes: str | None = None, spacing: Sequence[float] = (), unit: str | None = None
 ) -> Image:
     """The image of a layer; its array is not copied. A pyramid gives its finest level.
 
@@ -142,7 +166,7 @@ def layer_to_image(
     )
 
 
-def image_to_layer(image: Image) -> tuple[Any, dict[str, Any], str]:
+def image_to_layer(image: Image) -> LayerData:
     """Layer data of an image that was read from a file: scale, units and axis names are filled in.
 
     A channel axis moves to the front, so that labels without channels lie over the image.
@@ -161,7 +185,7 @@ def image_to_layer(image: Image) -> tuple[Any, dict[str, Any], str]:
     shown = axes[:-1] if rgb else axes
     doubt = str(image.metadata.get("axes_doubt", ""))
     meta = {k: v for k, v in image.metadata.items() if k != "axes_doubt"}
-    kwargs: dict[str, Any] = {
+    kwargs: LayerOptions = {
         "name": image.name,
         "scale": tuple(sizes.get(a, 1.0) for a in shown),
         "units": tuple(image.unit if a in "ZYX" else "pixel" for a in shown),
@@ -173,13 +197,14 @@ def image_to_layer(image: Image) -> tuple[Any, dict[str, Any], str]:
     return array, kwargs, "image"
 
 
-def _transpose(array: Any, order: list[int]) -> Any:
+def _transpose(array: Array, order: list[int]) -> Array:
     """A transposed view; a zarr array, which has none, becomes a lazy dask array."""
     if hasattr(array, "transpose"):
-        return array.transpose(order)
+        moved: Array = array.transpose(order)
+        return moved
     import dask.array
 
-    return dask.array.from_array(array, chunks="auto").transpose(order)
+    return cast("Array", dask.array.from_array(array, chunks="auto").transpose(order))
 
 
 def class_colormap(segmentation: Segmentation) -> DirectLabelColormap:
@@ -189,15 +214,15 @@ def class_colormap(segmentation: Segmentation) -> DirectLabelColormap:
 
 def label_colormap_of(colors: dict[int, str]) -> DirectLabelColormap:
     """A colour map from label to colour; labels that are not named are grey, 0 is transparent."""
-    table: dict[int | None, Any] = {None: "#9a9a9a", 0: "transparent"}
+    table: dict[int | None, str] = {None: "#9a9a9a", 0: "transparent"}
     table.update({k: c for k, c in colors.items() if k})
     return DirectLabelColormap(color_dict=table)
 
 
-def count_labels(labels: Any) -> dict[int, int]:
+def count_labels(labels: Array) -> dict[int, int]:
     """Voxels of each label but 0, plane by plane, so that a large volume needs little memory."""
     total: dict[int, int] = {}
-    planes: Iterable[Any] = labels if len(labels.shape) > 2 else (labels,)
+    planes = (labels[i] for i in range(labels.shape[0])) if len(labels.shape) > 2 else iter((labels,))
     for plane in planes:
         array = np.asarray(plane)
         values, counts = np.unique(array[array != 0], return_counts=True)
@@ -206,7 +231,7 @@ def count_labels(labels: Any) -> dict[int, int]:
     return total
 
 
-def features_of(segmentation: Segmentation) -> dict[str, Any]:
+def features_of(segmentation: Segmentation) -> Features:
     """The features table of a result: class, size in physical units, score and status of each label.
 
     Parameters
@@ -238,7 +263,12 @@ def features_of(segmentation: Segmentation) -> dict[str, Any]:
 
 
 def segmentation_to_layer(
-    segmentation: Segmentation, like: Any, axes: str, *, features: dict[str, Any] | None = None, name: str | None = None
+    segmentation: Segmentation,
+    like: ImageLayer,
+    axes: str,
+    *,
+    features: Features | None = None,
+    name: str | None = None,
 ) -> Labels:
     """The labels layer of a result, lying exactly over its image layer.
 
@@ -265,12 +295,13 @@ def segmentation_to_layer(
             got=f"axes '{segmentation.axes}' for an image with '{axes}'",
             hint="Choose the image that the result was made from.",
         )
-    spatial = tuple(int(n) for n in segmentation.recipe.get("origin", ()))
+    spatial = json_integers(segmentation.recipe.get("origin"))
     missing = len(segmentation.axes) - len(spatial)
     origin = (0,) * missing + spatial if spatial else ()
     labels = segmentation.labels if hasattr(segmentation.labels, "transpose") else np.asarray(segmentation.labels)
+    ordered = to_layer_order(cast("np.ndarray", labels), axes, rgb)  # a dask array is moved like one of NumPy
     return Labels(
-        to_layer_order(labels, axes, rgb),
+        ordered,
         name=name or segmentation.name,
         features=features or features_of(segmentation),
         metadata={
@@ -286,24 +317,22 @@ def segmentation_to_layer(
     )
 
 
-def opened_labels(segmentation: Segmentation) -> tuple[Any, dict[str, Any], str]:
+def opened_labels(segmentation: Segmentation) -> LayerData:
     """Layer data of a segmentation that was read from a file by itself, with classes and scores as features."""
     axes = segmentation.axes
     image = Image(
         np.asarray(segmentation.labels), axes, segmentation.spacing, segmentation.unit, name=segmentation.name
     )
     array, placed, _ = image_to_layer(image)
-    about = {"task": str(segmentation.task), "axes": axes, "classes": to_json(segmentation.classes)}
-    kwargs: dict[str, Any] = {k: v for k, v in placed.items() if k != "rgb"}
-    kwargs |= {"features": features_of(segmentation), "metadata": {"segplugin": about}}
+    about: JsonDict = {"task": str(segmentation.task), "axes": axes, "classes": to_json(segmentation.classes)}
+    kwargs: LayerOptions = {**placed, "features": features_of(segmentation), "metadata": {"segplugin": about}}
+    del kwargs["rgb"]
     if segmentation.task is Task.SEMANTIC:
         kwargs["colormap"] = class_colormap(segmentation)
     return array, kwargs, "labels"
 
 
-def segmentation_to_layers(
-    segmentation: Segmentation, like: Any, axes: str | None = None
-) -> list[tuple[Any, dict[str, Any], str]]:
+def segmentation_to_layers(segmentation: Segmentation, like: ImageLayer, axes: str | None = None) -> list[LayerData]:
     """The same as :func:`segmentation_to_layer`, as the layer data tuples that napari's plugins return."""
     layer = segmentation_to_layer(segmentation, like, axes or axes_of_layer(like)[0])
     return [layer.as_layer_data_tuple()]

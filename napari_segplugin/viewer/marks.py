@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from napari.layers import Image as ImageLayer
 from napari.layers import Points, Shapes
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, ObjectTable, Segmentation
@@ -15,17 +15,18 @@ from napari_segplugin.viewer.geometry import placement, to_canonical
 POINTS_NAME, BOX_NAME = "seeds", "box"
 
 
-def points_layer(like: Any, axes: str) -> Points:
+def points_layer(like: ImageLayer, axes: str) -> Points:
     """An empty points layer over an image."""
     where = placement(like, axes)
     size = max(2, min(label_shape(like, axes)[-2:]) // 60)
-    return Points(
+    made: Points = Points(
         ndim=len(where["scale"]), name=POINTS_NAME, size=size, face_color="#e69f00", border_color="black",
         metadata={"segplugin": {"role": "seeds"}}, **where,
     )  # fmt: skip
+    return made
 
 
-def box_layer(like: Any, axes: str) -> Shapes:
+def box_layer(like: ImageLayer, axes: str) -> Shapes:
     """An empty shapes layer over an image, for a rectangle around what is looked for."""
     where = placement(like, axes)
     return Shapes(
@@ -34,7 +35,7 @@ def box_layer(like: Any, axes: str) -> Shapes:
     )  # fmt: skip
 
 
-def seeds_of_points(points: Points, like: Any, axes: str) -> np.ndarray:
+def seeds_of_points(points: Points, like: ImageLayer, axes: str) -> np.ndarray:
     """Number the points 1, 2 … in an array in canonical order; all points of one voxel share a number.
 
     Raises
@@ -96,7 +97,7 @@ def without_label(segmentation: Segmentation, number: int) -> Segmentation:
     return replace(segmentation, labels=np.where(labels == number, 0, labels), objects=objects)
 
 
-def box_of_shapes(shapes: Shapes, like: Any, axes: str) -> tuple[slice, ...]:
+def box_of_shapes(shapes: Shapes, like: ImageLayer, axes: str) -> tuple[slice, ...]:
     """The box around everything that was drawn, a slice for each of Z, Y, X; drawn on one plane it goes through all.
 
     Raises

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from napari.layers import Image as ImageLayer
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 
 from napari_segplugin.core import InputError, Segmentation, Task
+from napari_segplugin.core.types import Array, JsonDict, json_object
 from napari_segplugin.data.components import as_objects
-from napari_segplugin.viewer.geometry import label_axes, to_layer_order
-from napari_segplugin.viewer.layers import axes_of_layer, label_colormap_of, level0
+from napari_segplugin.viewer.geometry import Placement, label_axes, to_layer_order
+from napari_segplugin.viewer.layers import LayerOptions, axes_of_layer, label_colormap_of, level0
 from napari_segplugin.viewer.writers import axes_of_labels, labels_to_segmentation
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.utils.events import Event
+    from pandas import DataFrame
+
+Frozen: TypeAlias = tuple[Array, LayerOptions]
+"""Array and attributes of a labels layer, for a worker."""
 
 OUTCOME_COLORS = {1: "#009e73", 2: "#0072b2", 3: "#d55e00"}
 """Green, blue and orange of Okabe and Ito for hits, misses and false objects: told apart by colour-blind people too."""
 _MADE_HERE = ("kept", "outcome")
 
 
-def labels_layers(viewer: Any) -> list[Labels]:
+def labels_layers(viewer: ViewerModel) -> list[Labels]:
     """Label layers that a person may want to measure or judge: not the ones that the panels made."""
     return [a for a in viewer.layers if isinstance(a, Labels) and _role(a) not in (*_MADE_HERE, "corrections")]
 
 
-def _role(layer: Any) -> str:
+def _role(layer: Layer) -> str:
     meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
     return str(meta.get("role", "")) if isinstance(meta, dict) else ""
 
 
-def guess_pair(layers: Sequence[Any], wanted: Any = None) -> tuple[Any, Any]:
+def guess_pair(layers: Sequence[Labels], wanted: Labels | None = None) -> tuple[Labels | None, Labels | None]:
     """Which layer is the result and which the truth: by their marks and names.
 
     Parameters
@@ -41,27 +50,27 @@ def guess_pair(layers: Sequence[Any], wanted: Any = None) -> tuple[Any, Any]:
     """
     truths = [a for a in layers if _role(a) == "truth" or "truth" in str(a.name).lower()]
     results = [a for a in layers if not any(a is t for t in truths)]
-    result = next((a for a in results if a is wanted), None) or (results or list(layers) or [None])[-1]
+    pool = [a for a in results if a is wanted] or results or list(layers)
+    if not pool:
+        return None, None
+    result = pool[-1]
     others = [a for a in layers if a is not result]
-    same = [a for a in truths if a is not result and level0(a).shape == level0(result).shape]
-    return result, (same or others or [None])[0]
+    same = [a for a in truths if a is not result and level0(a).shape == level0(result).shape] or others
+    return result, same[0] if same else None
 
 
-def task_of(layer: Any) -> Task:
+def task_of(layer: Labels) -> Task:
     """The task of a result of the plugin; objects for any other layer."""
     meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
     return Task(meta.get("task", Task.INSTANCE)) if isinstance(meta, dict) else Task.INSTANCE
 
 
-def with_task(attributes: dict[str, Any], task: Task) -> dict[str, Any]:
+def with_task(attributes: LayerOptions, task: Task) -> LayerOptions:
     """Attributes of a layer that say what its labels are."""
-    metadata = dict(attributes.get("metadata") or {})
-    return {**attributes, "metadata": {**metadata, "segplugin": {**(metadata.get("segplugin") or {}), "task": task}}}
+    return _saying(attributes, {**_own(attributes), "task": task})
 
 
-def pair_of(
-    result: tuple[Any, dict[str, Any]], truth: tuple[Any, dict[str, Any]], task: Task
-) -> tuple[Segmentation, Segmentation]:
+def pair_of(result: Frozen, truth: Frozen, task: Task) -> tuple[Segmentation, Segmentation]:
     """A result and its truth as segmentations of one task, from what :func:`freeze` gave.
 
     Where objects are asked of a semantic result, each connected piece of a class is one, in the truth too.
@@ -70,26 +79,27 @@ def pair_of(
     if task is Task.INSTANCE and (about.get("pieces") or about.get("task") == Task.SEMANTIC):
         # a truth that does not say what it is holds the classes of the result
         true = {"task": Task.SEMANTIC, **{k: about[k] for k in ("classes",) if k in about}, **_own(truth[1])}
-        metadata = {**(truth[1].get("metadata") or {}), "segplugin": true}
-        one, other = (
-            labels_to_segmentation(*result),
-            labels_to_segmentation(truth[0], {**truth[1], "metadata": metadata}),
-        )
+        one, other = labels_to_segmentation(*result), labels_to_segmentation(truth[0], _saying(truth[1], true))
         return as_objects(one), as_objects(other)
     one, other = (labels_to_segmentation(data, with_task(attributes, task)) for data, attributes in (result, truth))
     return one, other
 
 
-def _own(attributes: dict[str, Any]) -> dict[str, Any]:
-    return dict((attributes.get("metadata") or {}).get("segplugin") or {})
+def _own(attributes: LayerOptions) -> JsonDict:
+    return dict(json_object((attributes.get("metadata") or {}).get("segplugin")))
 
 
-def images_over(viewer: Any, layer: Any) -> list[Any]:
+def _saying(attributes: LayerOptions, about: JsonDict) -> LayerOptions:
+    """Attributes of a layer with something else in the plugin's part of the metadata."""
+    return {**attributes, "metadata": {**(attributes.get("metadata") or {}), "segplugin": about}}
+
+
+def images_over(viewer: ViewerModel, layer: Labels) -> list[ImageLayer]:
     """Image layers of the same size as a labels layer, whatever their channels."""
     return [a for a in viewer.layers if isinstance(a, ImageLayer) and _fits(a, layer)]
 
 
-def _fits(image: Any, labels: Any) -> bool:
+def _fits(image: ImageLayer, labels: Labels) -> bool:
     try:
         axes, _ = axes_of_layer(image)
     except InputError:
@@ -99,7 +109,7 @@ def _fits(image: Any, labels: Any) -> bool:
     return [sizes[a] for a in label_axes(axes) if sizes[a] != 1] == ours
 
 
-def freeze(layer: Any) -> tuple[Any, dict[str, Any]]:
+def freeze(layer: Labels) -> Frozen:
     """Array and attributes of a labels layer, as a worker turns them into a segmentation; nothing is copied.
 
     See :func:`~napari_segplugin.viewer.writers.labels_to_segmentation`.
@@ -108,8 +118,10 @@ def freeze(layer: Any) -> tuple[Any, dict[str, Any]]:
     return level0(layer), attributes
 
 
-def tracks_of(features: Any) -> dict[int, int]:
+def tracks_of(features: DataFrame | None) -> dict[int, int]:
     """Track of each label, from the columns "index" (or "label") and "track" of a features table; empty without them."""
+    if features is None:
+        return {}
     names = set(getattr(features, "columns", ()))
     key = "index" if "index" in names else "label"
     if not {key, "track"} <= names:
@@ -118,7 +130,7 @@ def tracks_of(features: Any) -> dict[int, int]:
     return dict(zip(found[key].astype(int).tolist(), found["track"].astype(int).tolist(), strict=True))
 
 
-def keep_only(labels: Any, numbers: np.ndarray) -> np.ndarray:
+def keep_only(labels: Array, numbers: np.ndarray) -> np.ndarray:
     """A copy of labels in which every other object is background.
 
     Parameters
@@ -130,7 +142,7 @@ def keep_only(labels: Any, numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isin(array, numbers), array, 0).astype(array.dtype)
 
 
-def where_not(labels: Any, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+def where_not(labels: Array, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
     """Indices of the voxels of every object but these."""
     array = np.asarray(labels)
     return np.nonzero((array != 0) & ~np.isin(array, numbers))
@@ -190,13 +202,20 @@ def outcome_layer(layer: Labels, overlay: np.ndarray) -> Labels:
     return made
 
 
-def _placed(layer: Any) -> dict[str, Any]:
+def _placed(layer: Layer) -> Placement:
     """Where a layer lies, for another one that lies over it."""
-    names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-    return {name: getattr(layer, name) for name in names}
+    return {
+        "scale": layer.scale.tolist(),
+        "translate": layer.translate.tolist(),
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
 
 
-def label_under(layer: Any, event: Any) -> int:
+def label_under(layer: Labels, event: Event) -> int:
     """The object under the mouse; 0 where there is none."""
     value = layer.get_value(
         event.position, view_direction=event.view_direction, dims_displayed=event.dims_displayed, world=True

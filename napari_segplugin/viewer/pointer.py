@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels, Shapes
 from psygnal import Signal
 
 from napari_segplugin.viewer.focus import camera_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.utils.events import Event
 
 DRAWING = "edit line"
 COLOR = "#f0e442"
@@ -47,10 +51,10 @@ class Pointer:
     drawn = Signal(object)
     dropped = Signal()
 
-    def __init__(self, viewer: Any, layer: Labels) -> None:
+    def __init__(self, viewer: ViewerModel, layer: Labels) -> None:
         self.viewer, self.layer = viewer, layer
         self._shape = ""
-        self._drawing: Any = None
+        self._drawing: Shapes | None = None
         self._marks: list[np.ndarray] = []
         layer.mouse_drag_callbacks.append(self._on_drag)
         layer.events.mode.connect(self._on_mode)
@@ -101,7 +105,7 @@ class Pointer:
         self._shape = ""
         self._marks = []
         drawing, self._drawing = self._drawing, None
-        if any(a is drawing for a in self.viewer.layers):
+        if drawing is not None and any(a is drawing for a in self.viewer.layers):
             self.viewer.layers.remove(drawing)
         if self.layer.mode == "pan_zoom":
             self.layer.mouse_pan = True
@@ -120,12 +124,12 @@ class Pointer:
 
     # --- following ------------------------------------------------------------------------------------------------
 
-    def _on_mode(self, event: Any = None) -> None:
+    def _on_mode(self, event: Event | None = None) -> None:
         if self._shape and self.layer.mode != "pan_zoom":
             self.drop()
             self.dropped.emit()
 
-    def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
+    def _on_drag(self, layer: Labels, event: Event) -> Iterator[None]:
         if event.button != 1 or (not self._shape and layer.mode != "pan_zoom"):
             return
         begin = np.array(event.pos, float)
@@ -148,7 +152,7 @@ class Pointer:
         else:
             self.clicked.emit(points[0], shift)
 
-    def _voxel(self, event: Any) -> np.ndarray:
+    def _voxel(self, event: Event) -> np.ndarray:
         return np.asarray(self.layer.world_to_data(event.position), float)
 
     def _show(self, points: np.ndarray | None) -> None:
@@ -156,7 +160,7 @@ class Pointer:
         if self._drawing is None:
             return
         per_pixel = 1 / max(1e-9, float(camera_of(self.viewer).zoom) * float(np.min(np.abs(self.layer.scale[-2:]))))
-        shapes: list[Any] = [(self._circle(m, 4 * per_pixel), "ellipse") for m in self._marks]
+        shapes: list[tuple[np.ndarray, str]] = [(self._circle(m, 4 * per_pixel), "ellipse") for m in self._marks]
         if points is not None and self._shape == "rectangle":
             shapes.append((self._box(points[0], points[-1]), "rectangle"))
         elif points is not None:

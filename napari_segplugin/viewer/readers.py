@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from napari_segplugin.viewer.layers import image_to_layer, opened_labels
+from napari_segplugin.viewer.layers import LayerData, image_to_layer, opened_labels
 
 COCO = (".panoptic.json", ".coco.json")
-LayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str | Sequence[str]], list[LayerData]] | None:

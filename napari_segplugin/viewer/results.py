@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, labels_in
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import (
@@ -19,6 +21,11 @@ from napari_segplugin.viewer.layers import (
     segmentation_to_layer,
     spacing_of_layer,
 )
+from napari_segplugin.viewer.table import Features
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from pandas import DataFrame
 
 
 @dataclass(eq=False)
@@ -39,7 +46,7 @@ class Result:
         The layer came from elsewhere (a file, another plugin): no run takes its place.
     """
 
-    image_layer: Any
+    image_layer: ImageLayer
     axes: str
     layer: Labels
     segmentation: Segmentation
@@ -87,7 +94,7 @@ class Result:
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
 
 
-def adopt(layer: Labels, image_layer: Any, axes: str, classes: ClassTable) -> Result:
+def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable) -> Result:
     """Take labels that came from elsewhere as a result, so that they can be corrected and learnt from.
 
     Parameters
@@ -122,7 +129,7 @@ def adopt(layer: Labels, image_layer: Any, axes: str, classes: ClassTable) -> Re
     return Result(image_layer, axes, layer, found, name, adopted=True)
 
 
-def table_for(labels: np.ndarray, like: Segmentation, features: Any = None) -> ObjectTable:
+def table_for(labels: np.ndarray, like: Segmentation, features: DataFrame | None = None) -> ObjectTable:
     """A table of the labels that occur: rows of the features table, else old rows, else new ones marked "corrected".
 
     Parameters
@@ -154,7 +161,7 @@ def table_for(labels: np.ndarray, like: Segmentation, features: Any = None) -> O
     )
 
 
-def _rows_of(features: Any, class_id: dict[str, int]) -> dict[int, tuple[int, float, str]]:
+def _rows_of(features: DataFrame | None, class_id: dict[str, int]) -> dict[int, tuple[int, float, str]]:
     """Class, score and status by label of a features table; rows of classes that are not known are left out."""
     if features is None or not {"label", "class", "score", "status"} <= set(features.columns):
         return {}
@@ -187,8 +194,8 @@ def whole_image(
         Without an origin; ``recipe["region"]`` says where the last run was.
     """
     labels = np.asarray(part.labels)
-    origin = tuple(int(n) for n in part.recipe.get("origin", (0,) * labels.ndim))
-    index: tuple[Any, ...] = tuple(slice(o, o + n) for o, n in zip(origin, labels.shape, strict=True))
+    origin = json_integers(part.recipe.get("origin", (0,) * labels.ndim))
+    index: tuple[slice, ...] = tuple(slice(o, o + n) for o, n in zip(origin, labels.shape, strict=True))
     if frame is not None:
         index = (slice(frame, frame + 1), *index)
         labels = labels[None]
@@ -222,13 +229,13 @@ def _joined(old: ObjectTable, new: ObjectTable, shift: int, labels: np.ndarray) 
 
 
 def show_result(
-    viewer: Any,
+    viewer: ViewerModel,
     segmentation: Segmentation,
-    image_layer: Any,
+    image_layer: ImageLayer,
     axes: str,
     *,
     replaces: Result | None = None,
-    features: dict[str, Any] | None = None,
+    features: Features | None = None,
     labels: np.ndarray | None = None,
 ) -> Result:
     """Show a result. It takes the place of an earlier one only if nobody edited that.

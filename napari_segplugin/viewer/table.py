@@ -6,14 +6,22 @@ only a row that comes or goes makes a new table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from napari.layers import Labels
 
+from napari_segplugin.core.types import Cell
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+    from pandas import DataFrame
+
 PREDICTED, CORRECTED, ACCEPTED, REJECTED = "predicted", "corrected", "accepted", "rejected"
-TableRow = dict[str, Any]
+TableRow: TypeAlias = dict[str, Cell]
+Features: TypeAlias = dict[str, Sequence[Cell]]
+"""A features table that napari has not seen yet: values by column."""
 
 
 class ObjectRows:
@@ -40,7 +48,7 @@ class ObjectRows:
         """Follow the layer no longer."""
         self.layer.events.features.disconnect(self._on_features)
 
-    def _on_features(self, event: Any = None) -> None:
+    def _on_features(self, event: Event | None = None) -> None:
         if not self._writing:
             self._at = None
 
@@ -70,7 +78,7 @@ class ObjectRows:
             table[name] = table[name].astype(object)
         self._replace(table)
 
-    def _replace(self, table: Any) -> None:
+    def _replace(self, table: DataFrame) -> None:
         self._writing = True
         try:
             self.layer.features = table
@@ -89,7 +97,7 @@ class ObjectRows:
         at = self._rows.get(number)
         return None if at is None else dict(self.layer.features.iloc[at])
 
-    def column(self, name: str) -> dict[int, Any]:
+    def column(self, name: str) -> dict[int, Cell]:
         """A column by object number."""
         values = self.layer.features[name].tolist() if self._rows else []
         return {n: values[i] for n, i in self._rows.items()}
@@ -134,14 +142,14 @@ class ObjectRows:
                 self._writing = False
 
     @staticmethod
-    def _set_cells(table: Any, at: int, row: TableRow) -> None:
+    def _set_cells(table: DataFrame, at: int, row: TableRow) -> None:
         for column, value in row.items():
             if column in table.columns:
                 place = table.columns.get_loc(column)
                 if table.iat[at, place] is not value:
                     table.iat[at, place] = value
 
-    def _reshape(self, table: Any, gone: list[int], new: list[TableRow]) -> None:
+    def _reshape(self, table: DataFrame, gone: list[int], new: list[TableRow]) -> None:
         if gone:
             table = table.drop(index=table.index[gone])
         n, kinds = len(table), table.dtypes
@@ -158,4 +166,4 @@ class ObjectRows:
         self._replace(table)
 
 
-__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "ObjectRows", "TableRow"]
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "TableRow"]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels, Tracks
 
 from napari_segplugin.core import InputError, Segmentation
+from napari_segplugin.core.types import Cell
 from napari_segplugin.data.edits import Change
 from napari_segplugin.viewer.geometry import layer_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
-from napari_segplugin.viewer.table import TableRow
+from napari_segplugin.viewer.table import Features, ObjectRows, TableRow
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.track.track import Tracking
@@ -25,7 +26,7 @@ def is_linked(segmentation: Segmentation) -> bool:
     return "tracks" in segmentation.recipe
 
 
-def track_features(tracking: Tracking) -> dict[str, Any]:
+def track_features(tracking: Tracking) -> Features:
     """The features table of objects that are linked through time.
 
     Parameters
@@ -42,7 +43,7 @@ def track_features(tracking: Tracking) -> dict[str, Any]:
     times: dict[int, list[int]] = {}
     for number, t in tracking.tracks[:, :2].astype(int).tolist():
         times.setdefault(number, []).append(t)
-    labels = table["label"]
+    labels = [int(n) for n in table["label"]]
     table["track"] = [n if n in times else 0 for n in labels]
     table["parent"] = [tracking.graph.get(n, [0])[0] for n in labels]
     table["first frame"] = [min(times.get(n, [0])) for n in labels]
@@ -96,7 +97,7 @@ def update_tracks(layer: Tracks, tracking: Tracking, axes: str, rgb: bool = Fals
     layer.graph = {}
     layer.data = data
     layer.features = features
-    layer.graph = tracking.graph
+    layer.graph = dict(tracking.graph)
     layer.color_by = "label"
 
 
@@ -131,7 +132,7 @@ def relabel_change(before: np.ndarray, tracking: Tracking, axes: str, rgb: bool 
     return Change(tuple(i.astype(np.int32) for i in found), after[found])
 
 
-def changed_rows(table: dict[str, Any], rows: Any) -> dict[int, TableRow]:
+def changed_rows(table: Features, rows: ObjectRows) -> dict[int, TableRow]:
     """The cells of a features table that differ from the rows of a layer, by label.
 
     Parameters
@@ -141,7 +142,7 @@ def changed_rows(table: dict[str, Any], rows: Any) -> dict[int, TableRow]:
     rows : ObjectRows
     """
     out: dict[int, TableRow] = {}
-    for i, number in enumerate(table["label"]):
+    for i, number in enumerate(int(n) for n in table["label"]):
         row = {column: values[i] for column, values in table.items()}
         old = rows.get(number) if number else row
         if old is None or any(_differs(old.get(k), v) for k, v in row.items()):
@@ -149,7 +150,7 @@ def changed_rows(table: dict[str, Any], rows: Any) -> dict[int, TableRow]:
     return out
 
 
-def _differs(old: Any, new: Any) -> bool:
+def _differs(old: Cell | None, new: Cell) -> bool:
     if isinstance(new, float) and new != new:
         return old is not None and old == old
     if isinstance(new, float) and isinstance(old, float):

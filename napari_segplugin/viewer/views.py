@@ -8,19 +8,26 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable
+from napari_segplugin.core.types import Array, JsonDict
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.table import Features
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.utils.events import Event, EventEmitter
+    from pandas import DataFrame
 
 VIEWS = ("instance", "semantic", "panoptic")
 _SHADES = (0.0, 0.28, -0.22, 0.14, -0.1, 0.4, -0.32)
 
 
-def classes_of_labels(features: Any, classes: ClassTable) -> dict[int, int]:
+def classes_of_labels(features: DataFrame | None, classes: ClassTable) -> dict[int, int]:
     """Class number of each label of a features table; labels of unknown classes count as the first thing."""
     if features is None or not {"label", "class"} <= set(features.columns):
         return {}
@@ -30,7 +37,9 @@ def classes_of_labels(features: Any, classes: ClassTable) -> dict[int, int]:
     return {int(label): number.get(str(name), first) for label, name in rows if int(label)}
 
 
-def found_of_classes(features: Any, classes: ClassTable, counted: Collection[int] | None = None) -> dict[int, str]:
+def found_of_classes(
+    features: DataFrame | None, classes: ClassTable, counted: Collection[int] | None = None
+) -> dict[int, str]:
     """What a features table has of each class: how many members, "yes" or "no" where they are not counted.
 
     Parameters
@@ -115,32 +124,33 @@ class LinkedViews:
 
     own = "instance"
 
-    def __init__(self, viewer: Any, layer: Labels, classes: ClassTable) -> None:
+    def __init__(self, viewer: ViewerModel, layer: Labels, classes: ClassTable) -> None:
         self.viewer, self.classes = viewer, classes
-        self.layer: Any = layer
-        self.views: dict[str, Any] = {}
+        self.layer = layer
+        self.views: dict[str, Labels] = {}
         self._busy = False
         self._known: dict[int, int] = {}
         for emitter in self._emitters(layer):
             emitter.connect(self._follow)
         layer.events.features.connect(self.recolor)
 
-    def _emitters(self, layer: Labels) -> tuple[Any, ...]:
+    def _emitters(self, layer: Labels) -> tuple[EventEmitter, ...]:
         return layer.events.paint, layer.events.set_data, layer.events.labels_update
 
-    def show(self, kind: str, on: bool = True) -> Any:
+    def show(self, kind: str, on: bool = True) -> Labels | None:
         """Add or take away a view: "instance", "semantic" or "panoptic"; one of them is the result itself."""
-        view: Any = self.views.get(kind)
-        there = view is not None and any(a is view for a in self.viewer.layers)
+        view = self.views.get(kind)
         if kind == self.own:
             self.layer.visible = on
             return self.layer
+        if view is not None and not any(a is view for a in self.viewer.layers):
+            view = None
         if not on:
-            if there:
+            if view is not None:
                 self.viewer.layers.remove(view)
             self.views.pop(kind, None)
             return None
-        if there:
+        if view is not None:
             return view
         view = self.views[kind] = self._make(kind)
         active = self.viewer.layers.selection.active
@@ -169,11 +179,11 @@ class LinkedViews:
             emitter.connect(self._follow)
         return view
 
-    def _data(self) -> Any:
+    def _data(self) -> Array:
         """What the views show: the very array of the result, one truth in three layers."""
-        return self.layer.data
+        return cast("Array", self.layer.data)
 
-    def _features(self) -> Any:
+    def _features(self) -> DataFrame | Features:
         """The table of what the views show."""
         return self.layer.features
 
@@ -181,17 +191,17 @@ class LinkedViews:
         """Class of each label that the views show."""
         return classes_of_labels(self.layer.features, self.classes)
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self) -> JsonDict:
         """What else the metadata of a view say."""
         return {}
 
-    def _follow(self, event: Any = None) -> None:
+    def _follow(self, event: Event | None = None) -> None:
         """One layer was painted or undone: draw the others anew."""
         if self._busy:
             return
         self._busy = True
         try:
-            source: Any = getattr(event, "source", None)
+            source = getattr(event, "source", None)
             stale = [v for v in self.views.values() if v.data is not self.layer.data] if source is self.layer else []
             for view in stale:
                 view.data = self.layer.data
@@ -204,7 +214,7 @@ class LinkedViews:
         finally:
             self._busy = False
 
-    def recolor(self, event: Any = None) -> None:
+    def recolor(self, event: Event | None = None) -> None:
         """The table has changed: a class may be another."""
         if not self._busy and self.views:
             self._recolor(set())

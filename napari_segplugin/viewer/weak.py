@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from napari_segplugin.core import InputError
-from napari_segplugin.viewer.corrections import PaintCopy, reviewed_layer, reviewed_mask
+from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.viewer.corrections import reviewed_layer, reviewed_mask
 from napari_segplugin.viewer.geometry import label_axes, layer_axes
 from napari_segplugin.viewer.marks import box_layer, points_layer
 
@@ -37,11 +38,30 @@ def weak_layer(kind: str, like: Any, axes: str) -> Any:
     return layer
 
 
-def use_class(layer: Any, class_id: int) -> None:
-    """Give what is added to a layer from now on a class; what is there and has none gets the first."""
+def use_class(layer: Any, kind: int | str) -> None:
+    """Give what is added to a layer from now on a class.
+
+    Parameters
+    ----------
+    layer : Points or Shapes
+    kind : int or str
+        Number or name. What is there and has no class gets the first number, or no name.
+    """
     if CLASS not in layer.features.columns:
-        layer.features = layer.features.assign(**{CLASS: np.ones(len(layer.data), int)})
-    layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: class_id})
+        layer.features = layer.features.assign(**{CLASS: _filled(layer, 1 if isinstance(kind, int) else "")})
+    layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: kind})
+
+
+def rename_class(layer: Any, old: str, new: str) -> None:
+    """Give the marks of a class, and those to come, its new name."""
+    if CLASS in layer.features.columns:
+        usual = layer.feature_defaults[CLASS].iloc[0]
+        layer.features = layer.features.assign(**{CLASS: [new if k == old else k for k in layer.features[CLASS]]})
+        layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: new if usual == old else usual})
+
+
+def _filled(layer: Any, value: int | str) -> np.ndarray:
+    return np.full(len(layer.data), value, int if isinstance(value, int) else object)
 
 
 def put_back(layer: Any, marks: Mapping[str, Any]) -> None:
@@ -58,25 +78,41 @@ def put_back(layer: Any, marks: Mapping[str, Any]) -> None:
         layer.add(np.stack(places))
     else:
         layer.add(places, shape_type=list(marks["type"]))
-    if "class" in marks:
-        layer.features = layer.features.assign(**{CLASS: marks["class"]})
+    if CLASS in marks or CLASS in layer.features.columns:
+        # marks of which no class was kept do not get the one that is chosen now
+        usual = layer.feature_defaults
+        layer.features = layer.features.assign(**{CLASS: marks.get(CLASS, _filled(layer, ""))})
+        if CLASS in usual.columns:
+            layer.feature_defaults = layer.feature_defaults.assign(**{CLASS: usual[CLASS].iloc[0]})
 
 
 def with_weak(
-    copied: PaintCopy,
+    copied: Corrections,
     like: Any,
     axes: str,
     *,
     points: Points | None = None,
     boxes: Shapes | None = None,
     nothing: Shapes | None = None,
-) -> PaintCopy:
+    ids: Mapping[str, int] | None = None,
+) -> Corrections:
     """Corrections with the clicks, rectangles and empty areas of these layers, in canonical order.
+
+    Parameters
+    ----------
+    copied : Corrections
+    like : napari.layers.Image
+    axes : str
+        Axes of the array of `like`.
+    points, boxes, nothing : layer, optional
+    ids : mapping of str to int, optional
+        Numbers of the classes by name. With a single one every mark is of it.
 
     Raises
     ------
     InputError
-        If a shape of the boxes is no rectangle, or a line has been drawn where an area is asked for.
+        If a shape of the boxes is no rectangle, a line has been drawn where an area is asked for, or a mark has no class
+        or one that is not among the names.
     """
     rgb = bool(getattr(like, "rgb", False))
     clicks = None if points is None or not len(points.data) else _canonical(np.asarray(points.data), axes, rgb)
@@ -85,8 +121,8 @@ def with_weak(
         points=clicks,
         boxes=_boxes(boxes, axes, rgb),
         nothing=reviewed_mask(nothing, like, axes),
-        point_class=_classes(points),
-        box_class=_classes(boxes),
+        point_class=_classes(points, ids or {}),
+        box_class=_classes(boxes, ids or {}),
     )
 
 
@@ -118,11 +154,20 @@ def _boxes(layer: Shapes | None, axes: str, rgb: bool) -> tuple[tuple[slice, ...
     return tuple(found)
 
 
-def _classes(layer: Any) -> tuple[int, ...]:
-    """Class of each point or shape; empty where nobody chose one."""
-    if layer is None or CLASS not in layer.features.columns:
+def _classes(layer: Any, ids: Mapping[str, int]) -> tuple[int, ...]:
+    """Class of each point or shape; empty where nobody chose one, or there is no other."""
+    if layer is None or CLASS not in layer.features.columns or len(ids) == 1:
         return ()
-    return tuple(int(c) for c in layer.features[CLASS])
+    found = layer.features[CLASS].tolist()
+    wrong = sorted({str(k) for k in found if isinstance(k, str) and k not in ids})
+    if wrong:
+        raise InputError(
+            f"The layer '{layer.name}' has marks without a class that can be learnt.",
+            got=", ".join(f"'{k}'" if k else "no class" for k in wrong),
+            accepted=", ".join(ids),
+            hint=f"Say it in the column '{CLASS}' of the layer's features, or delete them and mark them anew",
+        )
+    return tuple(ids[k] if isinstance(k, str) else int(k) for k in found)
 
 
-__all__ = ["CLASS", "MODES", "NAMES", "put_back", "use_class", "weak_layer", "with_weak"]
+__all__ = ["CLASS", "MODES", "NAMES", "put_back", "rename_class", "use_class", "weak_layer", "with_weak"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
-from napari_segplugin.viewer.layers import UNITS
+from napari_segplugin.core.types import Array, Json, json_object
+from napari_segplugin.viewer.layers import UNITS, LayerOptions
 from napari_segplugin.viewer.results import table_for
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentation:
+    from napari_segplugin.core.specs import ClassesJson
+
+
+def labels_to_segmentation(data: Array, attributes: LayerOptions) -> Segmentation:
     """A segmentation from the data and attributes of any labels layer.
 
     Parameters
@@ -29,8 +35,8 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
         "TZYX". Classes, scores and status come from the features table, where it has them.
     """
     array = np.asarray(data)
-    metadata = dict(attributes.get("metadata") or {})
-    about = dict(metadata.get("segplugin") or {})
+    metadata = attributes.get("metadata") or {}
+    about = json_object(metadata.get("segplugin"))
     axes = axes_of_labels(array.ndim, attributes.get("axis_labels") or (), str(about.get("axes", "")))
     scale = np.asarray(attributes["scale"] if attributes.get("scale") is not None else (1.0,) * array.ndim, float)
     units = [str(u) for u in attributes.get("units") or ("pixel",) * array.ndim]
@@ -43,7 +49,7 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
     spacing = tuple(float(abs(scale[i])) for i in order if axes[i] != "T")
     unit = units[axes.index("X")]
     array, axes = array.transpose(order), "".join(axes[i] for i in order)
-    task = Task(about.get("task", "instance"))
+    task = Task(str(about.get("task", "instance")))
     features = attributes.get("features")
     found = Segmentation(
         task,
@@ -54,7 +60,7 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
         spacing,
         UNITS.get(unit, unit),
         name=str(attributes.get("name", "segmentation")),
-        recipe=metadata.get("recipe", {}),
+        recipe=json_object(metadata.get("recipe")),
     )
     if task is Task.SEMANTIC:
         found = replace(found, objects=replace(found.objects, class_id=found.objects.label))
@@ -63,7 +69,7 @@ def labels_to_segmentation(data: Any, attributes: dict[str, Any]) -> Segmentatio
     return replace(found, objects=table_for(array, found, features))
 
 
-def axes_of_labels(ndim: int, labels: Sequence[Any], known: str = "") -> str:
+def axes_of_labels(ndim: int, labels: Sequence[str], known: str = "") -> str:
     """The axes of a labels layer: by the names on the layer, by what made it, or the usual ones."""
     named = "".join(str(a).upper() for a in labels) if all(len(str(a)) == 1 for a in labels) else ""
     for found in (named, known):
@@ -72,17 +78,19 @@ def axes_of_labels(ndim: int, labels: Sequence[Any], known: str = "") -> str:
     return "TCZYX" if ndim == 5 else "TZYX"[-ndim:]
 
 
-def _classes(about: dict[str, Any], features: Any, task: Task, labels: np.ndarray) -> ClassTable:
+def _classes(about: Mapping[str, Json], features: DataFrame | None, task: Task, labels: np.ndarray) -> ClassTable:
     """The classes of a result of the plugin, those that its features table names, or made up ones."""
     if "classes" in about:
-        return classes_from_json(about["classes"])
+        return classes_from_json(cast("ClassesJson", about["classes"]))
     if task is Task.SEMANTIC:
         return ClassTable.named([f"class {i}" for i in range(1, max(int(labels.max(initial=0)), 1) + 1)])
-    named = features["class"].astype(str).unique().tolist() if "class" in getattr(features, "columns", ()) else []
+    if features is None or "class" not in getattr(features, "columns", ()):
+        return ClassTable.named(["object"])
+    named = features["class"].astype(str).unique().tolist()
     return ClassTable.named([n for n in named if n.strip() and n != "background"] or ["object"])
 
 
-def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+def write_labels(path: str, data: Array, attributes: LayerOptions) -> list[str]:
     """Write a labels layer in the format that the extension names, its recipe and its objects beside it.
 
     Parameters
@@ -96,6 +104,6 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     list of str
         The files that were written.
     """
-    from napari_segplugin.engine.export import export
+    from napari_segplugin.door.results import write_segmentation
 
-    return [str(p) for p in export(labels_to_segmentation(data, attributes), path)]
+    return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), path)]

@@ -256,10 +256,11 @@ def _apart(limits: Limits) -> Limits:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _as_picture(counts: np.ndarray) -> Any:
+def _as_picture(counts: np.ndarray) -> QImage:
     """A density as a picture: the more points, the less transparent, by the logarithm."""
     share = np.log1p(counts) / np.log1p(max(1, counts.max()))
     alpha = np.where(counts > 0, 60 + 195 * share, 0).astype(np.uint32)
-    pixels = np.ascontiguousarray((alpha << 24) | np.uint32(_ACCENT.rgb() & 0xFFFFFF))
+    pixels = (alpha << 24) | np.uint32(_ACCENT.rgb() & 0xFFFFFF)
     height, width = pixels.shape
-    return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32).copy()
+    data = pixels.tobytes()
+    return QImage(data, width, height, 4 * width, QImage.Format.Format_ARGB32).copy()

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTabWidg
 
 from napari_segplugin.widgets._layout import column
 from napari_segplugin.widgets._measure_table import MeasureView, shown
-from napari_segplugin.widgets._parts import describe, tell, wrapped
+from napari_segplugin.widgets._parts import describe, headers, tell, wrapped
 from napari_segplugin.widgets._plot import LinePlot
 
 
@@ -85,11 +85,12 @@ def _numbers() -> Any:
     describe(table, "judge_numbers", "Numbers", "Point at a number to read what it is.")
     table.setToolTip("")
     table.setHorizontalHeaderLabels(["Class", "Number", "Value"])
-    table.verticalHeader().hide()
+    across, down = headers(table)
+    down.hide()
     table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-    table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-    table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+    across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+    down.setDefaultSectionSize(table.fontMetrics().height() + 6)
     table.setMinimumHeight(64)
     return table
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_segplugin.data.table import MeasureTable, TableView
-from napari_segplugin.widgets._parts import describe
+from napari_segplugin.widgets._parts import describe, headers
 
 
 class MeasureModel(QAbstractTableModel):
@@ -128,15 +128,18 @@ class MeasureView(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSortingEnabled(True)
-        self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        across, down = headers(self)
+        across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalHeader().hide()
+        down.hide()
         # rows of one height need not be asked for theirs, which a hundred thousand would feel
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
+        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        down.setDefaultSectionSize(self.fontMetrics().height() + 6)
         self.setMinimumHeight(64)
         self._quiet = False
-        self.selectionModel().currentRowChanged.connect(self._on_row)
+        selection = self.selectionModel()
+        if selection is not None:
+            selection.currentRowChanged.connect(self._on_row)
 
     def sizeHint(self) -> QSize:
         """Room for a dozen rows."""

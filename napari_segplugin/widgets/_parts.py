@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -11,10 +11,12 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPlainTextEdit,
     QPushButton,
     QSizePolicy,
+    QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -89,6 +91,11 @@ def tell(label: Any, text: str) -> None:
     """Set the text of a label; an empty one takes no room."""
     label.setText(text)
     label.setVisible(bool(text))
+
+
+def headers(table: QTableView) -> tuple[QHeaderView, QHeaderView]:
+    """The headers of a table, across and down; it always has both, which Qt's stubs leave open."""
+    return cast("QHeaderView", table.horizontalHeader()), cast("QHeaderView", table.verticalHeader())
 
 
 def row(*widgets: Any, stretch: Sequence[int] = ()) -> Any:
@@ -318,8 +325,8 @@ class MessageBar(QFrame):
 
     def clear(self, silent: bool = False) -> None:
         """Hide the message."""
-        while self._answer_row.count():
-            widget = self._answer_row.takeAt(0).widget()
+        while (item := self._answer_row.takeAt(0)) is not None:
+            widget = item.widget()
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()

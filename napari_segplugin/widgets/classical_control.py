@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_segplugin.core import (
     BACKGROUND_PAINT,
+    Image,
     InputError,
     Job,
     Segmentation,
@@ -48,6 +49,7 @@ class ClassicalControl:
         self._layer: Labels | None = None
         self._stop = threading.Event()
         self._background = 0
+        self._previewer: Any = None
         self._timer = QTimer(dock)
         self._timer.setSingleShot(True)
         self._timer.setInterval(LIVE_MS)
@@ -105,7 +107,7 @@ class ClassicalControl:
             if dock.paint.layer is None:
                 hint = "Press Paint corrections in step 4 and paint what you look for and what lies around it."
                 raise InputError("This technique needs strokes.", hint=hint)
-            paint = dock.paint.copy().paint
+            paint = dock.paint.strokes()
             seeds = seeds_of_strokes(paint)
             self._background = int(seeds.max()) if (paint == BACKGROUND_PAINT).any() else 0
             return {"seeds": seeds}
@@ -136,7 +138,7 @@ class ClassicalControl:
         engine, background = dock.engine, self._background
 
         def answer(image: Any, region: Any) -> Job[Segmentation]:
-            found = yield from engine.classical(image, recipe, region, **marks)
+            found = yield from engine.segment(image, recipe, region=region, **marks)
             return without_label(found, background) if background else found
 
         whole = self.page.technique.needs != "" and scope == VIEW
@@ -168,7 +170,7 @@ class ClassicalControl:
 
         def work() -> Any:
             counts = engine.histogram(part, recipe.channel) if wanted else None
-            return engine.classical_live(part, recipe, region, **marks), counts
+            return self._previewer_of(part).visible(recipe, region, **marks), counts
 
         def done(value: Any) -> None:
             (labels, origin, text), counts = value
@@ -185,6 +187,12 @@ class ClassicalControl:
                 self.hide()
 
         dock.background.run("classical", work, done, failed)
+
+    def _previewer_of(self, image: Image) -> Any:
+        """The previewer of an image (of a time point): it learns how fast the techniques are."""
+        if self._previewer is None or self._previewer.image.array is not image.array:
+            self._previewer = self._dock.engine.previewer(image)
+        return self._previewer
 
     def hide(self) -> None:
         """Take the live layer away."""

@@ -72,11 +72,7 @@ class ClassicalPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         self._channel_row = labelled("Channel", self.channel_choice)
-        self.recipe_menu = QMenu(self)
-        self.recipe_menu.setToolTipsVisible(True)
-        self.recipe_menu.addAction("From a file…", self._ask_open)
-        open_button = button("Open recipe", "recipe_open", "Use a recipe that comes along, or was saved before.")
-        open_button.setMenu(self.recipe_menu)
+        recipes = self._recipes()
         self.recipe_text = wrapped(name="recipe_text")
         for widget in (
             labelled("Technique", self.technique_choice),
@@ -89,16 +85,7 @@ class ClassicalPage(QWidget):
             self._steps(),
             self.live,
             self.live_text,
-            row(
-                open_button,
-                button(
-                    "Save recipe…",
-                    "recipe_save",
-                    "Keep technique, settings and steps, to use on other images.",
-                    self._ask_save,
-                ),
-                stretch=(1, 1),
-            ),
+            recipes,
             self.recipe_text,
         ):
             layout.addWidget(widget)
@@ -110,6 +97,20 @@ class ClassicalPage(QWidget):
         tell(self.live_text, "")
         tell(self.recipe_text, "")
         self.set_image(None)
+
+    def _recipes(self) -> Any:
+        self.recipe_menu = QMenu(self)
+        self.recipe_menu.setToolTipsVisible(True)
+        self.recipe_menu.addAction("From a file…", self._ask_open)
+        open_button = button("Open recipe", "recipe_open", "Use a recipe that comes along, or was saved before.")
+        open_button.setMenu(self.recipe_menu)
+        save_button = button(
+            "Save recipe…",
+            "recipe_save",
+            "Keep technique, settings and steps, to use on other images.",
+            self._ask_save,
+        )
+        return row(open_button, save_button, stretch=(1, 1))
 
     def _steps(self) -> Any:
         fold = Fold("Clean up", "cleanup_fold", "Steps that are taken one after the other on what the technique found.")

@@ -10,15 +10,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
-from napari_segplugin.engine.session import Session
+from napari_segplugin.door import window
+from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.geometry import placement
-from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.classical_control import ClassicalControl
 from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
@@ -49,11 +50,11 @@ class SegmentationDock(QWidget):
     session : Session, optional
     """
 
-    def __init__(self, napari_viewer: Any, engine: Any = None, session: Session | None = None) -> None:
+    def __init__(self, napari_viewer: Any, engine: Engine | None = None, session: Session | None = None) -> None:
         super().__init__()
         # napari hands plugins a proxy that wraps every layer anew; layers are compared by identity here.
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.engine = engine or Engine()
+        self.engine: Engine = engine or window
         self.session = session or Session(setting("session_folder", "") or None)
         self.setObjectName("segmentation_dock")
         self.job = JobRunner(self)
@@ -76,7 +77,7 @@ class SegmentationDock(QWidget):
         self._assemble()
         self._connect()
         self._watch()
-        self.image_step.fill_samples(self.engine.sample_names())
+        self.image_step.fill_samples(self.engine.samples())
         self._apply_settings()
         self._on_image()
 
@@ -114,7 +115,7 @@ class SegmentationDock(QWidget):
         result.file_requested.connect(self.to_file.start)
         result.view_requested.connect(self.views.show)
         page = method.classical
-        page.offer_recipes(self.engine.shipped_recipes())
+        page.offer_recipes(self.engine.recipes())
         page.changed.connect(self.classical.changed)
         page.changed.connect(self.refresh_soon)
         page.marks_requested.connect(self.classical.add_marks)
@@ -190,7 +191,7 @@ class SegmentationDock(QWidget):
     def _apply_settings(self) -> None:
         size = int(setting("tile_size", 0) or 0)
         if size:
-            self.method_step.tile_spin.setValue(size)
+            self.method_step.tile_options.tile_spin.setValue(size)
         device = str(setting("device", "auto"))
         at = self.method_step.device_choice.findData(device)
         self.method_step.device_choice.setCurrentIndex(max(at, 0))
@@ -267,7 +268,7 @@ class SegmentationDock(QWidget):
         if self._devices_known:
             return
         self._devices_known = True
-        self.background.run("devices", self.engine.available_devices, self.method_step.set_devices, lambda _: None)
+        self.background.run("devices", self.engine.devices, self.method_step.set_devices, lambda _: None)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -339,7 +340,7 @@ class SegmentationDock(QWidget):
             busy=self.job.busy,
             next_step=ready and (untrained or not fresh),
         )
-        self.improve_step.show_choice(self.train.old, self.train.new, self.session.bundle)
+        self.improve_step.verdict.show_choice(self.train.old, self.train.new, self.session.bundle)
         self.views.refresh()
         self.tracks.refresh()
         self.edge_maps.refresh()

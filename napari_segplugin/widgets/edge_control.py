@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 
 from napari_segplugin.core import Image, Note, SegPluginError, TileSpec
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets._places import current_frame, region_of
@@ -64,7 +65,7 @@ class EdgeControl:
         dock.result_step.progress.begin("Preparing")
         dock.start_job(
             "edges",
-            lambda: engine.edge_map(part, choice.load(), tiles, device, region),
+            lambda: engine.edge_map(part, choice.load(), tiles=tiles, device=device, region=region),
             f"Finding edges of {layer.name}",
         )
 
@@ -81,7 +82,7 @@ class EdgeControl:
             return
         layer, axes, frame = self._target
         viewer, rgb = self._dock.viewer, bool(getattr(layer, "rgb", False))
-        origin = tuple(edges.metadata["origin"])
+        origin = json_integers(edges.metadata["origin"])
         array = np.asarray(edges.array)
         wanted = len(label_axes(axes))
         if "T" in label_axes(axes):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +21,7 @@ from napari_segplugin.viewer.results import Result, adopt
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
 from napari_segplugin.widgets._places import point_in_layer
 from napari_segplugin.widgets._timers import timer
+from napari_segplugin.widgets.edit_target import Target
 from napari_segplugin.widgets.prompt_control import PromptControl
 from napari_segplugin.widgets.queue_control import QueueControl
 from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
@@ -32,46 +32,6 @@ HINTS = {
     "add": "Click on the object that was missed, or draw a box around it. Esc ends.",
 }
 ESCAPE = {"escape": "Escape"}
-
-
-@dataclass(eq=False)
-class Target:
-    """A result that is being corrected.
-
-    Parameters
-    ----------
-    result : Result
-    editor : Editor
-    pointer : Pointer
-    axes : str
-        Axes of the layer.
-    """
-
-    result: Result
-    editor: Editor
-    pointer: Pointer
-    axes: str
-
-    @property
-    def layer(self) -> Labels:
-        """The layer of the result."""
-        return self.result.layer
-
-    @property
-    def classes(self) -> ClassTable:
-        """The classes of the result."""
-        return self.result.segmentation.classes
-
-    @property
-    def rgb(self) -> bool:
-        """Whether the last axis of the image is colour."""
-        return bool(getattr(self.result.image_layer, "rgb", False))
-
-    def detach(self) -> None:
-        """Let go of the layer."""
-        unbind(self.layer, KEYS)
-        self.pointer.detach()
-        self.editor.detach()
 
 
 class EditControl:
@@ -404,4 +364,4 @@ class EditControl:
         self.targets.clear()
 
 
-__all__ = ["EditControl", "Target"]
+__all__ = ["EditControl"]

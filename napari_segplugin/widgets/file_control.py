@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.viewer.layers import image_to_layer
+from napari_segplugin.viewer.layers import LayerData, image_to_layer
 from napari_segplugin.viewer.sample_data import sample_layers
 
 
@@ -39,7 +39,7 @@ class FileControl:
             self._add(layers)
             dock.method_step.prefer(name)
 
-        dock.background.run(f"sample {name}", lambda: sample_layers(engine.load_sample(name)), done, dock.fail)
+        dock.background.run(f"sample {name}", lambda: sample_layers(engine.sample(name)), done, dock.fail)
 
     def open_bundle(self, path: str) -> None:
         """Read a model folder."""
@@ -49,7 +49,7 @@ class FileControl:
             dock.session.add(bundle)
             dock.say(f"The model “{bundle.name}” is ready.")
 
-        dock.background.run(f"bundle {path}", lambda: engine.load_bundle(path), done, dock.fail)
+        dock.background.run(f"bundle {path}", lambda: engine.load_model(path), done, dock.fail)
 
     def save_bundle(self, path: str) -> None:
         """Write the model in use."""
@@ -59,7 +59,7 @@ class FileControl:
 
         def work() -> tuple[Any, int]:
             bundle = choice.load()
-            return engine.save_bundle(bundle, path), len(bundle.exemplars or ())
+            return engine.save_model(bundle, path), len(bundle.exemplars or ())
 
         def done(saved: tuple[Any, int]) -> None:
             folder, pieces = saved
@@ -71,12 +71,12 @@ class FileControl:
 
         dock.background.run("save model", work, done, dock.fail)
 
-    def _add(self, layers: list[tuple[Any, dict[str, Any], str]]) -> None:
+    def _add(self, layers: list[LayerData]) -> None:
         from napari.layers import Layer
 
         image = None
         for data, kwargs, kind in layers:
-            more = dict(kwargs)
+            more: dict[str, Any] = dict(kwargs)
             locked = more.pop("locked", None)
             layer = Layer.create(data, more, kind)
             if locked is not None and hasattr(layer, "locked"):

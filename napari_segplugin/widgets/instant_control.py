@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError, Task
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.widgets._places import current_frame, region_of
@@ -69,7 +70,7 @@ class InstantControl:
             self._forests = {(id(layer), frame): forest}
 
         def work() -> Any:
-            return engine.instant_now(image, paint, task, classes, region, forest, nearby=nearby)
+            return engine.instant_now(image, paint, task, classes, region=region, forest=forest, one_thing=nearby)
 
         def done(answer: Any) -> None:
             if self.live:
@@ -94,7 +95,9 @@ class InstantControl:
         engine, nearby = dock.engine, self.nearby
 
         def answer(image: Any, region: Any) -> Job[Segmentation]:
-            found = yield from engine.instant(image, paint, task, classes, region, forest, nearby=nearby)
+            found = yield from engine.instant(
+                image, paint, task, classes, region=region, forest=forest, one_thing=nearby
+            )
             segmentation: Segmentation = found.segmentation
             return segmentation
 
@@ -125,7 +128,7 @@ class InstantControl:
 
     def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
         viewer = self._dock.viewer
-        origin = tuple(segmentation.recipe["origin"])
+        origin = json_integers(segmentation.recipe["origin"])
         labels = np.asarray(segmentation.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 from superqt.utils import WorkerBase
@@ -138,7 +138,7 @@ class JobRunner(QObject):
     def __init__(self, parent: QObject | None = None, *, registered: bool = True) -> None:
         super().__init__(parent)
         self._registered = registered
-        self._worker: Any = None
+        self._worker: JobWorker | None = None
         self._outcome: tuple[str, Any] | None = None
         self._mailbox = Mailbox()
         self._timer = QTimer(self)
@@ -203,7 +203,7 @@ class JobRunner(QObject):
     def _on_returned(self, value: Any) -> None:
         self._outcome = ("failed", value.error) if isinstance(value, Failure) else ("returned", value)
 
-    def _on_finished(self) -> None:
+    def _on_finished(self, _: None = None) -> None:
         worker, self._worker = self._worker, None
         if worker is None:
             return
@@ -289,18 +289,21 @@ class _Titled:
         return self._title
 
 
-def _registered_worker(make: Callable[[], Any], mailbox: Mailbox, title: str) -> Any:
+def _registered_worker(make: Callable[[], Any], mailbox: Mailbox, title: str) -> JobWorker:
     """A worker that napari knows of, so that closing the window asks first and stops it."""
     from napari.qt.threading import create_worker
 
     named = _Titled(make, title)
-    return create_worker(named, mailbox, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
+    create = cast("Callable[..., JobWorker]", create_worker)  # it takes any callable and any WorkerBase
+    return create(named, mailbox, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
 
 
 def _let_workers_end() -> None:
     """Wait for the threads of the pool before Python takes itself apart: one in the middle of an import would crash it."""
     with suppress(RuntimeError):
-        QThreadPool.globalInstance().waitForDone(LAST_WAIT_MS)
+        pool = QThreadPool.globalInstance()
+        if pool is not None:
+            pool.waitForDone(LAST_WAIT_MS)
 
 
 atexit.register(_let_workers_end)

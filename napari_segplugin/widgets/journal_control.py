@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_segplugin.core import SegPluginError
-from napari_segplugin.engine.session import image_key
+from napari_segplugin.door.window import image_key
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
+from napari_segplugin.viewer.kept import Kept, KeptResult, read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
-from napari_segplugin.viewer.recorder import Kept, KeptResult, Recorder, read_kept
+from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.weak import put_back
 from napari_segplugin.widgets._timers import timer
@@ -192,7 +191,7 @@ class JournalControl:
             recorder.next_id = kept.next_id
             recorder.journal.open(self.path(key), kept.end)
         if kept.paint is not None and kept.paint.any() and kept.paint.shape == label_shape(image_layer, axes):
-            self._restore_paint(kept.paint, fresh)
+            self._restore_paint(kept, fresh)
         for kind, marks in kept.marks.items():
             self._restore_marks(kind, marks)
 
@@ -207,16 +206,12 @@ class JournalControl:
 
         dock.background.run("restore results", work, done, dock.fail)
 
-    def _restore_paint(self, paint: np.ndarray, known: bool) -> None:
-        dock = self._dock
-        if dock.paint.layer is None:
-            dock.paint.add_layer(paint, known)
-            return
-        # something was painted before the answer came: the kept strokes go under it, as one step
-        layer = dock.paint.layer
-        free = np.nonzero((paint != 0) & (layer.data == 0))
-        if len(free[0]):
-            layer.data_setitem(free, paint[free])
+    def _restore_paint(self, kept: Kept, known: bool) -> None:
+        paint = self._dock.paint
+        if paint.layer is None:
+            paint.add_layer(kept, known)
+        else:  # something was painted before the answer came
+            paint.join(kept)
 
     def _restore_marks(self, kind: str, marks: dict[str, Any]) -> None:
         paint = self._dock.paint

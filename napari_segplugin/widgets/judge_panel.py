@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QVBoxLayout, QWidget
 
+from napari_segplugin import jobs
 from napari_segplugin.core import InputError, SegPluginError, Task
 from napari_segplugin.viewer import panels
 from napari_segplugin.widgets._flyer import Flyer
@@ -227,7 +228,7 @@ class JudgePanel(QWidget):
         """Start to compare."""
         options: dict[str, Any] = {
             "tolerance": self.tolerance.value() or None,
-            "distances": self.distances.isChecked(),
+            "surfaces": self.distances.isChecked(),
         }
         task, threshold = Task(self.task_choice.currentData()), round(self.threshold.value(), 4)
         if self.mode_choice.currentData() == FOLDERS:
@@ -235,9 +236,7 @@ class JudgePanel(QWidget):
             self._judged = None
 
             def make() -> Any:
-                from napari_segplugin.engine.evaluate.compare_files import compare_folders
-
-                return compare_folders(*folders, task=task, **options)
+                return jobs.evaluate(*folders, task=task, **options)
 
         else:
             result, truth = self.result_choice.currentData(), self.truth_choice.currentData()
@@ -353,8 +352,6 @@ def _compare(frozen: Any, task: Task, threshold: float, options: dict[str, Any])
     """The comparison of two frozen layers, as a job."""
     from dataclasses import replace
 
-    from napari_segplugin.engine.evaluate.compare import compare
-
     first, second = frozen
     result, truth = panels.pair_of(first, second, task)
     about = frozen[0][1]
@@ -364,4 +361,4 @@ def _compare(frozen: Any, task: Task, threshold: float, options: dict[str, Any])
     # the truth is read along the axes of the result, whatever its own layer is called
     if truth.axes != result.axes and truth.labels.shape == result.labels.shape:
         truth = replace(truth, axes=result.axes)
-    return (yield from compare(result, truth, threshold=threshold, **options))
+    return (yield from jobs.compare(result, truth, threshold=threshold, **options))

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import LossSpec, LossTerm
 from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row, tell, wrapped
+from napari_segplugin.widgets.engine import Engine
 
 _WEIGHT_TIP = "Share of this loss in the sum. 0 switches it off."
 
@@ -21,7 +22,7 @@ class LossEditor(QWidget):
         Gives the registry of losses.
     """
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
         self._lines: list[tuple[Any, Any, Any, LossTerm]] = []

@@ -150,7 +150,7 @@ class MeasurePanel(QWidget):
     def _follow(self, layer: Any) -> None:
         """Measure a layer, now and whenever it changes."""
         images = panels.images_over(self.viewer, layer) if layer is not None else []
-        wanted = self.image_choice.currentData() if layer is self.layer else (images or [None])[0]
+        wanted = self.image_choice.currentData() if layer is self.layer else images[0] if images else None
         fill_combo(self.image_choice, [("none", None), *((str(a.name), a) for a in images)], wanted)
         if layer is self.layer and self.table.model_.view is not None:
             return
@@ -193,7 +193,7 @@ class MeasurePanel(QWidget):
         began = time.monotonic()
 
         def work() -> MeasureTable:
-            from napari_segplugin.engine.export import measure
+            from napari_segplugin import measure
             from napari_segplugin.viewer.layers import layer_to_image
             from napari_segplugin.viewer.writers import labels_to_segmentation
 

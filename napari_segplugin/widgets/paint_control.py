@@ -9,19 +9,30 @@ import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer
 
-from napari_segplugin.core import BACKGROUND_PAINT, SegPluginError, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, ModelSpec, SegPluginError, Task
+from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer.corrections import (
+    CLASSES,
+    FIRST_AREA,
     NAME,
-    PaintCopy,
+    OBJECTS,
+    check_paints,
+    class_names,
+    classes_in,
     corrections_from_layers,
     corrections_layer,
     count_paint,
+    is_object,
+    name_classes,
     paint_colors,
+    paints_of,
+    paints_on,
     reviewed_layer,
 )
+from napari_segplugin.viewer.kept import Kept
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
-from napari_segplugin.viewer.views import classes_of_labels
+from napari_segplugin.widgets.paint_class import PaintClassControl, by_class
 from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
 from napari_segplugin.widgets.weak_control import WeakControl
 
@@ -38,10 +49,11 @@ class PaintControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self.weak = WeakControl(dock)
+        self.weak, self.classes = WeakControl(dock), PaintClassControl(dock)
         self._paint: dict[int, Labels] = {}
         self._reviewed: dict[int, Shapes] = {}
         self._colors: dict[int, dict[int, str]] = {}
+        self._tables: dict[int, ClassTable] = {}
         self.counts: dict[int, tuple[int, int]] = {}
         self._count_timer = _timer(dock, COUNT_MS, self._count)
 
@@ -61,44 +73,86 @@ class PaintControl:
         found = table.get(id(self._dock.image_step.layer))
         return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
 
-    def add_layer(self, paint: Any = None, known: bool = False) -> None:
+    def add_layer(self, kept: Kept | None = None, known: bool = False) -> bool:
         """Make a corrections layer, or select the one there is, with the brush in hand.
 
         Parameters
         ----------
-        paint : ndarray, optional
-            Strokes to begin with.
+        kept : Kept, optional
+            Strokes to begin with, and the classes of what is painted.
         known : bool
             Whether they come from the journal of the image.
+
+        Returns
+        -------
+        bool
+            Whether there is a layer to paint on.
         """
         dock = self._dock
         image = dock.image_step.layer
         choice = dock.method_step.choice()
         if image is None or choice is None:
-            return
+            return False
         layer = self.layer
-        if layer is None:
-            colors = paint_colors(choice.spec.classes, choice.spec.task)
-            try:
-                layer = corrections_layer(image, dock.image_step.axes, colors, paint)
-            except SegPluginError as error:
-                dock.fail(error)
-                return
-            layer.name = f"{NAME} · {image.name}"
-            dock.viewer.add_layer(layer)
-            self._paint[id(image)] = layer
-            self._colors[id(layer)] = colors
-            layer.events.paint.connect(self._on_paint)
-            layer.events.data.connect(self._on_paint)
-            # Undo and redo say only that something is drawn anew.
-            layer.events.set_data.connect(self._on_paint)
-            dock.journal.paint(layer, known)
-            self.outline_result()
+        try:
+            if layer is None:
+                layer = self._make_layer(image, choice.spec, kept or Kept(), known)
+            elif kept is None:
+                check_paints(layer, choice.spec.task)
+        except SegPluginError as error:
+            dock.fail(error)
+            return False
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
         self._count()
         dock.refresh()
+        return True
+
+    def _make_layer(self, image: Any, spec: ModelSpec, kept: Kept, known: bool) -> Labels:
+        dock, colors = self._dock, paint_colors(spec.classes, spec.task)
+        layer = corrections_layer(image, dock.image_step.axes, colors, kept.paint, kept.paints or paints_of(spec.task))
+        layer.name = f"{NAME} · {image.name}"
+        name_classes(layer, kept.painted)
+        dock.viewer.add_layer(layer)
+        self._paint[id(image)] = layer
+        self._colors[id(layer)] = colors
+        if paints_on(layer) == CLASSES:
+            layer.selected_label = next((c.id for c in spec.classes if c.name == self.classes.row.name), 1)
+        else:
+            layer.selected_label = self.classes.next_number(layer)
+        layer.events.paint.connect(self._on_paint)
+        layer.events.data.connect(self._on_paint)
+        # Undo and redo say only that something is drawn anew.
+        layer.events.set_data.connect(self._on_paint)
+        self.classes.follow(layer)
+        dock.journal.paint(layer, known)
+        self.outline_result()
+        return layer
+
+    def join(self, kept: Kept) -> None:
+        """Put strokes that were kept under those that are painted already, as one step; objects stay apart."""
+        layer, paint = self.layer, kept.paint
+        if layer is None or paint is None:
+            return
+        names = dict(kept.painted)
+        if paints_on(layer) == OBJECTS:
+            if kept.paints not in ("", OBJECTS):
+                self._dock.fail(InputError("The kept strokes are of classes, and objects are painted now."))
+                return
+            used = {int(n) for n in np.unique(layer.data) if is_object(int(n))} | set(class_names(layer))
+            top = max(self.classes.next_number(layer), int(paint.max(initial=0, where=paint < FIRST_AREA)) + 1)
+            twice = sorted(used & {int(n) for n in np.unique(paint)})
+            for number, fresh in zip((n for n in twice if is_object(n)), range(top, FIRST_AREA), strict=False):
+                paint = np.where(paint == number, np.uint16(fresh), paint)
+                if number in names:
+                    names[fresh] = names.pop(number)
+            names = {n: name for n, name in names.items() if n not in class_names(layer)}
+        free = np.nonzero((paint != 0) & (layer.data == 0))
+        if len(free[0]):
+            name_classes(layer, names)
+            self.classes.leave_open(layer, paint)
+            layer.data_setitem(free, paint[free])
 
     def outline_result(self) -> None:
         """Show the result as outlines while somebody paints: filled areas of the same colours would hide the paint."""
@@ -125,23 +179,22 @@ class PaintControl:
 
     def pick(self, value: int) -> None:
         """Take a paint value into the brush."""
-        self.add_layer()
-        layer = self.layer
+        layer = self.layer if self.add_layer() else None
         if layer is None:
             return
         if value == ERASE:
             layer.mode = "erase"
             return
-        if value == NEW_OBJECT:
-            objects = [k for k in count_paint(layer.data) if k != BACKGROUND_PAINT]
-            value = max(objects, default=0) + 1
-        layer.selected_label = value
+        layer.selected_label = self.classes.next_number(layer) if value == NEW_OBJECT else value
         layer.mode = "paint"
 
     def recolor(self) -> None:
-        """Give the layer the colours of the classes as they are now."""
+        """Follow the classes as they are now: names that a person changed, and colours."""
         choice, layer = self._dock.method_step.choice(), self.layer
-        if choice is None or layer is None:
+        if choice is None:
+            return
+        self._follow_names(choice.spec.classes)
+        if layer is None:
             return
         colors = paint_colors(choice.spec.classes, choice.spec.task)
         # A colour map of 65536 labels takes napari a quarter of a second: only when it differs.
@@ -149,37 +202,76 @@ class PaintControl:
             self._colors[id(layer)] = colors
             layer.colormap = label_colormap_of(colors)
 
-    def copy(self) -> PaintCopy:
+    def _follow_names(self, now: ClassTable) -> None:
+        """Where one name of the table has changed, and nothing else, the class was renamed."""
+        key = id(self._dock.image_step.layer)
+        before, self._tables[key] = self._tables.get(key, now), now
+        pairs = [(a.name, b.name) for a, b in zip(before, now, strict=False) if a.name != b.name]
+        if len(before) == len(now) and len(pairs) == 1:
+            self.weak.rename(*pairs[0])
+            if self.layer is not None:
+                self.classes.rename(self.layer, *pairs[0])
+
+    def strokes(self) -> np.ndarray:
+        """A copy of what was painted on the chosen image, in canonical order; zeros where nothing was."""
+        step = self._dock.image_step
+        return corrections_from_layers(step.layer, step.axes, paint=self.layer).paint
+
+    def copy(self) -> Corrections:
         """Copies of everything that was corrected on the chosen image. Call it on the GUI thread.
 
         Raises
         ------
         SegPluginError
-            If a layer does not fit the image.
+            If a layer does not fit the image or the task.
         """
         dock = self._dock
-        result = dock.runs.result_of(dock.image_step.layer)
+        step, choice, result = dock.image_step, dock.method_step.choice(), dock.runs.result_of(dock.image_step.layer)
+        if choice is not None and self.layer is not None:
+            check_paints(self.layer, choice.spec.task)
+        # classes of pixels have no objects to learn from
+        if result is not None and choice is not None and choice.spec.task is not Task.SEMANTIC:
+            result = None if result.segmentation.task is Task.SEMANTIC else result
         copied = corrections_from_layers(
-            dock.image_step.layer,
-            dock.image_step.axes,
+            step.layer,
+            step.axes,
             paint=self.layer,
             reviewed=self.reviewed,
             result=None if result is None else result.layer,
             before=None if result is None else result.before,
         )
+        if choice is None:
+            return self.weak.into(copied)
         if result is not None:
-            table = result.segmentation.objects
-            copied.object_class.update(zip(map(int, table.label), map(int, table.class_id), strict=True))
-            copied.object_class.update(classes_of_labels(result.layer.features, result.segmentation.classes))
-            copied = replace(copied, accepted=result.accepted)
-        return self.weak.into(copied)
+            same = result.model == choice.title
+            classes = classes_in(result.segmentation, result.layer.features, choice.spec.classes, renamed=same)
+            copied = replace(copied, object_class=classes, accepted=result.accepted)
+        return self.weak.into(replace(copied, painted_class=self._painted_classes(choice.spec.classes)))
+
+    def _painted_classes(self, classes: ClassTable) -> dict[int, int]:
+        """Class of each painted number, in the numbers of a table."""
+        layer = self.layer
+        if layer is None or paints_on(layer) != OBJECTS:
+            return {}
+        ids = {c.name: c.id for c in classes if c.id}
+        found = {n: ids[name] for n, name in class_names(layer).items() if name in ids}
+        counted = [n for n, c in found.items() if not is_object(n) and c in classes.thing_ids and n in self.counts]
+        if counted:
+            name = classes[found[counted[0]]].name
+            raise InputError(
+                f"The strokes of “{name}” were painted as an area, and its members are counted now.",
+                hint="Make it an area again, or erase these strokes and paint each member whole",
+            )
+        return found
 
     # --- counting ------------------------------------------------------------------------------------------------
 
     @property
     def known_besides(self) -> str:
         """What else a training takes as right, a line each: edited and accepted objects, reviewed areas."""
-        result, lines = self._dock.runs.result_of(self._dock.image_step.layer), []
+        result, lines = self._dock.runs.result_of(self._dock.image_step.layer), list[str]()
+        if self.layer is not None and paints_on(self.layer) == OBJECTS:
+            lines += by_class(class_names(self.layer), self.counts, self.classes.row.choice.count() > 1)
         if result is not None and "status" in result.layer.features:
             status = np.asarray(result.layer.features["status"])
             found = {word: int((status == word).sum()) for word in (CORRECTED, ACCEPTED)}
@@ -213,8 +305,6 @@ class PaintControl:
 
     def _suggest(self) -> None:
         """Say which loss suits the strokes at hand."""
-        from napari_segplugin.engine.train.advice import recommend_loss
-
         dock = self._dock
         choice, layer = dock.method_step.choice(), self.layer
         if choice is None or layer is None or not self.counts:
@@ -226,9 +316,14 @@ class PaintControl:
         if task is Task.SEMANTIC:
             counts = [background, *(voxels.get(c.id, 0) for c in classes if c.id)]
         else:
-            counts = [background, sum(voxels.values()), *[0] * (len(classes) - 2)]
+            ids = {c.name: c.id for c in classes}
+            of = [ids.get(name, 1) for name in map(class_names(layer).get, voxels)]
+            counts = [
+                background,
+                *(sum(n for n, k in zip(voxels.values(), of, strict=True) if k == c.id) for c in classes if c.id),
+            ]
         share = sum(counts) / max(1, layer.data.size)
-        dock.improve_step.losses.suggest(*recommend_loss(counts, known_share=share, task=task))
+        dock.improve_step.losses.suggest(*dock.engine.recommend_loss(counts, known_share=share, task=task))
 
     def on_image(self) -> None:
         """Another image was chosen: count what is painted on it."""

@@ -36,8 +36,8 @@ class ParameterForm(QWidget):
 
     def set_parameters(self, parameters: Sequence[Parameter]) -> None:
         """Show other parameters, at their defaults."""
-        while self._rows.count():
-            widget = self._rows.takeAt(0).widget()
+        while (item := self._rows.takeAt(0)) is not None:
+            widget = item.widget()
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()

@@ -76,7 +76,7 @@ class PromptControl:
         self._edits.panel.show_tool("add", "Looking …")
         dock.background.run(
             "proposal",
-            lambda: engine.propose(part, choice.load(), region, voxel, drawn, free, device),
+            lambda: engine.propose(part, choice.load(), region, point=voxel, box=drawn, free=free, device=device),
             lambda found: self._show(target, found),
             failed,
         )

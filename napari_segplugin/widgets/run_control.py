@@ -53,7 +53,10 @@ class RunControl:
         else:
             tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
             self.start_with(
-                scope, choice.title, choice.spec.task, lambda i, r: engine.predict(i, choice.load(), tiles, device, r)
+                scope,
+                choice.title,
+                choice.spec.task,
+                lambda i, r: engine.predict(i, choice.load(), tiles=tiles, device=device, region=r),
             )
 
     def start_with(self, scope: str, title: str, task: Task, answer: Answer) -> None:
@@ -155,7 +158,7 @@ class RunControl:
         part = image.frame(0) if region is not None else image
 
         def work() -> Any:
-            return engine.estimate(part, choice.load(), tiles, device, region)
+            return engine.estimate(part, choice.load(), tiles=tiles, device=device, region=region)
 
         def done(value: Any) -> None:
             tell(step.estimate, str(value.text))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
+from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
     Fold,
@@ -35,12 +32,14 @@ from napari_segplugin.widgets._parts import (
     tell,
     wrapped,
 )
-from napari_segplugin.widgets._pictures import PicturePair
 from napari_segplugin.widgets._plot import LinePlot
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
+from napari_segplugin.widgets.paint_class import PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
+from napari_segplugin.widgets.verdict import Verdict
 from napari_segplugin.widgets.weak_control import WeakRow
 
 NEW_OBJECT, ERASE = -1, 0
@@ -77,9 +76,23 @@ class ImproveStep(StepBox):
     instant_requested = Signal()
     instant_toggled = Signal(bool)
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__(4, "Improve", "step_improve")
         self._paint_key: Any = None
+        self._build_paint()
+        self._build_training(engine)
+        self._build_instant()
+        self.verdict = Verdict(self.back_requested.emit, self.forward_requested.emit)
+        self.model_button = button(
+            "Save model…",
+            "save_model",
+            "Save the model in use as a folder, to open it on another day or computer.",
+            self._ask,
+        )
+        self._lay_out()
+        self.show_counts({}, None, Task.INSTANCE)
+
+    def _build_paint(self) -> None:
         self.layer_button = button(
             "Paint corrections",
             "corrections_button",
@@ -93,12 +106,14 @@ class ImproveStep(StepBox):
             "is taken as right.",
             self.reviewed_requested.emit,
         )
-        self.weak_row = WeakRow()
+        self.paint_class, self.weak_row = PaintClass(), WeakRow()
         self.paints = QWidget()
         self._paint_grid = QGridLayout(self.paints)
         self._paint_grid.setContentsMargins(0, 0, 0, 0)
         self._paint_grid.setSpacing(4)
         self.counts = wrapped(name="counts")
+
+    def _build_training(self, engine: Any) -> None:
         self.train_button = button(
             "Fine-tune",
             "train_button",
@@ -114,6 +129,10 @@ class ImproveStep(StepBox):
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
         self.folder = FolderFold()
+        self.loss_plot.hide()
+        self.quality_plot.hide()
+
+    def _build_instant(self) -> None:
         self.instant_button = button(
             "Instant answer",
             "instant_button",
@@ -139,15 +158,11 @@ class ImproveStep(StepBox):
         self.nearby_box.toggled.connect(lambda _: self.instant_toggled.emit(self.instant_box.isChecked()))
         self.instant_text = wrapped(name="instant_text")
         self.instant_text.hide()
-        self._build_verdict()
-        self.model_button = button(
-            "Save model…",
-            "save_model",
-            "Save the model in use as a folder, to open it on another day or computer.",
-            self._ask,
-        )
+
+    def _lay_out(self) -> None:
         for widget in (
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
+            self.paint_class,
             self.weak_row,
             self.paints,
             self.counts,
@@ -167,9 +182,6 @@ class ImproveStep(StepBox):
             self.model_button,
         ):
             self.rows.addWidget(widget)
-        self.loss_plot.hide()
-        self.quality_plot.hide()
-        self.show_counts({}, None, Task.INSTANCE)
 
     def _budget(self) -> Any:
         self.budget_spin = QSpinBox()
@@ -190,43 +202,12 @@ class ImproveStep(StepBox):
         fold.rows.addWidget(self.losses)
         return fold
 
-    def _build_verdict(self) -> None:
-        self.verdict = QWidget()
-        self.verdict_table = QTableWidget(0, 3)
-        describe(
-            self.verdict_table,
-            "verdict_table",
-            "Before and after",
-            "Quality of the old and the new model, on strokes or images that were not trained on.",
-        )
-        self.verdict_table.setHorizontalHeaderLabels(["Held-out", "Before", "After"])
-        self.verdict_table.verticalHeader().hide()
-        self.verdict_table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        header = self.verdict_table.horizontalHeader()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for i in (1, 2):
-            header.setSectionResizeMode(i, QHeaderView.ResizeMode.ResizeToContents)
-        self.verdict_text = wrapped(name="verdict_text")
-        self.back_button = button(
-            "Go back", "back_button", "Use the model from before the training again.", self.back_requested.emit
-        )
-        self.use_button = button("Use new", "use_button", "Use the new model.", self.forward_requested.emit)
-        layout = QGridLayout(self.verdict)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        self.pictures = PicturePair("verdict_pictures", ("Before", "After"))
-        layout.addWidget(self.verdict_table, 0, 0, 1, 2)
-        layout.addWidget(self.pictures, 1, 0, 1, 2)
-        layout.addWidget(self.verdict_text, 2, 0, 1, 2)
-        layout.addWidget(self.back_button, 3, 0)
-        layout.addWidget(self.use_button, 3, 1)
-        self.verdict.hide()
-
     # --- painting -------------------------------------------------------------------------------------------------
 
     def set_paints(self, classes: ClassTable | None, task: Task) -> None:
         """A button for each thing that can be painted."""
         key = (classes, task)
+        self.paint_class.set_classes(classes, task)
         if key == self._paint_key:
             return
         self._paint_key = key
@@ -242,6 +223,7 @@ class ImproveStep(StepBox):
         else:
             entries = [
                 ("New object", "", NEW_OBJECT, "Paint one object that was missed, in a number of its own."),
+                *[(c.name, c.color, area_value(c.id), f"Paint the area “{c.name}”.") for c in areas_of(classes)],
                 (
                     "Not an object",
                     BACKGROUND_COLOR,
@@ -271,7 +253,7 @@ class ImproveStep(StepBox):
                     f"{info.name}: {_strokes(strokes)}, {voxels:,} voxels" if strokes else f"{info.name}: none yet"
                 )
         elif counts:
-            objects = [v for k, v in counts.items() if k != BACKGROUND_PAINT]
+            objects = [v for k, v in counts.items() if is_object(k)]
             lines.append(
                 f"{len(objects)} painted object{'s' * (len(objects) != 1)}, {sum(v for _, v in objects):,} voxels"
             )
@@ -324,33 +306,9 @@ class ImproveStep(StepBox):
         plot = self.quality_plot if name.startswith("held-out") else self.loss_plot
         plot.add(name.removeprefix("held-out "), step, value)
 
-    def show_verdict(self, before: Mapping[str, float], after: Mapping[str, float], text: str) -> None:
-        """The old and the new model side by side."""
-        names = list(dict.fromkeys([*before, *after]))
-        self.verdict_table.setRowCount(len(names))
-        for i, name in enumerate(names):
-            for j, value in enumerate(
-                (name.removeprefix("held-out "), _number(before.get(name)), _number(after.get(name)))
-            ):
-                self.verdict_table.setItem(i, j, QTableWidgetItem(value))
-        height = sum(self.verdict_table.rowHeight(i) for i in range(min(6, len(names))))
-        self.verdict_table.setFixedHeight(height + self.verdict_table.horizontalHeader().sizeHint().height() + 4)
-        self.verdict_table.setVisible(bool(names))
-        self.verdict_text.setText(text)
-        self.verdict.show()
-
     def say_instant(self, text: str) -> None:
         """What the instant answer found, and how good it is; nothing hides it."""
         tell(self.instant_text, text)
-
-    def show_pictures(self, pictures: Sequence[Any]) -> None:
-        """The visible region as the old and the new model see it; nothing hides them."""
-        self.pictures.show_pictures(pictures)
-
-    def show_choice(self, old: object, new: object, used: object) -> None:
-        """Offer the one of the two models that is not in use."""
-        self.back_button.setEnabled(old is not None and used is not old)
-        self.use_button.setEnabled(new is not None and used is not new)
 
     def set_state(
         self,
@@ -402,7 +360,3 @@ class ImproveStep(StepBox):
 
 def _strokes(n: int) -> str:
     return f"{n} stroke{'s' * (n != 1)}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"

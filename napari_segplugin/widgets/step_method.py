@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.widgets._parts import (
-    Fold,
     StepBox,
     button,
     combo,
-    describe,
     fill_combo,
     labelled,
     row,
@@ -26,29 +24,17 @@ from napari_segplugin.widgets._parts import (
 )
 from napari_segplugin.widgets.class_table import ClassEditor
 from napari_segplugin.widgets.classical_page import ClassicalPage
+from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.network_options import NetworkOptions
+from napari_segplugin.widgets.tile_options import TileOptions
 
 TASKS = (
     ("Objects (instance)", Task.INSTANCE),
     ("Pixel classes (semantic)", Task.SEMANTIC),
     ("Both (panoptic)", Task.PANOPTIC),
 )
-ZOOMS = (
-    ("at the image as it is", 1.0),
-    ("again, larger, where objects are small", 0.0),
-    ("at 1.5 times the size", 1.5),
-    ("at 2 times the size", 2.0),
-    ("at 3 times the size", 3.0),
-    ("at half the size", 0.5),
-    ("at a quarter of the size", 0.25),
-)
 SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
-_ZOOM_TIP = (
-    "For objects much smaller or larger than those the model learnt. Twice the size takes four times as long in 2D."
-)
-_TILE_TIP = "Longest side of a tile in voxels. Larger is faster and needs more memory."
-_HALO_TIP = "Voxels around a tile that are read and thrown away. Larger hides seams and costs time."
 
 
 @dataclass(frozen=True)
@@ -90,7 +76,7 @@ class MethodStep(StepBox):
     load_requested = Signal(str)
     refused = Signal(str)
 
-    def __init__(self, engine: Any, session: Any) -> None:
+    def __init__(self, engine: Engine, session: Any) -> None:
         super().__init__(2, "Method", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
@@ -125,8 +111,16 @@ class MethodStep(StepBox):
         fill_combo(self.device_choice, [("automatic", "auto"), ("CPU", "cpu")])
         self.estimate = wrapped(name="estimate")
         self.options = NetworkOptions()
+        self.tile_options = TileOptions()
         self._network_row = labelled("Network", self.network_choice)
         self._ndim_row = labelled("Works in", self.ndim_choice)
+        self._lay_out()
+        self._connect()
+        tell(self.note, "")
+        tell(self.estimate, "")
+        self.refresh()
+
+    def _lay_out(self) -> None:
         network = QWidget()
         lines = QVBoxLayout(network)
         lines.setContentsMargins(0, 0, 0, 0)
@@ -143,14 +137,10 @@ class MethodStep(StepBox):
             self.options,
             self.classes,
             labelled("Device", self.device_choice),
-            self._advanced(),
+            self.tile_options,
             self.estimate,
         ):
             lines.addWidget(widget)
-        self._connect()
-        tell(self.note, "")
-        tell(self.estimate, "")
-        self.refresh()
 
     def _connect(self) -> None:
         self.way_choice.currentIndexChanged.connect(lambda _: self._on_way())
@@ -158,40 +148,11 @@ class MethodStep(StepBox):
         self.weights_choice.currentIndexChanged.connect(lambda _: self._on_weights())
         self.network_choice.currentIndexChanged.connect(lambda _: self._on_network())
         self.options.changed.connect(self.changed)
+        self.tile_options.changed.connect(self.changed)
         self.ndim_choice.currentIndexChanged.connect(lambda _: self.refresh())
         self.device_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.classes.changed.connect(self._on_classes)
         self.classes.refused.connect(self.refused)
-
-    def _advanced(self) -> Any:
-        fold = Fold("Advanced", "advanced", "Tile size, halo, precision, size, mirroring. The defaults are good.")
-        self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
-        for spin, name, title, top, tip in (
-            (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
-            (self.halo_spin, "tile_halo", "Halo", 1024, _HALO_TIP),
-        ):
-            spin.setRange(0, top)
-            spin.setSingleStep(16)
-            spin.setSpecialValueText("automatic")
-            spin.setKeyboardTracking(False)
-            describe(spin, name, title, tip)
-            spin.valueChanged.connect(lambda _: self.changed.emit())
-            fold.rows.addWidget(labelled(title, spin))
-        self.precision_choice = combo("precision", "Precision", "bfloat16 halves the memory on GPUs that have it.")
-        fill_combo(self.precision_choice, [("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16")])
-        self.precision_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
-        fold.rows.addWidget(labelled("Precision", self.precision_choice))
-        self.zoom_choice = combo("zoom", "Look", _ZOOM_TIP)
-        fill_combo(self.zoom_choice, [(text, factor) for text, factor in ZOOMS])
-        self.zoom_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
-        fold.rows.addWidget(labelled("Look", self.zoom_choice))
-        self.mirror_box = QCheckBox("Average over mirrored copies")
-        describe(
-            self.mirror_box, "mirror", "Average over mirrored copies", "A little better, 4 (2D) or 8 (3D) times slower."
-        )
-        self.mirror_box.toggled.connect(lambda _: self.changed.emit())
-        fold.rows.addWidget(self.mirror_box)
-        return fold
 
     def _on_way(self) -> None:
         self._network.setVisible(not self.is_classical)
@@ -218,14 +179,7 @@ class MethodStep(StepBox):
 
     def tiles(self, ndim: int) -> TileSpec:
         """The tile settings for a network of `ndim` dimensions."""
-        size, halo = self.tile_spin.value(), self.halo_spin.value()
-        return TileSpec(
-            size=(size,) * ndim if size else (),
-            halo=(halo,) * ndim if halo else (),
-            precision=str(self.precision_choice.currentData()),
-            mirror=self.mirror_box.isChecked(),
-            zoom=float(self.zoom_choice.currentData()),
-        )
+        return self.tile_options.spec(ndim)
 
     def choice(self) -> Choice | None:
         """What is chosen; None while there is no image or no network."""
@@ -277,7 +231,7 @@ class MethodStep(StepBox):
             bundle: ModelBundle = self._session.bundles[name]
             return bundle
         if key not in self._loaded:
-            self._loaded[key] = self._engine.load_bundle(self._engine.shipped_bundles()[name])
+            self._loaded[key] = self._engine.load_model(name)
         return self._loaded[key]
 
     # --- filling --------------------------------------------------------------------------------------------------

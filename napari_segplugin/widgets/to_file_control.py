@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.core import InputError, Note, Segmentation, SegPluginError
-from napari_segplugin.viewer.layers import segmentation_to_layer
+from napari_segplugin.core import InputError, Job, Note, Segmentation, SegPluginError
+from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 
 
 class ToFileControl:
@@ -43,9 +43,15 @@ class ToFileControl:
         self._target = (layer, dock.image_step.axes)
         dock.result_step.progress.begin("Preparing")
         dock.result_step.show_summary("")
+
+        def work() -> Job[tuple[Segmentation, dict[str, Any], list[Path]]]:
+            found, files = yield from engine.predict_to_file(image, choice.load(), path, tiles=tiles, device=device)
+            opened = replace(found, labels=engine.read_image(files[0]).array)
+            return opened, features_of(opened), files
+
         dock.start_job(
             "file",
-            lambda: engine.predict_to_file(image, choice.load(), tiles, device, path),
+            work,
             f"Segmenting {layer.name} into {Path(path).name}",
         )
 

@@ -9,9 +9,12 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox
 
 from napari_segplugin.core import Job, SegPluginError, Task, drain
+from napari_segplugin.core.types import json_object
 from napari_segplugin.data.edits import Change
+from napari_segplugin.door.window import TrackSpec, track_spec_from_json
 from napari_segplugin.viewer.geometry import label_axes
 from napari_segplugin.viewer.results import Result, show_result
+from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.tracks import (
     changed_rows,
     is_linked,
@@ -24,7 +27,7 @@ from napari_segplugin.viewer.tracks import (
 from napari_segplugin.widgets._parts import Fold, button, describe, labelled
 
 if TYPE_CHECKING:
-    from napari_segplugin.engine.track.track import Tracking
+    from napari_segplugin.door.window import Tracking
 
 LINK, AGAIN = "Link through time", "Link again"
 
@@ -34,7 +37,7 @@ class _Linked:
     """What a worker brings back."""
 
     tracking: Tracking
-    features: dict[str, Any]
+    features: Features
     before: np.ndarray | None
     change: Change | None
 
@@ -117,12 +120,12 @@ class TrackControl:
             return
         current, before = result.current(), result.segmentation.labels
         linked = is_linked(result.segmentation)
-        settings = {"max_distance": self.distance.value(), "gap": self.gap.value(), "split": self.split.isChecked()}
+        spec = TrackSpec(self.distance.value(), self.gap.value(), self.split.isChecked())
         axes, rgb = result.axes, bool(getattr(result.image_layer, "rgb", False))
         now = np.array(result.layer.data) if linked else None
 
         def work() -> Job[_Linked]:
-            tracking = yield from dock.engine.track(current, settings, before if linked else None)
+            tracking = yield from dock.engine.track(current, spec, before=before if linked else None)
             features = track_features(tracking)
             if now is None:
                 return _Linked(tracking, features, tracking.relabelled(before), None)
@@ -151,8 +154,8 @@ class TrackControl:
         if self._target is None:
             return
         result, version = self._target
-        if found.change is None:
-            result = self._show_first(result, found)
+        if found.before is not None:
+            result = self._show_first(result, found, found.before)
             self._show(result, found.tracking)
         elif version != self._version(result):
             raise SegPluginError("The objects were edited meanwhile, so nothing was changed. Link again.")
@@ -163,10 +166,10 @@ class TrackControl:
             f"{tracks} object{'s' * (tracks != 1)} through time, {divisions} division{'s' * (divisions != 1)}."
         )
 
-    def _show_first(self, old: Result, found: _Linked) -> Result:
+    def _show_first(self, old: Result, found: _Linked, before: np.ndarray) -> Result:
         """Labels with the numbers of the tracks, in a layer of their own; the others are hidden."""
         dock, name = self._dock, f"{old.layer.name} · linked"
-        base = replace(found.tracking.segmentation, labels=found.before)
+        base = replace(found.tracking.segmentation, labels=before)
         labels = found.tracking.segmentation.labels
         made = show_result(
             dock.viewer, base, old.image_layer, old.axes, features=found.features, labels=np.array(labels)
@@ -193,10 +196,10 @@ class TrackControl:
         if not is_linked(result.segmentation):
             return
         dock, current = self._dock, result.current()
-        settings = dict(current.recipe["tracks"]["settings"])
+        spec = track_spec_from_json(json_object(current.recipe["tracks"])["settings"])
 
         def work() -> Tracking:
-            tracking: Tracking = drain(dock.engine.track(current, settings, None))
+            tracking: Tracking = drain(dock.engine.track(current, spec))
             return tracking
 
         def done(tracking: Tracking) -> None:

@@ -67,7 +67,9 @@ class TrainControl:
         except SegPluginError as error:
             dock.fail(error)
             return
-        make = self._make(choice, lambda old, stop: dock.engine.finetune(image, paint, old, spec, stop, preview))
+        make = self._make(
+            choice, lambda old, stop: dock.engine.finetune(image, paint, old, spec, stop=stop, preview=preview)
+        )
         self._target = (layer, axes, frame, choice.spec.classes)
         dock.journal.sync()
         dock.improve_step.begin_training()
@@ -86,7 +88,7 @@ class TrainControl:
             dock.fail(error)
             return
         keep = Path(dock.session.folder) / "training"
-        make = self._make(choice, lambda old, stop: dock.engine.train_folder(folder, old, spec, stop, keep))
+        make = self._make(choice, lambda old, stop: dock.engine.train(folder, old, spec, stop=stop, keep=keep))
         self._target = None
         dock.improve_step.begin_training()
         dock.start_job("train", make, f"Training {choice.title} on {Path(folder).name}")
@@ -147,10 +149,10 @@ class TrainControl:
         self.hide_preview()
         dock.session.add(old)
         dock.session.add(result.bundle)
-        dock.improve_step.show_verdict(result.before, result.after, result.heldout)
+        dock.improve_step.verdict.show_figures(result.before, result.after, result.heldout)
         views = getattr(result, "views", None)
         pictures = () if views is None else (outlined(views.image, views.before), outlined(views.image, views.after))
-        dock.improve_step.show_pictures(pictures)
+        dock.improve_step.verdict.show_pictures(pictures)
         session = dock.session
         dock.background.run("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None, dock.fail)
         dock.say(f"Trained “{result.bundle.name}”. Press Run in step 3 to see what it finds.")

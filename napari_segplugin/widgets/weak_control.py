@@ -8,10 +8,10 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_segplugin.core import Task
-from napari_segplugin.viewer.corrections import PaintCopy
-from napari_segplugin.viewer.weak import MODES, use_class, weak_layer, with_weak
+from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.viewer.weak import MODES, rename_class, use_class, weak_layer, with_weak
 from napari_segplugin.widgets._parts import button
+from napari_segplugin.widgets.paint_class import offered
 
 BUTTONS = {
     "points": ("Points", "One click in each of some objects: how far each reaches is told from the image."),
@@ -66,7 +66,7 @@ class WeakControl:
         return any(layer is not None and len(layer.data) for layer in map(self.layer, MODES))
 
     def add(self, kind: str) -> None:
-        """Make a layer, or select the one there is, with the tool in hand; new marks are of the class in the brush."""
+        """Make a layer, or select the one there is, with the tool in hand; new marks are of the class that is chosen."""
         dock, image = self._dock, self._dock.image_step.layer
         choice = dock.method_step.choice()
         if image is None or choice is None:
@@ -79,26 +79,39 @@ class WeakControl:
             self._layers[id(image), kind] = layer
             layer.events.data.connect(lambda _=None: dock.refresh_soon())
             dock.journal.marks(kind, layer)
-        brush = dock.paint.layer
-        if kind != "nothing" and choice.spec.task is Task.SEMANTIC and brush is not None:
-            chosen = int(brush.selected_label)
-            if 0 < chosen < len(choice.spec.classes):
-                use_class(layer, chosen)
+        if kind != "nothing":
+            use_class(layer, dock.paint.classes.row.name)
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = MODES[kind]
         dock.refresh()
 
-    def into(self, copied: PaintCopy) -> PaintCopy:
+    def use_class(self, name: str) -> None:
+        """Mark the next objects as a class."""
+        for layer in self._marked():
+            use_class(layer, name)
+
+    def rename(self, old: str, new: str) -> None:
+        """A person renamed a class."""
+        for layer in self._marked():
+            rename_class(layer, old, new)
+
+    def _marked(self) -> list[Any]:
+        return [layer for kind in ("points", "boxes") if (layer := self.layer(kind)) is not None]
+
+    def into(self, copied: Corrections) -> Corrections:
         """Corrections with what was marked. Call it on the GUI thread.
 
         Raises
         ------
         InputError
-            If a shape is not of the kind that was asked for.
+            If a shape is not of the kind that was asked for, or a mark has no class.
         """
-        step = self._dock.image_step
-        return with_weak(copied, step.layer, step.axes, **{kind: self.layer(kind) for kind in MODES})
+        step, choice = self._dock.image_step, self._dock.method_step.choice()
+        names = [] if choice is None else offered(choice.spec.classes, choice.spec.task)
+        ids = {c.name: c.id for c in choice.spec.classes if c.name in names} if choice is not None else {}
+        layers = {kind: self.layer(kind) for kind in MODES}
+        return with_weak(copied, step.layer, step.axes, **layers, ids=ids)
 
 
 __all__ = ["BUTTONS", "WeakControl", "WeakRow"]

@@ -68,7 +68,7 @@ def picture(colour: bool, size: int) -> np.ndarray:
     tile = (
         np.moveaxis(skimage.data.astronaut(), -1, 0)
         if colour
-        else np.asarray(load_sample("nuclei2d")["image"].array)[None]
+        else np.asarray(load_sample("nuclei2d").image.array)[None]
     )
     return filled(tile, size)
 

@@ -42,7 +42,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(args.workers)
-    flat, deep = load_sample("nuclei2d")["image"], load_sample("nuclei3d")["image"]
+    flat, deep = load_sample("nuclei2d").image, load_sample("nuclei3d").image
     times = -(-args.side // min(flat.spatial_shape))
     wide = np.tile(flat.read()[0], (times, times))[: args.side, : args.side]
     images = {"nuclei2d": Image(wide, "YX", name="wide"), "nuclei3d": deep}

@@ -125,7 +125,7 @@ def main() -> None:
     pump(lambda: False, 2)
     dock.paint.add_layer()
     # A third of the objects of the ground truth are painted whole, and background around them.
-    truth = np.asarray(load_sample(args.sample)["truth"])
+    truth = np.asarray(load_sample(args.sample).truth)
     paint = np.where(truth % 3 == 1, truth, 0).astype(np.uint16)
     paint[(truth == 0) & (np.random.default_rng(0).random(truth.shape) < 0.2)] = 65535
     dock.paint.layer.data = paint
@@ -152,7 +152,7 @@ def main() -> None:
         viewer.window.screenshot(args.picture, canvas_only=False)
     report = {"dock_opens_s": opened, "message": dock.messages.text.text(), "delays": watch.table()}
     report["summary"] = dock.result_step.summary.text()
-    report["verdict"] = dock.improve_step.verdict_text.text()
+    report["verdict"] = dock.improve_step.verdict.text.text()
     print(json.dumps(report, indent=1, default=float))
     home = Path("docs/benchmarks/gui_latency.json")
     home.write_text(

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, Kind, Task
+from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.door import window
 from napari_segplugin.io import load_sample
-from napari_segplugin.viewer.corrections import PaintCopy
-from napari_segplugin.widgets._engine import Engine
 
 CASES = {"2D": ("axon_sem", (2048, 2048), ("axon", "myelin")), "3D": ("nuclei3d", (64, 512, 512), ("nucleus",))}
 
@@ -39,16 +39,16 @@ def answers(name: str, strokes: int) -> tuple[list[dict[str, float]], float]:
     """Seconds after each stroke, and what was computed ahead."""
     sample, shape, names = CASES[name]
     found = load_sample(sample)
-    truth = filled(np.asarray(found["truth"]), shape)
+    truth = filled(np.asarray(found.truth), shape)
     truth = truth if len(names) > 1 else (truth > 0).astype(np.int64)
-    image = Image(filled(np.asarray(found["image"].array), shape), "ZYX"[-len(shape) :])
+    image = Image(filled(np.asarray(found.image.array), shape), "ZYX"[-len(shape) :])
     classes = ClassTable.named(names, Kind.STUFF)
     plane = int((truth > 0).reshape(len(truth), -1).sum(1).argmax()) if len(shape) == 3 else None
     region = (
         tuple(slice(0, n) for n in shape) if plane is None else (slice(plane, plane + 1), slice(0, 512), slice(0, 512))
     )
-    paint, rng, engine = np.zeros(shape, np.uint16), np.random.default_rng(0), Engine()
-    forest = engine.pixel_forest(image)
+    paint, rng = np.zeros(shape, np.uint16), np.random.default_rng(0)
+    forest = window.pixel_forest(image)
     ahead = time.perf_counter()
     forest.warm(region)
     ahead = time.perf_counter() - ahead
@@ -62,8 +62,8 @@ def answers(name: str, strokes: int) -> tuple[list[dict[str, float]], float]:
         if k < len(names) + 1:
             continue  # every class once before the first answer
         wall, own = time.perf_counter(), time.process_time()
-        copied = PaintCopy(paint.copy(), None, None, None, "ZYX"[-len(shape) :])
-        engine.instant_now(image, copied, Task.SEMANTIC, classes, region, forest)
+        copied = Corrections(paint.copy())
+        window.instant_now(image, copied, Task.SEMANTIC, classes, region=region, forest=forest)
         rows.append({"wall": time.perf_counter() - wall, "processor": time.process_time() - own})
     return rows, ahead
 

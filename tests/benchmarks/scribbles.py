@@ -38,8 +38,9 @@ from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.strokes import near_strokes, touched_pieces
 from napari_segplugin.engine.instant import PixelForest
 from napari_segplugin.engine.network import load
+from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.heldout import read_maps
-from napari_segplugin.engine.train.train import Recipe, new_bundle, prepare_sample, train_prepared
+from napari_segplugin.engine.train.train import Recipe, new_bundle, train_prepared
 
 CLASSES = ClassTable.named(["target"], Kind.STUFF)
 WIDTHS = (8, 16, 32, 64)

@@ -39,7 +39,7 @@ SAMPLES = {"nuclei": "nuclei2d", "axons": "axon_sem"}
 def picture(kind: str, size: int) -> np.ndarray:
     """(1, size, size) float32."""
     if kind in SAMPLES:
-        sample = np.asarray(load_sample(SAMPLES[kind])["image"].array, np.float32)
+        sample = np.asarray(load_sample(SAMPLES[kind]).image.array, np.float32)
         return np.pad(sample, [(0, size - n) for n in sample.shape], mode="symmetric")[None]
     photo = skimage.data.camera().astype(np.float32)
     times = size // photo.shape[0]

@@ -52,8 +52,8 @@ WAYS: dict[str, Callable[..., PatchSampler]] = {"CPU": OnCpu, "device": PatchSam
 def steps_a_second(ndim: int, task: Task, way: str, steps: int, device: str) -> float:
     """One short training of the default U-Net on the nuclei that ship; the first tenth of the steps is not counted."""
     shipped = load_sample(f"nuclei{ndim}d")
-    labels = shipped["truth"].astype("int64")
-    sample = Sample(shipped["image"], (labels > 0).astype("int64"), labels)
+    labels = shipped.truth.astype("int64")
+    sample = Sample(shipped.image, (labels > 0).astype("int64"), labels)
     bundle = new_bundle(ModelSpec("unet", ndim, 1, task, ClassTable.named(["nucleus"])), name="speed")
     at = []
     with mock.patch(SAMPLER, WAYS[way]):

@@ -156,8 +156,8 @@ def test_finetune_with_nothing_painted_gives_advice(run, files, make_bundle):
 
 
 def test_ctrl_c_ends_a_training_with_its_best_state(run, files, folder, monkeypatch):
-    from napari_segplugin.cli import progress
     from napari_segplugin.core import Metric
+    from napari_segplugin.door import progress
 
     show = progress.Progress.__call__
 
@@ -174,8 +174,8 @@ def test_ctrl_c_ends_a_training_with_its_best_state(run, files, folder, monkeypa
 
 
 def test_ctrl_c_twice_cancels_and_leaves_nothing(run, files, folder, monkeypatch):
-    from napari_segplugin.cli import progress
     from napari_segplugin.core import Metric
+    from napari_segplugin.door import progress
 
     def interrupt(self, event):
         if isinstance(event, Metric):

@@ -35,3 +35,7 @@ def test_a_missing_extra_gives_the_command_that_installs_it():
     text = str(MissingExtraError("nibabel", "read NIfTI files", "medical"))
     assert 'pip install "napari-segplugin[medical]"' in text
     assert "read NIfTI files" in text
+
+
+def test_a_missing_package_that_belongs_to_the_project_is_named_itself():
+    assert str(MissingExtraError("nibabel", "read NIfTI files")).endswith("Run: pip install nibabel")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Kind, Sample, Task
-from napari_segplugin.data.corrections import RIM, Corrections, count_strokes, split_strokes, to_sample
+from napari_segplugin.data.corrections import RIM, Corrections, to_sample
+from napari_segplugin.data.strokes import count_strokes, split_strokes
 
 STUFF = ClassTable.named(["axon", "myelin"], Kind.STUFF)
 THINGS = ClassTable.named(["cell"])

@@ -30,7 +30,7 @@ def reference(labels, image, spacing, more=()) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", ["nuclei2d", "nuclei3d"])
 def test_real_objects_as_scikit_image_measures_them(name) -> None:
     sample = load_sample(name)
-    labels, image = np.asarray(sample["truth"]), np.asarray(sample["image"].array)
+    labels, image = np.asarray(sample.truth), np.asarray(sample.image.array)
     spacing = (2.0, 0.5, 0.7)[-labels.ndim :]
     table = measure_objects(labels, spacing=spacing, unit="um", channels={"dapi": image})
     expected = reference(labels, image, spacing)
@@ -44,7 +44,7 @@ def test_real_objects_as_scikit_image_measures_them(name) -> None:
 
 
 def test_perimeter_is_the_crofton_perimeter_of_scikit_image() -> None:
-    labels = np.asarray(load_sample("nuclei2d")["truth"])
+    labels = np.asarray(load_sample("nuclei2d").truth)
     expected = regionprops_table(labels, properties=["perimeter_crofton"], spacing=(0.3, 0.3))
     table = measure_objects(labels, spacing=(0.3, 0.3))
     np.testing.assert_allclose(table["perimeter"].values, expected["perimeter_crofton"])

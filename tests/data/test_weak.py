@@ -20,7 +20,7 @@ TWO = ClassTable.named(["a", "b"], Kind.STUFF)
 def real(name: str) -> tuple[np.ndarray, np.ndarray, tuple[float, ...], list]:
     """Normalised image, truth, spacing, and the (number, box) of each object that is not a crumb."""
     sample = load_sample(name)
-    image, truth = sample["image"], np.asarray(sample["truth"]).astype(int)
+    image, truth = sample.image, np.asarray(sample.truth).astype(int)
     array = normalise.apply(image.read(), normalise.statistics(image, None))
     found = [(n, b) for n, b in enumerate(ndi.find_objects(truth), 1) if b and (truth[b] == n).sum() > 30]
     return array, truth, image.canonical_spacing, found

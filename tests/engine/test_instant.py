@@ -103,10 +103,10 @@ def test_a_coarse_answer_is_the_fine_one_on_its_grid(monkeypatch):
 
 def test_real_nuclei_become_objects():
     sample = load_sample("nuclei2d")
-    truth = np.asarray(sample["truth"])
+    truth = np.asarray(sample.truth)
     paint = np.where(truth % 6 == 1, truth, 0).astype(np.uint16)
     paint[(truth == 0) & (np.random.default_rng(0).random(truth.shape) < 0.02)] = BACKGROUND_PAINT
-    answer = drain(instant(sample["image"], Corrections(paint), Task.INSTANCE, ClassTable.named(["nucleus"])))
+    answer = drain(instant(sample.image, Corrections(paint), Task.INSTANCE, ClassTable.named(["nucleus"])))
     found = len(answer.segmentation.objects)
     assert 0.6 * truth.max() < found < 1.4 * len(np.unique(truth))
     foreground = np.asarray(answer.segmentation.labels) > 0

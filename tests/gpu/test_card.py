@@ -42,12 +42,9 @@ from napari_segplugin.engine.network import load, prepare  # noqa: E402
 from napari_segplugin.engine.predict.estimate import estimate  # noqa: E402
 from napari_segplugin.engine.predict.predict import predict  # noqa: E402
 from napari_segplugin.engine.train.checkpoint import Checkpoint  # noqa: E402
+from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
-from napari_segplugin.engine.train.train import (  # noqa: E402
-    new_bundle,
-    prepare_sample,
-    train,
-)
+from napari_segplugin.engine.train.train import new_bundle, train  # noqa: E402
 from napari_segplugin.losses import LOSSES, build_loss  # noqa: E402
 from napari_segplugin.networks import NETWORKS  # noqa: E402
 

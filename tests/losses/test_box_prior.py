@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch")
 
 from napari_segplugin.core import AugmentSpec, Image, Sample  # noqa: E402
 from napari_segplugin.data.box_positions import ALONE, box_positions  # noqa: E402
-from napari_segplugin.data.corrections import Corrections, split_strokes, to_sample  # noqa: E402
+from napari_segplugin.data.corrections import Corrections, to_sample  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler, prepare  # noqa: E402
+from napari_segplugin.data.strokes import split_strokes  # noqa: E402
 from napari_segplugin.losses.box_prior import ALIKE, box_pairs, box_projection  # noqa: E402
 
 

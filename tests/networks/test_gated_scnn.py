@@ -234,7 +234,7 @@ def test_a_closed_gate_lets_through_and_an_open_one_doubles():
 
 
 def real_image():
-    image = load_sample("nuclei2d")["image"].array.astype(np.float64)
+    image = load_sample("nuclei2d").image.array.astype(np.float64)
     low, high = np.percentile(image, (1, 99.8))
     return ((image - low) / (high - low)).clip(0, 1)
 

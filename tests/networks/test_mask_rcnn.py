@@ -387,9 +387,9 @@ def average_precision(labels, truth, threshold=0.5):
 
 def patches_of(name, places):
     loaded = load_sample(name)
-    array = loaded["image"].read()[0].astype(np.float32)
+    array = loaded.image.read()[0].astype(np.float32)
     array = (array - array.min()) / np.percentile(array, 99.8)
-    truth = loaded["truth"].astype(np.int64)
+    truth = loaded.truth.astype(np.int64)
     image = torch.stack([torch.from_numpy(array[p])[None] for p in places])
     return image, torch.stack([torch.from_numpy(truth[p]) for p in places])
 

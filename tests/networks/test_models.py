@@ -188,7 +188,7 @@ def test_the_halo_is_the_reach(ndim, name, options):
 def patches(module, ndim):
     """Four real patches with nuclei and their masks."""
     sample = load_sample("nuclei2d" if ndim == 2 else "nuclei3d")
-    image, mask = sample["image"].array.astype(np.float32), sample["truth"] > 0
+    image, mask = sample.image.array.astype(np.float32), sample.truth > 0
     low, high = np.percentile(image, (1, 99.8))
     side = 2 * max(16, *module.multiple) if ndim == 2 else max(16, *module.multiple)
     *deep, y, x = (n // 2 for n in image.shape)

@@ -165,6 +165,38 @@ def test_without_timm_a_sentence_says_what_to_install(monkeypatch):
         timm_state("resnet18")
 
 
+def broken_timm(tmp_path, monkeypatch, code):
+    """A package timm whose import runs the code."""
+    (tmp_path / "timm.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_timm_without_torchvision_names_torchvision(tmp_path, monkeypatch):
+    broken_timm(tmp_path, monkeypatch, "import torchvision")
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(
+        MissingExtraError, match=r"'torchvision' is needed to fetch ImageNet weights.*segplugin\[timm\]"
+    ):
+        timm_state("resnet18")
+
+
+@pytest.mark.parametrize(
+    ("version", "index"),
+    [
+        ("2.13.0+cpu", r" --index-url https://download.pytorch.org/whl/cpu\."),
+        ("2.13.0", r"\."),
+        ("2.9.1+cu130", r".*/cu130\."),
+    ],
+)
+def test_a_torchvision_of_another_torch_says_what_to_reinstall(tmp_path, monkeypatch, version, index):
+    broken_timm(tmp_path, monkeypatch, "raise RuntimeError('operator torchvision::nms does not exist\\nmore')")
+    monkeypatch.setattr(torch, "__version__", version)
+    text = rf"made for another torch.*nms does not exist\".*--force-reinstall torch torchvision{index}$"
+    with pytest.raises(InputError, match=text):
+        timm_state("resnet18")
+
+
 def test_weights_of_timm_load(monkeypatch):
     from types import SimpleNamespace
 

@@ -20,8 +20,9 @@ from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentat
 from napari_segplugin.viewer.corrections import reviewed_layer
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal, pack_voxels, read_records, unpack_voxels
+from napari_segplugin.viewer.kept import read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
-from napari_segplugin.viewer.recorder import Recorder, read_kept
+from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.weak import MODES, put_back, use_class, weak_layer
 
 

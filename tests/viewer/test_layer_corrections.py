@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
+from napari.layers import Labels
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Task
 from napari_segplugin.viewer.corrections import (
@@ -39,7 +40,7 @@ def test_the_inside_of_a_rectangle_is_reviewed_on_its_plane_only() -> None:
     image = ImageLayer(np.zeros((3, 20, 20)), scale=(2, 0.5, 0.5))
     area = reviewed_layer(image, "ZYX")
     area.add_rectangles(np.array([[1, 5, 5], [1, 5, 15], [1, 12, 15], [1, 12, 5]]))
-    mask = corrections_from_layers(image, "ZYX", reviewed=area).reviewed
+    mask = corrections_from_layers(image, "ZYX", reviewed=area, result=Labels(np.zeros((3, 20, 20), int))).reviewed
     assert mask is not None
     assert mask[1, 8, 8]
     assert not mask[0].any()

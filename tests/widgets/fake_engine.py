@@ -32,9 +32,10 @@ from napari_segplugin.core import (
     Task,
     drain,
 )
+from napari_segplugin.door import window
+from napari_segplugin.io.samples import SampleImage
 from napari_segplugin.losses import LossRow
 from napari_segplugin.networks import NetworkRow
-from napari_segplugin.widgets._engine import Engine
 
 
 def registry(kind: str, row: type[Row], *names: str) -> Registry:
@@ -77,25 +78,22 @@ class FakeEngine:
     def losses(self) -> Registry:
         return registry("loss", LossRow, "cross_entropy", "dice", "focal")
 
-    def shipped_bundles(self) -> dict[str, Path]:
-        return {name: Path("/shipped") / name for name in self.shelf}
-
     def network_facts(self, name: str) -> str:
         return f"nuclei: AP 0.80 with {name}\nFrom scratch."
 
     def shipped_specs(self) -> dict[str, ModelSpec]:
         return self.shelf
 
-    def sample_names(self) -> tuple[str, ...]:
+    def samples(self) -> tuple[str, ...]:
         return ("nuclei2d", "axon_sem")
 
-    def load_bundle(self, folder: Any) -> ModelBundle:
+    def load_model(self, folder: Any) -> ModelBundle:
         name = Path(folder).name
         if name not in self.shelf:
             raise InputError("This folder is not a model.", got=name)
         return ModelBundle(name, self.shelf[name], {"w": np.zeros(1, np.float32)})
 
-    def save_bundle(self, bundle: ModelBundle, folder: Any) -> Path:
+    def save_model(self, bundle: ModelBundle, folder: Any) -> Path:
         self.saved.append((bundle, folder))
         return Path(folder)
 
@@ -104,26 +102,27 @@ class FakeEngine:
             raise InputError("The file cannot be read.", got=path)
         return Image(blobs((40, 50)), "YX", spacing=(0.5, 0.5), unit="um", name=Path(path).stem, source=str(path))
 
-    def load_sample(self, name: str) -> dict[str, Any]:
+    def sample(self, name: str) -> SampleImage:
         image = Image(blobs((30, 40)), "YX", spacing=(0.3, 0.3), unit="um", name=name)
-        return {"image": image, "truth": (image.array > 100).astype(np.uint16), "corrections": None}
+        truth = (image.array > 100).astype(np.uint16)
+        return SampleImage(name, name, image, truth, None, Task.INSTANCE, ("object",), "none", "nobody")
 
     def write_segmentation(self, segmentation: Segmentation, path: Any) -> list[Path]:
         self.saved.append((segmentation, path))
         return [Path(path)]
 
-    def available_devices(self) -> list[tuple[str, str]]:
+    def devices(self) -> list[tuple[str, str]]:
         return [("cpu", "CPU, 2 cores"), ("cuda:0", "NVIDIA Something")]
 
     def new_bundle(self, model: ModelSpec, name: str, encoder_weights: str = "") -> ModelBundle:
         self.calls.append(("new_bundle", (model, encoder_weights)))
         return ModelBundle(name, model, {"w": np.zeros(1, np.float32)})
 
-    def estimate(self, image: Image, bundle: ModelBundle, tiles: Any, device: str, region: Any) -> Any:
+    def estimate(self, image: Image, bundle: ModelBundle, *, tiles: Any, device: str, region: Any) -> Any:
         self.calls.append(("estimate", region))
         return SimpleNamespace(text=f"{self.tiles} tiles · about 0.2 GB · 3 s on CPU")
 
-    def predict(self, image: Image, bundle: ModelBundle, tiles: Any, device: str, region: Any) -> Any:
+    def predict(self, image: Image, bundle: ModelBundle, *, tiles: Any, device: str, region: Any) -> Any:
         self.calls.append(("predict", (image, bundle, tiles, device, region)))
         try:
             yield Stage("Looking at the image")
@@ -165,44 +164,52 @@ class FakeEngine:
             return mask.astype(np.uint16)
         return np.asarray(ndimage.label(mask)[0], np.int32)
 
-    def shipped_recipes(self) -> dict[str, ClassicalRecipe]:
-        return Engine().shipped_recipes()
+    def recipes(self) -> dict[str, ClassicalRecipe]:
+        return window.recipes()
 
     def load_recipe(self, source: str) -> ClassicalRecipe:
-        return Engine().load_recipe(source)
+        return window.load_recipe(source)
 
     def save_recipe(self, recipe: ClassicalRecipe, path: str) -> Path:
-        return Engine().save_recipe(recipe, path)
+        return window.save_recipe(recipe, path)
 
     def techniques(self) -> Registry:
-        return Engine().techniques()
+        return window.techniques()
 
     def cleanups(self) -> Registry:
-        return Engine().cleanups()
+        return window.cleanups()
 
-    def track(self, *asked: Any) -> Any:
-        self.calls.append(("track", asked))
-        return Engine().track(*asked)
+    def track(self, *asked: Any, before: Any = None) -> Any:
+        self.calls.append(("track", (*asked, before)))
+        return window.track(*asked, before=before)
 
     def histogram(self, image: Image, channel: int) -> Any:
-        return Engine().histogram(image, channel)
+        return window.histogram(image, channel)
 
-    def classical(self, *asked: Any, **marks: Any) -> Any:
-        self.calls.append(("classical", (*asked, marks)))
-        return Engine().classical(*asked, **marks)
+    def segment(self, image: Image, recipe: ClassicalRecipe, *, region: Any, **marks: Any) -> Any:
+        self.calls.append(("classical", (image, recipe, region, marks)))
+        return window.segment(image, recipe, region=region, **marks)
 
     def companion(self, *asked: Any) -> Any:
-        return Engine().companion(*asked)
+        return window.companion(*asked)
 
-    def classical_live(self, *asked: Any, **marks: Any) -> Any:
-        self.calls.append(("classical_live", (*asked, marks)))
-        return Engine().classical_live(*asked, **marks)
+    def previewer(self, image: Image) -> Any:
+        real = window.previewer(image)
+
+        def visible(recipe: Any, region: Any, **marks: Any) -> Any:
+            self.calls.append(("classical_live", (image, recipe, region, marks)))
+            return real.visible(recipe, region, **marks)
+
+        return SimpleNamespace(image=image, visible=visible)
+
+    def recommend_loss(self, counts: Any, *, known_share: float, task: Task) -> Any:
+        return window.recommend_loss(counts, known_share=known_share, task=task)
 
     def instant(
-        self, image: Image, paint: Any, task: Any, classes: Any, region: Any, forest: Any = None, *, nearby=False
+        self, image: Image, paint: Any, task: Any, classes: Any, *, region: Any, forest: Any = None, one_thing=False
     ) -> Any:
         self.calls.append(("instant", (image, paint, task, classes, region, forest)))
-        self.nearby = nearby
+        self.nearby = one_thing
         yield Step(1, 1)
         spans = [
             slice(*s.indices(n)[:2])
@@ -215,8 +222,8 @@ class FakeEngine:
         found = Segmentation(task, labels, table, classes, axes, image.canonical_spacing, image.unit, "instant", recipe)
         return SimpleNamespace(segmentation=found, quality={"held-out Dice": 0.8}, heldout="On 1 stroke.")
 
-    def instant_now(self, *asked: Any, nearby: bool = False) -> Any:
-        return drain(self.instant(*asked, nearby=nearby))
+    def instant_now(self, *asked: Any, **more: Any) -> Any:
+        return drain(self.instant(*asked, **more))
 
     def pixel_forest(self, image: Image) -> Any:
         return SimpleNamespace(image=image, warm=lambda region: self.calls.append(("warm", (region,))))
@@ -226,7 +233,7 @@ class FakeEngine:
         return np.full((20, 30, 3), 90, np.uint8)
 
     def propose(
-        self, image: Image, bundle: ModelBundle, region: Any, point: Any, box: Any, free: Any, device: str
+        self, image: Image, bundle: ModelBundle, region: Any, *, point: Any, box: Any, free: Any, device: str
     ) -> list[Any]:
         """Discs of two sizes around the click, or the box."""
         self.calls.append(("propose", (image, region, point, box, free)))
@@ -245,7 +252,7 @@ class FakeEngine:
         return out
 
     def finetune(
-        self, image: Image, paint: Any, bundle: ModelBundle, train: Any, stop: threading.Event, preview: Any
+        self, image: Image, paint: Any, bundle: ModelBundle, train: Any, *, stop: threading.Event, preview: Any
     ) -> Any:
         self.calls.append(("finetune", (image, paint, bundle, train)))
         try:

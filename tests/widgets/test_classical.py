@@ -142,7 +142,7 @@ def test_a_recipe_goes_to_a_file_and_back(with_image: Any, tmp_path: Path) -> No
 def test_shipped_recipes_are_in_the_menu_and_replace_every_setting(with_image: Any) -> None:
     page = choose(with_image, "local_threshold")
     page.form.set_values({"smooth": 3.0})
-    shipped = with_image.engine.shipped_recipes()
+    shipped = with_image.engine.recipes()
     entries = {a.text(): a for a in page.recipe_menu.actions()}
     assert {r.name for r in shipped.values()} <= set(entries)
     entries["Nuclei"].trigger()

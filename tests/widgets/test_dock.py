@@ -166,8 +166,8 @@ def test_an_untrained_network_cannot_run_and_says_why(with_image: Any) -> None:
 
 
 def test_tile_settings_reach_the_engine(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
-    with_image.method_step.tile_spin.setValue(256)
-    with_image.method_step.mirror_box.setChecked(True)
+    with_image.method_step.tile_options.tile_spin.setValue(256)
+    with_image.method_step.tile_options.mirror_box.setChecked(True)
     run(with_image, qtbot)
     tiles = next(v for k, v in engine.calls if k == "predict")[2]
     assert tiles.size == (256, 256)
@@ -401,9 +401,9 @@ def test_strokes_are_counted_and_fine_tuning_shows_what_it_did(with_image: Any, 
     run(with_image, qtbot, with_image.improve_step.train_button.click)
     step = with_image.improve_step
     assert step.loss_plot.values("loss") == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
-    assert step.verdict_table.item(0, 1).text() == "0.500"
-    assert step.verdict_table.item(0, 2).text() == "0.750"
-    assert "2 of 10 strokes" in step.verdict_text.text()
+    assert step.verdict.table.item(0, 1).text() == "0.500"
+    assert step.verdict.table.item(0, 2).text() == "0.750"
+    assert "2 of 10 strokes" in step.verdict.text.text()
     assert with_image.method_step.choice().title == "nuclei_2d, tuned 1"
     assert with_image.result_step.run_button.property("primary")
     assert not any(a.name == "preview" for a in with_image.viewer.layers)
@@ -417,17 +417,17 @@ def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
     paint(with_image.paint.layer, 1)
     run(with_image, qtbot, with_image.train.start)
     step = with_image.improve_step
-    before, after = (part.pixmap.toImage() for part in step.pictures.parts)
-    assert not step.pictures.isHidden()
+    before, after = (part.pixmap.toImage() for part in step.verdict.pictures.parts)
+    assert not step.verdict.pictures.isHidden()
     assert before.size() == after.size()
     assert before != after  # only the new model sees an object
-    step.back_button.click()
+    step.verdict.back_button.click()
     assert with_image.method_step.choice().load().name == "nuclei_2d"
-    assert step.use_button.isEnabled()
-    assert not step.back_button.isEnabled()
+    assert step.verdict.use_button.isEnabled()
+    assert not step.verdict.back_button.isEnabled()
     # the result on the screen is of the model that is in use again; of the other one it would be said
     assert with_image.messages.text.text() == "“nuclei_2d” is in use."
-    step.use_button.click()
+    step.verdict.use_button.click()
     assert with_image.method_step.choice().load().name == "nuclei_2d, tuned 1"
 
 
@@ -609,7 +609,7 @@ def test_going_back_says_that_the_result_is_still_the_other_models(with_image: A
     paint(with_image.paint.layer, 1)
     run(with_image, qtbot, with_image.train.start)
     run(with_image, qtbot)
-    with_image.improve_step.back_button.click()
+    with_image.improve_step.verdict.back_button.click()
     text = with_image.messages.text.text()
     assert text.startswith("“nuclei_2d” is in use. The result shown was made with “nuclei_2d, tuned 1”: press Run")
     assert with_image.result_step.run_button.property("primary")

@@ -112,7 +112,7 @@ def test_strokes_are_answered_while_painting_and_features_are_kept(
 def test_features_are_computed_ahead_while_a_class_is_still_missing(
     with_image: Any, engine: FakeEngine, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(*asked: Any, nearby: bool = False) -> Any:
+    def missing(*asked: Any, **more: Any) -> Any:
         raise InputError("The instant answer needs strokes of at least two classes.")
 
     paint(with_image, 1)

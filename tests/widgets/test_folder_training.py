@@ -30,7 +30,7 @@ def real(real: Any, qtbot: Any) -> Any:
 
 def nuclei() -> tuple[np.ndarray, np.ndarray]:
     sample = load_sample("nuclei2d")
-    return sample["image"].read()[0], np.asarray(sample["truth"])
+    return sample.image.read()[0], np.asarray(sample.truth)
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def test_a_folder_teaches_and_the_verdict_speaks_of_the_images_held_out(
     new = real.session.bundle
     assert new is not old
     assert len(new.history[-1]["images"]) == 3
-    assert "1 of 4 images" in step.verdict_text.text()
-    shown = {step.verdict_table.item(i, 0).text(): step.verdict_table.item(i, 2).text() for i in range(2)}
+    assert "1 of 4 images" in step.verdict.text.text()
+    shown = {step.verdict.table.item(i, 0).text(): step.verdict.table.item(i, 2).text() for i in range(2)}
     assert set(shown) == {"object IoU", "Dice"}
     assert all(0 <= float(v) <= 1 for v in shown.values())
     assert step.loss_plot.values("loss")
     assert not step.folder.button.isHidden()
-    step.back_button.click()
+    step.verdict.back_button.click()
     assert real.session.bundle is old
     run(real, qtbot)
     assert any("cell" in layer.name or "nuclei" in layer.name for layer in real.viewer.layers)

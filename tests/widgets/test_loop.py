@@ -27,7 +27,7 @@ from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.engine.session import Session
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 from napari_segplugin.metrics import measure
-from napari_segplugin.viewer.recorder import read_kept
+from napari_segplugin.viewer.kept import read_kept
 
 pytestmark = [pytest.mark.qt, pytest.mark.slow]
 NAME = "nuclei2d"
@@ -113,7 +113,7 @@ class Loop:
     def __init__(self, viewer: Any, dock: Any, qtbot: Any) -> None:
         self.viewer, self.dock, self.qtbot = viewer, dock, qtbot
         self.hands = Hands(viewer, qtbot)
-        self.truth = np.asarray(load_sample(NAME)["truth"])
+        self.truth = np.asarray(load_sample(NAME).truth)
 
     @property
     def layer(self) -> Any:
@@ -307,7 +307,7 @@ def test_the_model_has_not_seen_the_image() -> None:
     """The claim of everything below: the sample lies in the half that the model was tested on."""
     folder = shipped_bundles()[NAME]
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    source = load_sample(NAME)["source"].split(", ")[1]
+    source = load_sample(NAME).source.split(", ")[1]
     assert source in figures["tested on"]
     assert source not in figures["trained on"]
     assert source not in json.dumps(load_bundle(folder).history)
@@ -365,9 +365,9 @@ def test_predict_correct_ten_objects_finetune_judge_and_go_back(loop: Loop) -> N
     assert 0 < judged <= 1
     loop.back_to_the_steps()
 
-    hands.press(dock.improve_step.back_button)
+    hands.press(dock.improve_step.verdict.back_button)
     again = loop.run()
-    hands.show(dock.improve_step.back_button)
+    hands.show(dock.improve_step.verdict.back_button)
     hands.picture("13-go-back")
     np.testing.assert_array_equal(again, before)
     assert loop.judge() == score

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari_segplugin.widgets._engine import Engine
 
 from napari_segplugin.classical import TECHNIQUES
 from napari_segplugin.core import Image, Task
 from napari_segplugin.engine.session import Session
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
-from napari_segplugin.widgets._engine import Engine
 from napari_segplugin.widgets.network_options import NetworkOptions
 from napari_segplugin.widgets.step_method import MethodStep
 

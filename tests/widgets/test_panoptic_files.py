@@ -34,14 +34,14 @@ def panoptic() -> tuple[Image, Segmentation]:
     from scipy import ndimage as ndi
 
     sample = load_sample("nuclei2d")
-    labels = np.asarray(sample["truth"]).astype(np.int32)
+    labels = np.asarray(sample.truth).astype(np.int32)
     halo = int(labels.max()) + 1
     labels = np.where((labels == 0) & ndi.binary_dilation(labels > 0, iterations=3), halo, labels)
     numbers = np.unique(labels)[1:]
     table = ObjectTable(
         numbers, np.where(numbers == halo, 2, 1), np.full(len(numbers), 0.75, np.float32), ("predicted",) * len(numbers)
     )
-    image = sample["image"]
+    image = sample.image
     return image, Segmentation(
         Task.PANOPTIC, labels, table, CLASSES, "YX", image.canonical_spacing, image.unit, "made", {}
     )

@@ -1,4 +1,4 @@
-"""Clusters of colours: K-means, Gaussian mixtures, mean shift. Classes are numbered from dark to bright.
+"""Clusters of colours: K-means and Gaussian mixtures. Classes are numbered from dark to bright.
 
 Clusters are found once, on the values of the whole image or a random part of them (:func:`measure`), and every voxel of
 any tile goes to the cluster that suits it. With a weight for position, neighbours tend to the same class.
@@ -6,13 +6,9 @@ any tile goes to the cluster that suits it. With a weight for position, neighbou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from napari_segplugin.classical.shared.colour import to_lab
-from napari_segplugin.core import InputError
+from napari_segplugin.classical.colour.space import Clusters, check_colours, features_of, order_of, space_of, values_of
 
 PART = 2**15
 """Voxels of the random part: centres are as good as those of all, in a tenth of the time."""
@@ -20,15 +16,25 @@ MOST = 2**22
 """Voxels that are clustered at most, all at once or in small batches."""
 EM_VOXELS = 2**13
 """Voxels on which a mixture is fitted."""
-SHIFT_VOXELS = 2**12
-"""Voxels whose density mean shift climbs."""
-CLIMBS = 100
-"""Steps of mean shift at most."""
-LAB_SPREAD = 0.3
-"""About the standard deviation of colours in CIELAB (over 100); the measure for the weight of position there."""
 
 
-def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
+class Gaussians(Clusters):
+    """Scale (K, F, F) and offset (K,) of the log density of each Gaussian."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+def measure(
+    sample: np.ndarray,
+    spacing: tuple[float, ...],
+    *,
+    classes: int,
+    space: str,
+    position: float,
+    background: str,
+    fit: str,
+) -> Clusters:
     """The clusters of K-means.
 
     Parameters
@@ -36,7 +42,7 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> 
     sample : (C, [Z,] Y, X) ndarray
         NaN is left out.
     spacing : tuple of float
-    **settings
+    classes, space, position, background, fit
         As in :func:`kmeans`.
 
     Returns
@@ -51,24 +57,22 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> 
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    space = _space(sample, settings["space"], settings["position"])
-    values = _values(sample, spacing, space, PART if settings["fit"] == "part" else MOST)
-    classes = settings["classes"]
-    _check_colours(values[:, : sample.shape[0]], classes)
-    if settings["fit"] == "batches":
+    where = space_of(sample, space, position)
+    values = values_of(sample, spacing, where, PART if fit == "part" else MOST)
+    check_colours(values[:, : sample.shape[0]], classes)
+    if fit == "batches":
         fitted = MiniBatchKMeans(classes, n_init=3, batch_size=4096, random_state=0).fit(values)
     else:
         fitted = KMeans(classes, n_init=3, random_state=0).fit(values)
-    return {**space, "centres": fitted.cluster_centers_} | _order(
-        fitted.cluster_centers_[:, : sample.shape[0]], np.bincount(fitted.labels_, minlength=classes), settings
-    )
+    colours, counts = fitted.cluster_centers_[:, : sample.shape[0]], np.bincount(fitted.labels_, minlength=classes)
+    return {**where, "centres": fitted.cluster_centers_, "labels": order_of(colours, counts, space, background)}
 
 
 def kmeans(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Clusters,
     classes: int = 3,
     space: str = "channels",
     position: float = 0.0,
@@ -102,7 +106,7 @@ def kmeans(
     ----------
     Lloyd 1982, IEEE Trans Inf Theory 28(2); Arthur and Vassilvitskii 2007 (start); Sculley 2010 (small batches).
     """
-    features = _features(image, spacing, measured)
+    features = features_of(image, spacing, measured)
     best: np.ndarray | None = None
     labels = np.zeros(image.shape[1:], np.int32)
     for number, centre in zip(measured["labels"], np.asarray(measured["centres"], np.float32), strict=True):
@@ -118,26 +122,27 @@ def kmeans(
     return labels
 
 
-def measure_mixture(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
+def measure_mixture(
+    sample: np.ndarray, spacing: tuple[float, ...], *, classes: int, space: str, background: str
+) -> Gaussians:
     """The Gaussians of a mixture: as :func:`measure`, with "scale" (K, F, F) and "offset" (K,) of the log density."""
     from sklearn.mixture import GaussianMixture
 
-    space = _space(sample, settings["space"], 0.0)
-    values = _values(sample, spacing, space, EM_VOXELS).astype(np.float64)
-    classes = settings["classes"]
-    _check_colours(values, classes)
+    where = space_of(sample, space, 0.0)
+    values = values_of(sample, spacing, where, EM_VOXELS).astype(np.float64)
+    check_colours(values, classes)
     fitted = GaussianMixture(classes, reg_covar=1e-4, max_iter=200, random_state=0).fit(values)
     scale = fitted.precisions_cholesky_
     offset = np.log(fitted.weights_) + np.log(np.einsum("kii->ki", scale)).sum(axis=1)
-    found = {**space, "centres": fitted.means_, "scale": scale, "offset": offset}
-    return found | _order(fitted.means_, np.bincount(fitted.predict(values), minlength=classes), settings)
+    labels = order_of(fitted.means_, np.bincount(fitted.predict(values), minlength=classes), space, background)
+    return {**where, "centres": fitted.means_, "labels": labels, "scale": scale, "offset": offset}
 
 
 def gaussian_mixture(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Gaussians,
     classes: int = 3,
     space: str = "channels",
     background: str = "darkest",
@@ -161,7 +166,7 @@ def gaussian_mixture(
     ----------
     Dempster, Laird and Rubin 1977, J R Stat Soc B 39(1).
     """
-    features = _features(image, spacing, measured)
+    features = features_of(image, spacing, measured)
     flat = features.reshape(len(features), -1)
     labels, best = np.zeros(flat.shape[1], np.int32), np.full(flat.shape[1], -np.inf, np.float32)
     for number, centre, scale, offset in zip(
@@ -173,96 +178,6 @@ def gaussian_mixture(
         labels[better] = number
         np.maximum(best, likely, out=best)
     return labels.reshape(image.shape[1:])
-
-
-def measure_shift(sample: np.ndarray, spacing: tuple[float, ...], **settings: Any) -> dict[str, Any]:
-    """The summits of the density of colours, as :func:`measure`."""
-    from sklearn.cluster import estimate_bandwidth
-
-    space = _space(sample, settings["space"], 0.0)
-    values = _values(sample, spacing, space, SHIFT_VOXELS)
-    width = float(estimate_bandwidth(values, quantile=settings["width"], n_samples=1024, random_state=0))
-    # many voxels of one value give no width; a hundredth of the spread keeps different values apart
-    width = max(width, 0.01 * float(np.linalg.norm(values.max(axis=0) - values.min(axis=0))))
-    centres = summits(values, width)
-    counts = np.bincount(_squares(values, centres).argmin(axis=1), minlength=len(centres))
-    return {**space, "centres": centres} | _order(centres, counts, settings)
-
-
-def summits(values: np.ndarray, width: float) -> np.ndarray:
-    """Where points end up that climb to the mean of all values around them, again and again.
-
-    Parameters
-    ----------
-    values : (N, F) ndarray of float32
-    width : float
-        Radius of the (flat) window.
-
-    Returns
-    -------
-    (K, F) ndarray of float32
-        No two nearer than the width, those with most values around them first.
-
-    Examples
-    --------
-    >>> summits(np.array([[0.0], [0.2], [5.0], [5.1], [5.2]], np.float32), 1.0).round(1).tolist()
-    [[5.1], [0.1]]
-    """
-    # one climber for each cell of a grid that holds a value
-    places = (np.unique(np.rint(values / width), axis=0) * width).astype(np.float32)
-    moving, crowd = np.arange(len(places)), np.zeros(len(places))
-    for _ in range(CLIMBS):
-        near = (_squares(places[moving], values) <= width**2).astype(np.float32)
-        crowd[moving] = near.sum(axis=1)
-        means = near @ values / np.maximum(crowd[moving], 1)[:, None]
-        there = np.abs(means - places[moving]).max(axis=1) < 1e-3 * width
-        places[moving] = np.where(crowd[moving, None] > 0, means, places[moving])
-        moving = moving[~there & (crowd[moving] > 0)]
-        if not moving.size:
-            break
-    found: list[np.ndarray] = []
-    for at in np.argsort(-crowd, kind="stable"):
-        if crowd[at] and all(((places[at] - other) ** 2).sum() > width**2 for other in found):
-            found.append(places[at])
-    return np.stack(found)
-
-
-def _squares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Squared distances of all points to all others, (N, M)."""
-    return np.asarray((one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T)
-
-
-def mean_shift(
-    image: np.ndarray,
-    *,
-    spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
-    width: float = 0.2,
-    space: str = "channels",
-    background: str = "darkest",
-) -> np.ndarray:
-    """Each voxel to the nearest summit of the density of colours; how many there are follows from the image.
-
-    Parameters
-    ----------
-    image : (C, [Z,] Y, X) ndarray of float32
-    spacing : tuple of float
-    measured : mapping
-        Of :func:`measure_shift`.
-    width : float
-        Share of all voxels that count as near one: more gives fewer classes.
-    space, background
-        As in :func:`kmeans`.
-
-    Returns
-    -------
-    ([Z,] Y, X) ndarray of int32
-
-    References
-    ----------
-    Comaniciu and Meer 2002, IEEE PAMI 24(5).
-    """
-    return kmeans(image, spacing=spacing, measured=measured)
 
 
 def quantised(
@@ -289,8 +204,8 @@ def quantised(
 
     Examples
     --------
-    >>> quantised(np.array([[[0, 1, 100, 101]]], np.uint8), 2).tolist()
-    [[[0, 0, 100, 100]]]
+    >>> quantised(np.array([[[0, 1, 100, 101]] * 3], np.uint8), 2)[0, 0].tolist()
+    [0, 0, 100, 100]
     """
     from napari_segplugin.classical.base import run_technique
 
@@ -301,99 +216,4 @@ def quantised(
     return np.asarray(means.astype(image.dtype)[:, labels])
 
 
-def _space(sample: np.ndarray, space: str, position: float) -> dict[str, Any]:
-    """How values become features: the colour space, offset and factor of each channel, the weight of position."""
-    if space == "lab" and sample.shape[0] != 3:
-        raise InputError(
-            "CIELAB is a space of red, green and blue.",
-            got=f"an image of {sample.shape[0]} channels",
-            hint="Choose the space 'channels'.",
-        )
-    white = 1.0
-    if sample.dtype.kind in "iu":
-        white = 255.0 if sample.dtype.itemsize == 1 else float(max(255, sample.max()))
-    elif sample.dtype.kind == "f":
-        top = float(np.nanmax(sample))
-        white = 1.0 if top <= 1 else max(255.0, top)
-    found: dict[str, Any] = {"space": space, "white": white, "position": position}
-    if space == "lab":
-        return found | {"offset_of": [0.0] * 3, "factor_of": [1.0] * 3}
-    axes = tuple(range(1, sample.ndim))
-    mean, spread = (f(sample, axis=axes, dtype=np.float64) for f in (np.nanmean, np.nanstd))
-    factor = 1 / np.where(spread > 0, spread, 1)
-    return found | {"offset_of": mean.tolist(), "factor_of": factor.tolist()}
-
-
-def _features(image: np.ndarray, spacing: tuple[float, ...], space: Mapping[str, Any]) -> np.ndarray:
-    """Colours, and places where they count, (F, [Z,] Y, X) float32."""
-    if space["space"] == "lab":
-        colours = to_lab(image / np.float32(space["white"]))
-    else:
-        shape = (-1, *(1,) * (image.ndim - 1))
-        offset, factor = (np.asarray(space[k], np.float32).reshape(shape) for k in ("offset_of", "factor_of"))
-        colours = (image - offset) * factor
-    if not space["position"]:
-        return colours
-    # one length for all axes, so that places are as far apart as in space
-    lengths = [n * s for n, s in zip(image.shape[1:], spacing, strict=True)]
-    weight = space["position"] * (1.0 if space["space"] == "channels" else LAB_SPREAD) / max(lengths)
-    grid = np.meshgrid(
-        *(np.arange(n) * (s * weight) for n, s in zip(image.shape[1:], spacing, strict=True)), indexing="ij"
-    )
-    return np.concatenate([colours, np.asarray(grid, np.float32)])
-
-
-def _values(sample: np.ndarray, spacing: tuple[float, ...], space: Mapping[str, Any], most: int) -> np.ndarray:
-    """Features of at most `most` voxels that are numbers, (N, F) float32, the same for the same image."""
-    flat = sample.reshape(len(sample), -1)
-    known = None if sample.dtype.kind != "f" else np.flatnonzero(np.isfinite(flat).all(axis=0))
-    count = flat.shape[1] if known is None else len(known)
-    if count > most:
-        chosen = np.random.default_rng(0).integers(0, count, most)
-        known = chosen if known is None else known[chosen]
-    if space["position"]:
-        # places are those of the whole
-        flat = _features(sample.astype(np.float32, copy=False), spacing, space)
-        flat = flat.reshape(len(flat), -1)
-        flat = flat if known is None else flat[:, known]
-    else:
-        flat = flat if known is None else flat[:, known]
-        flat = _features(flat.astype(np.float32, copy=False), spacing, space)
-    return np.ascontiguousarray(flat.T)
-
-
-def _check_colours(values: np.ndarray, classes: int) -> None:
-    """Refuse more classes than colours."""
-    if len(np.unique(values[:1024], axis=0)) >= classes:
-        return
-    count = len(np.unique(values, axis=0))
-    if count < classes:
-        raise InputError(
-            "There shall be more classes than the image has colours.",
-            got=f"{classes} classes, {count} colours",
-            hint="Ask for fewer classes.",
-        )
-
-
-def _order(colours: np.ndarray, counts: np.ndarray, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The class of each cluster: from dark to bright, the background 0."""
-    brightness = colours[:, 0] if settings["space"] == "lab" else colours.mean(axis=1)
-    order = np.argsort(brightness, kind="stable").tolist()
-    first = {"darkest": order[0], "brightest": order[-1], "largest": int(counts.argmax()), "none": -1}
-    background = first[settings["background"]]
-    labels = [0] * len(order)
-    for number, cluster in enumerate((c for c in order if c != background), 1):
-        labels[cluster] = number
-    return {"labels": labels}
-
-
-__all__ = [
-    "gaussian_mixture",
-    "kmeans",
-    "mean_shift",
-    "measure",
-    "measure_mixture",
-    "measure_shift",
-    "quantised",
-    "summits",
-]
+__all__ = ["Gaussians", "gaussian_mixture", "kmeans", "measure", "measure_mixture", "quantised"]

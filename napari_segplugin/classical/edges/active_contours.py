@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
@@ -202,7 +201,12 @@ class _Settled(Exception):
 
 
 def _settle(
-    evolve: Callable[..., Any], values: np.ndarray, first: np.ndarray, iterations: int, smoothing: int, **settings: Any
+    evolve: Callable[..., object],
+    values: np.ndarray,
+    first: np.ndarray,
+    iterations: int,
+    smoothing: int,
+    **settings: float | str,
 ) -> np.ndarray:
     """Run an evolution of scikit-image until two iterations change nothing.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from scipy import ndimage
@@ -81,7 +82,7 @@ def _thick(edges: np.ndarray, at: Places, radius: float, spacing: tuple[float, .
     return out
 
 
-def _moved(at: Places, move: Any, shape: tuple[int, ...]) -> Places:
+def _moved(at: Places, move: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> Places:
     """Places after a move, held inside of the image."""
     return tuple(np.clip(a + m, 0, n - 1) if np.any(m) else a for a, m, n in zip(at, move, shape, strict=True))
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -18,6 +18,9 @@ from napari_segplugin.classical.shared.colour import comparable
 from napari_segplugin.classical.shared.planes import one_slice_is_a_plane
 from napari_segplugin.classical.shared.smoothing import gaussian
 from napari_segplugin.core import InputError
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 COARSE = 2**16
 """Voxels of a box that are cut as a whole; a larger one is cut at low resolution first."""
@@ -171,17 +174,17 @@ def _length(mask: np.ndarray, axis: int) -> int:
     return int(at[-1] - at[0] + 1) if at.size else 0
 
 
-def _mixtures(components: int) -> tuple[Any, Any]:
+def _mixtures(components: int) -> tuple[GaussianMixture, GaussianMixture]:
     """Gaussian mixtures of object and background, which go on from where they were when they learn again."""
     from sklearn.mixture import GaussianMixture
 
-    def mixture() -> Any:
+    def mixture() -> GaussianMixture:
         return GaussianMixture(components, reg_covar=1e-5, max_iter=20, tol=1e-2, random_state=0, warm_start=True)
 
     return mixture(), mixture()
 
 
-def _log_ratio(values: np.ndarray, inside: np.ndarray, mixtures: tuple[Any, Any]) -> np.ndarray:
+def _log_ratio(values: np.ndarray, inside: np.ndarray, mixtures: tuple[GaussianMixture, GaussianMixture]) -> np.ndarray:
     """Log of how much more likely each voxel's value is in the object than in the background."""
     from sklearn.exceptions import ConvergenceWarning
 

@@ -66,7 +66,7 @@ COLOUR_ROWS: tuple[TechniqueRow, ...] = (
     TechniqueRow(
         "mean_shift",
         "Mean shift",
-        _HERE + "colour.clusters:mean_shift",
+        _HERE + "colour.mean_shift:mean_shift",
         "Groups voxels around the summits of the density of colours; how many follows from the image.",
         "Comaniciu and Meer 2002",
         parameters=(
@@ -77,7 +77,7 @@ COLOUR_ROWS: tuple[TechniqueRow, ...] = (
             _SPACE,
             _BACKGROUND,
         ),
-        measure=_HERE + "colour.clusters:measure_shift",
+        measure=_HERE + "colour.mean_shift:measure_shift",
         **_CLUSTERS,
     ),
     TechniqueRow(

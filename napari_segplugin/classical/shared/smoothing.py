@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
+
+from napari_segplugin.core.parameters import Value
+from napari_segplugin.core.types import scalar
 
 TRUNCATE = 4.0
 """A Gaussian ends after this many sigmas."""
@@ -39,9 +41,9 @@ def reach(sigma: float) -> int:
     return int(TRUNCATE * sigma + 0.5)
 
 
-def smooth_halo(settings: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+def smooth_halo(settings: Mapping[str, Value], ndim: int) -> tuple[int, ...]:
     """What a technique sees whose only window is the setting "smooth"."""
-    return (reach(settings["smooth"]),) * ndim
+    return (reach(scalar(settings, "smooth")),) * ndim
 
 
 def window_shape(window: float, spacing: Sequence[float]) -> tuple[int, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from scipy import ndimage
 
 from napari_segplugin.classical.shared.smoothing import TRUNCATE, gaussian, reach, window_shape
 from napari_segplugin.classical.threshold.threshold import channel_values, find_threshold
+from napari_segplugin.core.parameters import Value
+from napari_segplugin.core.types import scalar
 
 SIGMAS = 6.0
 """A Gaussian window of this many sigmas is taken for a window of that size, as in scikit-image."""
@@ -17,7 +19,16 @@ HAIR = 1e-6
 """Share of the image's range by which a voxel must pass the threshold: rounding must not speak in flat parts."""
 
 
-def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, **_: Any) -> dict[str, Any]:
+class Range(TypedDict):
+    """What :func:`measure` gives."""
+
+    low: float
+    high: float
+    levels: tuple[float, float]
+    floor: float | None
+
+
+def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, **_: object) -> Range:
     """What has to be known of the whole image.
 
     Returns
@@ -32,18 +43,18 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smoot
     return {"low": low, "high": high, "levels": (0.0, 1.0) if exact else (low, 255 / (high - low)), "floor": found}
 
 
-def halo(settings: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+def halo(settings: Mapping[str, Value], ndim: int) -> tuple[int, ...]:
     """Half of the window, and what the Gaussians see."""
-    window = settings["window"]
+    window = int(scalar(settings, "window"))
     half = int(TRUNCATE * window / SIGMAS + 0.5) if settings["method"] == "gaussian" else window // 2
-    return (half + 1 + reach(settings["smooth"]),) * ndim
+    return (half + 1 + reach(scalar(settings, "smooth")),) * ndim
 
 
 def local_threshold(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Range,
     method: str = "gaussian",
     window: int = 51,
     contrast: float = 0.05,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -83,6 +82,20 @@ def channel_values(sample: np.ndarray, smooth: float, spacing: tuple[float, ...]
     return values[np.isfinite(values)] if values.dtype.kind == "f" else values
 
 
+class Level(TypedDict):
+    """The value that parts a whole image, and the least and the greatest of the image."""
+
+    threshold: float
+    low: float
+    high: float
+
+
+class Levels(TypedDict):
+    """The values that part a whole image in classes, ascending."""
+
+    thresholds: np.ndarray
+
+
 def measure(
     sample: np.ndarray,
     spacing: tuple[float, ...],
@@ -91,8 +104,8 @@ def measure(
     value: float,
     factor: float,
     smooth: float,
-    **_: Any,
-) -> dict[str, Any]:
+    **_: object,
+) -> Level:
     """The threshold of the whole image.
 
     Returns
@@ -110,10 +123,10 @@ def threshold(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Level,
     objects: str = "bright",
     smooth: float = 0.0,
-    **_: Any,
+    **_: object,
 ) -> np.ndarray:
     """One value for the whole image.
 
@@ -142,11 +155,11 @@ def hysteresis(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Level,
     weak: float = 0.6,
     objects: str = "bright",
     smooth: float = 0.0,
-    **_: Any,
+    **_: object,
 ) -> np.ndarray:
     """Two values: pieces beyond the weak one count where a voxel in them is beyond the strong one.
 
@@ -181,8 +194,8 @@ def hysteresis(
 
 
 def measure_several(
-    sample: np.ndarray, spacing: tuple[float, ...], *, classes: int, smooth: float, **_: Any
-) -> dict[str, Any]:
+    sample: np.ndarray, spacing: tuple[float, ...], *, classes: int, smooth: float, **_: object
+) -> Levels:
     """The values that part the image in several classes ("thresholds", ascending)."""
     counts, centres = histogram(channel_values(sample, smooth, spacing))
     return {"thresholds": multi_otsu_thresholds(counts, centres, classes)}
@@ -268,9 +281,9 @@ def multi_otsu(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Mapping[str, Any],
+    measured: Levels,
     smooth: float = 0.0,
-    **_: Any,
+    **_: object,
 ) -> np.ndarray:
     """Classes by brightness.
 

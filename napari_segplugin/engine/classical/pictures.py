@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from napari_segplugin.classical import TECHNIQUES, complete
@@ -36,10 +38,12 @@ def companion(image: Image, recipe: ClassicalRecipe) -> np.ndarray:
     settings = complete(recipe).parameters
     values = Source(image, recipe.channel).read()
     if recipe.technique == "kmeans":
-        return quantised(values, **{k: settings[k] for k in ("classes", "space", "position", "fit")})
+        drawn: Callable[..., np.ndarray] = quantised  # the settings are checked
+        return drawn(values, **{k: settings[k] for k in ("classes", "space", "position", "fit")})
     if recipe.technique == "split_merge":
         chosen = {k: v for k, v in settings.items() if k != "smallest_region"}
-        return tree_lines(split_tree(values.astype(np.float32, copy=False), **chosen), values.shape[1:])
+        split: Callable[..., np.ndarray] = split_tree
+        return tree_lines(split(values.astype(np.float32, copy=False), **chosen), values.shape[1:])
     raise InputError(
         f"{TECHNIQUES[recipe.technique].title} has no other picture.",
         got=recipe.technique,

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from napari_segplugin.classical import (
     sees_whole,
 )
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, Image, InputError, Parameter, Region
+from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.engine.classical.segment import check_region
 from napari_segplugin.engine.classical.source import Source
 
@@ -63,7 +63,7 @@ class PlanePreview:
     labels: np.ndarray
     factor: int
     origin: tuple[int, int]
-    measured: Mapping[str, Any]
+    measured: Mapping[str, object]
     objects: bool
     seconds: float
     notes: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Previewer:
     _rates: dict[str, dict[int, float]] = field(default_factory=dict)
     _reading: float = 0.0
     _warm: set[str] = field(default_factory=set)
-    _samples: dict[Any, np.ndarray] = field(default_factory=dict)
+    _samples: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def run(
         self,
@@ -152,6 +152,45 @@ class Previewer:
             labels, factor, (seen[0].start, seen[1].start), measured, objects, time.perf_counter() - start, tuple(notes)
         )
 
+    def visible(
+        self, recipe: ClassicalRecipe, region: Region, seeds: np.ndarray | None = None, box: Region | None = None
+    ) -> tuple[np.ndarray, tuple[int, ...], str]:
+        """Labels of the plane, or the part of it, that a region shows; in the resolution of the image.
+
+        Parameters
+        ----------
+        recipe : ClassicalRecipe
+        region : tuple of slice
+            Along [Z,] Y, X; of a volume one plane along Z.
+        seeds, box
+            As in :meth:`run`.
+
+        Returns
+        -------
+        labels : ([1,] Y, X) ndarray of int
+        origin : tuple of int
+            Their first voxel.
+        note : str
+            How they were made.
+
+        Raises
+        ------
+        InputError
+            If the region is not a plane along Z, or as in :meth:`run`.
+        """
+        spans = [slice(*s.indices(n)[:2]) for s, n in zip(region, self.image.spatial_shape, strict=True)]
+        if len(spans) == 3 and spans[0].stop - spans[0].start > 1:
+            raise InputError(
+                "The live picture shows planes along Z.",
+                hint="Turn the view so that the slider moves along Z, or press Run",
+            )
+        plane = spans[0].start if len(spans) == 3 else 0
+        found = self.run(recipe, plane=plane, region=tuple(spans[-2:]), seeds=seeds, box=box)
+        labels = np.repeat(np.repeat(found.labels, found.factor, 0), found.factor, 1)
+        labels = labels[: spans[-2].stop - spans[-2].start, : spans[-1].stop - spans[-1].start]
+        labels = labels.reshape(*(1,) * (len(spans) - 2), *labels.shape)
+        return labels, tuple(s.start for s in spans), " ".join(found.notes)
+
     def _learn(self, key: str, part: _Part, size: int) -> None:
         """Remember how long it took; the first run of a technique is not typical, it loads libraries."""
         self._reading = part.reading
@@ -186,7 +225,7 @@ class Previewer:
             factor *= 2
         return factor
 
-    def _measured(self, row: TechniqueRow, recipe: ClassicalRecipe, frame: int) -> dict[str, Any] | None:
+    def _measured(self, row: TechniqueRow, recipe: ClassicalRecipe, frame: int) -> Mapping[str, object] | None:
         """What a volume is measured to be, at full resolution; None where the plane is measured by itself."""
         if self.image.ndim == 2 or sees_whole(row, recipe.parameters):
             return None
@@ -217,8 +256,8 @@ class _Part:
         )
 
     def run(
-        self, measured: dict[str, Any] | None, seeds: np.ndarray | None, box: Region | None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+        self, measured: Mapping[str, object] | None, seeds: np.ndarray | None, box: Region | None
+    ) -> tuple[np.ndarray, Mapping[str, object]]:
         """Labels of what is seen, and what was measured."""
         # processor time of this thread: what other programs take must not lower the resolution for good
         start = time.thread_time()
@@ -287,12 +326,12 @@ def coarser(recipe: ClassicalRecipe, factor: int) -> ClassicalRecipe:
     return replace(recipe, parameters=settings, cleanup=steps)
 
 
-def _coarser(parameters: tuple[Parameter, ...], settings: Mapping[str, Any], factor: int) -> dict[str, Any]:
+def _coarser(parameters: tuple[Parameter, ...], settings: Mapping[str, Json], factor: int) -> JsonDict:
     by = {"pixel": factor, "pixel^n": factor**2}
     done = dict(settings)
     for p in parameters:
         if p.unit in by:
-            value = settings[p.name] / by[p.unit]
+            value = scalar(settings, p.name) / by[p.unit]
             value = round(value) if p.kind == "int" else value
             low = p.low if p.low is not None else value
             # what is not 0 stays so: 0 often means "not at all"
@@ -338,10 +377,12 @@ def preview(
     plane: int = 0,
     region: Region | None = None,
     budget: float = 0.15,
-    **marks: Any,
+    frame: int = 0,
+    seeds: np.ndarray | None = None,
+    box: Region | None = None,
 ) -> PlanePreview:
     """One preview; see :meth:`Previewer.run`. For many of one image, a :class:`Previewer` is quicker."""
-    return Previewer(image, budget).run(recipe, plane=plane, region=region, **marks)
+    return Previewer(image, budget).run(recipe, plane=plane, frame=frame, region=region, seeds=seeds, box=box)
 
 
 __all__ = ["PlanePreview", "Previewer", "coarser", "preview", "shrink", "shrink_seeds"]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -42,6 +43,7 @@ from napari_segplugin.core import (
     Task,
     recipe_to_json,
 )
+from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
 from napari_segplugin.engine.memory import free_host_memory
@@ -122,7 +124,7 @@ class _Work:
         self.flat = image.ndim == 3 and self.shape[0] == 1 and (self.whole or 3 not in self.row.ndim)
         self.spacing = image.canonical_spacing[1:] if self.flat else image.canonical_spacing
         self.objects = self.row.kind == "objects"
-        self.measured: list[dict[str, Any]] = []
+        self.measured: list[Mapping[str, object]] = []
         self.class_of: dict[int, int] = {}
         source = Source(image, recipe.channel)
         check_dimensions(self.row, (source.n_channels, *self.shape[self.flat :]))
@@ -247,7 +249,7 @@ class _Work:
             self.provenance(),
         )
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JsonDict:
         """How the result was made, as JSON values."""
         return {
             "what": "classical segmentation",
@@ -309,13 +311,13 @@ def majority(labels: np.ndarray, classes: np.ndarray | None) -> dict[int, int]:
     return found
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Json:
     """JSON values: arrays become lists."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return cast("Json", value.tolist() if isinstance(value, np.ndarray | np.generic) else value)
 
 
 __all__ = ["check_region", "segment", "tile_size"]

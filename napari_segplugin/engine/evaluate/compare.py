@@ -49,7 +49,7 @@ def compare(
     threshold: float = 0.5,
     thresholds: Sequence[float] = AP_THRESHOLDS,
     tolerance: float | None = None,
-    distances: bool = True,
+    surfaces: bool = True,
 ) -> Job[Comparison]:
     """Compare two segmentations of one image; a job, which can be cancelled between its steps.
 
@@ -65,7 +65,7 @@ def compare(
         For the average precision.
     tolerance : float, optional
         Of the surface Dice, in the unit of the voxel size; the longest edge of a voxel by default.
-    distances : bool
+    surfaces : bool
         False leaves out distances between surfaces, which take the longest.
 
     Returns
@@ -82,14 +82,14 @@ def compare(
     reach = max(size) if tolerance is None else tolerance
     yield Stage("Comparing classes and objects")
     frames = list(zip(_frames(prediction), _frames(truth), strict=True))
-    rows, notes = yield from _report(frames, tuple(thresholds), reach, distances)
+    rows, notes = yield from _report(frames, tuple(thresholds), reach, surfaces)
     yield Stage("Looking at each object")
     tables, overlays = [], []
     for one, other in frames:
         if prediction.task is Task.SEMANTIC:
             overlays.append(_semantic_overlay(np.asarray(one.labels), np.asarray(other.labels)))
             continue
-        table, overlay = yield from _objects(one, other, threshold, reach if distances else None)
+        table, overlay = yield from _objects(one, other, threshold, reach if surfaces else None)
         tables.append(table)
         overlays.append(overlay)
     timed = "T" in prediction.axes
@@ -222,7 +222,7 @@ def _pairs(
     prediction: Segmentation, truth: Segmentation, threshold: float
 ) -> tuple[list[tuple[int, int, float]], Mapping[int, float]]:
     """Matched (predicted object, true object, IoU), and the best IoU of every other object (true ones negative)."""
-    table = contingency(truth.labels, prediction.labels)
+    table = contingency(np.asarray(truth.labels), np.asarray(prediction.labels))
     if prediction.task is Task.PANOPTIC:
         kinds = [
             dict(zip(s.objects.label.tolist(), s.objects.class_id.tolist(), strict=True)) for s in (prediction, truth)

@@ -8,57 +8,89 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Job, Segmentation, Stage, Task
-from napari_segplugin.engine.evaluate.evaluate import Report, evaluate_steps
+from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Stage, Task
+from napari_segplugin.engine.evaluate.evaluate import Report, evaluate, evaluate_steps
 from napari_segplugin.io import read_labels, read_segmentation
+from napari_segplugin.io.files import is_zarr
 from napari_segplugin.io.formats import extension_of, stem_of
 from napari_segplugin.io.pairs import canonical_labels, list_files, match_names
+from napari_segplugin.io.segmentations import recorded_task
 from napari_segplugin.metrics import AP_THRESHOLDS
 
 
-def compare_folders(
+def evaluate_files(
     prediction: str | Path,
     truth: str | Path,
     *,
-    task: Task | str,
+    task: Task | str | None = None,
+    classes: ClassTable | None = None,
+    spacing: Sequence[float] | None = None,
     thresholds: Sequence[float] = AP_THRESHOLDS,
+    unit: str | None = None,
     tolerance: float | None = None,
-    distances: bool = True,
+    surfaces: bool = True,
 ) -> Job[Report]:
-    """Measure the files of one folder against those of the same names in another.
+    """Measure a file against another, or the files of a folder against those of the same names in another.
 
     Parameters
     ----------
     prediction, truth : path
-        Folders of label files; names are compared without extension and without "_labels" and the like.
-    task : Task or str
-    thresholds, tolerance, distances
-        As in :func:`napari_segplugin.engine.evaluate.compare.compare`.
+        Two label files, or two folders of them; names are compared without extension and without "_labels" and the like.
+    task : Task or str, optional
+        What the labels are; as the recipe beside the (first) prediction says by default.
+    classes, spacing, thresholds, unit, tolerance, surfaces
+        As in :func:`napari_segplugin.engine.evaluate.evaluate.evaluate`.
+
+    Yields
+    ------
+    Stage, Step
 
     Returns
     -------
-    Job of Report
-        Each number as the mean over images and, where it can be, pooled over images.
+    Report
+        Of folders, each number as the mean over images and, where it can be, pooled over images.
 
     Raises
     ------
     InputError
-        If a folder is missing or empty, a file has no partner, or as in
-        :func:`~napari_segplugin.engine.evaluate.evaluate.evaluate_many`.
+        If a file or folder is missing, a folder is empty, a file has no partner, a file is held against a folder, it is not
+        known what the labels are, or as in :func:`~napari_segplugin.engine.evaluate.evaluate.evaluate`.
     """
     yield Stage("Reading")
-    folders = [Path(p).expanduser() for p in (prediction, truth)]
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError("There is no such folder.", got=f"'{folder}'")
-    pairs = match_names(*(list_files(f) for f in folders))
+    places = [Path(p).expanduser() for p in (prediction, truth)]
+    for place in places:
+        if not place.exists():
+            raise InputError("There is no such file or folder.", got=f"'{place}'")
+    folders = [p.is_dir() and not is_zarr(p) for p in places]
+    if folders[0] != folders[1]:
+        raise InputError("Compare two files or two folders.", got="one file and one folder")
+    pairs = match_names(*(list_files(p) for p in places)) if folders[0] else [(places[0], places[1])]
     if not pairs:
-        raise InputError("There are no files to compare.", got=f"'{folders[0]}' is empty")
+        raise InputError("There are no files to compare.", got=f"'{places[0]}' is empty")
+    kind = Task(task) if task is not None else recorded_task(pairs[0][0])
     yield Stage("Comparing")
-    read = (read_pair(a, b, Task(task)) for a, b in pairs)
+    if not folders[0]:
+        return evaluate(
+            *read_pair(*pairs[0], kind),
+            task=kind,
+            classes=classes,
+            spacing=spacing,
+            thresholds=thresholds,
+            unit=unit,
+            tolerance=tolerance,
+            surfaces=surfaces,
+        )
     return (
         yield from evaluate_steps(
-            read, len(pairs), task=task, thresholds=thresholds, tolerance=tolerance, surfaces=distances
+            (read_pair(a, b, kind) for a, b in pairs),
+            len(pairs),
+            task=kind,
+            classes=classes,
+            spacing=spacing,
+            thresholds=thresholds,
+            unit=unit,
+            tolerance=tolerance,
+            surfaces=surfaces,
         )
     )
 
@@ -82,4 +114,4 @@ def read_pair(prediction: Path, truth: Path, task: Task) -> tuple[Segmentation |
     return read(prediction, panoptic or described(prediction)), read(truth, panoptic)
 
 
-__all__ = ["compare_folders", "read_pair"]
+__all__ = ["evaluate_files", "read_pair"]

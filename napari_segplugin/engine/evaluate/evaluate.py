@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,14 @@ from napari_segplugin.engine.evaluate.aggregate import (
     mean_over_images,
     pooled_over_images,
     with_means,
+)
+from napari_segplugin.engine.evaluate.options import (
+    Options,
+    class_table,
+    labels_of,
+    make_options,
+    object_classes,
+    with_voxels,
 )
 from napari_segplugin.engine.evaluate.report import ALL, Report, ReportRow
 from napari_segplugin.metrics import (
@@ -38,19 +46,9 @@ from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
 __all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
 
+Labels: TypeAlias = ArrayLike | Segmentation
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
-
-
-@dataclass(frozen=True)
-class _Options:
-    task: Task
-    classes: ClassTable | None
-    spacing: Sequence[float] | None
-    unit: str | None
-    thresholds: tuple[float, ...]
-    tolerance: float | None
-    surfaces: bool
 
 
 def evaluate(
@@ -108,9 +106,9 @@ def evaluate(
     >>> report.value("Dice", "class 1")
     0.5
     """
-    options = _options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
+    options = make_options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
     measured = _image(prediction, truth, options, known, prediction_classes, truth_classes)
-    rows = with_means(measured, _class_table(options, prediction, truth))
+    rows = with_means(measured, class_table(options, prediction, truth))
     return Report(options.task, tuple(as_row(m) for m in rows), _notes(options.task, known, surfaces))
 
 
@@ -173,15 +171,15 @@ def evaluate_steps(
     surfaces: bool = True,
 ) -> Job[Report]:
     """The same as :func:`evaluate_many`, as a job that says after each of `total` images how far it is."""
-    options = _options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
+    options = make_options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
     images: list[list[Measured]] = []
     table = classes
     for prediction, truth in pairs:
         if options.tolerance is None:
             # One tolerance for all images: a mean over different definitions would have none.
-            options = replace(options, tolerance=_with_voxels(options, prediction, truth).tolerance)
+            options = replace(options, tolerance=with_voxels(options, prediction, truth).tolerance)
         images.append(_image(prediction, truth, options, None, None, None))
-        table = table or _class_table(options, prediction, truth)
+        table = table or class_table(options, prediction, truth)
         yield Step(len(images), total)
     if not images:
         raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, truth)")
@@ -190,47 +188,22 @@ def evaluate_steps(
     return Report(options.task, tuple(rows), _notes(options.task, None, surfaces))
 
 
-def _options(
-    task: Task | str,
-    classes: ClassTable | None,
-    spacing: Sequence[float] | None,
-    unit: str | None,
-    thresholds: Sequence[float],
-    tolerance: float | None,
-    surfaces: bool,
-) -> _Options:
-    if str(task) not in [t.value for t in Task]:
-        raise InputError("There is no such task.", got=f"'{task}'", accepted=", ".join(t.value for t in Task))
-    if not len(thresholds) or not all(0 < t <= 1 for t in thresholds):
-        raise InputError(
-            "IoU thresholds lie above 0 and at most at 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
-        )
-    return _Options(Task(task), classes, spacing, unit, tuple(sorted(set(thresholds))), tolerance, surfaces)
-
-
-def _class_table(options: _Options, *both: Any) -> ClassTable | None:
-    table = options.classes or next((x.classes for x in both if isinstance(x, Segmentation)), None)
-    if table is not None and ALL in [c.name for c in table]:
-        raise InputError(f"A class cannot be named '{ALL}' in a report.", hint="Rename the class.")
-    return table
-
-
 def _image(
-    prediction: Any,
-    truth: Any,
-    options: _Options,
+    prediction: Labels,
+    truth: Labels,
+    options: Options,
     known: ArrayLike | None,
     prediction_classes: Mapping[int, int] | None,
     truth_classes: Mapping[int, int] | None,
 ) -> list[Measured]:
     """Every number of one image, without the means over classes."""
-    table = _class_table(options, prediction, truth)
-    options = _with_voxels(options, prediction, truth)
+    table = class_table(options, prediction, truth)
+    options = with_voxels(options, prediction, truth)
     if options.task is Task.PANOPTIC:
-        truth_classes = _object_classes(truth, truth_classes, "truth")
-        prediction_classes = _object_classes(prediction, prediction_classes, "prediction")
+        truth_classes = object_classes(truth, truth_classes, "truth")
+        prediction_classes = object_classes(prediction, prediction_classes, "prediction")
     semantic = options.task is Task.SEMANTIC
-    pair = label_pair(_labels(truth, semantic), _labels(prediction, semantic))
+    pair = label_pair(labels_of(truth, semantic), labels_of(prediction, semantic))
     where = known_mask(known, pair[0].shape)
     kinds = truth_classes or {}, prediction_classes or {}
     more: dict[str, Any] = {"spacing": options.spacing, "unit": options.unit}
@@ -245,56 +218,6 @@ def _image(
     return [*_panoptic(*pair, where, table, *kinds), *others]
 
 
-def _with_voxels(options: _Options, prediction: Any, truth: Any) -> _Options:
-    """Spacing, unit and tolerance, from the segmentations where the caller said nothing."""
-    found = [x for x in (prediction, truth) if isinstance(x, Segmentation)]
-    for segmentation in found:
-        if "T" in segmentation.axes:
-            raise InputError(
-                "A series of time points is evaluated frame by frame.",
-                got=f"axes '{segmentation.axes}'",
-                hint="Pass the frames as pairs to evaluate_many.",
-            )
-    size, unit = options.spacing, options.unit
-    measures = options.surfaces and options.task is Task.SEMANTIC
-    if measures and len(found) == 2 and (size is None or unit is None) and not _same_voxels(*found):
-        raise InputError(
-            "Prediction and truth differ in voxel size.",
-            got=" and ".join(f"{f.spacing} {f.unit}" for f in found),
-            hint="Pass spacing and unit, or surfaces=False.",
-        )
-    if size is None:
-        size = found[0].spacing if found else (1.0,) * np.ndim(truth)
-    if unit is None:
-        unit = found[0].unit if found else "pixel"
-    # On an axis of one voxel there is no distance, so its edge says nothing about the tolerance.
-    edges = [s for s, n in zip(size, np.shape(_labels(truth, False)), strict=False) if n != 1]
-    tolerance = max(edges, default=1.0) if options.tolerance is None else options.tolerance
-    return replace(options, spacing=size, unit=unit, tolerance=tolerance)
-
-
-def _same_voxels(a: Segmentation, b: Segmentation) -> bool:
-    return a.unit == b.unit and len(a.spacing) == len(b.spacing) and bool(np.allclose(a.spacing, b.spacing, rtol=1e-4))
-
-
-def _labels(found: Any, semantic: bool) -> np.ndarray:
-    if isinstance(found, Segmentation):
-        return found.semantic() if semantic else np.asarray(found.labels)
-    return np.asarray(found)
-
-
-def _object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Mapping[int, int]:
-    if given is not None:
-        return given
-    if isinstance(found, Segmentation):
-        return dict(zip(found.objects.label.tolist(), found.objects.class_id.tolist(), strict=True))
-    raise InputError(
-        f"A panoptic evaluation needs the class of each object of the {word}.",
-        got="an array of object numbers",
-        hint=f"Pass a Segmentation, or the classes as {word}_classes.",
-    )
-
-
 def _name(class_id: int, table: ClassTable | None) -> str:
     if table is not None and class_id < len(table):
         return table[class_id].name
@@ -302,7 +225,7 @@ def _name(class_id: int, table: ClassTable | None) -> str:
 
 
 def _measured(
-    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: Any
+    class_name: str, name: str, amount: Ratio | float, metric: str = "", unit: str = "", **options: float
 ) -> Measured:
     row = METRICS[name]
     ratio = amount if isinstance(amount, Ratio) else None
@@ -312,7 +235,7 @@ def _measured(
 
 
 def _semantic(
-    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: _Options, table: ClassTable | None
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: Options, table: ClassTable | None
 ) -> Iterator[Measured]:
     n = len(table) if table is not None else _highest(truth, prediction, known) + 1
     matrix = confusion(truth, prediction, n, known)
@@ -337,7 +260,7 @@ def _highest(truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None
     return highest
 
 
-def _surfaces(truth: np.ndarray, prediction: np.ndarray, name: str, options: _Options) -> Iterator[Measured]:
+def _surfaces(truth: np.ndarray, prediction: np.ndarray, name: str, options: Options) -> Iterator[Measured]:
     size = voxel_size(options.spacing, truth.ndim)
     unit, tolerance = options.unit or "pixel", options.tolerance or 0.0
     found = surface_distances(truth, prediction, size)
@@ -350,7 +273,7 @@ def _surfaces(truth: np.ndarray, prediction: np.ndarray, name: str, options: _Op
 
 
 def _instance(
-    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: _Options
+    truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None, options: Options
 ) -> Iterator[Measured]:
     void = None if known is None else ~known
     table = contingency(truth, prediction, void)

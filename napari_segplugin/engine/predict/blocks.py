@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, Job, ModelSpec, ObjectTable, Region, Registry, Row, Step
+from napari_segplugin.core.types import DecodeParams, WritableArray
 from napari_segplugin.data.tiles import Tile, plan
 from napari_segplugin.tasks import head_row
 from napari_segplugin.tasks.objects import add_stuff, classify, kept_objects, object_sums
@@ -24,6 +25,16 @@ BLOCKS.add(Row("centre_offset", "Centres and offsets", f"{__package__}.stitch_ce
 
 BYTES_PER_VOXEL = 100
 """Memory that finding objects takes for each voxel of a window, measured with three maps (flooding takes most)."""
+
+
+class ByRegion(Protocol):
+    """An array that is read and written by region."""
+
+    def __getitem__(self, region: Region, /) -> np.ndarray:
+        """The values of a region."""
+
+    def __setitem__(self, region: Region, values: np.ndarray, /) -> None:
+        """Set the values of a region."""
 
 
 @dataclass(kw_only=True)
@@ -57,15 +68,15 @@ class BlockJob:
 
     shape: tuple[int, ...]
     read: ReadMaps
-    out: Any
+    out: ByRegion
     classes: ClassTable
-    params: Mapping[str, Any]
+    params: DecodeParams
     block: tuple[int, ...]
     most: int
     panoptic: bool = False
     first: int = 0
     stuff_numbers: Mapping[int, int] = field(default_factory=dict)
-    scratch: Callable[[tuple[int, ...], str], Any] = np.zeros
+    scratch: Callable[[tuple[int, ...], str], WritableArray] = np.zeros
     passes: ClassVar[int] = 4
     """Number of phases, and one more to number the objects."""
     uncertain: int = field(default=0, init=False)

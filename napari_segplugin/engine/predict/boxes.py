@@ -8,25 +8,26 @@ may come in pieces.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_segplugin.core import LossSpec, ModelBundle, Region, Task, drain
+from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.network import ReadyNetwork, activate, prepare
 from napari_segplugin.engine.predict.blocks import BlockJob
 from napari_segplugin.engine.predict.classes import ClassRun
-from napari_segplugin.engine.predict.tiles import Run
+from napari_segplugin.engine.predict.tiles import Run, TileRun
 from napari_segplugin.losses.iou_balanced import iou_balanced_classification, iou_balanced_localisation
 from napari_segplugin.networks import is_detector
 from napari_segplugin.networks.boxes import intersection, paste, suppress, volume
-from napari_segplugin.networks.mask_rcnn import Detections
+from napari_segplugin.networks.mask_rcnn_detections import Detections
 
 DEFAULTS = {"score": 0.5, "overlap": 0.5, "mask": 0.5, "visible": 0.5, "min_size": 10}
 """How objects are read. `score`: smallest probability. `overlap`: largest IoU of the boxes of two objects of a class.
@@ -54,7 +55,7 @@ class Seen:
 
 
 @dataclass
-class DetectRun(Run):
+class DetectRun(TileRun[Seen, Seen]):
     """Runs tiles as :class:`~napari_segplugin.engine.predict.tiles.Run` does, and gives a :class:`Seen` each.
 
     Parameters
@@ -63,15 +64,15 @@ class DetectRun(Run):
         Of :data:`DEFAULTS`.
     """
 
-    params: Mapping[str, Any] = field(default_factory=lambda: DEFAULTS)
+    params: DecodeParams = field(default_factory=lambda: DEFAULTS)
 
-    def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[Seen]:
         """What is seen in inputs of one shape."""
         if self.planes:
             return [self._planes(self._run(array.swapaxes(0, 1))) for array in arrays]
         return [Seen((objects,), maps) for objects, maps in zip(*self._run(np.stack(arrays)), strict=True)]
 
-    def kept(self, tile: Tile, maps: Any) -> Any:
+    def kept(self, tile: Tile, maps: Seen) -> Seen:
         """All objects: which are kept is decided when those of all tiles are known."""
         return Seen(maps.objects, maps.maps[(slice(None), *tile.keep)])
 
@@ -87,9 +88,13 @@ class DetectRun(Run):
         return found, self._host(activate(logits, network.n_classes))
 
 
-def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirror: bool, planes: bool) -> Run:
+BundleRun: TypeAlias = Run | ClassRun | DetectRun
+"""What runs the tiles of a bundle."""
+
+
+def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirror: bool, planes: bool) -> BundleRun:
     """How the tiles of a bundle are run, whatever its network gives."""
-    kind: Callable[..., Run]
+    kind: Callable[..., BundleRun]
     if is_detector(bundle.spec):
         kind = partial(DetectRun, params={**DEFAULTS, **bundle.decode})
     else:
@@ -97,9 +102,9 @@ def make_run(bundle: ModelBundle, network: ReadyNetwork, batch: int = 1, *, mirr
     return kind(network, lambda device, dtype: prepare(bundle, device, dtype), batch, mirror, planes)
 
 
-def run_network(module: nn.Module, x: Tensor, params: Mapping[str, Any]) -> tuple[Tensor | None, list[Detections]]:
+def run_network(module: nn.Module, x: Tensor, params: DecodeParams) -> tuple[Tensor | None, list[Detections]]:
     """Dense class logits and the objects of each image (N, C, [Z,] Y, X), the latter on the CPU with masks as bytes."""
-    logits, found = module.run(x, score=float(params["score"]), overlap=float(params["overlap"]))  # type: ignore[operator]
+    logits, found = module.run(x, score=scalar(params, "score"), overlap=scalar(params, "overlap"))  # type: ignore[operator]
     return logits, [_packed(d) for d in found]
 
 
@@ -236,7 +241,7 @@ class PaintBlocks(BlockJob):
         self.count(n)
         claimed = np.zeros(n + 1, np.int64)
         yield lambda tile: self._paint(tile, claimed)
-        self.voxels[self.voxels < float(self.params["visible"]) * claimed] = 0
+        self.voxels[self.voxels < scalar(self.params, "visible") * claimed] = 0
         self.sums[self.found.classes.numpy(), np.arange(1, n + 1)] = self.found.scores.numpy() * self.voxels[1:]
 
     def _paint(self, tile: Tile, claimed: np.ndarray) -> None:
@@ -246,7 +251,8 @@ class PaintBlocks(BlockJob):
         for k in np.flatnonzero(((self.low < stop) & (self.high > start)).all(1)):
             low, high = np.maximum(self.low[k], start), np.minimum(self.high[k], stop)
             mask = self.found.masks[k].float() / 255
-            inside = paste(mask, self.found.boxes[k], low.tolist(), high.tolist()).numpy() >= float(self.params["mask"])
+            share = paste(mask, self.found.boxes[k], low.tolist(), high.tolist()).numpy()
+            inside = share >= scalar(self.params, "mask")
             labels[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))][inside] = k + 1
             claimed[k + 1] += int(inside.sum())
         self.voxels += np.bincount(labels.ravel(), minlength=len(self.voxels))
@@ -270,10 +276,11 @@ def segment(module: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[
         logits, found = run_network(module, torch.from_numpy(image)[None].to(parameter.device, parameter.dtype), params)
         maps = None if logits is None else activate(logits, len(spec.classes))[0].cpu().numpy()
     shape = image.shape[1:]
+    painted = np.zeros(shape, np.int32)
     job = PaintBlocks(
         shape=shape,
         read=lambda region: maps[(slice(None), *region)] if maps is not None else np.zeros(0),
-        out=np.zeros(shape, np.int32),
+        out=painted,
         classes=spec.classes,
         params=params,
         block=shape,
@@ -285,7 +292,7 @@ def segment(module: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[
     job.first, job.stuff_numbers = len(stuff), {c: k for k, c in enumerate(stuff, 1)}
     table = drain(job.run())
     kinds = np.array([0, *stuff, *table.class_id], np.int64)
-    return kinds[job.out], job.out
+    return kinds[painted], painted
 
 
 def balance_regions(network: nn.Module, loss: LossSpec) -> None:
@@ -300,7 +307,8 @@ def balance_regions(network: nn.Module, loss: LossSpec) -> None:
     def boxes(given: Tensor, wanted: Tensor, fit: Tensor, count: int) -> Tensor:
         return iou_balanced_localisation(given, wanted, fit, factor=2.5, beta=1.0, count=count)
 
-    network.class_loss = partial(iou_balanced_classification, **term.options)  # type: ignore[assignment]
+    classes: Callable[..., Tensor] = iou_balanced_classification
+    network.class_loss = partial(classes, **term.options)  # type: ignore[assignment]
     network.box_loss = boxes  # type: ignore[assignment]
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_segplugin.data.tiles import Tile
-from napari_segplugin.engine.predict.tiles import Run
+from napari_segplugin.engine.predict.tiles import TileRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +36,10 @@ class Decided:
 
 
 @dataclass
-class ClassRun(Run):
+class ClassRun(TileRun[tuple[Tensor, Tensor], Decided]):
     """Runs tiles as :class:`~napari_segplugin.engine.predict.tiles.Run` does, and gives a :class:`Decided` each."""
 
-    def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor]]:
         """Largest probability and its class of inputs of one shape, ([Z,] Y, X) each, on the device of the network."""
         if self.planes:
             return [self._decide(array.swapaxes(0, 1)) for array in arrays]
@@ -55,7 +54,7 @@ class ClassRun(Run):
         return best, labels.to(torch.uint8 if self.network.n_classes <= 256 else torch.int16)
 
     @torch.inference_mode()
-    def kept(self, tile: Tile, maps: Any) -> Any:
+    def kept(self, tile: Tile, maps: tuple[Tensor, Tensor]) -> Decided:
         """The classes of the part that is kept, and what the table of the result needs to know of them."""
         best, labels = (x[tile.keep].contiguous() for x in maps)
         flat, k = labels.flatten().long(), self.network.n_classes

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
-from napari_segplugin import __version__
 from napari_segplugin.core import (
     InputError,
     Job,
@@ -32,7 +31,14 @@ from napari_segplugin.data.tiles import Axis, Tile
 from napari_segplugin.engine.device import inference_dtype, resolve, title
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.predict.boxes import make_run
-from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
+from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, run_tiles
+from napari_segplugin.version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client, Future, LocalCluster
+
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
 
 _POLL = 0.2
 _LONELY = 20.0
@@ -68,9 +74,9 @@ class Cluster:
         Where tiles were run so far.
     """
 
-    client: Any
+    client: Client
     devices: set[str] = field(default_factory=set)
-    _sent: tuple[ModelBundle, Any] | None = field(default=None, init=False)
+    _sent: tuple[ModelBundle, Future] | None = field(default=None, init=False)
 
     @property
     def slots(self) -> int:
@@ -102,7 +108,7 @@ class Cluster:
                 hint="Install the same version everywhere",
             )
 
-    def _send(self, bundle: ModelBundle) -> Any:
+    def _send(self, bundle: ModelBundle) -> Future:
         """The bundle, on its way to every worker that needs it; the same one again costs nothing.
 
         It goes as the argument of a task, as tiles do, not scattered: what was scattered is gone with the worker that held
@@ -114,7 +120,7 @@ class Cluster:
         return self._sent[1]
 
     def run_tiles(
-        self, bundle: ModelBundle, way: Way, tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write
+        self, bundle: ModelBundle, way: Way, tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write[Kept]
     ) -> Job[int]:
         """Run tiles on the workers; the counterpart of :func:`napari_segplugin.engine.predict.tiles.run_tiles`.
 
@@ -128,10 +134,10 @@ class Cluster:
         """
         model = self._send(bundle)
 
-        def submit(tile: Tile) -> Any:
+        def submit(tile: Tile) -> Future:
             return self.client.submit(_run_tile, model, way, tile, tuple(axes), read(tile), pure=False)
 
-        def take(_: Tile, found: tuple[list[tuple[Tile, Any]], list[str], str]) -> Sequence[str]:
+        def take(_: Tile, found: tuple[list[tuple[Tile, Kept]], list[str], str]) -> Sequence[str]:
             parts, notes, device = found
             self.devices.add(device)
             for part, maps in parts:
@@ -142,8 +148,8 @@ class Cluster:
         return len(tiles)
 
     def each(
-        self, function: Callable[..., Any], bundle: ModelBundle, items: Sequence[tuple[Any, ...]]
-    ) -> Job[list[Any]]:
+        self, function: Callable[..., Found], bundle: ModelBundle, items: Sequence[tuple[object, ...]]
+    ) -> Job[list[Found]]:
         """Call a function once an item, each as one task.
 
         Parameters
@@ -164,12 +170,12 @@ class Cluster:
             The first that a call raises; those that are done stay done.
         """
         model = self._send(bundle)
-        found: dict[int, Any] = {}
+        found: dict[int, Found] = {}
 
-        def submit(at: int) -> Any:
+        def submit(at: int) -> Future:
             return self.client.submit(function, model, *items[at], pure=False)
 
-        def take(at: int, value: Any) -> Sequence[str]:
+        def take(at: int, value: Found) -> Sequence[str]:
             found[at] = value
             return ()
 
@@ -177,7 +183,7 @@ class Cluster:
         return [found[at] for at in range(len(items))]
 
     def _spread(
-        self, submit: Callable[[Any], Any], work: Sequence[Any], take: Callable[[Any, Any], Sequence[str]]
+        self, submit: Callable[[Piece], Future], work: Sequence[Piece], take: Callable[[Piece, Found], Sequence[str]]
     ) -> Job[None]:
         """Submit pieces of work while there is room, and take what comes back: the piece, and its result.
 
@@ -186,7 +192,8 @@ class Cluster:
         """
         from distributed import wait
 
-        waiting, flying = deque(work), dict[Any, Any]()
+        waiting = deque(work)
+        flying: dict[Future, Piece] = {}
         seen, told = time.monotonic(), False
         try:
             while waiting or flying:
@@ -210,14 +217,14 @@ class Cluster:
                     continue
                 for future in ready:
                     one = flying.pop(future)
-                    for text in take(one, _result(future)):
+                    for text in take(one, cast("Found", _result(future))):
                         yield Note(text)
                     yield Step(len(work) - len(waiting) - len(flying), len(work))
         finally:
             self.client.cancel(list(flying))
 
 
-def _result(future: Any) -> Any:
+def _result(future: Future) -> object:
     """What a task gave; what it raised comes as an error for a person."""
     from distributed.scheduler import KilledWorker
 
@@ -256,7 +263,7 @@ def connect(where: str) -> Iterator[Cluster]:
     >>> from napari_segplugin.core import drain
     >>> from napari_segplugin.engine import predict
     >>> from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
-    >>> image, bundle = load_sample("nuclei2d")["image"], load_bundle(shipped_bundles()["nuclei2d"])
+    >>> image, bundle = load_sample("nuclei2d").image, load_bundle(shipped_bundles()["nuclei2d"])
     >>> with connect("tcp://10.0.0.1:8786") as cluster:  # doctest: +SKIP
     ...     found = drain(predict(image, bundle, cluster=cluster))
     """
@@ -269,7 +276,9 @@ def connect(where: str) -> Iterator[Cluster]:
         # tiles travel with their tasks; dask calls that large, with advice that does not hold here
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "10 GB"}))
         word, _, count = where.partition(":")
-        place: dict[str, Any] = {"scheduler_file": where} if Path(where).is_file() else {"address": where}
+        place: dict[str, str | LocalCluster] = (
+            {"scheduler_file": where} if Path(where).is_file() else {"address": where}
+        )
         if word == "local":
             place = {"address": stack.enter_context(LocalCluster(**_local(where, count), dashboard_address=None))}
         try:
@@ -303,17 +312,17 @@ def _version() -> str:
 
 def _run_tile(
     bundle: ModelBundle, way: Way, tile: Tile, axes: tuple[Axis, ...], array: np.ndarray
-) -> tuple[list[tuple[Tile, Any]], list[str], str]:
+) -> tuple[list[tuple[Tile, object]], list[str], str]:
     """On a worker: the maps of a tile, in pieces where memory was short; notes; and where it ran."""
     device = resolve(way.device)
     network = prepare(bundle, device, inference_dtype(device, way.precision))
-    run = make_run(bundle, network, mirror=way.mirror, planes=way.planes)
+    run = cast("TileRun[object, object]", make_run(bundle, network, mirror=way.mirror, planes=way.planes))
 
     def read(part: Tile) -> np.ndarray:
         at = (slice(p.start - t.start, p.stop - t.start) for p, t in zip(part.read, tile.read, strict=True))
         return array[(slice(None), *at)]
 
-    parts: list[tuple[Tile, Any]] = []
+    parts: list[tuple[Tile, object]] = []
     notes: list[str] = []
     job = run_tiles(run, [tile], axes, read, lambda part, maps: parts.append((part, maps)))
     drain(job, lambda event: notes.append(event.text) if isinstance(event, Note) else None)

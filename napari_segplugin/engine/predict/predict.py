@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
+import zarr
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -25,12 +27,10 @@ from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
 from napari_segplugin.engine.predict.plan import Setup, check_fit, check_region, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
-from napari_segplugin.engine.predict.tiles import Read, Write, run_tiles
-from napari_segplugin.engine.stores import Shifted, View, check_output, label_array, scratch, scratch_array
+from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, run_tiles
+from napari_segplugin.engine.stores import Shifted, Stored, View, check_output, label_array, scratch, scratch_array
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of, head_row
-
-_ROWS = 1024
 
 
 def predict(
@@ -117,13 +117,8 @@ def _plain(
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
     stream = path is not None or not work.fits()
-    if path is None and math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
-        raise InputError(
-            "The result is larger than the free memory.",
-            got=f"labels of shape {shape}",
-            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
-            "or choose a region",
-        )
+    if path is None:
+        _check_labels(shape, kind)
     with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
         for frame in range(image.n_frames):
             yield Stage("Measuring intensities")
@@ -136,12 +131,8 @@ def _plain(
                 f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
                 "they may belong to another object."
             )
-        recipe = make_recipe(image, bundle, tiles, setup, work.run, work.intensities) | {
-            "uncertain_voxels": work.uncertain
-        }
-        if cluster is not None:
-            recipe["device"] = f"{cluster.slots} workers of a cluster: {', '.join(sorted(cluster.devices))}"
-        if path is not None:
+        recipe = work.recipe(tiles)
+        if isinstance(labels, zarr.Array):
             labels.attrs["segplugin"] = recipe
     name = f"{image.name} ({bundle.name})"
     return Segmentation(
@@ -155,6 +146,17 @@ def _plain(
         name,
         recipe,
     )
+
+
+def _check_labels(shape: tuple[int, ...], kind: str) -> None:
+    """Raise where the labels do not fit into memory."""
+    if math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
+        raise InputError(
+            "The result is larger than the free memory.",
+            got=f"labels of shape {shape}",
+            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
+            "or choose a region",
+        )
 
 
 def _resized(
@@ -191,27 +193,10 @@ def _resized(
             large = enlarge.resized_region(wanted, *shapes)
             found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
         recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
-        labels = _taken(found, places, path, recipe)
-    table = enlarge.still_there(found.objects, labels, labels.ndim - image.ndim)
+        labels = enlarge.labels_at(found, places, path, recipe)
+    table = enlarge.still_there(found.objects, labels, len(labels.shape) - image.ndim)
     name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
-
-
-def _taken(found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Any]) -> Any:
-    """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time."""
-    labels, spatial = found.labels, len(places)
-    lead = labels.shape[:-spatial]
-    shape = (*lead, *(len(p) for p in places))
-    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
-        for index in np.ndindex(*shape[:-2]):
-            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
-            for start in range(0, shape[-2], _ROWS):
-                rows = places[-2][start : start + _ROWS]
-                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
-                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
-        if path is not None:
-            out.attrs["segplugin"] = dict(recipe)
-    return out
 
 
 class _Prediction:
@@ -229,7 +214,7 @@ class _Prediction:
         self.unifier = Unifier(self.task, self.table)
         self.semantic = self.task is Task.SEMANTIC
         self.blocks = None if self.semantic or self.detector else blocks_of(bundle.spec)
-        self.intensities: list[Mapping[str, Any]] = []
+        self.intensities: list[Mapping[str, Json]] = []
         self.uncertain = 0
 
     def measure(self, frame: int) -> None:
@@ -259,14 +244,24 @@ class _Prediction:
         voxels = math.prod(self.setup.shape)
         return self.semantic or voxels * (4 * self.setup.network.n_maps + BYTES_PER_VOXEL) < free_host_memory() / 2
 
-    def tiles(self, write: Write) -> Job[int]:
+    def recipe(self, tiles: TileSpec) -> JsonDict:
+        """How the result came about."""
+        recipe = make_recipe(self.image, self.bundle, tiles, self.setup, self.run, self.intensities)
+        recipe |= {"uncertain_voxels": self.uncertain}
+        if self.cluster is not None:
+            names = ", ".join(sorted(self.cluster.devices))
+            recipe["device"] = f"{self.cluster.slots} workers of a cluster: {names}"
+        return recipe
+
+    def tiles(self, write: Write[Kept]) -> Job[int]:
         """Run the tiles of the frame that was measured."""
         tiles, axes = self.setup.tiles, self.setup.axes
         if self.cluster is not None:
             return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
-        return run_tiles(self.run, tiles, axes, self.read, write)
+        run = cast("TileRun[object, Kept]", self.run)  # what it gives fits the task, and so does `write`
+        return run_tiles(run, tiles, axes, self.read, write)
 
-    def segment(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def segment(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Labels of the frame that was measured."""
         if self.semantic:
             yield from self.classes(labels, index)
@@ -275,7 +270,7 @@ class _Prediction:
         else:
             yield from self.objects(labels, index, beside, stream)
 
-    def classes(self, labels: Any, index: tuple[int, ...]) -> Job[None]:
+    def classes(self, labels: Stored, index: tuple[int, ...]) -> Job[None]:
         """Semantic: each tile is read as classes at once, so maps are never held."""
         out = Shifted(labels, self.setup.region, index)
 
@@ -285,7 +280,7 @@ class _Prediction:
 
         yield from self.tiles(write)
 
-    def objects(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def objects(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic: all maps first, then the objects."""
         shape = (self.setup.network.n_maps, *self.setup.shape)
         if not stream or self.blocks is None:
@@ -304,13 +299,13 @@ class _Prediction:
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 
-    def boxes(self, labels: Any, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
+    def boxes(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
         dense = self.task is Task.PANOPTIC
         shape = (len(self.table), *self.setup.shape)
         found = FoundObjects(self.setup.region, self.setup.planes)
         with scratch(beside) if stream else nullcontext(Path()) as folder:
-            store = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
+            store: Stored = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
             if dense and stream:
                 store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
             maps = Shifted(store, self.setup.region, (slice(None),))
@@ -327,7 +322,7 @@ class _Prediction:
             for z in self._parts():
                 plane = () if z is None else (z,)
                 params = {**DEFAULTS, **self.bundle.decode}
-                job = partial(PaintBlocks, params=params, found=found.of(z, float(params["overlap"])))
+                job = partial(PaintBlocks, params=params, found=found.of(z, scalar(params, "overlap")))
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
 
@@ -355,7 +350,7 @@ class _Prediction:
         block, most = self.block()
         block, place = block[-len(shape) :], folder / f"blocks{plane}.zarr"
 
-        def scratch(size: tuple[int, ...], dtype: str) -> Any:
+        def scratch(size: tuple[int, ...], dtype: str) -> Stored:
             return scratch_array(place, size, block, dtype, together=False)
 
         job = make(
@@ -384,7 +379,7 @@ def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
     return read
 
 
-def _keep(store: Shifted) -> Write:
+def _keep(store: Shifted) -> Write[np.ndarray]:
     """Writes maps as they are."""
 
     def write(tile: Tile, maps: np.ndarray) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain
+from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.prompt import proposals
 from napari_segplugin.data.tiles import Tile
@@ -130,12 +130,12 @@ def _decoded(
 ) -> np.ndarray | None:
     """The object that the decoder finds near the click when it asks for less; None where it has none."""
     codec = codec_of(bundle.spec)
-    known: dict[str, Any] = {**codec.defaults(), **bundle.decode}
+    known: DecodeParams = {**codec.defaults(), **bundle.decode}
     if bundle.spec.task is Task.SEMANTIC or "foreground" not in known:
         return None
-    lower = {"foreground": min(float(known["foreground"]), 0.5 * float(foreground[near].max())), "score": 0.0}
+    lower = {"foreground": min(scalar(known, "foreground"), 0.5 * float(foreground[near].max())), "score": 0.0}
     if "seed" in known and len(maps) > len(bundle.spec.classes):
-        lower["seed"] = min(float(known["seed"]), 0.5 * float(maps[len(bundle.spec.classes)][near].max()))
+        lower["seed"] = min(scalar(known, "seed"), 0.5 * float(maps[len(bundle.spec.classes)][near].max()))
     flat = maps.ndim - 1 > bundle.spec.ndim
     labels, table = codec.decode(maps[:, 0] if flat else maps, bundle.spec.classes, {**known, **lower})
     labels = labels[None] if flat else labels

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from napari_segplugin.core import Image, ModelBundle, TileSpec, to_json
+from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.engine.device import title
 from napari_segplugin.engine.network import fingerprint
+from napari_segplugin.engine.predict.boxes import BundleRun
 from napari_segplugin.engine.predict.plan import Setup
-from napari_segplugin.engine.predict.tiles import Run
 from napari_segplugin.engine.provenance import about_input, versions
 
 
 def make_recipe(
-    image: Image, bundle: ModelBundle, tiles: TileSpec, setup: Setup, run: Run, statistics: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    setup: Setup,
+    run: BundleRun,
+    statistics: Sequence[Mapping[str, Json]],
+) -> JsonDict:
     """The recipe of a prediction.
 
     Parameters
@@ -26,7 +31,7 @@ def make_recipe(
         As asked.
     setup : Setup
         As chosen.
-    run : Run
+    run : TileRun
         As it ended, after any retreat.
     statistics : sequence of mapping
         Intensities of each frame that became 0 and 1.

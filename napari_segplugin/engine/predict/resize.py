@@ -7,15 +7,19 @@ The enlarged image is never held: pieces of it are made when they are read, so t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import zarr
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
+from napari_segplugin.core.types import Array, Index, Json
+from napari_segplugin.engine.stores import Stored, label_array
 
 LEAST, MOST = 0.25, 4.0
+_ROWS = 1024
 SMALL = ((11.0, 2.0), (13.0, 1.5))
 """Objects whose middle width in voxels lies below the first number gain from being looked at this many times larger."""
 
@@ -63,14 +67,15 @@ class Resampled:
     [[2.5, 4.5]]
     """
 
-    def __init__(self, array: Any, axes: dict[int, int]) -> None:
+    def __init__(self, array: Array, axes: dict[int, int]) -> None:
         self._array = array
         self._axes = {a: _Axis(int(array.shape[a]), n) for a, n in axes.items()}
         self.shape = tuple(axes.get(a, int(n)) for a, n in enumerate(array.shape))
         self.dtype = np.dtype(np.float32)
         self.ndim = len(self.shape)
 
-    def __getitem__(self, index: tuple[int | slice, ...]) -> np.ndarray:
+    def __getitem__(self, index: Index) -> np.ndarray:
+        index = index if isinstance(index, tuple) else (index,)
         index = (*index, *(slice(None),) * (self.ndim - len(index)))
         spans = [s.indices(n)[:2] if isinstance(s, slice) else None for s, n in zip(index, self.shape, strict=True)]
         read: list[int | slice] = list(index)
@@ -149,10 +154,40 @@ def indices(region: Region, large: Region, before: Sequence[int], after: Sequenc
     return found
 
 
-def still_there(table: ObjectTable, labels: Any, leading: int) -> ObjectTable:
+def labels_at(
+    found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Json]
+) -> Stored:
+    """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time.
+
+    Parameters
+    ----------
+    found : Segmentation
+    places : sequence of (N,) ndarray of int
+        Voxels along each spatial axis.
+    path : Path, optional
+        The zarr.
+    recipe : mapping
+        Is written beside the labels in the zarr.
+    """
+    labels, spatial = found.labels, len(places)
+    lead = labels.shape[:-spatial]
+    shape = (*lead, *(len(p) for p in places))
+    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
+        for index in np.ndindex(*shape[:-2]):
+            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
+            for start in range(0, shape[-2], _ROWS):
+                rows = places[-2][start : start + _ROWS]
+                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
+                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
+        if isinstance(out, zarr.Array):
+            out.attrs["segplugin"] = dict(recipe)
+    return out
+
+
+def still_there(table: ObjectTable, labels: Array, leading: int) -> ObjectTable:
     """The rows of objects that are left when labels were made smaller, plane by plane."""
     left: set[int] = set()
-    for index in np.ndindex(*labels.shape[: max(leading, labels.ndim - 2)]):
+    for index in np.ndindex(*labels.shape[: max(leading, len(labels.shape) - 2)]):
         left.update(np.unique(np.asarray(labels[index])).tolist())
     keep = np.array([int(n) in left for n in table.label], bool)
     if keep.all():
@@ -198,6 +233,7 @@ __all__ = [
     "advised_zoom",
     "check_zoom",
     "indices",
+    "labels_at",
     "middle_width",
     "resized",
     "resized_region",

@@ -23,6 +23,7 @@ from scipy.sparse.csgraph import connected_components as join
 from skimage.measure import label as connected_components
 
 from napari_segplugin.core import Region
+from napari_segplugin.core.types import scalar
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.predict.blocks import BlockJob
 from napari_segplugin.tasks.instance import (
@@ -57,7 +58,7 @@ class DistanceBlocks(BlockJob):
     @property
     def radius(self) -> tuple[int, ...]:
         """As far as the decoder's smoothing looks."""
-        return (int(3.0 * float(self.params["smooth"]) + 0.5),) * len(self.shape)
+        return (int(3.0 * scalar(self.params, "smooth") + 0.5),) * len(self.shape)
 
     def phases(self) -> Iterator[Callable[[Tile], None]]:
         """Components, seeds, flood."""
@@ -97,7 +98,7 @@ class DistanceBlocks(BlockJob):
                 inside = np.zeros(len(top), np.int64)
                 inside[to] = joined[k - 1][np.concatenate([[0], *record.parents]).astype(np.int64)]
                 parents.append(inside)
-        numbers = number_seeds(peaks, parents, self.levels, float(self.params["valley"]))
+        numbers = number_seeds(peaks, parents, self.levels, scalar(self.params, "valley"))
         return [number[to] for number, to in zip(numbers, joined, strict=True)], max(int(n.max()) for n in numbers)
 
     def _seed(self, tile: Tile, numbers: Sequence[np.ndarray]) -> None:

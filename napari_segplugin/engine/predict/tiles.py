@@ -6,7 +6,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -18,8 +18,11 @@ from napari_segplugin.engine.network import ReadyNetwork
 Read = Callable[[Tile], np.ndarray]
 """Normalised input of a tile, (C, [Z,] Y, X) float32."""
 
-Write = Callable[[Tile, Any], None]
-"""Takes what :meth:`Run.kept` hands on: the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
+Made = TypeVar("Made")
+Kept = TypeVar("Kept")
+
+Write: TypeAlias = Callable[[Tile, Kept], None]
+"""Takes what :meth:`TileRun.kept` hands on; of :class:`Run` the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
 
 _WORDS = (
     "out of memory",
@@ -33,8 +36,8 @@ _WORDS = (
 
 
 @dataclass
-class Run:
-    """How tiles are run; changes while it retreats.
+class TileRun(Generic[Made, Kept]):
+    """How tiles are run; changes while it retreats. A subclass says what is made of a tile and what is kept of that.
 
     Parameters
     ----------
@@ -55,18 +58,13 @@ class Run:
     mirror: bool = False
     planes: bool = False
 
-    def maps(self, arrays: Sequence[np.ndarray]) -> list[Any]:
-        """Activated maps of inputs of one shape, (K, [Z,] Y, X) each."""
-        if self.planes:
-            return [
-                self._host(self.network(array.swapaxes(0, 1), mirror=self.mirror)).swapaxes(0, 1) for array in arrays
-            ]
-        stacked = arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
-        return list(self._host(self.network(stacked, mirror=self.mirror)))
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[Made]:
+        """What the network makes of inputs of one shape."""
+        raise NotImplementedError
 
-    def kept(self, tile: Tile, maps: Any) -> Any:
+    def kept(self, tile: Tile, maps: Made) -> Kept:
         """What is handed on of a tile."""
-        return maps[(slice(None), *tile.keep)]
+        raise NotImplementedError
 
     def check(self, maps: torch.Tensor) -> None:
         """Half precision that has overflowed is an error here, not black spots later."""
@@ -80,6 +78,24 @@ class Run:
         return host
 
 
+@dataclass
+class Run(TileRun[np.ndarray, np.ndarray]):
+    """Runs tiles and gives their maps."""
+
+    def maps(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Activated maps of inputs of one shape, (K, [Z,] Y, X) each."""
+        if self.planes:
+            return [
+                self._host(self.network(array.swapaxes(0, 1), mirror=self.mirror)).swapaxes(0, 1) for array in arrays
+            ]
+        stacked = arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+        return list(self._host(self.network(stacked, mirror=self.mirror)))
+
+    def kept(self, tile: Tile, maps: np.ndarray) -> np.ndarray:
+        """The part of the maps that is kept."""
+        return maps[(slice(None), *tile.keep)]
+
+
 class _Overflow(Exception):
     """Numbers too large for float16 came up; float32 is needed."""
 
@@ -91,12 +107,14 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _WORDS)
 
 
-def run_tiles(run: Run, tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write) -> Job[int]:
+def run_tiles(
+    run: TileRun[Made, Kept], tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write[Kept]
+) -> Job[int]:
     """Run tiles one after the other and hand their maps on.
 
     Parameters
     ----------
-    run : Run
+    run : TileRun
     tiles : sequence of Tile
     axes : sequence of Axis
         The axes that the tiles were cut from; needed to cut them smaller.
@@ -145,7 +163,7 @@ def _next_group(pending: deque[Tile], batch: int) -> list[Tile]:
     return group
 
 
-def _attempt(run: Run, group: Sequence[Tile], read: Read, write: Write) -> Exception | None:
+def _attempt(run: TileRun[Made, Kept], group: Sequence[Tile], read: Read, write: Write[Kept]) -> Exception | None:
     """Run tiles; an error that a retreat may cure is returned without its traceback, which would hold memory."""
     try:
         results = run.maps([read(tile) for tile in group])
@@ -161,7 +179,7 @@ def _attempt(run: Run, group: Sequence[Tile], read: Read, write: Write) -> Excep
 
 
 def _retreat(
-    run: Run, pending: deque[Tile], tried: int, axes: Sequence[Axis], error: Exception
+    run: TileRun[Made, Kept], pending: deque[Tile], tried: int, axes: Sequence[Axis], error: Exception
 ) -> tuple[deque[Tile], str]:
     """The next smaller way of running, and a sentence that says which."""
     device = run.network.device
@@ -190,4 +208,4 @@ def _size(tile: Tile) -> str:
     return " × ".join(str(n) for n in tile.shape)
 
 
-__all__ = ["Run", "out_of_memory", "run_tiles"]
+__all__ = ["Read", "Run", "TileRun", "Write", "out_of_memory", "run_tiles"]

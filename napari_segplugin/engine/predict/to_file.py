@@ -8,11 +8,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
+from napari_segplugin.core.types import Array, Index
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
@@ -21,6 +22,9 @@ from napari_segplugin.engine.stores import scratch
 from napari_segplugin.io import write_segmentation
 from napari_segplugin.io.files import move_into_place, writing
 from napari_segplugin.io.writing import check_target
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 _SHARE = 8
 """Labels that take more than this part of the free memory go to the disk at once."""
@@ -67,7 +71,7 @@ def predict_to_file(
     --------
     >>> from napari_segplugin.core import drain
     >>> from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
-    >>> image, bundle = load_sample("nuclei2d")["image"], load_bundle(shipped_bundles()["nuclei2d"])
+    >>> image, bundle = load_sample("nuclei2d").image, load_bundle(shipped_bundles()["nuclei2d"])
     >>> found, files = drain(predict_to_file(image, bundle, "nuclei.ome.zarr"))  # doctest: +SKIP
     """
     target = check_target(path)
@@ -100,24 +104,24 @@ class _Stopped(SegPluginError):
 class _Watched:
     """Labels that count what was read of them, and refuse to be read once nobody wants the file any more."""
 
-    def __init__(self, labels: Any) -> None:
+    def __init__(self, labels: Array) -> None:
         self._labels, self.read, self.stop = labels, 0, threading.Event()
-        self.shape, self.dtype, self.ndim = labels.shape, labels.dtype, labels.ndim
+        self.shape, self.dtype, self.ndim = labels.shape, labels.dtype, len(labels.shape)
         self.chunks = getattr(labels, "chunks", None)
         self.size = math.prod(labels.shape)
 
     def __len__(self) -> int:
         return int(self.shape[0])
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: Index) -> np.ndarray:
         if self.stop.is_set():
             raise _Stopped("Cancelled.")
         part = np.asarray(self._labels[index])
         self.read += part.size
         return part
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[...], dtype)
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[(slice(None),) * self.ndim], dtype)
 
 
 def _write(found: Segmentation, path: Path) -> Job[list[Path]]:

@@ -8,7 +8,7 @@ divisions by a second assignment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -18,6 +18,9 @@ from scipy.spatial import cKDTree
 from napari_segplugin.core import MissingExtraError
 from napari_segplugin.data.over_time import FrameObjects
 
+if TYPE_CHECKING:
+    from laptrack import LapTrack
+
 Pair = tuple[int, int]
 _LEAST_SISTER = 0.5
 """A daughter has at least this share of the voxels of the other one."""
@@ -25,7 +28,7 @@ _MOST_DAUGHTER = 0.9
 """A daughter has at most this share of the voxels of its mother."""
 
 
-def lap_track() -> Any:
+def lap_track() -> type[LapTrack]:
     """The class ``laptrack.LapTrack``.
 
     Raises
@@ -37,7 +40,8 @@ def lap_track() -> Any:
         from laptrack import LapTrack
     except ImportError as error:
         raise MissingExtraError(error.name or "laptrack", "link objects through time", "tracks") from error
-    return LapTrack
+    found: type[LapTrack] = LapTrack
+    return found
 
 
 def widths(voxels: np.ndarray, spacing: Sequence[float]) -> np.ndarray:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Job, Segmentation, Stage, Step, Task
+from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.data.over_time import (
     FrameObjects,
     changed_objects,
@@ -62,6 +63,11 @@ class TrackSpec:
             raise InputError("The overlap cannot be used.", got=self.min_overlap, accepted="0.5 to 1")
 
 
+def track_spec_from_json(data: Json) -> TrackSpec:
+    """The settings of a linking that its recipe names."""
+    return TrackSpec(**cast("dict[str, Any]", dict(json_object(data))))
+
+
 @dataclass(frozen=True, eq=False)
 class Tracking:
     """Objects that are linked through time.
@@ -89,7 +95,7 @@ class Tracking:
         """Track of each label that has one; what :func:`napari_segplugin.engine.export.measure` takes."""
         return {int(n): int(n) for n in np.unique(self.nodes[:, 2])}
 
-    def relabelled(self, labels: Any) -> np.ndarray:
+    def relabelled(self, labels: Array) -> np.ndarray:
         """An earlier state of the same labels with the numbers of the tracks; what is not known gets new numbers."""
         known = np.asarray(self.segmentation.labels)
         stuff = {int(n): int(n) for n in self.segmentation.objects.label if int(n) not in self.track}
@@ -97,7 +103,7 @@ class Tracking:
         return _renumber(labels, numbers, int(known.max(initial=0)) + 1)
 
 
-def track(segmentation: Segmentation, spec: TrackSpec | None = None, *, before: Any = None) -> Job[Tracking]:
+def track(segmentation: Segmentation, spec: TrackSpec | None = None, *, before: Array | None = None) -> Job[Tracking]:
     """Link the objects of a time series.
 
     Objects that lie on each other from one time point to the next are the same; the others are assigned by laptrack so
@@ -147,18 +153,18 @@ def track(segmentation: Segmentation, spec: TrackSpec | None = None, *, before: 
     frames = yield from _frames(s, stuff)
     largest = spec.max_distance or float(np.median(np.concatenate([widths(f.voxels, s.spacing) for f in frames])))
     points = Points(frames, s.spacing, largest)
-    was = s.recipe.get("tracks") if spec.keep else None
+    was = json_object(s.recipe.get("tracks")) if spec.keep else None
     links, splits = yield from _links(s, points, spec, was, before)
     yield Stage("Closing gaps and finding divisions")
     links += _kept_gaps(points, links, splits) if was else []
     of, parent = as_tracks(len(points), joined(points, links, splits, spec.gap, spec.split))
-    reserved = max([0, *s.objects.label.tolist(), *([int(np.max(before))] if before is not None else [])])
+    reserved = max([0, *s.objects.label.tolist(), *([int(np.max(np.asarray(before)))] if before is not None else [])])
     numbers = number_tracks(points.label, of, parent, keep=bool(was), above=reserved)
     graph = {int(numbers[c]): int(numbers[p]) for c, p in parent.items()}
     return (yield from _result(s, points, numbers[of], graph, spec, largest, stuff))
 
 
-def _check(s: Segmentation, before: Any) -> None:
+def _check(s: Segmentation, before: Array | None) -> None:
     if s.task is Task.SEMANTIC:
         raise InputError(
             "Classes cannot be linked through time, only objects.", hint="Use a result with objects (instance)"
@@ -199,7 +205,7 @@ def _frames(s: Segmentation, stuff: np.ndarray) -> Job[list[FrameObjects]]:
 
 
 def _links(
-    s: Segmentation, points: Points, spec: TrackSpec, was: Mapping[str, Any] | None, before: Any
+    s: Segmentation, points: Points, spec: TrackSpec, was: Mapping[str, Json] | None, before: Array | None
 ) -> Job[tuple[list[Pair], list[Pair]]]:
     """Links between neighbouring time points, and the divisions that are known."""
     yield Stage("Linking neighbouring time points")
@@ -235,7 +241,7 @@ def _placed(pairs: Sequence[Pair], one: int, other: int) -> list[Pair]:
     return [(one + i, other + j) for i, j in pairs]
 
 
-def _edited(s: Segmentation, before: Any, n: int) -> list[set[int]]:
+def _edited(s: Segmentation, before: Array | None, n: int) -> list[set[int]]:
     """Objects of each time point whose number says nothing, because their voxels were edited.
 
     A number that a person gave to an object where it was not before is meant, and stays.
@@ -257,7 +263,7 @@ def _same_number(one: FrameObjects, other: FrameObjects, free: set[int], free_af
     return [(a, b) for label, a, b in rows if label not in free and label not in free_after]
 
 
-def _kept_splits(points: Points, was: Mapping[str, Any], free: Sequence[set[int]]) -> list[Pair]:
+def _kept_splits(points: Points, was: Mapping[str, Json], free: Sequence[set[int]]) -> list[Pair]:
     """Divisions that were known and whose mother and daughters are still there, untouched."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
@@ -265,8 +271,8 @@ def _kept_splits(points: Points, was: Mapping[str, Any], free: Sequence[set[int]
         first.setdefault(label, at)
         last[label] = at
     found: dict[int, list[Pair]] = {}
-    for child, parents in dict(was.get("graph", {})).items():
-        mother, daughter = last.get(int(parents[0]), -1), first.get(int(child), -1)
+    for child, parents in json_object(was.get("graph")).items():
+        mother, daughter = last.get(json_integers(parents)[0], -1), first.get(int(child), -1)
         if mother >= 0 and daughter >= 0 and points.time[daughter] == points.time[mother] + 1:
             touched = [int(points.label[a]) in free[int(points.time[a])] for a in (mother, daughter)]
             if not any(touched):
@@ -302,7 +308,7 @@ def _result(
     labels = _renumber(s.labels, _numbers_of_frames(nodes, len(points.frames), kept), 0)
     yield Step(1, 1)
     lineage = {int(c): [int(p)] for c, p in sorted(graph.items())}
-    about = {
+    about: JsonDict = {
         "settings": asdict(replace(spec, max_distance=distance)),
         "unit": s.unit,
         "graph": {str(c): p for c, p in lineage.items()},
@@ -323,7 +329,7 @@ def _numbers_of_frames(nodes: np.ndarray, frames: int, more: Mapping[int, int]) 
     return out
 
 
-def _renumber(labels: Any, numbers: Sequence[Mapping[int, int]], spare: int) -> np.ndarray:
+def _renumber(labels: Array, numbers: Sequence[Mapping[int, int]], spare: int) -> np.ndarray:
     """Labels with other numbers, frame by frame, in their own dtype where that holds them."""
     largest = max([0, spare, *(n for table in numbers for n in table.values())])
     dtype = np.dtype(labels.dtype)

@@ -52,7 +52,7 @@ def suggest_options(samples: Sequence[Sample], ndim: int, *, levels: int = 3) ->
     >>> from napari_segplugin.core import Image
     >>> labels = np.kron(np.arange(1, 10).reshape(3, 3), np.pad(np.ones((10, 10), int), 2))
     >>> suggest_options([Sample(Image(labels, "YX"), labels > 0, labels)], 2)["anchor_sizes"]
-    ((7.0, 7.0), (10.0, 10.0), (14.0, 14.0))
+    ((7, 7), (10, 10), (14, 14))
     """
     sides = object_sides(samples, ndim)
     if not len(sides):

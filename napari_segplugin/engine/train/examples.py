@@ -1,14 +1,93 @@
-"""What a network will see while it trains: a grid of augmented patches of an image."""
+"""What a network sees while it trains: samples as input and targets, composites, and a grid of patches to look at."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import AugmentSpec, Image
+from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task
 from napari_segplugin.data import normalise
-from napari_segplugin.data.sampling import PatchSampler, prepare
+from napari_segplugin.data.paste import paste_objects
+from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.tasks import codec_of
+from napari_segplugin.tasks.objects import compact
+
+_COMPOSITES = 48
+
+
+def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
+    """Normalise the image of a sample and write its targets.
+
+    Raises
+    ------
+    InputError
+        If the dimensions or channels do not fit the network.
+    """
+    spec, image = bundle.spec, sample.image
+    if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
+        raise InputError(
+            f"The image '{image.name}' does not fit the network.",
+            got=f"{image.ndim}D with {image.n_channels} channel(s)",
+            accepted=f"{spec.ndim}D with {spec.in_channels} channel(s)",
+        )
+    if spec.task is not Task.SEMANTIC and sample.instances is None:
+        raise InputError(
+            f"'{image.name}' has classes but no objects, and the task is {spec.task}.",
+            hint="Give one number an object.",
+        )
+    array = normalise.apply(image.read(), normalise.statistics(image, bundle.normalisation))
+    return _prepare(array, sample, bundle)
+
+
+def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared:
+    """Targets beside the normalised image (C, [Z,] Y, X)."""
+    codec = codec_of(bundle.spec)
+    targets = codec.encode(sample, bundle.spec.classes)
+    kinds = codec.map_kinds(bundle.spec.ndim)
+    objects = None if sample.instances is None else compact(sample.instances)[0]
+    return prepare(
+        array,
+        targets.classes,
+        targets.weight,
+        targets.maps,
+        targets.maps_weight,
+        sample.image.canonical_spacing,
+        objects,
+        tuple(i for i, kind in enumerate(kinds) if kind == "offset"),
+        sample.boxes,
+    )
+
+
+def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: np.random.Generator) -> Prepared:
+    """The sample with copies of its objects set beside others (see :mod:`napari_segplugin.data.paste`)."""
+    if sample.instances is None:
+        raise InputError(
+            "Objects can only be pasted where there are objects.", got=f"'{sample.image.name}' without instances"
+        )
+    objects = compact(sample.instances)[0]
+    array, instances, classes = paste_objects(prepared.image.numpy(), objects, sample.classes, rng, share=1.5)
+    return _prepare(array, replace(sample, instances=instances, classes=classes), bundle)
+
+
+def prepare_all(
+    samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int
+) -> Job[list[tuple[Prepared, bool]]]:
+    """Prepare every sample (True), and composites of those whose every voxel is known (False)."""
+    rng = np.random.default_rng(seed)
+    # composites cost time where images are many; in 2D the network does better without (AP@0.5 of nuclei from eight images,
+    # three seeds, with neither them nor noise: 0.816 to 0.822, with both 0.805 to 0.808)
+    copies = min(copies, -(-_COMPOSITES // len(samples))) if bundle.spec.ndim == 3 else 0
+    found: list[tuple[Prepared, bool]] = []
+    for done, sample in enumerate(samples, 1):
+        first = prepare_sample(sample, bundle)
+        found.append((first, True))
+        if bundle.spec.task is not Task.SEMANTIC and sample.known is None:
+            found += [(paste_sample(first, sample, bundle, rng), False) for _ in range(copies)]
+        yield Step(done, len(samples))
+    return found
 
 
 def augmented_patches(
@@ -61,4 +140,4 @@ def augmented_patches(
     return grid
 
 
-__all__ = ["augmented_patches"]
+__all__ = ["augmented_patches", "paste_sample", "prepare_all", "prepare_sample"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,17 +24,19 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
+from napari_segplugin.core.training import FineTuneResult, Views
 from napari_segplugin.data import normalise
-from napari_segplugin.data.corrections import Corrections, count_strokes, split_strokes, to_sample
+from napari_segplugin.data.corrections import Corrections, to_sample
+from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train.anchors import fit_to_objects
+from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
 from napari_segplugin.engine.train.heldout import SampleJudge, read_image
 from napari_segplugin.engine.train.samples import planes_of
 from napari_segplugin.engine.train.train import (
     Recipe,
-    prepare_sample,
     safe_augmentation,
     train_prepared,
     training_record,
@@ -45,60 +47,21 @@ _PIECES = 4
 """Pieces of each corrected image that the new model keeps, for the fine-tuning on the next image."""
 
 
-@dataclass(frozen=True, eq=False)
-class Views:
-    """The same piece of the image as the old and the new network see it.
-
-    Parameters
-    ----------
-    image : (C, [Z,] Y, X) ndarray of float32
-        Normalised.
-    before, after : ([Z,] Y, X) ndarray of int
-    """
-
-    image: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class FineTuneResult:
-    """The new bundle, and what held-out strokes say of the old and the new one.
-
-    Parameters
-    ----------
-    bundle : ModelBundle
-    before, after : dict of str to float
-        The same figures of the old and the new weights; empty where nothing was held out.
-    heldout : str
-        How the figures were computed, as a sentence.
-    views : Views, optional
-        The previewed region before and after.
-    forest : dict of str to float
-        What a random forest that learnt from the same strokes reaches on the same held-out ones; empty where that could not
-        be told.
-    """
-
-    bundle: ModelBundle
-    before: dict[str, float]
-    after: dict[str, float]
-    heldout: str
-    views: Views | None = None
-    forest: dict[str, float] = field(default_factory=dict)
-
-
-def check_strokes(sample: Sample, bundle: ModelBundle) -> None:
+def check_strokes(samples: Sequence[Sample], bundle: ModelBundle) -> None:
     """Say which class lacks what before any time is spent.
 
     Raises
     ------
     InputError
-        If a class has no stroke at all in a semantic task (unless the network knows it already).
+        If a class has no stroke and no object at all (unless the network knows it already).
     """
-    counts = count_strokes(sample, bundle.spec.classes)
-    empty = [name for name, (_, voxels) in counts.items() if not voxels]
-    painted = [name for name, (_, voxels) in counts.items() if voxels]
-    if bundle.spec.task is Task.SEMANTIC and not bundle.history and empty:
+    found = [count_strokes(sample, bundle.spec.classes) for sample in samples]
+    voxels = {name: sum(counts[name][1] for counts in found) for name in (c.name for c in bundle.spec.classes)}
+    if bundle.spec.task is not Task.SEMANTIC:
+        del voxels[bundle.spec.classes[0].name]  # objects are whole: what lies around them is known, too
+    empty = [name for name, n in voxels.items() if not n]
+    painted = [name for name, n in voxels.items() if n]
+    if not bundle.history and empty:
         raise InputError(
             f"A network that starts from scratch needs strokes of every class; there is none of {', '.join(empty)}.",
             got=", ".join(painted) or "no strokes",
@@ -151,15 +114,9 @@ def finetune(
     if len(images) != len(marks):
         raise InputError("Each image needs its corrections.", got=f"{len(images)} images and {len(marks)} corrections")
     yield Stage("Reading corrections")
-    task, classes = bundle.spec.task, bundle.spec.classes
-    samples = [to_sample(i, c, task, classes) for i, c in zip(images, marks, strict=True)]
-    for sample in samples if len(samples) == 1 else []:
-        check_strokes(sample, bundle)
-    if bundle.spec.ndim == 2:
-        planes = [plane for s in samples for plane in planes_of(s)]
-        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
+    samples = _read(images, marks, bundle)
     bundle = fit_to_objects(bundle, samples)
-    splits = [split_strokes(s, classes, seed=spec.seed) for s in samples]
+    splits = [split_strokes(s, bundle.spec.classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
     sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
     yield Note(sentence)
@@ -171,36 +128,9 @@ def finetune(
         for name, value in before.items():
             yield Metric(0, name, value)
     yield Stage("Training")
-    prepared = [prepare_sample(s.train, bundle) for s in splits]
-    sources = [source_of(s) for s in samples]
-    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
-    if earlier:
-        yield Note(
-            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
-        )
     view = None if preview is None else _Preview(images[0], bundle, preview)
     old_view = None if view is None else view(load(bundle, finite=False))
-    watch = _Watcher(judge, view)
-    job = train_prepared(
-        prepared,
-        bundle,
-        spec,
-        recipe=recipe_for(bundle),
-        judge=watch if watch.wanted else None,
-        tolerance=0.0 if judge is None else judge.tolerance,
-        stop=stop,
-        earlier=earlier,
-    )
-    result = yield from watch.follow(job)
-    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
-    tuned = replace(
-        bundle,
-        name=next_name(bundle.name),
-        weights=result.state,
-        decode={**bundle.decode, **result.decode},
-        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
-        history=(*bundle.history, training_record(samples, spec, result)),
-    )
+    tuned = yield from _learn(samples, [s.train for s in splits], bundle, spec, _Watcher(judge, view), stop)
     after: dict[str, float] = {}
     if judge is not None:
         judge.bundle = tuned
@@ -212,15 +142,64 @@ def finetune(
         # the number has to say how it came about: the same strokes picked the state that is reported
         sentence += " The best state was picked on them too, so the figure after is a little flattering."
     forest: dict[str, float] = {}
-    if heldout and splits[0].heldout is not None and len(splits) == 1:
+    if len(splits) == 1 and splits[0].heldout is not None:
         yield Stage("Comparing with a random forest")
-        forest = judge_forest(PixelForest(images[0]), splits[0].train, splits[0].heldout, len(classes), spec.seed)
+        learn, hold = splits[0].train, splits[0].heldout
+        forest = judge_forest(PixelForest(images[0]), learn, hold, len(bundle.spec.classes), spec.seed)
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
         view.bundle = tuned
         views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
     return FineTuneResult(tuned, before, after, sentence, views, forest)
+
+
+def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBundle) -> list[Sample]:
+    """The corrections as samples; for a 2D network the planes of a volume that somebody painted on."""
+    samples = [to_sample(i, c, bundle.spec.task, bundle.spec.classes) for i, c in zip(images, marks, strict=True)]
+    check_strokes(samples, bundle)
+    if bundle.spec.ndim == 2:
+        planes = [plane for s in samples for plane in planes_of(s)]
+        samples = [p for p in planes if p.known is None or p.known.any()] or planes[:1]
+    return samples
+
+
+def _learn(
+    samples: Sequence[Sample],
+    learn: Sequence[Sample],
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    watch: _Watcher,
+    stop: threading.Event | None,
+) -> Job[ModelBundle]:
+    """Train on what is left of the samples beside what is held out; the new bundle."""
+    prepared = [prepare_sample(s, bundle) for s in learn]
+    sources = [source_of(s) for s in samples]
+    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
+    if earlier:
+        yield Note(
+            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
+        )
+    job = train_prepared(
+        prepared,
+        bundle,
+        spec,
+        recipe=recipe_for(bundle),
+        judge=watch if watch.wanted else None,
+        tolerance=0.0 if watch.judge is None else watch.judge.tolerance,
+        stop=stop,
+        earlier=earlier,
+    )
+    result = yield from watch.follow(job)
+    new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)
+    return replace(
+        bundle,
+        name=next_name(bundle.name),
+        weights=result.state,
+        decode={**bundle.decode, **result.decode},
+        exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
+        history=(*bundle.history, training_record(samples, spec, result)),
+    )
 
 
 def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
@@ -279,7 +258,7 @@ class _Preview:
         return found[:, None] if self.lead else found
 
     def __call__(self, network: nn.Module) -> Preview:
-        _, labels = read_image(network, self.array, self.bundle)
+        labels = read_image(network, self.array, self.bundle).labels
         found = np.ascontiguousarray(labels[self.inner])
         return Preview(self.origin, found[None] if self.lead else found)
 

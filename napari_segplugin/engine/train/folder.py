@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from napari_segplugin.core import (
     ClassTable,
+    Image,
+    InputError,
     Job,
+    Kind,
     Metric,
     ModelBundle,
     Note,
@@ -19,8 +24,9 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
+from napari_segplugin.core.training import FineTuneResult
 from napari_segplugin.engine.network import load
-from napari_segplugin.engine.train.finetune import FineTuneResult, next_name
+from napari_segplugin.engine.train.finetune import next_name
 from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
@@ -28,18 +34,39 @@ from napari_segplugin.io import read_image
 from napari_segplugin.io.pairs import Pair, find_pairs, labels_of
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """An image, its labels, and the class of each voxel where the labels are objects of several classes.
+
+    Parameters
+    ----------
+    image : Image
+    labels : (Z, Y, X) or (Y, X) ndarray of int
+        Class numbers, or object numbers.
+    kinds : (Z, Y, X) or (Y, X) ndarray of int, optional
+    """
+
+    image: Image
+    labels: np.ndarray
+    kinds: np.ndarray | None = None
+
+
 def read_pairs(
-    pairs: Sequence[Pair], task: Task, classes: ClassTable, *, ignore: int | None = None
-) -> Job[list[Sample]]:
+    pairs: Sequence[Pair],
+    task: Task,
+    *,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+) -> Job[list[Labelled]]:
     """Read images with their labels.
 
     Parameters
     ----------
     pairs : sequence of Pair
     task : Task
-    classes : ClassTable
-    ignore : int, optional
-        The label value of voxels whose truth is unknown.
+    axes, spacing, unit
+        Of the images, in place of what the files say, as in :func:`napari_segplugin.io.read_image`.
 
     Yields
     ------
@@ -47,48 +74,67 @@ def read_pairs(
 
     Returns
     -------
-    list of Sample
+    list of Labelled
 
     Raises
     ------
     InputError
-        If a file cannot be read, shapes differ, or a class number is not in the table.
+        If a file cannot be read.
     """
-    samples: list[Sample] = []
+    found: list[Labelled] = []
     doubts: dict[str, str] = {}
     for done, pair in enumerate(pairs, 1):
-        image = read_image(pair.image)
+        image = read_image(pair.image, axes=axes, spacing=spacing, unit=unit)
         doubt = str(image.metadata.get("axes_doubt", ""))
         if doubt:
             doubts.setdefault(f"{doubt} Taken as {image.axes}.", pair.name)
-        labels, kinds = labels_of(pair, task)
-        samples.append(make_sample(image, labels, task, classes, kinds=kinds, ignore=ignore))
+        found.append(Labelled(image, *labels_of(pair, task)))
         yield Step(done, len(pairs))
     for text, name in doubts.items():
         yield Note(f"'{name}': {text}")
-    return samples
+    return found
 
 
-def train_folder(
-    folder: str | Path,
+def classes_in(labels: Sequence[np.ndarray], ignore: int | None = None) -> ClassTable:
+    """As many classes as class numbers go, named "class 1", "class 2" ….
+
+    Raises
+    ------
+    InputError
+        If there are more than 255, so that the numbers are those of objects.
+    """
+    most = max(int(np.where(m == ignore, 0, m).max(initial=0)) for m in labels)
+    if most > 255:
+        raise InputError(
+            "There are too many label values to be classes.",
+            got=most,
+            hint="Choose the instance task for object numbers, or name the classes.",
+        )
+    return ClassTable.named([f"class {i}" for i in range(1, max(1, most) + 1)], Kind.STUFF)
+
+
+def train_labelled(
+    data: Sequence[Labelled],
     bundle: ModelBundle,
     spec: TrainSpec,
     *,
     share: float = 0.2,
+    ignore: int | None = None,
     stop: threading.Event | None = None,
     keep: str | Path | None = None,
 ) -> Job[FineTuneResult]:
-    """Train a bundle on the images of a folder, and compare it with the old one on those that were held out.
+    """Train a bundle on labelled images, and compare it with the old one on those that were held out.
 
     Parameters
     ----------
-    folder : path
-        Laid out as :func:`~napari_segplugin.io.pairs.find_pairs` says.
+    data : sequence of Labelled
     bundle : ModelBundle
         Is not changed; its task and classes are those of the labels.
     spec : TrainSpec
     share : float
         Of the images that are held out.
+    ignore : int, optional
+        The label value of voxels whose truth is unknown.
     stop : threading.Event, optional
         Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
     keep : path, optional
@@ -106,15 +152,14 @@ def train_folder(
     Raises
     ------
     InputError
-        If the folder is not laid out so, or an image or its labels do not fit.
+        If an image and its labels do not fit, or the share is not below 1.
     """
-    pairs = find_pairs(folder)
-    yield Stage("Reading images and labels")
-    samples = yield from read_pairs(pairs, bundle.spec.task, bundle.spec.classes)
+    task, classes = bundle.spec.task, bundle.spec.classes
+    samples = [make_sample(d.image, d.labels, task, classes, kinds=d.kinds, ignore=ignore) for d in data]
     learn, held = hold_out(samples, share, spec.seed, bundle.spec.ndim)
-    names = sorted({s.image.name for s in held})
-    sentence = _described(names, len(held), samples)
-    yield Note(sentence)
+    sentence = _described(sorted({s.image.name for s in held}), len(held), samples)
+    if held or share:
+        yield Note(sentence)
     before: dict[str, float] = {}
     if held and bundle.history:
         yield Stage("Judging the old model")
@@ -126,8 +171,45 @@ def train_folder(
     after: dict[str, float] = {}
     if held:
         after = dict(SampleJudge(held, tuned)(load(tuned, finite=False)))
-        sentence += " The best state was picked on them too, so the figure after is a little flattering."
-    return FineTuneResult(tuned, before, after, sentence)
+        sentence += " The best state was picked on them too, so the score after is slightly optimistic."
+    return FineTuneResult(tuned, before, after, sentence, learnt=len(learn), judged=len(held))
+
+
+def train_folder(
+    folder: str | Path,
+    bundle: ModelBundle,
+    spec: TrainSpec,
+    *,
+    share: float = 0.2,
+    stop: threading.Event | None = None,
+    keep: str | Path | None = None,
+) -> Job[FineTuneResult]:
+    """Train a bundle on the images of a folder; see :func:`train_labelled`.
+
+    Parameters
+    ----------
+    folder : path
+        Laid out as :func:`~napari_segplugin.io.pairs.find_pairs` says.
+    bundle, spec, share, stop, keep
+        As in :func:`train_labelled`.
+
+    Yields
+    ------
+    Stage, Step, Metric, Note
+
+    Returns
+    -------
+    FineTuneResult
+
+    Raises
+    ------
+    InputError
+        If the folder is not laid out so, or as :func:`train_labelled`.
+    """
+    pairs = find_pairs(folder)
+    yield Stage("Reading images and labels")
+    data = yield from read_pairs(pairs, bundle.spec.task)
+    return (yield from train_labelled(data, bundle, spec, share=share, stop=stop, keep=keep))
 
 
 def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> str:
@@ -140,4 +222,4 @@ def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> s
     return f"Judged at places in {len(names)} of {len(samples)} images, which are not trained on ({shown})."
 
 
-__all__ = ["read_pairs", "train_folder"]
+__all__ = ["Labelled", "classes_in", "read_pairs", "train_folder", "train_labelled"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -64,10 +65,10 @@ class SampleJudge:
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Mean quality by name; the first is the one that decides."""
         found = [read_image(network, c.image, self.bundle) for c in self.crops]
-        dice = self._dice([kinds for kinds, _ in found])
+        dice = self._dice([f.kinds for f in found])
         if self.bundle.spec.task is Task.SEMANTIC:
             return {"held-out Dice": dice}
-        return {"held-out object IoU": self._objects([labels for _, labels in found]), "held-out Dice": dice}
+        return {"held-out object IoU": self._objects(found), "held-out Dice": dice}
 
     def _dice(self, found: Sequence[np.ndarray]) -> float:
         """Dice of each class that occurs, pooled over the held-out voxels, averaged over the classes beside background."""
@@ -81,17 +82,26 @@ class SampleJudge:
             return float(table[0, 0] / table[0].sum()) if table[0].sum() else float("nan")
         return float(np.mean(scores))
 
-    def _objects(self, found: Sequence[np.ndarray]) -> float:
-        """Mean IoU of each held-out object with the object found in its place, 0 where there is none.
+    def _objects(self, found: Sequence[Reading]) -> float:
+        """Mean IoU of each held-out object with the object of its class found in its place, 0 where there is none.
 
         An object that was found, more than half of it where it is known that there is none, is one more 0.
         """
         scores: list[float] = []
-        for labels, crop in zip(found, self.crops, strict=True):
+        for reading, crop in zip(found, self.crops, strict=True):
             truth = np.where(crop.known, crop.instances if crop.instances is not None else 0, 0)
+            # an area is no object
+            things = np.isin(reading.class_of, self.bundle.spec.classes.thing_ids)
+            labels = np.where(things[reading.labels], reading.labels, 0)
             table = contingency(truth, labels)
+            own = np.zeros(int(truth.max(initial=0)) + 1, np.int64)
+            own[truth] = crop.classes
+            right = (
+                own[table.truth_ids[table.truth_index]]
+                == reading.class_of[table.prediction_ids[table.prediction_index]]
+            )
             best = np.zeros(len(table.truth_ids))
-            np.maximum.at(best, table.truth_index, table.iou)
+            np.maximum.at(best, table.truth_index[right], table.iou[right])
             scores += best.tolist()
             nothing = np.bincount(labels[crop.known & (truth == 0)].ravel(), minlength=int(labels.max(initial=0)) + 1)
             false = nothing > 0.5 * np.bincount(labels.ravel(), minlength=len(nothing))
@@ -107,18 +117,30 @@ def _pieces(crop: _Crop) -> int:
     return sum(int(ndi.label(crop.known & (crop.classes == c))[1]) for c in np.unique(crop.classes[crop.known]))
 
 
-def read_image(network: nn.Module, image: np.ndarray, bundle: ModelBundle) -> tuple[np.ndarray, np.ndarray]:
-    """Class of each voxel, and the labels of the task, ([Z,] Y, X), of a normalised image (C, [Z,] Y, X)."""
+class Reading(NamedTuple):
+    """What a network sees in an image, ([Z,] Y, X): class of each voxel, and labels of the task; the class of each label."""
+
+    kinds: np.ndarray
+    labels: np.ndarray
+    class_of: np.ndarray
+
+
+def read_image(network: nn.Module, image: np.ndarray, bundle: ModelBundle) -> Reading:
+    """Read a normalised image (C, [Z,] Y, X) in one piece."""
     spec, training = bundle.spec, network.training
     network.eval()
     if is_detector(spec):
         kinds, labels = segment(network, image, bundle)
+        class_of = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+        class_of[labels] = kinds
     else:
         maps = read_maps(network, image, spec)
         kinds = maps[: len(spec.classes)].argmax(0)
-        labels, _ = codec_of(spec).decode(maps, spec.classes, bundle.decode)
+        labels, table = codec_of(spec).decode(maps, spec.classes, bundle.decode)
+        class_of = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+        class_of[table.label] = table.class_id
     network.train(training)
-    return kinds, labels
+    return Reading(kinds, labels, class_of)
 
 
 def read_maps(network: nn.Module, image: np.ndarray, spec: ModelSpec) -> np.ndarray:

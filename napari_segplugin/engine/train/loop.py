@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +17,20 @@ import torch
 from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
-from napari_segplugin.data.sampling import Batch, PatchSampler
+from napari_segplugin.data.sampling import PatchSampler
 from napari_segplugin.engine.torch_import import quiet_import
 from napari_segplugin.engine.train.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
 from napari_segplugin.engine.train.objective import Terms
-from napari_segplugin.networks.base import depth_groups, encoder_groups
+from napari_segplugin.engine.train.optimizer import (
+    Stepper,
+    fast_layout,
+    freeze,
+    freeze_batch_norm,
+    gradient_norms,
+    learning_rate,
+    parameter_groups,
+)
+from napari_segplugin.networks.base import encoder_groups
 
 Judge = Callable[[nn.Module], Mapping[str, float]]
 """Measures a network on held-out data; the first number decides which state is best (higher is better)."""
@@ -97,36 +106,6 @@ class Budget:
         return min(1.0, max(by_time, by_step))
 
 
-def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> float:
-    """Linear warm-up over the first steps, then half a cosine down to 1 % of the peak."""
-    rise = min(1.0, (step + 1) / warm_up)
-    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-
-
-def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, Any]]:
-    """One group of parameters for each part of the network, with its share of the learning rate.
-
-    The share of the last part is 1; each part towards the input has `layer_decay` times that of the part after it, so
-    that what a pretrained network knows of edges and textures changes least.
-    """
-    parts = list(depth_groups(network))
-    groups: list[dict[str, Any]] = []
-    for k, (name, part) in enumerate(parts):
-        groups.append({"params": list(part.parameters()), "name": name, "share": layer_decay ** (len(parts) - 1 - k)})
-    seen = {id(p) for group in groups for p in group["params"]}
-    own = [p for p in network.parameters() if id(p) not in seen]
-    return [*groups, {"params": own, "name": "", "share": 1.0}] if own else groups
-
-
-def gradient_norms(network: nn.Module) -> dict[str, float]:
-    """Norm of the gradient of each part, from the input to the output: a part that hardly learns shows here."""
-    norms: dict[str, float] = {}
-    for name, part in depth_groups(network):
-        squares = [p.grad.detach().float().square().sum() for p in part.parameters() if p.grad is not None]
-        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
-    return norms
-
-
 def run_loop(
     network: nn.Module,
     sampler: PatchSampler,
@@ -194,25 +173,13 @@ def run_loop(
     run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
-    # float16 (cards before Ampere) loses gradients below 6e-8: the loss is made larger for the way back (Micikevicius et
-    # al. 2018, arXiv 1710.03740); bfloat16 and float32 need none of that
-    scaler = torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=autocast is torch.float16)
+    step = Stepper(network, run.optimiser, terms, device, autocast)
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
         rate = run.set_up_step(freeze_statistics)
-        losses = _step(
-            network,
-            sampler.draw(batch),
-            terms,
-            progress.share,
-            autocast,
-            device,
-            run.optimiser,
-            scaler,
-            run.mean.network,
-        )
+        losses = step(sampler.draw(batch), progress.share, run.mean.network)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(
@@ -231,18 +198,7 @@ def run_loop(
         yield from best.look(judge, run.mean.network, progress)
     if checkpoint is not None and progress.share >= 1:
         checkpoint.remove()
-    state = best.state or state_arrays(run.mean.network)
-    record: dict[str, object] = {
-        "steps": progress.step,
-        "seconds": round(progress.seconds, 2),
-        "loss": _thin(run.curve),
-    }
-    record |= {
-        "gradient_norms": run.gradients,
-        "held_out": best.curve,
-        "best_step": best.step if best.state else progress.step,
-    }
-    return LoopResult(state, record)
+    return run.result()
 
 
 class _Run:
@@ -270,7 +226,7 @@ class _Run:
         rate = learning_rate(spec.learning_rate, progress.share, progress.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
-        _freeze(self.network, self.encoder if progress.share < spec.freeze or spec.freeze == 1 else ())
+        freeze(self.network, self.encoder if progress.share < spec.freeze or spec.freeze == 1 else ())
         return rate
 
     def take(self, losses: Mapping[str, float] | None) -> None:
@@ -312,6 +268,22 @@ class _Run:
             self.checkpoint = None
             yield Note(str(error))
 
+    def result(self) -> LoopResult:
+        """The best state, or the last average where none was judged, and how it came about."""
+        progress, best = self.progress, self.best
+        state = best.state or state_arrays(self.mean.network)
+        record: dict[str, object] = {
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 2),
+            "loss": _thin(self.curve),
+        }
+        record |= {
+            "gradient_norms": self.gradients,
+            "held_out": best.curve,
+            "best_step": best.step if best.state else progress.step,
+        }
+        return LoopResult(state, record)
+
     def _take_up(self) -> bool:
         found = None if self.checkpoint is None else self.checkpoint.read()
         if found is None:
@@ -331,41 +303,6 @@ class _Run:
         self.best.step, self.best.curve = step, curve
         self.best.last = self.progress.seconds
         return True
-
-
-def _step(
-    network: nn.Module,
-    batch: Batch,
-    terms: Terms,
-    share: float,
-    autocast: torch.dtype | None,
-    device: torch.device,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    teacher: nn.Module | None = None,
-) -> dict[str, float] | None:
-    """One optimiser step; None where loss or gradient is not a number (the step is left out)."""
-    batch = batch.to(device)
-    image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
-    with torch.autocast(device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
-        out = network(image)
-    parts = terms(network, out, batch, teacher)
-    loss = terms.total(parts, share)
-    value = float(loss.detach())
-    optimiser.zero_grad(set_to_none=True)
-    if not math.isfinite(value):
-        return None
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    scaler.unscale_(optimiser)
-    norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
-    fine = bool(torch.isfinite(norm))
-    if fine:
-        scaler.step(optimiser)
-    scaler.update()
-    if not fine:
-        return None
-    return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
 
 
 class _Best:
@@ -392,44 +329,6 @@ class _Best:
         elif first >= self.score - self.tolerance:
             self.state, self.step = state_arrays(network), progress.step
             self.score = max(self.score, first)
-
-
-def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> torch.memory_format:
-    """The memory layout in which training is fast and right.
-
-    Channels last, but for volumes on the CPU: there torch 2.13's bfloat16 convolutions give wrong weight gradients in
-    that layout once a level of the network is about two voxels deep.
-    """
-    if len(spatial) == 2:
-        return torch.channels_last
-    return torch.contiguous_format if device.type == "cpu" else torch.channels_last_3d
-
-
-def _freeze(network: nn.Module, names: tuple[str, ...]) -> None:
-    """Let every part learn but those named, whose statistics stay as they are too."""
-    for name, part in depth_groups(network):
-        part.requires_grad_(name not in names)
-        if name in names:
-            freeze_batch_norm(part)
-
-
-def safe_precision(
-    wanted: torch.dtype | None, patch: Sequence[int], multiple: Sequence[int], device: torch.device
-) -> torch.dtype | None:
-    """The precision in which training is right: float32 (None) where half precision is known to fail.
-
-    torch 2.13's bfloat16 convolutions on the CPU give wrong weight gradients, not numbers at all at times, for volumes that
-    are only a voxel or two deep. So deep networks, whose lowest level is that shallow, train in float32 there.
-    """
-    shallow = len(patch) == 3 and min(p // m for p, m in zip(patch, multiple, strict=True)) < 3
-    return None if device.type == "cpu" and shallow else wanted
-
-
-def freeze_batch_norm(network: nn.Module) -> None:
-    """Use the running statistics, and do not change them."""
-    for part in network.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.eval()
 
 
 def _thin(curve: list[tuple[int, float]], most: int = 500) -> list[list[float]]:

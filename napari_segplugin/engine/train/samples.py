@@ -31,7 +31,7 @@ def make_sample(
     task : Task
     classes : ClassTable
     kinds : (Z, Y, X) or (Y, X) ndarray of int, optional
-        INSTANCE, PANOPTIC: class of each voxel; the first thing class inside objects by default.
+        INSTANCE, PANOPTIC: class of each voxel. May be left out where there is one class: objects are of it then.
     ignore : int, optional
         The number (in `kinds` where given, otherwise in `labels`) of voxels whose truth is unknown.
 
@@ -42,7 +42,8 @@ def make_sample(
     Raises
     ------
     InputError
-        If the image is a time series, shapes differ, or a class number is not in the table.
+        If the image is a time series, shapes differ, a class number is not in the table, or there are several classes
+        and nothing says which one an object is of.
     """
     if image.n_frames > 1:
         raise InputError(
@@ -60,13 +61,21 @@ def make_sample(
     objects = None if task is Task.SEMANTIC else labels
     target = labels if objects is None else kinds
     if target is None:
-        target = np.where(labels > 0, (classes.thing_ids or (1,))[0], 0)
+        if len(classes) > 2 and (labels != 0).any():
+            raise InputError(
+                f"The labels of '{image.name}' are objects, and nothing says of which class.",
+                accepted=f"the class of each voxel: {', '.join(f'{c.id} ({c.name})' for c in classes.classes[1:])}",
+                hint="Put label images of the classes beside them, in a folder classes/, or name a single class.",
+            )
+        target = np.where(labels > 0, 1, 0)
         unknown = np.zeros(labels.shape, bool) if ignore is None else labels == ignore
     else:
         unknown = np.zeros(target.shape, bool) if ignore is None else target == ignore
         _check_classes(target[~unknown], classes, image.name)
     if objects is not None:
-        objects = np.where(unknown, 0, objects).astype(np.int64)
+        # a region of an area may have a number in the file; it is no object
+        areas = [c.id for c in classes if c.id not in classes.thing_ids] if classes.thing_ids else [0]
+        objects = np.where(unknown | np.isin(target, areas), 0, objects).astype(np.int64)
     return Sample(
         image.frame(0), np.where(unknown, 0, target).astype(np.int64), objects, ~unknown if unknown.any() else None
     )

@@ -23,29 +23,26 @@ from napari_segplugin.core import (
     Note,
     Sample,
     Stage,
-    Step,
     Task,
     TrainSpec,
     to_json,
 )
-from napari_segplugin.data import normalise
 from napari_segplugin.data.augment import IDENTITY
-from napari_segplugin.data.paste import paste_objects
-from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.data.sampling import PatchSampler, Prepared
+from napari_segplugin.engine import device as devices
 from napari_segplugin.engine.network import fingerprint, load, map_kinds, with_packages
 from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.balance import balanced, class_counts
 from napari_segplugin.engine.train.checkpoint import Checkpoint
+from napari_segplugin.engine.train.examples import prepare_all
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, source_of
-from napari_segplugin.engine.train.loop import LoopResult, run_loop, safe_precision, state_arrays
+from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.engine.train.objective import Terms
+from napari_segplugin.engine.train.optimizer import safe_precision
 from napari_segplugin.engine.train.thresholds import calibrated
 from napari_segplugin.networks import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps, turns
-from napari_segplugin.tasks.objects import compact
-
-_COMPOSITES = 48
 
 
 def new_bundle(
@@ -101,79 +98,7 @@ def _start_encoder(network: torch.nn.Module, spec: ModelSpec, weights: str | Pat
             got=f"encoder '{spec.options.get('encoder', 'plain')}'",
             accepted="encoder resnet18, resnet34 or resnet50",
         )
-    load_imagenet(encoder, timm_state(spec.options["encoder"]) if weights == "imagenet" else read_state(weights))
-
-
-def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
-    """Normalise the image of a sample and write its targets.
-
-    Raises
-    ------
-    InputError
-        If the dimensions or channels do not fit the network.
-    """
-    spec, image = bundle.spec, sample.image
-    if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
-        raise InputError(
-            f"The image '{image.name}' does not fit the network.",
-            got=f"{image.ndim}D with {image.n_channels} channel(s)",
-            accepted=f"{spec.ndim}D with {spec.in_channels} channel(s)",
-        )
-    if spec.task is not Task.SEMANTIC and sample.instances is None:
-        raise InputError(
-            f"'{image.name}' has classes but no objects, and the task is {spec.task}.",
-            hint="Give one number an object.",
-        )
-    array = normalise.apply(image.read(), normalise.statistics(image, bundle.normalisation))
-    return _prepare(array, sample, bundle)
-
-
-def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared:
-    """Targets beside the normalised image (C, [Z,] Y, X)."""
-    codec = codec_of(bundle.spec)
-    targets = codec.encode(sample, bundle.spec.classes)
-    kinds = codec.map_kinds(bundle.spec.ndim)
-    objects = None if sample.instances is None else compact(sample.instances)[0]
-    return prepare(
-        array,
-        targets.classes,
-        targets.weight,
-        targets.maps,
-        targets.maps_weight,
-        sample.image.canonical_spacing,
-        objects,
-        tuple(i for i, kind in enumerate(kinds) if kind == "offset"),
-        sample.boxes,
-    )
-
-
-def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: np.random.Generator) -> Prepared:
-    """The sample with copies of its objects set beside others (see :mod:`napari_segplugin.data.paste`)."""
-    if sample.instances is None:
-        raise InputError(
-            "Objects can only be pasted where there are objects.", got=f"'{sample.image.name}' without instances"
-        )
-    objects = compact(sample.instances)[0]
-    array, instances, classes = paste_objects(prepared.image.numpy(), objects, sample.classes, rng, share=1.5)
-    return _prepare(array, replace(sample, instances=instances, classes=classes), bundle)
-
-
-def _prepare_all(
-    samples: Sequence[Sample], bundle: ModelBundle, copies: int, seed: int
-) -> Job[list[tuple[Prepared, bool]]]:
-    """Prepare every sample (True), and composites of those whose every voxel is known (False)."""
-    rng = np.random.default_rng(seed)
-    # composites cost time where images are many; in 2D the network does better without (AP@0.5 of nuclei from eight images,
-    # three seeds, with neither them nor noise: 0.816 to 0.822, with both 0.805 to 0.808)
-    copies = min(copies, -(-_COMPOSITES // len(samples))) if bundle.spec.ndim == 3 else 0
-    found: list[tuple[Prepared, bool]] = []
-    for done, sample in enumerate(samples, 1):
-        first = prepare_sample(sample, bundle)
-        found.append((first, True))
-        if bundle.spec.task is not Task.SEMANTIC and sample.known is None:
-            found += [(paste_sample(first, sample, bundle, rng), False) for _ in range(copies)]
-        yield Step(done, len(samples))
-    return found
+    load_imagenet(encoder, timm_state(str(spec.options["encoder"])) if weights == "imagenet" else read_state(weights))
 
 
 def patch_size(
@@ -263,43 +188,20 @@ def train_prepared(
 
     `keep` is the folder of a checkpoint; of `earlier` samples the share `spec.rehearsal` of the patches is drawn.
     """
-    from napari_segplugin.engine.device import autocast_dtype, free_memory, resolve
-
     recipe = recipe or Recipe()
     spec = replace(spec, learning_rate=spec.learning_rate or (4e-4 if bundle.history else 2e-3))
-    device = resolve(spec.device)
+    device = devices.resolve(spec.device)
     network = load(bundle, finite=False)
     multiple = getattr(network, "multiple", (1,) * bundle.spec.ndim)
     patch, batch = patch_size(
         prepared, spec, multiple, getattr(network, "view", None), bundle.spec.task is not Task.SEMANTIC
     )
-    augment = (spec.augmentation or recipe.augment or safe_augmentation(bundle.spec)) if spec.augment else IDENTITY
-    if not turns(bundle.spec):
-        augment = replace(augment, rotate=False, angle=0.0, flip=False)
-    share = spec.rehearsal if earlier else 0.0
-    shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
-    samples = [*prepared, *earlier]
-    # where the card has plenty of room, patches are cut on it: a processor cannot cut them as fast as it learns
-    fits = device.type == "cuda" and sum(s.nbytes for s in samples) < free_memory(device) / 4
-    home = device if fits else "cpu"
-    sampler = PatchSampler(samples, patch, augment, spec.seed, spec.balance, shares if share else (), home)
+    sampler = _sampler(prepared, earlier, patch, bundle.spec, spec, recipe, device)
     if is_detector(bundle.spec):
         balance_regions(network, spec.loss)
-    loss, counts = spec.loss, class_counts(prepared, len(bundle.spec.classes))
-    if spec.balance:
-        loss, sentence = balanced(loss, counts, bundle.spec.classes)
+    terms, sentence = _terms(prepared, bundle.spec, spec, recipe)
+    if sentence:
         yield Note(sentence)
-    terms = Terms.of(
-        loss,
-        len(bundle.spec.classes),
-        thing_classes=bundle.spec.classes.thing_ids,
-        kinds=map_kinds(bundle.spec),
-        map_weight=recipe.map_weight,
-        regulariser=spec.regulariser,
-        teacher=spec.teacher,
-        spacing=prepared[0].spacing,
-        class_counts=counts.tolist(),
-    )
     result = yield from run_loop(
         network,
         sampler,
@@ -309,7 +211,7 @@ def train_prepared(
         device=device,
         judge=judge,
         tolerance=tolerance,
-        autocast=safe_precision(autocast_dtype(device), patch, multiple, device),
+        autocast=safe_precision(devices.autocast_dtype(device), patch, multiple, device),
         average=recipe.average,
         freeze_statistics=recipe.freeze_statistics,
         stop=stop,
@@ -318,6 +220,47 @@ def train_prepared(
     tuned = replace(bundle, weights=result.state)
     result.decode = yield from calibrated(tuned, prepared, patch, device=device, seed=spec.seed)
     return result
+
+
+def _sampler(
+    prepared: Sequence[Prepared],
+    earlier: Sequence[Prepared],
+    patch: tuple[int, ...],
+    model: ModelSpec,
+    spec: TrainSpec,
+    recipe: Recipe,
+    device: torch.device,
+) -> PatchSampler:
+    """Draws patches from the samples, and from earlier ones their share."""
+    augment = (spec.augmentation or recipe.augment or safe_augmentation(model)) if spec.augment else IDENTITY
+    if not turns(model):
+        augment = replace(augment, rotate=False, angle=0.0, flip=False)
+    share = spec.rehearsal if earlier else 0.0
+    shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
+    samples = [*prepared, *earlier]
+    # where the card has plenty of room, patches are cut on it: a processor cannot cut them as fast as it learns
+    fits = device.type == "cuda" and sum(s.nbytes for s in samples) < devices.free_memory(device) / 4
+    home = device if fits else "cpu"
+    return PatchSampler(samples, patch, augment, spec.seed, spec.balance, shares if share else (), home)
+
+
+def _terms(prepared: Sequence[Prepared], model: ModelSpec, spec: TrainSpec, recipe: Recipe) -> tuple[Terms, str]:
+    """The terms of the loss, and what was done against rare classes, as a sentence where it was asked for."""
+    loss, counts, sentence = spec.loss, class_counts(prepared, len(model.classes)), ""
+    if spec.balance:
+        loss, sentence = balanced(loss, counts, model.classes)
+    terms = Terms.of(
+        loss,
+        len(model.classes),
+        thing_classes=model.classes.thing_ids,
+        kinds=map_kinds(model),
+        map_weight=recipe.map_weight,
+        regulariser=spec.regulariser,
+        teacher=spec.teacher,
+        spacing=prepared[0].spacing,
+        class_counts=counts.tolist(),
+    )
+    return terms, sentence
 
 
 def _key(prepared: Sequence[Prepared], bundle: ModelBundle, spec: TrainSpec) -> str:
@@ -372,7 +315,7 @@ def train(
     yield Stage("Preparing images")
     bundle = fit_to_objects(bundle, samples)
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
-    pairs = yield from _prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
+    pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     prepared = [p for p, _ in pairs]
     judge = None
     if validation:

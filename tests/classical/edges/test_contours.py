@@ -38,7 +38,7 @@ def test_chan_vese_finds_what_is_even_bright_or_dark(shape, start):
 
 
 def test_chan_vese_is_scikit_images_until_it_stands_still():
-    image = np.asarray(load_sample("nuclei2d")["image"].array).astype(np.float32)
+    image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)
     box = (slice(40, 200), slice(60, 220))
     first = np.zeros(image.shape, np.int8)
     first[box] = 1
@@ -98,7 +98,7 @@ def test_slopes_of_the_geodesic_contour_are_physical():
 
 def test_a_nucleus_in_a_real_image():
     sample = load_sample("nuclei2d")
-    image, truth = np.asarray(sample["image"].array)[None].astype(np.float32), sample["truth"]
+    image, truth = np.asarray(sample.image.array)[None].astype(np.float32), sample.truth
     part = ndimage.find_objects(truth)[0]
     box = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in part)
     assert overlap(geodesic_contour(image, spacing=(1, 1), box=box), truth == 1) > 0.85

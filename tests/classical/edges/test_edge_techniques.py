@@ -42,7 +42,7 @@ def test_operators_are_those_of_scipy():
 
 
 def test_thin_linked_edges_are_those_of_canny():
-    image = np.asarray(load_sample("nuclei2d")["image"].array, np.float32)
+    image = np.asarray(load_sample("nuclei2d").image.array, np.float32)
     values = gaussian(image, 2, ONE)
     slopes, magnitude = gradient(values, "sobel", ONE)
     strong = float(np.quantile(magnitude, 0.9))

@@ -126,8 +126,8 @@ def test_thick_slices_are_kept_until_planes_are_as_coarse(monkeypatch):
 
 def test_a_nucleus_in_3d():
     sample = load_sample("nuclei3d")
-    image, truth = np.asarray(sample["image"].array)[None].astype(np.float32), sample["truth"] == 1
-    assert overlap(graph_cut(image, spacing=sample["image"].spacing, box=around(truth)), truth) > 0.75
+    image, truth = np.asarray(sample.image.array)[None].astype(np.float32), sample.truth == 1
+    assert overlap(graph_cut(image, spacing=sample.image.spacing, box=around(truth)), truth) > 0.75
 
 
 def test_a_plane_and_a_volume_of_one_slice_give_the_same():

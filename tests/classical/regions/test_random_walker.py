@@ -32,8 +32,8 @@ def test_strokes_meet_on_the_edge(shape, solver):
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (4.0, 1.0, 1.0)])
 def test_it_is_what_scikit_image_finds(spacing):
     sample = load_sample("nuclei3d")
-    part = ndimage.find_objects(sample["truth"])[0]
-    image, truth = np.asarray(sample["image"].array)[part].astype(np.float32), sample["truth"][part]
+    part = ndimage.find_objects(sample.truth)[0]
+    image, truth = np.asarray(sample.image.array)[part].astype(np.float32), sample.truth[part]
     seeds = np.where(
         ndimage.binary_erosion(truth == 1, iterations=2), 1, 2 * (ndimage.distance_transform_edt(truth == 0) > 1)
     )
@@ -81,12 +81,12 @@ def test_painted_background_holds_the_others_back():
 def test_the_fast_way_is_close_to_the_exact_one(monkeypatch, ndim):
     monkeypatch.setattr(module, "COARSE", {2: 3000, 3: 20000})
     sample = load_sample("nuclei2d" if ndim == 2 else "nuclei3d")
-    image, truth = np.asarray(sample["image"].array)[None].astype(np.float32), sample["truth"]
+    image, truth = np.asarray(sample.image.array)[None].astype(np.float32), sample.truth
     part = (slice(90, 190), slice(90, 201)) if ndim == 2 else (slice(10, 35), slice(30, 80), slice(30, 81))
     image, truth = image[(slice(None), *part)], truth[part]
     seeds = np.where(ndimage.binary_erosion(truth > 0, iterations=2), truth, 0).astype(int)
     seeds[ndimage.distance_transform_edt(truth == 0) > 4] = BACKGROUND_PAINT
-    spacing = sample["image"].spacing
+    spacing = sample.image.spacing
     fast, exact = (random_walker(image, spacing=spacing, seeds=seeds, solver=s, smooth=1) for s in ("fast", "cg_j"))
     assert len(np.unique(exact)) > 4
     assert (fast == exact).mean() > 0.97

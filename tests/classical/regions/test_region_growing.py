@@ -55,7 +55,7 @@ def test_numbers_of_the_seeds_do_not_matter(scene):
 
 
 def test_one_seed_is_what_flood_finds():
-    image = np.asarray(load_sample("nuclei2d")["image"].array).astype(np.float32)
+    image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)
     at = tuple(int(i) for i in np.argwhere(image == image.max())[0])
     span = float(image.max() - image.min())
     labels = grow(image[None], seeds_from_points(np.array([at]), image.shape, np.array([3])), tolerance=0.25)
@@ -98,8 +98,8 @@ def test_painted_background_holds_the_others_back():
 
 @pytest.mark.parametrize("compare", ["seed", "mean"])
 def test_a_plane_and_a_volume_of_one_slice_give_the_same(compare):
-    image = np.asarray(load_sample("nuclei2d")["image"].array)[None].astype(np.float32)
-    seeds = seeds_from_points(np.argwhere(load_sample("nuclei2d")["truth"] > 0)[::700], image.shape[1:])
+    image = np.asarray(load_sample("nuclei2d").image.array)[None].astype(np.float32)
+    seeds = seeds_from_points(np.argwhere(load_sample("nuclei2d").truth > 0)[::700], image.shape[1:])
     plane = grow(image, seeds, compare=compare)
     assert len(np.unique(plane)) > 4
     assert np.array_equal(grow(image[:, None], seeds[None], compare=compare)[0], plane)
@@ -107,7 +107,7 @@ def test_a_plane_and_a_volume_of_one_slice_give_the_same(compare):
 
 def test_a_nucleus_in_3d_from_one_click():
     sample = load_sample("nuclei3d")
-    image, truth = np.asarray(sample["image"].array).astype(np.float32), sample["truth"]
+    image, truth = np.asarray(sample.image.array).astype(np.float32), sample.truth
     nucleus = truth == 1
     centre = np.argwhere(nucleus)[nucleus.sum() // 2]
     labels = grow(image[None], seeds_from_points(centre[None], image.shape), tolerance=0.05, smooth=1.0)

@@ -151,7 +151,7 @@ def test_small_regions_join_the_neighbour_that_is_most_like_them():
 
 @pytest.mark.parametrize("test", ["std", "range", "colour", "statistical"])
 def test_a_plane_and_a_volume_of_one_slice_give_the_same(test):
-    image = np.asarray(load_sample("nuclei2d")["image"].array)[None, 60:190, 60:201].astype(np.float32)
+    image = np.asarray(load_sample("nuclei2d").image.array)[None, 60:190, 60:201].astype(np.float32)
     plane = split_merge(image, test=test)
     assert plane.max() > 5
     assert np.array_equal(split_merge(image[:, None], test=test)[0], plane)
@@ -180,7 +180,7 @@ def test_colours_are_told_apart_where_brightness_is_not():
 
 def test_nuclei_in_3d_lie_in_regions_of_their_own():
     sample = load_sample("nuclei3d")
-    image, truth = np.asarray(sample["image"].array), sample["truth"]
+    image, truth = np.asarray(sample.image.array), sample.truth
     labels = split_merge(image[None].astype(np.float32), test="range", threshold=0.2)
     counts = np.bincount(labels.ravel())
     inside = np.bincount(labels.ravel(), (truth > 0).ravel())

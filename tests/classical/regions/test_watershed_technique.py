@@ -41,7 +41,7 @@ def test_distances_are_physical():
 
 @pytest.mark.parametrize("depth", [0.6, 1.3])
 def test_markers_are_the_h_maxima(depth):
-    image = np.asarray(load_sample("nuclei2d")["image"].array).astype(np.float32)
+    image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)
     smooth = ndimage.gaussian_filter(image, 1.0, mode="nearest")
     mask = smooth > threshold_otsu(smooth)
     distance = ndimage.distance_transform_edt(mask)
@@ -56,7 +56,7 @@ def test_markers_are_the_h_maxima(depth):
 
 
 def test_a_depth_of_zero_parts_at_every_peak_and_a_large_one_at_none():
-    image = np.asarray(load_sample("nuclei2d")["image"].array).astype(np.float32)[None]
+    image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)[None]
     counts = [watershed(image, spacing=(1.0, 1.0), depth=d).max() for d in (0, 0.75, 2, 100)]
     smooth = ndimage.gaussian_filter(image[0], 1.0, mode="nearest")
     assert counts == sorted(counts, reverse=True)
@@ -127,11 +127,11 @@ def test_edges_of_colour_are_seen_where_the_luminance_is_even():
 @pytest.mark.parametrize("landscape", ["distance", "gradient", "intensity"])
 def test_a_plane_and_a_volume_of_one_slice_give_the_same(landscape):
     sample = load_sample("nuclei2d")
-    image = np.asarray(sample["image"].array)[None].astype(np.float32)
+    image = np.asarray(sample.image.array)[None].astype(np.float32)
     plane = watershed(image, spacing=(1.0, 1.0), landscape=landscape)
     assert plane.max() > 20
     assert np.array_equal(watershed(image[:, None], spacing=(5.0, 1.0, 1.0), landscape=landscape)[0], plane)
-    seeds = seeds_from_points(np.argwhere(sample["truth"] > 0)[::500], image.shape[1:])
+    seeds = seeds_from_points(np.argwhere(sample.truth > 0)[::500], image.shape[1:])
     settings = {"landscape": landscape, "foreground": "otsu"}
     plane = watershed_markers(image, spacing=(1.0, 1.0), seeds=seeds, **settings)
     volume = watershed_markers(image[:, None], spacing=(5.0, 1.0, 1.0), seeds=seeds[None], **settings)
@@ -140,9 +140,9 @@ def test_a_plane_and_a_volume_of_one_slice_give_the_same(landscape):
 
 def test_nuclei_in_3d_are_counted():
     sample = load_sample("nuclei3d")
-    image = np.asarray(sample["image"].array).astype(np.float32)[None]
-    labels = watershed(image, spacing=sample["image"].spacing, smooth=1.5, depth=1.5)
-    assert 0.75 < labels.max() / len(np.unique(sample["truth"][sample["truth"] > 0])) < 1.35
+    image = np.asarray(sample.image.array).astype(np.float32)[None]
+    labels = watershed(image, spacing=sample.image.spacing, smooth=1.5, depth=1.5)
+    assert 0.75 < labels.max() / len(np.unique(sample.truth[sample.truth > 0])) < 1.35
 
 
 @pytest.mark.parametrize("landscape", ["gradient", "intensity"])

@@ -15,7 +15,7 @@ METHODS = ("otsu", "li", "triangle", "yen", "isodata", "minimum", "mean")
 
 @pytest.fixture(scope="module")
 def nuclei():
-    return np.asarray(load_sample("nuclei2d")["image"].array)
+    return np.asarray(load_sample("nuclei2d").image.array)
 
 
 def two_peaks(dtype=np.uint8):

@@ -13,9 +13,9 @@ def test_every_shipped_recipe_runs_on_the_sample_of_its_name_and_finds_most_obje
     recipe, sample = load_recipe(name), load_sample(name)
     assert recipe.name
     assert recipe.description
-    found = drain(segment(sample["image"], recipe))
+    found = drain(segment(sample.image, recipe))
     # Otsu's threshold and its pieces find 0.50 of the nuclei
-    assert measure("ap", sample["truth"], found.labels).value > 0.7
+    assert measure("ap", sample.truth, found.labels).value > 0.7
 
 
 def test_an_unknown_recipe_names_those_that_ship():

@@ -20,7 +20,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.engine.evaluate.compare import FALSE, HIT, MISSED, compare
-from napari_segplugin.engine.evaluate.compare_files import compare_folders
+from napari_segplugin.engine.evaluate.compare_files import evaluate_files
 from napari_segplugin.io import write_segmentation
 
 
@@ -102,7 +102,7 @@ def test_the_report_holds_objects_foreground_and_means() -> None:
 
 def test_without_distances_there_are_none() -> None:
     truth, result = squares()
-    found = drain(compare(segmentation(result), segmentation(truth), distances=False))
+    found = drain(compare(segmentation(result), segmentation(truth), surfaces=False))
     assert "hd95" not in found.objects
     assert not [r for r in found.report.rows if r.title.startswith(("HD95", "NSD"))]
 
@@ -198,11 +198,11 @@ def test_folders_give_pooled_and_mean_numbers(tmp_path) -> None:
         write_segmentation(segmentation(labels), tmp_path / "a" / f"{name}_labels.tif")
         np.save(tmp_path / "b" / f"{name}.npy", truth)
     seen = []
-    report = drain(compare_folders(tmp_path / "a", tmp_path / "b", task="instance"), seen.append)
+    report = drain(evaluate_files(tmp_path / "a", tmp_path / "b", task="instance"), seen.append)
     assert report.value("AP@0.5, mean over images") == 0.75
     assert report.value("AP@0.5, pooled over images") == 5 / 7
     assert Step(2, 2) in seen
-    semantic = drain(compare_folders(tmp_path / "b", tmp_path / "b", task="semantic", tolerance=1.0))
+    semantic = drain(evaluate_files(tmp_path / "b", tmp_path / "b", task="semantic", tolerance=1.0))
     assert semantic.value("IoU, mean over images", "class 1") == 1
 
 
@@ -212,13 +212,13 @@ def test_panoptic_files_bring_their_classes(tmp_path) -> None:
         (tmp_path / folder).mkdir()
         write_segmentation(segmentation(truth, Task.PANOPTIC), tmp_path / folder / "x.tif")
     assert (
-        drain(compare_folders(tmp_path / "a", tmp_path / "b", task="panoptic")).value("PQ, mean over images", "cell")
+        drain(evaluate_files(tmp_path / "a", tmp_path / "b", task="panoptic")).value("PQ, mean over images", "cell")
         == 1
     )
 
 
 def test_folders_that_are_not_there_or_empty(tmp_path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        drain(compare_folders(tmp_path / "no", tmp_path, task="instance"))
+        drain(evaluate_files(tmp_path / "no", tmp_path, task="instance"))
     with pytest.raises(InputError, match="no files to compare"):
-        drain(compare_folders(tmp_path, tmp_path, task="instance"))
+        drain(evaluate_files(tmp_path, tmp_path, task="instance"))

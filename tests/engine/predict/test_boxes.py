@@ -39,7 +39,7 @@ from napari_segplugin.engine.train.anchors import fit_to_objects, object_sides, 
 from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
 from napari_segplugin.engine.train.heldout import SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.train import new_bundle, train  # noqa: E402
-from napari_segplugin.networks.mask_rcnn import Detections  # noqa: E402
+from napari_segplugin.networks.mask_rcnn_detections import Detections  # noqa: E402
 
 THINGS = ClassTable.named(["cell"])
 MIXED = ClassTable((*THINGS, ClassInfo(2, "soil", "#999999", Kind.STUFF)))

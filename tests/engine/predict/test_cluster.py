@@ -103,7 +103,7 @@ def test_a_time_series_and_a_network_of_boxes(two):
 
 
 def test_nuclei_in_a_file_with_progress_and_a_recipe_that_says_where(two, tmp_path):
-    bundle, sample = load_bundle(shipped_bundles()["nuclei2d"]), load_sample("nuclei2d")["image"]
+    bundle, sample = load_bundle(shipped_bundles()["nuclei2d"]), load_sample("nuclei2d").image
     image = Image(np.tile(sample.read()[0], (3, 3)), "YX", name="nuclei")
     events = []
     found, files = drain(predict_to_file(image, bundle, tmp_path / "far.tif", cluster=two), events.append)

@@ -20,7 +20,7 @@ from napari_segplugin.io.samples import load_sample
 @pytest.fixture(scope="module")
 def nuclei() -> Any:
     sample = load_sample("nuclei2d")
-    return sample["image"], np.asarray(sample["truth"]), load_bundle(shipped_bundles()["nuclei2d"])
+    return sample.image, np.asarray(sample.truth), load_bundle(shipped_bundles()["nuclei2d"])
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -139,9 +139,9 @@ def test_small_nuclei_are_found_better_at_twice_the_size_and_the_person_is_told(
     sample = load_sample("nuclei2d")
     bundle = load_bundle(shipped_bundles()["nuclei2d"])
     # the shipped image made four times smaller: its nuclei become too small for the model
-    small = Image(resized(sample["image"], 0.25, 2).read()[0], "YX")
+    small = Image(resized(sample.image, 0.25, 2).read()[0], "YX")
     at = [np.floor((np.arange(n) + 0.5) / 0.25).astype(int) for n in small.spatial_shape]
-    truth = sample["truth"][np.ix_(*(a.clip(0, n - 1) for a, n in zip(at, sample["truth"].shape, strict=True)))]
+    truth = sample.truth[np.ix_(*(a.clip(0, n - 1) for a, n in zip(at, sample.truth.shape, strict=True)))]
     events: list[object] = []
     plain = drain(predict(small, bundle, device="cpu"), events.append)
     assert any(isinstance(e, Note) and "--zoom" in e.text for e in events)
@@ -156,7 +156,7 @@ def test_small_nuclei_are_found_better_at_twice_the_size_and_the_person_is_told(
 def test_large_objects_are_looked_at_once():
     sample = load_sample("nuclei2d")
     bundle = load_bundle(shipped_bundles()["nuclei2d"])
-    image = sample["image"]
+    image = sample.image
     once = drain(predict(image, bundle, device="cpu"))
     auto = drain(predict(image, bundle, device="cpu", tiles=TileSpec(zoom=0)))
     assert auto.recipe["zoom"] == 1.0

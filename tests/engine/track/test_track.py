@@ -159,7 +159,7 @@ def nuclei_film(n: int = 6) -> np.ndarray:
     """Real nuclei that drift and turn: crops of the shipped sample, which shows their truth."""
     from scipy import ndimage as ndi
 
-    truth = load_sample("nuclei2d")["truth"]
+    truth = load_sample("nuclei2d").truth
     out = []
     for t in range(n):
         turned = ndi.rotate(truth, 1.5 * t, reshape=False, order=0)

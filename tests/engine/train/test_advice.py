@@ -70,12 +70,12 @@ def test_what_cannot_be_is_refused(counts, known, words):
 
 
 def test_membranes_are_thin_and_cells_are_not():
-    axons = load_sample("axon_sem")["truth"] == 1
+    axons = load_sample("axon_sem").truth == 1
     rim = np.zeros_like(axons)
     rim[1:] |= axons[1:] != axons[:-1]
     assert looks_thin(rim.astype(np.uint8))
     assert not looks_thin(axons.astype(np.uint8))
-    assert not looks_thin(load_sample("nuclei3d")["truth"] > 0)
+    assert not looks_thin(load_sample("nuclei3d").truth > 0)
 
 
 def test_the_border_of_what_is_known_is_not_the_border_of_a_class():

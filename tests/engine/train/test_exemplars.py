@@ -21,13 +21,10 @@ from napari_segplugin.core import (  # noqa: E402
 )
 from napari_segplugin.data.corrections import Corrections  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
+from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.exemplars import SIDES, cut_exemplars, merged, rehearsed, source_of  # noqa: E402
 from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
-from napari_segplugin.engine.train.train import (  # noqa: E402
-    new_bundle,
-    prepare_sample,
-    train,
-)
+from napari_segplugin.engine.train.train import new_bundle, train  # noqa: E402
 from napari_segplugin.io import load_bundle, save_bundle, shipped_bundles  # noqa: E402
 
 CLASSES = ClassTable.named(["cell"])

@@ -43,7 +43,7 @@ def small(ndim=2, channels=1, task=Task.INSTANCE, classes=NUCLEUS):
 def nuclei(tmp_path):
     """Five pieces of the shipped image of nuclei, with their truth."""
     sample = load_sample("nuclei2d")
-    image, truth = sample["image"].read()[0], np.asarray(sample["truth"])
+    image, truth = sample.image.read()[0], np.asarray(sample.truth)
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for i in range(5):

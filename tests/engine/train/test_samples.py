@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, Image, InputError, Kind, Task
+from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, Task
 from napari_segplugin.engine.train.samples import make_sample, planes_of
 
 CLASSES = ClassTable.named(["axon", "myelin"], Kind.STUFF)
+MIXED = ClassTable((*ClassTable.named(["cell"]), ClassInfo(2, "tissue", "#999999", Kind.STUFF)))
 IMAGE = Image(np.zeros((3, 8, 9)), "ZYX", name="stack")
 
 
@@ -19,14 +20,32 @@ def test_semantic_labels_become_classes_and_ignored_ones_unknown():
     assert sample.classes.max() == 2
 
 
-def test_objects_get_the_first_class_of_things_or_the_class_that_is_given():
+def test_objects_get_the_only_class_or_the_class_that_is_given():
     things = ClassTable.named(["a", "b"])
     labels = np.zeros((3, 8, 9), np.uint16)
     labels[0, 0, 0], labels[0, 0, 5] = 7, 300
-    assert make_sample(IMAGE, labels, Task.INSTANCE, things).classes.max() == 1
+    assert make_sample(IMAGE, labels, Task.INSTANCE, ClassTable.named(["a"])).classes.max() == 1
     sample = make_sample(IMAGE, labels, Task.PANOPTIC, things, kinds=(labels > 0) * 2, ignore=0)
     assert sample.classes[0, 0, 0] == 2
     assert sample.known.sum() == 2
+
+
+@pytest.mark.parametrize("task", [Task.INSTANCE, Task.PANOPTIC])
+def test_objects_without_a_class_are_refused_where_there_are_several(task):
+    labels = np.zeros((3, 8, 9), np.uint16)
+    labels[0, 0, 0] = 7
+    for table in (ClassTable.named(["a", "b"]), MIXED):
+        with pytest.raises(InputError, match=r"nothing says of which class.*2 \((b|tissue)\).*folder classes/"):
+            make_sample(IMAGE, labels, task, table)
+    assert make_sample(IMAGE, 0 * labels, task, ClassTable.named(["a", "b"])).classes.max() == 0
+
+
+def test_a_numbered_region_of_an_area_is_no_object():
+    labels = np.zeros((3, 8, 9), np.uint16)
+    labels[0], labels[1] = 1, 2
+    sample = make_sample(IMAGE, labels, Task.PANOPTIC, MIXED, kinds=labels)
+    assert np.array_equal(sample.instances > 0, labels == 1)
+    assert np.array_equal(sample.classes, labels)
 
 
 def test_values_that_are_no_class_are_listed_with_the_classes():

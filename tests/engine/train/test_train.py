@@ -1,6 +1,7 @@
 """Training: the loss falls, a seed repeats it, stop keeps the best, cancel changes nothing, unknown teaches nothing."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ torch = pytest.importorskip("torch")
 
 from napari_segplugin.core import (  # noqa: E402
     AugmentSpec,
+    ClassInfo,
     ClassTable,
     Image,
     InputError,
+    Kind,
     LossSpec,
     LossTerm,
     Metric,
@@ -27,13 +30,14 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.train.balance import balanced  # noqa: E402
-from napari_segplugin.engine.train.heldout import SampleJudge  # noqa: E402
-from napari_segplugin.engine.train.loop import learning_rate, parameter_groups, run_loop, safe_precision  # noqa: E402
+from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
+from napari_segplugin.engine.train.heldout import Reading, SampleJudge  # noqa: E402
+from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
+from napari_segplugin.engine.train.optimizer import learning_rate, parameter_groups, safe_precision  # noqa: E402
 from napari_segplugin.engine.train.train import (  # noqa: E402  # noqa: E402
     new_bundle,
     patch_size,
-    prepare_sample,
     safe_augmentation,
     smallest_object,
     train,
@@ -511,7 +515,22 @@ def test_held_out_objects_are_judged_with_what_was_found_beside_them(found, know
     area[:, known] = True
     sample = Sample(Image(np.zeros((1, 8), np.float32), "YX"), (truth > 0).astype(int), truth, area)
     judge = SampleJudge([sample], new_bundle(spec_of(Task.INSTANCE), name="tiny"))
-    assert judge._objects([np.array([found])]) == pytest.approx(score, nan_ok=True)
+    labels = np.array([found])
+    assert judge._objects([Reading(labels > 0, labels, np.array([0, 1, 1]))]) == pytest.approx(score, nan_ok=True)
+
+
+def test_a_held_out_object_that_is_found_as_another_class_is_not_found():
+    """Else the state that tells classes apart would not be kept; and an area is no false find."""
+    truth = np.array([[1, 1, 0, 2, 2, 0, 0, 0]])
+    kinds = np.array([[1, 1, 0, 2, 2, 0, 3, 3]])
+    sample = Sample(Image(np.zeros((1, 8), np.float32), "YX"), kinds, truth)
+    table = ClassTable((*ClassTable.named(["a", "b"]), ClassInfo(3, "area", "#999999", Kind.STUFF)))
+    judge = SampleJudge([sample], new_bundle(replace(spec_of(Task.PANOPTIC), classes=table), name="tiny"))
+    labels = np.array([[1, 1, 0, 2, 2, 0, 4, 4]])
+    of = np.array([0, 1, 2, 0, 3])
+    assert judge._objects([Reading(of[labels], labels, of)]) == 1.0
+    swapped = np.array([0, 1, 1, 0, 3])
+    assert judge._objects([Reading(swapped[labels], labels, swapped)]) == 0.5
 
 
 def test_thresholds_of_the_decoder_follow_what_the_network_has_learnt():

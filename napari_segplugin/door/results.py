@@ -1,0 +1,278 @@
+"""Plain calls about results and models: evaluate, measure, track, read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_segplugin import jobs
+from napari_segplugin.core import (
+    ClassTable,
+    ModelBundle,
+    Segmentation,
+    Task,
+)
+from napari_segplugin.door.calls import run
+from napari_segplugin.door.inputs import (
+    ImageLike,
+    LabelsLike,
+    ModelLike,
+    PathLike,
+    as_image,
+    as_model,
+    as_segmentation,
+)
+
+if TYPE_CHECKING:
+    from napari_segplugin.data.table import MeasureTable
+    from napari_segplugin.engine.evaluate.report import Report
+    from napari_segplugin.engine.track.track import Tracking, TrackSpec
+
+T = TypeVar("T")
+
+
+def evaluate(
+    prediction: LabelsLike,
+    truth: LabelsLike,
+    *,
+    task: Task | str | None = None,
+    classes: ClassTable | Sequence[str] | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+    tolerance: float | None = None,
+    surfaces: bool = True,
+    known: np.ndarray | None = None,
+    progress: bool = True,
+) -> Report:
+    """Measure a result against the truth: one report with every metric of the task.
+
+    Parameters
+    ----------
+    prediction, truth : Segmentation, array of int, or path
+        Two label images, or two folders of files with the same names.
+    task : Task or str, optional
+        What the numbers are; by default as a segmentation or the recipe beside a file says, otherwise objects.
+    classes : ClassTable or sequence of str, optional
+        From the segmentations where left out, else "class 1", "class 2" ….
+    spacing : sequence of float, optional
+        Voxel size along the axes; from the segmentations where left out, else 1.
+    unit : str, optional
+        Of `spacing`.
+    tolerance : float, optional
+        Of the surface Dice (NSD), in `unit`; the longest edge of a voxel by default.
+    surfaces : bool
+        False leaves out distances between surfaces, which take the longest.
+    known : array of bool, optional
+        Where the truth is known; the rest is not judged, and distances are left out. Not for folders.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    Report
+        Each number with its definition; ``report.value("AP@0.5")``, ``report.text()``, ``report.to_csv()``.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, files have no partner, or it is not known what the labels of files are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_segplugin as seg
+    >>> seg.evaluate(np.array([[1, 1, 0]]), np.array([[0, 1, 1]]), task="semantic", progress=False).value("Dice", "class 1")
+    0.5
+    """
+    job = jobs.evaluate(
+        prediction,
+        truth,
+        task=task,
+        classes=classes,
+        spacing=spacing,
+        unit=unit,
+        tolerance=tolerance,
+        surfaces=surfaces,
+        known=known,
+    )
+    return run(job, "evaluate", progress)
+
+
+def measure(
+    segmentation: LabelsLike,
+    image: ImageLike | None = None,
+    *,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+    tracks: Mapping[int, int] | None = None,
+) -> MeasureTable:
+    """Measure every object of a result, in its voxel size and unit.
+
+    Parameters
+    ----------
+    segmentation : Segmentation, array of int, or path
+    image : Image, array-like or path, optional
+        Of the same size; its channels are measured in every object.
+    axes, spacing, unit
+        Of arrays, or in place of what a file says.
+    tracks : mapping of int to int, optional
+        Track of each label, from :func:`track`.
+
+    Returns
+    -------
+    MeasureTable
+        ``table["area"].values``, ``table.to_csv()``.
+
+    Raises
+    ------
+    InputError
+        If the image has another size than the labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_segplugin as seg
+    >>> seg.measure(np.array([[0, 4], [4, 7]]), spacing=(0.5, 0.5), unit="um")["area"].values.tolist()
+    [0.5, 0.25]
+    """
+    from napari_segplugin.engine.export import measure as run
+
+    found = as_segmentation(segmentation, axes=axes, spacing=spacing, unit=unit)
+    return run(found, None if image is None else as_image(image), tracks=tracks)
+
+
+def track(
+    segmentation: LabelsLike,
+    spec: TrackSpec | None = None,
+    *,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+    progress: bool = True,
+) -> Tracking:
+    """Link objects through time.
+
+    Parameters
+    ----------
+    segmentation : Segmentation, array of int, or path
+        Axes "TYX" or "TZYX"; name them for an array, and for a file that does not.
+    spec : TrackSpec, optional
+        How far objects move, gaps, divisions.
+    axes, spacing, unit, progress
+        As in :func:`predict`.
+
+    Returns
+    -------
+    Tracking
+        ``segmentation`` with one number for each object through time, ``tracks``, ``graph`` (the mother of each daughter).
+
+    Raises
+    ------
+    InputError
+        If there is no time axis, one time point only, no object, or the labels are classes.
+    MissingExtraError
+        If laptrack is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_segplugin as seg
+    >>> cells = np.zeros((2, 8, 8), int)
+    >>> cells[0, 1:4, 1:4], cells[1, 2:5, 2:5] = 1, 2
+    >>> seg.track(cells, axes="TYX", progress=False).tracks.tolist()
+    [[1.0, 0.0, 2.0, 2.0], [1.0, 1.0, 3.0, 3.0]]
+    """
+    job = jobs.track(segmentation, spec, axes=axes, spacing=spacing, unit=unit)
+    return run(job, "track", progress)
+
+
+def load_model(model: ModelLike) -> ModelBundle:
+    """Read a model.
+
+    Parameters
+    ----------
+    model : str or path
+        The name of one that ships, or its folder.
+
+    Returns
+    -------
+    ModelBundle
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+
+    Examples
+    --------
+    >>> import napari_segplugin as seg
+    >>> seg.load_model("nuclei3d").spec.ndim
+    3
+    """
+    return as_model(model)
+
+
+def save_model(model: ModelBundle, folder: PathLike, *, overwrite: bool = False) -> Path:
+    """Write a model to a folder.
+
+    Parameters
+    ----------
+    model : ModelBundle
+    folder : path
+        Made; its parent must be there.
+    overwrite : bool
+        Replace a model that is there; anything else is never replaced.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is there already and is not to be replaced, its parent is missing, or it cannot be written.
+    """
+    from napari_segplugin.io import save_bundle
+
+    return save_bundle(model, folder, overwrite=overwrite)
+
+
+def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageLike | None = None) -> list[Path]:
+    """Write a result, how it was made, and the measurements of its objects.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    path : path
+        Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.coco.json`` ….
+    image : Image, array-like or path, optional
+        Its channels are measured in every object.
+
+    Returns
+    -------
+    list of Path
+        What was written, the file first.
+
+    Raises
+    ------
+    InputError
+        If the format is not known or cannot hold these labels, or the file cannot be written.
+    """
+    from napari_segplugin.engine.export import export
+
+    return export(segmentation, path, None if image is None else as_image(image))
+
+
+__all__ = [
+    "evaluate",
+    "load_model",
+    "measure",
+    "save_model",
+    "track",
+    "write_segmentation",
+]

@@ -1,0 +1,134 @@
+"""What a training begins with: labelled images, and a model that goes on or a network that starts from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Segmentation, Task
+from napari_segplugin.core.types import Json
+from napari_segplugin.door.catalog import new_model
+from napari_segplugin.door.inputs import (
+    ImageLike,
+    LabelsLike,
+    ModelLike,
+    PathLike,
+    as_image,
+    as_model,
+    as_segmentation,
+    class_table,
+    doubt_of,
+)
+from napari_segplugin.networks import NETWORKS
+
+if TYPE_CHECKING:
+    from napari_segplugin.engine.train.folder import Labelled
+
+Pairs: TypeAlias = Sequence[tuple[ImageLike, LabelsLike]]
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """What a person says of a model that is to be made; the fields are those of :func:`napari_segplugin.new_model`."""
+
+    task: Task | str | None = None
+    classes: ClassTable | Sequence[str] | None = None
+    stuff: Sequence[str] = ()
+    ndim: int | None = None
+    head: str = ""
+    options: Mapping[str, Json] | None = None
+    name: str = ""
+
+    @property
+    def said(self) -> list[str]:
+        """What a model that is there already says itself."""
+        return [word for word in ("task", "classes", "stuff", "ndim", "head", "options") if getattr(self, word)]
+
+    def begin(self, model: ModelLike) -> ModelBundle | None:
+        """The model that a training goes on from; None where it starts from a network.
+
+        Raises
+        ------
+        InputError
+            If there is no such model or network, or a model is told what it finds.
+        """
+        if isinstance(model, str) and model in NETWORKS:
+            class_table(self.classes, self.task, self.stuff)  # what is wrong is said before anything is read
+            return None
+        bundle = as_model(model)
+        if self.said:
+            raise InputError(
+                f"The model '{bundle.name}' says itself what it finds.",
+                got=", ".join(self.said),
+                accepted=f"these with the name of a network: {', '.join(NETWORKS.names())}",
+                hint="Leave them out to go on with the model, or start from a network.",
+            )
+        return bundle
+
+    def kind(self, bundle: ModelBundle | None) -> Task:
+        """What the labels are."""
+        return bundle.spec.task if bundle is not None else Task(self.task or Task.INSTANCE)
+
+    def make(self, network: str, found: Sequence[Labelled], ignore: int | None, seed: int) -> ModelBundle:
+        """A model of a network for these images and labels."""
+        from napari_segplugin.engine.train.folder import classes_in
+
+        kind, image = self.kind(None), found[0].image
+        table = class_table(self.classes, kind, self.stuff)
+        if table is None and kind is Task.SEMANTIC:
+            table = classes_in([d.labels for d in found], ignore)
+        return new_model(
+            network,
+            task=kind,
+            classes=table or ("object",),
+            ndim=self.ndim or image.ndim,
+            channels=image.n_channels,
+            head=self.head,
+            options=self.options,
+            spacing=image.canonical_spacing,
+            unit=image.unit,
+            name=self.name or network,
+            seed=seed,
+        )
+
+
+def labelled(
+    data: PathLike | Pairs,
+    task: Task,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+) -> Job[list[Labelled]]:
+    """Images with their labels, from a folder or from pairs.
+
+    Raises
+    ------
+    InputError
+        If the folder is laid out otherwise, a file cannot be read, or there is nothing.
+    """
+    from napari_segplugin.engine.train.folder import Labelled, read_pairs
+    from napari_segplugin.io.pairs import canonical_labels, find_pairs
+
+    if isinstance(data, str | Path):
+        return (yield from read_pairs(find_pairs(data), task, axes=axes, spacing=spacing, unit=unit))
+    found = []
+    for given, labels in data:
+        truth = as_segmentation(labels, task=task)
+        numbers = canonical_labels(np.asarray(truth.labels), truth.axes)
+        several = isinstance(labels, Segmentation) and task is not Task.SEMANTIC and len(truth.classes) > 2
+        kinds = canonical_labels(truth.semantic(), truth.axes) if several else None
+        image = as_image(given, axes, spacing, unit)
+        doubt = doubt_of(image) if isinstance(given, str | Path) else None
+        if doubt is not None:
+            yield doubt
+        found.append(Labelled(image, numbers, kinds))
+    if not found:
+        raise InputError("There is nothing to train on.", got="an empty list", accepted="(image, labels) pairs")
+    return found
+
+
+__all__ = ["NewModel", "Pairs", "labelled"]

@@ -1,0 +1,161 @@
+"""One step of the optimizer: how fast each part learns, which stand still, in which precision and memory layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_segplugin.data.sampling import Batch
+from napari_segplugin.engine.train.objective import Terms
+from napari_segplugin.networks.base import depth_groups
+
+
+class Stepper:
+    """Takes one step after the other.
+
+    Parameters
+    ----------
+    network : Module
+        Lies on `device`.
+    optimiser : Optimizer
+    terms : Terms
+    device : torch.device
+    autocast : torch.dtype, optional
+        Run forward and backward in this precision.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        terms: Terms,
+        device: torch.device,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self.network, self.optimiser, self.terms = network, optimiser, terms
+        self.device, self.autocast = device, autocast
+        # float16 (cards before Ampere) loses gradients below 6e-8: the loss is made larger for the way back (Micikevicius
+        # et al. 2018, arXiv 1710.03740); bfloat16 and float32 need none of that
+        self.scaler = torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=autocast is torch.float16)
+
+    def __call__(self, batch: Batch, share: float, teacher: nn.Module | None = None) -> dict[str, float] | None:
+        """Learn from a batch when `share` of the budget is used.
+
+        Parameters
+        ----------
+        batch : Batch
+        share : float
+        teacher : Module, optional
+            Gives pseudo-labels, where the terms ask for them.
+
+        Returns
+        -------
+        dict of str to float, or None
+            The loss and its terms; None where loss or gradient is not a number (the step is left out).
+        """
+        network, device, scaler = self.network, self.device, self.scaler
+        batch = batch.to(device)
+        image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
+        with torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+            out = network(image)
+        parts = self.terms(network, out, batch, teacher)
+        loss = self.terms.total(parts, share)
+        value = float(loss.detach())
+        self.optimiser.zero_grad(set_to_none=True)
+        if not math.isfinite(value):
+            return None
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        # a finite loss may have a gradient that is none, in half precision above all; one such step would spoil every weight
+        fine = bool(torch.isfinite(norm))
+        if fine:
+            scaler.step(self.optimiser)
+        scaler.update()
+        if not fine:
+            return None
+        return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
+
+
+def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> float:
+    """Linear warm-up over the first steps, then half a cosine down to 1 % of the peak."""
+    rise = min(1.0, (step + 1) / warm_up)
+    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, Any]]:
+    """One group of parameters for each part of the network, with its share of the learning rate.
+
+    The share of the last part is 1; each part towards the input has `layer_decay` times that of the part after it, so
+    that what a pretrained network knows of edges and textures changes least.
+    """
+    parts = list(depth_groups(network))
+    groups: list[dict[str, Any]] = []
+    for k, (name, part) in enumerate(parts):
+        groups.append({"params": list(part.parameters()), "name": name, "share": layer_decay ** (len(parts) - 1 - k)})
+    seen = {id(p) for group in groups for p in group["params"]}
+    own = [p for p in network.parameters() if id(p) not in seen]
+    return [*groups, {"params": own, "name": "", "share": 1.0}] if own else groups
+
+
+def gradient_norms(network: nn.Module) -> dict[str, float]:
+    """Norm of the gradient of each part, from the input to the output: a part that hardly learns shows here."""
+    norms: dict[str, float] = {}
+    for name, part in depth_groups(network):
+        squares = [p.grad.detach().float().square().sum() for p in part.parameters() if p.grad is not None]
+        norms[name] = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+    return norms
+
+
+def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
+    """Let every part learn but those named, whose statistics stay as they are too."""
+    for name, part in depth_groups(network):
+        part.requires_grad_(name not in names)
+        if name in names:
+            freeze_batch_norm(part)
+
+
+def freeze_batch_norm(network: nn.Module) -> None:
+    """Use the running statistics, and do not change them."""
+    for part in network.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
+
+
+def fast_layout(spatial: torch.Size | tuple[int, ...], device: torch.device) -> torch.memory_format:
+    """The memory layout in which training is fast and right.
+
+    Channels last, but for volumes on the CPU: there torch 2.13's bfloat16 convolutions give wrong weight gradients in
+    that layout once a level of the network is about two voxels deep.
+    """
+    if len(spatial) == 2:
+        return torch.channels_last
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last_3d
+
+
+def safe_precision(
+    wanted: torch.dtype | None, patch: Sequence[int], multiple: Sequence[int], device: torch.device
+) -> torch.dtype | None:
+    """The precision in which training is right: float32 (None) where half precision is known to fail.
+
+    torch 2.13's bfloat16 convolutions on the CPU give wrong weight gradients, not numbers at all at times, for volumes that
+    are only a voxel or two deep. So deep networks, whose lowest level is that shallow, train in float32 there.
+    """
+    shallow = len(patch) == 3 and min(p // m for p, m in zip(patch, multiple, strict=True)) < 3
+    return None if device.type == "cpu" and shallow else wanted
+
+
+__all__ = [
+    "Stepper",
+    "fast_layout",
+    "freeze",
+    "freeze_batch_norm",
+    "gradient_norms",
+    "learning_rate",
+    "parameter_groups",
+    "safe_precision",
+]

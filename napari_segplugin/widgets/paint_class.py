@@ -1,0 +1,204 @@
+"""The class of what is painted and marked next: one list, shown as soon as there is more than one class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task
+from napari_segplugin.viewer.corrections import FIRST_AREA, OBJECTS, class_names, is_object, name_classes, paints_on
+from napari_segplugin.viewer.history import EditStep
+from napari_segplugin.widgets._parts import combo, fill_combo, labelled, swatch
+
+_TIP = (
+    "The class of the next object that you paint, and of the next point or box. What you have painted keeps its class."
+)
+
+
+def offered(classes: ClassTable, task: Task) -> list[str]:
+    """Names of the classes that an object, a point or a box can have."""
+    things = classes.thing_ids if task is not Task.SEMANTIC else ()
+    return [c.name for c in classes if c.id and (not things or c.id in things)]
+
+
+class PaintClass(QWidget):
+    """The list.
+
+    Signals
+    -------
+    chosen(str) : a person chose a class
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choice = combo("paint_class", "Class of the next object", _TIP)
+        self.choice.activated.connect(lambda _: self.chosen.emit(self.name))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(labelled("Next is", self.choice))
+        self.hide()
+
+    @property
+    def name(self) -> str:
+        """The chosen class; empty where there is none, or the object in the brush has none."""
+        return str(self.choice.currentData() or "")
+
+    def set_classes(self, classes: ClassTable | None, task: Task) -> None:
+        """Offer the classes of a table; there is nothing to choose where there is only one."""
+        names = [] if classes is None else offered(classes, task)
+        if names != [self.choice.itemData(i) for i in range(self.choice.count())]:
+            fill_combo(self.choice, [(n, n) for n in names])
+        for i, name in enumerate(names):
+            color = next(c.color for c in classes or () if c.name == name)
+            self.choice.setItemIcon(i, swatch(color))
+        self.setVisible(len(names) > 1)
+
+    def show_class(self, name: str) -> None:
+        """Choose a class without telling anybody; an empty or unknown name chooses none."""
+        self.choice.setCurrentIndex(self.choice.findData(name))
+
+
+class PaintClassControl:
+    """Keeps the class of every object that is painted; one that was painted never changes it by itself.
+
+    The class belongs to the number, and no number is used twice, so that it survives undo and redo.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock = dock
+        self.row: PaintClass = dock.improve_step.paint_class
+        self.row.chosen.connect(self.choose)
+
+    def follow(self, layer: Labels) -> None:
+        """Note the class of what is painted on a corrections layer from now on."""
+        self.leave_open(layer, np.asarray(layer.data))
+        layer.events.paint.connect(self._on_paint)
+        layer.events.data.connect(lambda event: self.leave_open(event.source, np.asarray(event.source.data)))
+        layer.events.selected_label.connect(self._on_brush)
+
+    @staticmethod
+    def leave_open(layer: Labels, paint: np.ndarray) -> None:
+        """Objects that nobody gave a class, here or on another day, do not get the one that is chosen now."""
+        if paints_on(layer) == OBJECTS:
+            known = class_names(layer)
+            name_classes(layer, {int(n): "" for n in np.unique(paint) if is_object(int(n)) and int(n) not in known})
+
+    def next_number(self, layer: Labels) -> int:
+        """A number that no object has or had."""
+        data = np.asarray(layer.data)
+        painted = int(data.max(initial=0, where=data < FIRST_AREA))
+        return max([painted, *(n for n in class_names(layer) if is_object(n))]) + 1
+
+    def choose(self, name: str) -> None:
+        """Paint and mark the next objects as a class."""
+        dock = self._dock
+        dock.paint.weak.use_class(name)
+        layer, choice = dock.paint.layer, dock.method_step.choice()
+        if layer is None or choice is None:
+            return
+        if paints_on(layer) != OBJECTS:
+            layer.selected_label = next(c.id for c in choice.spec.classes if c.name == name)
+            return
+        number, names = int(layer.selected_label), class_names(layer)
+        painted = is_object(number) and number in dock.paint.counts
+        if painted and not names.get(number):
+            name_classes(layer, {number: name})
+            dock.refresh()
+        elif not is_object(number) or names.get(number, name) != name:
+            layer.selected_label = self.next_number(layer)
+            self.row.show_class(name)
+            if painted:
+                self._offer(layer, number, names[number], name)
+
+    def _offer(self, layer: Labels, number: int, old: str, new: str) -> None:
+        self._dock.say(
+            f"The next object will be “{new}”. Object {number} stays “{old}”.",
+            answers=[(f"Make it “{new}” too", "reclass", lambda: self.change(layer, number, new))],
+        )
+
+    def change(self, layer: Labels, number: int, name: str) -> None:
+        """Give a painted object another class, as one step that can be undone: it gets a number of that class."""
+        where = np.nonzero(np.asarray(layer.data) == number)
+        if len(where[0]):
+            fresh = self.next_number(layer)
+            name_classes(layer, {fresh: name})
+            layer.data_setitem(where, fresh)
+            layer.selected_label = self.next_number(layer)
+            self.row.show_class(name)
+
+    def rename(self, layer: Labels, old: str, new: str) -> None:
+        """A person renamed a class."""
+        name_classes(layer, {n: new for n, name in class_names(layer).items() if name == old})
+
+    # --- following the layer --------------------------------------------------------------------------------------
+
+    def _on_paint(self, event: Any) -> None:
+        layer = event.source
+        if paints_on(layer) != OBJECTS:
+            return
+        known, fresh = class_names(layer), dict[int, str]()
+        for delta in EditStep(list(event.value)).deltas():
+            for number in np.unique(np.asarray(delta.new)).tolist():
+                name = "" if number in known else self._name_of(int(number))
+                if name:
+                    fresh[int(number)] = name
+        if fresh:
+            name_classes(layer, fresh)
+
+    def _name_of(self, number: int) -> str:
+        """The class of a number that is painted for the first time."""
+        if number in (0, BACKGROUND_PAINT):
+            return ""
+        if is_object(number):
+            return self.row.name
+        choice = self._dock.method_step.choice()
+        at = BACKGROUND_PAINT - number
+        return choice.spec.classes[at].name if choice is not None and at < len(choice.spec.classes) else ""
+
+    def _on_brush(self, event: Any) -> None:
+        """Show the class of the number in the brush."""
+        layer, choice = event.source, self._dock.method_step.choice()
+        number = int(layer.selected_label)
+        with suppress(RuntimeError):
+            if paints_on(layer) != OBJECTS:
+                if choice is not None and 0 < number < len(choice.spec.classes):
+                    self.row.show_class(choice.spec.classes[number].name)
+            elif is_object(number) and number in (names := class_names(layer)):
+                self.row.show_class(names[number])
+
+
+def by_class(names: Mapping[int, str], counts: Mapping[int, tuple[int, int]], several: bool = True) -> list[str]:
+    """What was painted of each class: a line for objects, where there are several classes, and one for each area.
+
+    Examples
+    --------
+    >>> by_class({1: "cell", 2: "debris", 3: "cell", 65533: "tissue"}, {n: (1, 9) for n in (1, 2, 3, 4, 65533)})
+    ['of these: 2 cell, 1 debris, 1 without a class', 'tissue: 1 stroke, 9 voxels']
+    """
+    objects = Counter(names.get(n) or "without a class" for n in counts if is_object(n))
+    found = ", ".join(f"{k:,} {name}" for name, k in sorted(objects.items(), key=_unnamed_last))
+    lines = [f"of these: {found}"] if several and objects else []
+    for n, (strokes, voxels) in counts.items():
+        if n in names and not is_object(n):
+            lines.append(f"{names[n]}: {strokes} stroke{'s' * (strokes != 1)}, {voxels:,} voxels")
+    return lines
+
+
+def _unnamed_last(entry: tuple[str, int]) -> tuple[bool, str]:
+    return entry[0] == "without a class", entry[0]
+
+
+__all__ = ["PaintClass", "PaintClassControl", "by_class", "offered"]
