@@ -42,8 +42,8 @@ MAP_KINDS = {
 }
 """The kinds of maps beside the class probabilities, and how they are activated and learnt.
 
-Patches are turned and mirrored during training, and of the maps only offsets turn with them: any other map must mean the
-same in every direction (a border does, "belongs to the same object as the voxel to the right" does not).
+Patches are turned and mirrored during training, and of the maps only offsets turn with them. A head with other maps that
+mean something else in another direction says so in its row (:class:`~napari_segplugin.tasks.row.HeadRow`, `turns`).
 """
 
 
