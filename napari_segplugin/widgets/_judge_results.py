@@ -14,8 +14,7 @@ from napari_segplugin.widgets._plot import LinePlot
 
 if TYPE_CHECKING:
     from napari_segplugin.data.table import MeasureTable
-    from napari_segplugin.engine.evaluate.compare import Comparison
-    from napari_segplugin.engine.evaluate.report import Report
+    from napari_segplugin.door.window import Comparison, Report
 
 
 class JudgeResults(QTabWidget):
