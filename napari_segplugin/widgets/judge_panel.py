@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels, Layer
 
-    from napari_segplugin.engine.evaluate.compare import Comparison
-    from napari_segplugin.engine.evaluate.report import Report
+    from napari_segplugin.door.window import Comparison, Report
 
 LAYERS, FOLDERS = "layers", "folders"
 _TASKS = (("Objects", Task.INSTANCE), ("Classes of voxels", Task.SEMANTIC), ("Objects and areas", Task.PANOPTIC))
