@@ -15,7 +15,7 @@ from napari_segplugin.viewer.pointer import COLOR
 from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
 
 if TYPE_CHECKING:
-    from napari_segplugin.engine.predict.propose import Proposed
+    from napari_segplugin.door.window import Proposed
     from napari_segplugin.widgets.edit_control import EditControl
     from napari_segplugin.widgets.edit_target import Target
 
