@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.core.training import FineTuneResult as FineTuneResult
     from napari_segplugin.engine.classical.preview import Previewer as Previewer
+    from napari_segplugin.engine.evaluate.compare import Comparison as Comparison
+    from napari_segplugin.engine.evaluate.report import Report as Report
     from napari_segplugin.engine.instant import ForestAnswer as ForestAnswer
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate

@@ -22,6 +22,8 @@ from napari_segplugin.viewer.table import TableRow
 if TYPE_CHECKING:
     from napari.utils.events import Event
 
+    from napari_segplugin.engine.track.track import Tracking
+
 LIMIT = 100
 """Steps that napari keeps."""
 
@@ -34,6 +36,7 @@ class EditNote(TypedDict, total=False):
     rows: dict[int, TableRow]
     won: dict[int, int]
     table: dict[int, tuple[TableRow | None, TableRow | None]]
+    tracking: tuple[Tracking | None, Tracking]
 
 
 class BoxAtom(Protocol):

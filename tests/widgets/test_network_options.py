@@ -11,7 +11,7 @@ import pytest
 from napari_segplugin.classical import TECHNIQUES
 from napari_segplugin.core import Image, Task
 from napari_segplugin.door import window
-from napari_segplugin.engine.session import Session
+from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets.network_options import NetworkOptions
