@@ -92,17 +92,17 @@ def check_dimensions(row: TechniqueRow, shape: Sequence[int]) -> None:
     """
     ndim = len(shape) - 1
     if ndim not in (2, 3):
-        raise InputError("A technique works on planes and volumes.", got=f"an image of shape {tuple(shape)}")
+        raise InputError("A technique works on 2D planes and 3D volumes.", got=f"an image of shape {tuple(shape)}")
     if ndim not in row.ndim:
         raise InputError(
-            f"{row.title} works in {' or '.join(f'{n}D' for n in row.ndim)} only.",
+            f"{row.title} works only in {' or '.join(f'{n}D' for n in row.ndim)}.",
             got=f"an image in {ndim}D",
             hint="Choose a single plane, or another technique." if ndim == 3 else "Choose another technique.",
         )
     if min(shape[-2:]) < LEAST:
         raise InputError(
             "The image is too small to be segmented.",
-            got=f"{shape[-2]} × {shape[-1]} voxels",
+            got=f"{shape[-2]} × {shape[-1]} pixels",
             accepted=f"at least {LEAST} × {LEAST}",
         )
 
@@ -120,7 +120,7 @@ def reduce_channels(row: TechniqueRow, image: np.ndarray, tell: Tell | None = No
         return image
     if tell is not None:
         word = "luminance" if channels == 3 else "mean"
-        tell(f"{row.title} reads one channel; the {word} of the {channels} channels was taken.")
+        tell(f"{row.title} works on one channel; the {word} of the {channels} channels is used.")
     return _gray(image)
 
 
@@ -173,13 +173,13 @@ def measure(
     """
     known = finite(sample)
     if known is not None and not known.any():
-        raise InputError("The image holds no numbers, only NaN or infinity.", hint="Choose another image.")
+        raise InputError("The image contains no numbers, only NaN or infinity.", hint="Choose another image.")
     values = sample.reshape(sample.shape[0], -1) if known is None else sample[:, known]
     low, high = values.min(axis=1), values.max(axis=1)
     if (low == high).all():
         shown = ", ".join(f"{v:g}" for v in low[:4])
         raise InputError(
-            "All voxels of the image have the same value, so there is nothing to tell apart.",
+            "The whole image has the same value, so there is nothing to segment.",
             got=f"{shown} everywhere",
             hint="Choose another image or channel.",
         )
@@ -304,7 +304,7 @@ def run_cleanup(
     settings = check_parameters(row.parameters, parameters)
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "iub":
         raise InputError(
-            "Labels are planes or volumes of whole numbers.", got=f"shape {labels.shape}, dtype {labels.dtype}"
+            "Labels must be planes or volumes of whole numbers.", got=f"shape {labels.shape}, dtype {labels.dtype}"
         )
     extra: dict[str, Any] = {}
     if row.image and image is not None:

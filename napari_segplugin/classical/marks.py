@@ -25,12 +25,12 @@ def check_marks(row: TechniqueRow, shape: Sequence[int], seeds: np.ndarray | Non
                 "The seeds do not fit the image.", got=f"shape {seeds.shape} for an image of {tuple(shape)}"
             )
         if np.asarray(seeds).dtype.kind not in "iub":
-            raise InputError("Seeds are whole numbers.", got=f"dtype {seeds.dtype}")
+            raise InputError("Seeds must be whole numbers.", got=f"dtype {seeds.dtype}")
     if needs in ("points", "strokes") and (seeds is None or not (np.asarray(seeds) > 0).any()):
         word = "click on at least one object" if needs == "points" else "paint at least one stroke in each class"
-        raise InputError(f"{row.title} starts from {needs}, and there are none.", hint=f"In the image, {word}")
+        raise InputError(f"{row.title} needs {needs}, and there are none.", hint=f"In the image, {word}")
     if needs == "box" and box is None:
-        raise InputError(f"{row.title} starts from a box, and there is none.", hint="Draw a box around the object")
+        raise InputError(f"{row.title} needs a box, and there is none.", hint="Draw a box around the object")
     if box is not None:
         _check_box(box, shape)
 
@@ -41,7 +41,7 @@ def _check_box(box: Box, shape: Sequence[int]) -> None:
     )
     if not inside:
         text = ", ".join(f"{s.start}:{s.stop}" for s in box)
-        raise InputError("The box does not lie in the image.", got=f"{text} in an image of {tuple(shape)}")
+        raise InputError("The box lies outside the image.", got=f"{text} in an image of {tuple(shape)}")
 
 
 def seeds_from_points(points: np.ndarray, shape: Sequence[int], values: np.ndarray | None = None) -> np.ndarray:
@@ -80,9 +80,9 @@ def seeds_from_points(points: np.ndarray, shape: Sequence[int], values: np.ndarr
     if outside.any():
         first = ", ".join(f"{v:g}" for v in points[np.flatnonzero(outside)[0]])
         raise InputError(
-            f"{int(outside.sum())} of {len(points)} seeds lie outside of the image.",
+            f"{int(outside.sum())} of {len(points)} seeds lie outside the image.",
             got=f"a point at ({first}) for an image of {tuple(shape)}",
-            hint="Remove it, or click inside of the image.",
+            hint="Remove it, or click inside the image.",
         )
     seeds = np.zeros(tuple(shape), np.int32)
     seeds[tuple(at.astype(int).T)] = np.arange(1, len(points) + 1) if values is None else values

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from napari_segplugin.cli.parser import make_parser
+from napari_segplugin.cli.where import told
 from napari_segplugin.core import SegPluginError
 
 OK, WRONG_INPUT, INTERRUPTED = 0, 2, 130
@@ -38,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = importlib.import_module(f"{__name__}.{getattr(options, 'home', 'commands')}")
         result, text = getattr(home, options.command)(options)
     except SegPluginError as error:
-        return _fail(options, str(error), WRONG_INPUT)
+        return _fail(options, told(error), WRONG_INPUT)
     except KeyboardInterrupt:
-        return _fail(options, "Stopped. What was finished before is kept.", INTERRUPTED)
+        return _fail(options, "Stopped. Results that were finished before are kept.", INTERRUPTED)
     _write(_dump(result) if options.json else text)
     return INTERRUPTED if result.get("interrupted") else WRONG_INPUT if result.get("failed") else OK
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.marks import read_corrections
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.values import loss_of
 from napari_segplugin.core import (
     Event,
     Image,
     InputError,
     ModelBundle,
+    Note,
     Task,
     TileSpec,
     TrainSpec,
@@ -26,6 +28,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.core.types import Json, json_object
+from napari_segplugin.core.words import plain_metric
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import stem_of
@@ -41,7 +44,7 @@ def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
     doubt = str(image.metadata.get("axes_doubt", ""))
     if doubt and not options.axes:
-        progress.note(f"{doubt} Taken as {image.axes}; say --axes if that is wrong.")
+        progress(Note(f"{doubt} Taken as {image.axes}.", setting="axes"))
     return image
 
 
@@ -68,12 +71,12 @@ def _predict_all(
     pairs = list(zip(options.images, targets, strict=True))
     if cluster is not None and len(pairs) > 1:
         items = [(options, os.getcwd(), path, target) for path, target in pairs]
-        with Progress(f"{len(pairs)} images", options.quiet) as progress:
+        with CommandProgress(f"{len(pairs)} images", options.quiet) as progress:
             rows = drain(cluster.each(predict_there, bundle, items), progress)
         return [{**row, "image": path} for row, path in zip(rows, options.images, strict=True)]
     rows = []
     for path, target in pairs:
-        with Progress(Path(path).name, options.quiet) as progress:
+        with CommandProgress(Path(path).name, options.quiet) as progress:
             rows.append(_predict_one(bundle, options, path, target, progress, cluster))
     return rows
 
@@ -101,7 +104,7 @@ def predict_there(
     bundle: ModelBundle, options: Namespace, folder: str, path: str, target: str | Path
 ) -> dict[str, Any]:
     """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
-    with Progress(Path(path).name, quiet=True) as progress:
+    with CommandProgress(Path(path).name, quiet=True) as progress:
         return _predict_one(bundle, options, str(Path(folder) / path), Path(folder) / target, progress)
 
 
@@ -120,13 +123,13 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str,
         raise InputError(
             "Two images would be written to one file.",
             got=f"'{min(twice)}'",
-            hint="Give another --output for one of them.",
+            hint="Choose another --output for one of them.",
         )
     if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError("The output folder cannot be made.", got=f"'{folder}', {error.strerror}") from error
+            raise InputError("The output folder cannot be created.", got=f"'{folder}', {error.strerror}") from error
     return targets
 
 
@@ -139,7 +142,7 @@ def finetune(options: Namespace) -> Result:
     """Train a copy of a model on corrections."""
     _check_new(options.output)
     bundle = seg.load_model(options.model)
-    with Progress(Path(options.image).name, options.quiet) as progress:
+    with CommandProgress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
         marks = read_corrections(options, image.spatial_shape, bundle.spec)
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
@@ -155,7 +158,10 @@ def finetune(options: Namespace) -> Result:
     data |= {"after": result.after, "heldout": result.heldout, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
     lines = [f"{place}: {record['steps']} steps in {record['seconds']:.0f} s", result.heldout]
-    lines += [f"{name}: {result.before[name]:.3f} before, {after:.3f} after" for name, after in result.after.items()]
+    lines += [
+        f"{plain_metric(name)}: {result.before[name]:.3f} before, {after:.3f} after"
+        for name, after in result.after.items()
+    ]
     return data, "\n".join(lines)
 
 
@@ -169,7 +175,7 @@ def train(options: Namespace) -> Result:
     model: str | ModelBundle = seg.load_model(options.start) if options.start else options.network or "unet"
     place = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
     with (
-        Progress(Path(options.folder).name, options.quiet) as progress,
+        CommandProgress(Path(options.folder).name, options.quiet) as progress,
         stop_on_interrupt() as stop,
         _shown(options, progress) as show,
     ):
@@ -196,7 +202,10 @@ def train(options: Namespace) -> Result:
     data |= {"images": result.learnt, "validation": result.judged, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
     lines = [f"{saved}: {result.learnt} images, {record['steps']} steps in {record['seconds']:.0f} s"]
-    lines += [f"{name} on {result.judged} held-out images: {value:.3f}" for name, value in record["quality"].items()]
+    lines += [
+        f"{name.removeprefix('held-out ')} on {result.judged} images kept aside: {value:.3f}"
+        for name, value in record["quality"].items()
+    ]
     return data, "\n".join(lines)
 
 
@@ -244,10 +253,12 @@ def _check_new(folder: str) -> None:
     place = Path(folder).expanduser()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise InputError(
-            f"'{place}' is there already.", hint="Choose another --output; a bundle is never written over."
+            f"'{place}' already exists.", hint="Choose another --output; an existing model is never overwritten."
         )
     if not place.parent.is_dir():
-        raise InputError("The folder for the new bundle is not there.", got=f"'{place.parent}'", hint="Make it first.")
+        raise InputError(
+            "The folder for the new model does not exist.", got=f"'{place.parent}'", hint="Create it first."
+        )
 
 
 def _last_training(bundle: ModelBundle) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) 
     names = next((names for names in choices if set(names) <= set(heading)), None)
     if names is None:
         raise InputError(
-            "The table of points lacks columns, or has no rows.",
+            "The table of points lacks a column, or has no rows.",
             got=", ".join(map(str, heading)) or "nothing",
             accepted=" or ".join(", ".join(names) for names in choices),
         )
@@ -101,7 +101,7 @@ def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) 
     except InputError:
         raise
     except (TypeError, ValueError) as error:
-        raise InputError("A value in the table of points is no number.", got=str(error)) from error
+        raise InputError("A value in the table of points is not a number.", got=str(error)) from error
     return {"points": points, "point_class": kinds}
 
 
@@ -143,7 +143,7 @@ def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -
     except (TypeError, ValueError, KeyError) as error:
         raise InputError("The file of boxes is not a list of boxes.", got=str(error), accepted=_FORM) from error
     if any(len(box) != ndim for box in boxes):
-        raise InputError(f"A box needs {ndim} spans for this image.", accepted=_FORM)
+        raise InputError(f"A box needs a start and a stop along each of {ndim} axes for this image.", accepted=_FORM)
     return {"boxes": boxes, "box_class": kinds}
 
 

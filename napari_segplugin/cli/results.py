@@ -10,8 +10,9 @@ from pathlib import Path
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import ClassTable, InputError, Segmentation, drain
-from napari_segplugin.door.progress import Progress
+from napari_segplugin.core.words import pixel
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
@@ -19,7 +20,7 @@ from napari_segplugin.io.pairs import open_labels
 
 def evaluate(options: Namespace) -> Result:
     """Measure a prediction against the truth, or a folder of them."""
-    with Progress("evaluate", options.quiet) as progress:
+    with CommandProgress("evaluate", options.quiet) as progress:
         job = jobs.evaluate(
             options.prediction,
             options.truth,
@@ -39,7 +40,7 @@ def evaluate(options: Namespace) -> Result:
 
 def measure(options: Namespace) -> Result:
     """Measure the objects of a label file."""
-    with Progress(Path(options.labels).name, options.quiet) as progress:
+    with CommandProgress(Path(options.labels).name, options.quiet) as progress:
         image = open_image(options.image, options, progress) if options.image else None
         found = _with_voxels(read_segmentation(options.labels), options)
         if image is not None and image.unit != "pixel" and found.unit == "pixel":
@@ -62,7 +63,9 @@ def export(options: Namespace) -> Result:
     rows = []
     for path, target in zip(options.labels, places, strict=True):
         if target == Path(path):
-            raise InputError(f"'{target.name}' would be written over itself.", hint="Give another --output.")
+            raise InputError(
+                f"'{target.name}' would overwrite the file it is made from.", hint="Choose another --output."
+            )
         found = _with_voxels(read_segmentation(path, task=options.task, classes=classes), options)
         rows.append({"labels": str(path), "outputs": [str(f) for f in seg.write_segmentation(found, target)]})
     lines = [f"{r['outputs'][0]}" for r in rows]
@@ -73,7 +76,10 @@ def _with_voxels(found: Segmentation, options: Namespace) -> Segmentation:
     """The voxel size that was typed, in place of what the file says."""
     size = options.spacing or found.spacing
     if len(size) != len(found.spacing):
-        raise InputError("The voxel size does not fit the labels.", got=f"{tuple(size)} for the axes '{found.axes}'")
+        raise InputError(
+            f"The {pixel(len(found.spacing))} size does not fit the labels.",
+            got=f"{tuple(size)} for the axes '{found.axes}'",
+        )
     return replace(found, spacing=tuple(size), unit=options.unit or found.unit)
 
 

@@ -10,8 +10,9 @@ from typing import TypedDict
 
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.progress import CommandProgress
+from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
-from napari_segplugin.door.progress import Progress
 from napari_segplugin.io import load_recipe, write_segmentation
 from napari_segplugin.io.files import is_zarr
 from napari_segplugin.io.pairs import open_labels
@@ -24,7 +25,9 @@ def run(options: Namespace) -> Result:
     recipe = complete(load_recipe(options.recipe))
     images = find_images(options.images)
     if options.seeds and len(images) > 1:
-        raise InputError("Seeds belong to one image.", got=f"{len(images)} images", hint="Give one image with --seeds.")
+        raise InputError(
+            "Seeds belong to a single image.", got=f"{len(images)} images", hint="Give one image with --seeds."
+        )
     rows = [
         _one(path, target, recipe, options)
         for path, target in zip(images, targets_of(images, options.output, options.format), strict=True)
@@ -56,14 +59,14 @@ def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) 
     """One image: its row of the result."""
     start = time.perf_counter()
     row: Outcome = {"image": str(path)}
-    with Progress(path.name, options.quiet) as progress:
+    with CommandProgress(path.name, options.quiet) as progress:
         try:
             image = open_image(str(path), options, progress)
             seeds = open_labels(options.seeds) if options.seeds else None
             found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
             files = write_segmentation(found, target)
         except SegPluginError as error:
-            return {**row, "error": str(error), "notes": progress.notes}
+            return {**row, "error": told(error), "notes": progress.notes}
     count = len(found.objects)
     word = "object" if found.task is Task.INSTANCE else "class"
     plural = "" if count == 1 else "s" if word == "object" else "es"

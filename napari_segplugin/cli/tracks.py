@@ -12,8 +12,9 @@ import numpy as np
 import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, targets_of
+from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Segmentation, drain
-from napari_segplugin.door.progress import Progress
+from napari_segplugin.core.words import pixel
 from napari_segplugin.io import read_segmentation, write_segmentation
 from napari_segplugin.io.files import write_text
 
@@ -28,11 +29,11 @@ def track(options: Namespace) -> Result:
     rows = []
     places = targets_of(options.labels, options.output, "tif", ending="_tracks")
     for path, place in zip(options.labels, places, strict=True):
-        with Progress(Path(path).name, options.quiet) as progress:
+        with CommandProgress(Path(path).name, options.quiet) as progress:
             found = drain(jobs.track(_with_axes(read_segmentation(path), options), spec), progress)
             table = seg.measure(found.segmentation, tracks=found.track)
         parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
-        column = Column("parent", "parent", parent, "Track that it came from by division; 0 where there is none.")
+        column = Column("parent", "parent", parent, "Track that it came from by division; 0 if it did not.")
         stem = place.with_suffix("")
         files = write_segmentation(found.segmentation, place)
         files.append(write_text(f"{stem}.csv", table.with_columns({"parent": column}).to_csv(about=str(path))))
@@ -53,7 +54,7 @@ def _with_axes(found: Segmentation, options: Namespace) -> Segmentation:
     n = sum(a in "ZYX" for a in axes)
     size = options.spacing or ((1.0,) * n + tuple(found.spacing))[-n:]
     if len(size) != n:
-        raise InputError("The voxel size does not fit the labels.", got=f"{tuple(size)} for the axes '{axes}'")
+        raise InputError(f"The {pixel(n)} size does not fit the labels.", got=f"{tuple(size)} for the axes '{axes}'")
     return replace(found, axes=axes, spacing=tuple(size), unit=options.unit or found.unit)
 
 

@@ -70,7 +70,7 @@ class Exemplars:
         )
         if not fits or "".join(a.dtype.kind for a in vars(self).values()) != "ffffU":
             raise InputError(
-                "The exemplars of a model do not belong together.",
+                "The image pieces kept with the model do not fit together.",
                 got=", ".join(f"{a.dtype} {a.shape}" for a in vars(self).values()),
                 accepted="image (N, C, …), labels (N, 4, …), maps (N, M, …), spacing (N, ndim) and source (N)",
             )

@@ -62,7 +62,7 @@ class ClassicalRecipe:
 
     def __post_init__(self) -> None:
         if isinstance(self.channel, bool) or not isinstance(self.channel, int) or self.channel < -1:
-            raise InputError("The channel of a recipe is a number from 0, or -1 for all.", got=self.channel)
+            raise InputError("The channel of a recipe is a number from 0 up, or -1 for all channels.", got=self.channel)
 
 
 def recipe_to_json(recipe: ClassicalRecipe) -> JsonDict:
@@ -86,11 +86,13 @@ def recipe_from_json(data: Json) -> ClassicalRecipe:
     found = _find(data)
     if found is None:
         raise InputError(
-            "This is no recipe of classical steps.",
-            accepted=f'JSON with "format": "{FORMAT}", or the recipe file of a result made with one',
+            "This is not a recipe of classical steps.",
+            accepted=f'JSON with "format": "{FORMAT}", or the file NAME.recipe.json beside a result made with one',
         )
     if found.get("version") != VERSION:
-        raise InputError("The recipe has another version.", got=found.get("version"), accepted=f"version {VERSION}")
+        raise InputError(
+            "The recipe is in another version of the format.", got=found.get("version"), accepted=f"version {VERSION}"
+        )
     fields: dict[str, Any] = {k: v for k, v in found.items() if k not in ("format", "version")}
     known = ("technique", "parameters", "cleanup", "channel", "name", "description")
     wrong = sorted(set(fields) - set(known))
@@ -133,7 +135,7 @@ def _settings(data: Json) -> JsonDict:
 
 
 def _kind(word: str, accepted: str, got: Json) -> InputError:
-    return InputError(f"The field '{word}' of the recipe is of another kind.", got=got, accepted=accepted)
+    return InputError(f"The field '{word}' of the recipe has the wrong type.", got=got, accepted=accepted)
 
 
 __all__ = ["FORMAT", "ClassicalRecipe", "CleanupStep", "recipe_from_json", "recipe_to_json"]

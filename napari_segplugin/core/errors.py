@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from napari_segplugin.core.words import Setting
+
 
 class SegPluginError(Exception):
-    """Base of every error that this package raises on purpose; its text is shown to the user as it is."""
+    """Base of every error that this package raises on purpose; its text is shown to the user as it is.
+
+    Attributes
+    ----------
+    setting : str or None
+        The setting that helps, if there is one; the dock and the command line add where theirs is.
+    """
+
+    setting: Setting | None = None
 
 
 class InputError(SegPluginError, ValueError):
@@ -19,7 +29,9 @@ class InputError(SegPluginError, ValueError):
     accepted : str, optional
         What is accepted; follows "Accepted:".
     hint : str, optional
-        What to do next, as a sentence.
+        What to do next, as a sentence. It names neither a step of the dock nor an option of the command line.
+    setting : str, optional
+        The setting that helps.
 
     Examples
     --------
@@ -28,7 +40,9 @@ class InputError(SegPluginError, ValueError):
     napari_segplugin.core.errors.InputError: The image is empty. Got shape (0, 4). Open another file.
     """
 
-    def __init__(self, problem: str, *, got: object = None, accepted: str = "", hint: str = "") -> None:
+    def __init__(
+        self, problem: str, *, got: object = None, accepted: str = "", hint: str = "", setting: Setting | None = None
+    ) -> None:
         parts = [problem.rstrip(".") + "."]
         if got is not None:
             parts.append(f"Got {str(got).rstrip('.')}.")
@@ -37,6 +51,7 @@ class InputError(SegPluginError, ValueError):
         if hint:
             parts.append(hint.rstrip(".") + ".")
         super().__init__(" ".join(parts))
+        self.setting = setting
 
 
 class MissingExtraError(SegPluginError, ImportError):
@@ -65,4 +80,15 @@ class MissingExtraError(SegPluginError, ImportError):
 
 
 class OutOfMemoryError(SegPluginError, MemoryError):
-    """No tile is small enough for the memory that is left."""
+    """No tile is small enough for the memory that is left.
+
+    Parameters
+    ----------
+    text : str
+    setting : str, optional
+        The setting that helps.
+    """
+
+    def __init__(self, text: str, *, setting: Setting | None = None) -> None:
+        super().__init__(text)
+        self.setting = setting

@@ -8,6 +8,8 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from napari_segplugin.core.words import Setting
+
 T = TypeVar("T")
 
 
@@ -52,9 +54,18 @@ class Preview:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence that the person should read (a fallback was taken, a class has no strokes)."""
+    """A sentence that the person should read (a fallback was taken, a class has no strokes).
+
+    Parameters
+    ----------
+    text : str
+        Names neither a step of the dock nor an option of the command line.
+    setting : str, optional
+        The setting that it is about; the dock and the command line add where theirs is.
+    """
 
     text: str
+    setting: Setting | None = None
 
 
 Event: TypeAlias = Stage | Step | Metric | Preview | Note

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.types import Array, Json
+from napari_segplugin.core.words import pixel
 
 AXES = "TCZYX"
 SPATIAL = "ZYX"
@@ -25,16 +26,16 @@ def check_axes(axes: str, ndim: int) -> None:
     unknown = set(axes) - set(AXES)
     if unknown or len(set(axes)) != len(axes):
         raise InputError(
-            "The axis order is not understood.", got=f"'{axes}'", accepted="each of T, C, Z, Y, X at most once"
+            "The axis order is not understood.", got=f"'{axes}'", accepted="each of T, C, Z, Y and X at most once"
         )
     if len(axes) != ndim:
         raise InputError(
             "The axis order does not fit the array.",
             got=f"'{axes}' for an array of {ndim} dimensions",
-            hint=f"Name exactly {ndim} axes, for example '{AXES[-ndim:] if 2 <= ndim <= 5 else 'YX'}'.",
+            hint=f"Name exactly {ndim} axes, such as '{AXES[-ndim:] if 2 <= ndim <= 5 else 'YX'}'.",
         )
     if not set("YX") <= set(axes):
-        raise InputError("An image needs the axes Y and X.", got=f"'{axes}'")
+        raise InputError("An image needs an axis Y and an axis X.", got=f"'{axes}'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class Image:
         dtype = np.dtype(self.array.dtype)
         if dtype.kind not in "buif":
             raise InputError(
-                f"The image '{self.name}' has values of a kind that cannot be segmented.",
+                f"The image '{self.name}' has values of a type that cannot be segmented.",
                 got=f"dtype {dtype}",
                 accepted="bool, integers and floats",
             )
@@ -101,9 +102,9 @@ class Image:
         object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing))
         if len(self.spacing) != len(self.spatial_axes) or not all(np.isfinite(s) and s > 0 for s in self.spacing):
             raise InputError(
-                "The voxel size does not fit the image.",
+                f"The {pixel(len(self.spatial_axes))} size does not fit the image.",
                 got=f"{self.spacing} for the axes '{self.spatial_axes}'",
-                accepted="one positive number a spatial axis",
+                accepted="one positive number for each spatial axis",
             )
 
     @property
@@ -184,10 +185,10 @@ class Image:
         return replace(self, array=array, axes=self.axes.replace("Z", ""), spacing=spacing, whole=self)
 
     def describe(self) -> str:
-        """One line for a person: sizes, channels, voxel size, dtype."""
+        """One line for a person: sizes, channels, pixel or voxel size, dtype."""
         sizes = " × ".join(f"{a} {n}" for a, n in self.sizes.items())
-        voxel = " × ".join(f"{s:g}" for s in self.canonical_spacing)
-        return f"{sizes} · voxel {voxel} {self.unit} · {np.dtype(self.array.dtype)}"
+        size = " × ".join(f"{s:g}" for s in self.canonical_spacing)
+        return f"{sizes} · {pixel(self.ndim)} size {size} {self.unit} · {np.dtype(self.array.dtype)}"
 
 
 def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
@@ -222,7 +223,7 @@ def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
         raise InputError("An image has two to five dimensions.", got=f"{n} dimensions, shape {shape}")
     if rgb and n == 2:
         raise InputError(
-            "A colour image has at least three dimensions.", got=f"shape {shape}", hint="Say that it is gray."
+            "A colour image has at least three dimensions.", got=f"shape {shape}", hint="Say that it is grey."
         )
     if rgb:
         return "TZYXC"[5 - n :], ""

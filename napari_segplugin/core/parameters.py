@@ -61,7 +61,7 @@ class Parameter:
         if not self.title:
             object.__setattr__(self, "title", self.name.replace("_", " ").capitalize())
         if isinstance(self.default, str) and not self.choices:
-            raise InputError(f"The setting {self.title} is a word and has no choices.", got=f"default '{self.default}'")
+            raise InputError(f"The setting {self.title} is a text and has no choices.", got=f"default '{self.default}'")
         self.check(self.default)
 
     @property
@@ -103,7 +103,9 @@ class Parameter:
         return int(number) if whole else number
 
     def _refused(self, value: object) -> InputError:
-        return InputError(f"The setting {self.title} ({self.name}) cannot be used.", got=value, accepted=self.accepts())
+        return InputError(
+            f"The setting {self.title} ({self.name}) cannot have this value.", got=value, accepted=self.accepts()
+        )
 
     def accepts(self) -> str:
         """What may stand in its place, in words.

@@ -67,7 +67,7 @@ class Row:
         for word, accepted in self.WORDS.items():
             if getattr(self, word) not in accepted:
                 raise InputError(
-                    f"The field '{word}' of '{self.name}' is not one of its words.",
+                    f"The field '{word}' of '{self.name}' is not one of the accepted words.",
                     got=f"'{getattr(self, word)}'",
                     accepted=", ".join(f"'{a}'" for a in accepted),
                 )
@@ -106,7 +106,7 @@ class Row:
             raise InputError(
                 f"'{self.title}' of the package '{self.package}' cannot be loaded.",
                 got=f"{type(error).__name__}: {error}",
-                hint=f"Update '{self.package}', or ask who wrote it.",
+                hint=f"Update '{self.package}', or ask its authors.",
             ) from error
 
 
@@ -231,13 +231,11 @@ class Registry(Generic[R]):
             return
         for row in offer.rows:
             if not isinstance(row, self.row):
-                self._problems.append(
-                    f"{who} that is of another kind: {type(row).__name__} instead of {self.row.__name__}."
-                )
+                self._problems.append(f"{who} of the wrong type: {type(row).__name__} instead of {self.row.__name__}.")
             elif row.name in self._rows:
                 owner = self._rows[row.name].package
-                there = f"of the package '{owner}'" if owner else "already"
-                self._problems.append(f"{who} named '{row.name}', and there is one {there}; it is left out.")
+                there = f"by the package '{owner}'" if owner else "already"
+                self._problems.append(f"{who} named '{row.name}', but this name is taken {there}; it is left out.")
             else:
                 self._rows[row.name] = replace(row, package=offer.package)  # type: ignore[assignment]
 

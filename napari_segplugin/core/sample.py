@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.image import Image
+from napari_segplugin.core.words import pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,5 +46,5 @@ class Sample:
                 raise InputError(
                     f"The {word} of '{self.image.name}' and the image differ in shape.",
                     got=f"{array.shape} for an image of {self.image.spatial_shape}",
-                    hint="Labels need one value for each voxel.",
+                    hint=f"Labels need one value for each {pixel(self.image.ndim)}.",
                 )

@@ -60,7 +60,7 @@ class ObjectTable:
     def __post_init__(self) -> None:
         sizes = {len(self.label), len(self.class_id), len(self.score), len(self.status)}
         if len(sizes) != 1:
-            raise InputError("The columns of an object table differ in length.", got=f"lengths {sorted(sizes)}")
+            raise InputError("The columns of the table of objects differ in length.", got=f"lengths {sorted(sizes)}")
 
     def __len__(self) -> int:
         return len(self.label)

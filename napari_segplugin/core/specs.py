@@ -168,7 +168,9 @@ class AugmentSpec:
     def __post_init__(self) -> None:
         for name in ("scale", "downsample"):
             if not 1 <= getattr(self, name) <= 8:
-                raise InputError(f"The augmentation '{name}' is a factor.", got=getattr(self, name), accepted="1 to 8")
+                raise InputError(
+                    f"The augmentation '{name}' is an enlargement factor.", got=getattr(self, name), accepted="1 to 8"
+                )
         if not set(self.flip_axes) <= set("ZYX"):
             raise InputError("Only spatial axes can be mirrored.", got=self.flip_axes, accepted='letters of "ZYX"')
         for name, most in (("angle", 180.0), ("contrast", 1.0), ("noise", 1.0), ("blur", 10.0), ("elastic", 30.0)):
@@ -247,9 +249,9 @@ class TrainSpec:
     def __post_init__(self) -> None:
         if self.seconds <= 0 and self.steps <= 0:
             raise InputError(
-                "Training needs a limit.",
+                "Training needs a time limit or a number of steps.",
                 got=f"seconds {self.seconds}, steps {self.steps}",
-                hint="Give seconds or steps.",
+                hint="Set the seconds or the steps.",
             )
         for word, value in (("regulariser", self.regulariser), ("teacher", self.teacher)):
             if not 0 <= value <= 100:
@@ -258,10 +260,14 @@ class TrainSpec:
         for word, (least, most) in shares.items():
             if not least <= getattr(self, word) <= most:
                 raise InputError(
-                    f"The setting {word} is a share.", got=getattr(self, word), accepted=f"{least:g} to {most:g}"
+                    f"The setting {word} is a fraction.", got=getattr(self, word), accepted=f"{least:g} to {most:g}"
                 )
         if not 0 <= self.exemplars <= 1000:
-            raise InputError("The number of exemplars is out of range.", got=self.exemplars, accepted="0 to 1000")
+            raise InputError(
+                "The number of image pieces that the model keeps is out of range.",
+                got=self.exemplars,
+                accepted="0 to 1000",
+            )
 
 
 @overload

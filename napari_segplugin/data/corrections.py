@@ -93,7 +93,7 @@ class Corrections:
                     hint="Make a new corrections layer for this image.",
                 )
         if self.reviewed is not None and self.reviewed.any() and self.edited is None:
-            raise InputError("A reviewed area needs a result to be right about.", hint="Run a prediction first.")
+            raise InputError("A reviewed area needs a result that it marks as right.", hint="Segment the image first.")
 
     @property
     def changed(self) -> np.ndarray:
@@ -180,7 +180,7 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
         raise InputError(
             "The corrections do not fit the image.",
             got=f"{corrections.paint.shape} for an image of {image.spatial_shape}",
-            hint="Take one time point of them."
+            hint="Use one time point of them."
             if "T" in corrections.axes
             else "Make a new corrections layer for this image.",
         )
@@ -189,7 +189,8 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
     if sample.known is None or not sample.known.any():
         raise InputError(
             "Nothing is painted yet.",
-            hint="Paint some strokes of each class, correct some objects, or mark some by points or boxes, then fine-tune.",
+            hint="Paint some strokes of each class, correct some objects, or mark some with points or boxes; then "
+            "fine-tune.",
         )
     return sample
 
@@ -290,7 +291,7 @@ def _check(kinds: np.ndarray, numbers: np.ndarray, where: np.ndarray, classes: C
                 f"{len(found)} of the {word} {problem if len(found) > 1 else problem.replace('have', 'has', 1)}.",
                 got=f"number {shown}",
                 accepted=named,
-                hint="Say the class of each object.",
+                hint="Give each object its class.",
             )
 
 
@@ -343,7 +344,7 @@ def _guesses(sample: Sample, c: Corrections, classes: ClassTable) -> list[WeakLa
                 f"The {word} have no class.",
                 got=f"{count} {word}",
                 accepted=", ".join(f"{i} ({classes[i].name})" for i in allowed),
-                hint="Say the class of each.",
+                hint="Give each one its class.",
             )
     array = normalise.apply(sample.image.read(), normalise.statistics(sample.image, None))
     spacing, first = sample.image.canonical_spacing, allowed[0]

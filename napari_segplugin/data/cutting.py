@@ -76,7 +76,7 @@ def split_cut(
     if len(parts) < 2:
         raise InputError(
             f"The line does not cut object {number} in two.",
-            hint="Draw it from one side of the object to the other",
+            hint="Draw the line all the way across the object",
         )
     loose = wall | np.isin(pieces, beside[sizes[beside] < least])
     pieces[loose] = 0
@@ -135,10 +135,10 @@ def _inside(seeds: np.ndarray, found: Crop, number: int) -> np.ndarray:
     """The points in the coordinates of the crop."""
     points: np.ndarray = np.unique(seeds, axis=0) - np.array([s.start for s in found.box])
     if len(points) < 2:
-        raise InputError("Splitting needs two points.", hint="Click into each part that should become an object")
+        raise InputError("Splitting needs two points.", hint="Click on each part that should become an object")
     inside = ((points >= 0) & (points < found.mask.shape)).all(1)
     if not inside.all() or not found.mask[tuple(points.T)].all():
-        raise InputError(f"A point does not lie in object {number}.", hint="Click into each part of the same object")
+        raise InputError(f"A point is not inside object {number}.", hint="Click on each part of the same object")
     return points
 
 
@@ -151,7 +151,7 @@ def _numbered(found: Crop, pieces: np.ndarray, parts: np.ndarray, number: int, b
     if kind.kind in "iu" and fresh + len(order) - 2 > np.iinfo(kind).max:
         raise InputError(
             "There is no free object number left in this layer.",
-            got=f"{kind} holds numbers up to {np.iinfo(kind).max}",
+            got=f"{kind} holds numbers only up to {np.iinfo(kind).max}",
             hint="Convert the layer to int32 (right-click on it, Convert data type)",
         )
     table = np.zeros(len(counts), kind)

@@ -182,11 +182,11 @@ def _reason(found: Mapping[str, np.ndarray], words: Mapping[str, np.ndarray], i:
     if WEIGHTS[name] * found[name][i] < 0.05:
         return ""
     return {
-        "score": f"the model is only {words['score'][i]:.0%} sure",
-        "passes": f"two passes disagree (overlap {words['passes'][i]:.0%})",
+        "score": f"the model is only {words['score'][i]:.0%} certain",
+        "passes": f"two results disagree (overlap {words['passes'][i]:.0%})",
         "size": "much smaller than the others" if words["size"][i] < 0 else "much larger than the others",
         "shape": "irregular outline",
-        "border": "cut by the border",
+        "border": "cut off by the image border",
     }[name]
 
 

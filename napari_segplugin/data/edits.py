@@ -109,7 +109,7 @@ def crop(
     if inner is None:
         raise InputError(
             f"There is no object {number} here.",
-            hint="Go to a plane where it is, or choose the whole object",
+            hint="Go to a plane that shows it, or work on the whole object",
         )
     wide = tuple(
         slice(max(s.start - r, a), min(s.stop + r, b)) for s, r, (a, b) in zip(inner, room, bounds, strict=True)
@@ -158,7 +158,7 @@ def merge(
         raise InputError(
             "Merging needs two objects.",
             got=f"{len(wanted)}",
-            hint="Click on two objects one after the other, or draw a line through all that belong together",
+            hint="Click on two objects one after the other, or draw a line through all objects to merge",
         )
     boxes = boxes or ObjectBoxes(labels)
     found = [crop(labels, n, boxes=boxes, where=where) for n in wanted[1:]]
@@ -246,7 +246,7 @@ def smooth(
     found = crop(labels, number, boxes=boxes, where=where, pad=[int(np.ceil(3 * s)) for s in sigma])
     kept = [i for i, n in enumerate(found.mask.shape) if n > 1]
     blurred = ndi.gaussian_filter(_thin(found.mask).astype(np.float32), sigma[kept] if kept else 0, mode="nearest")
-    return _turned(found, _reshaped(blurred > 0.5, found.mask), int(number), "is smooth already")
+    return _turned(found, _reshaped(blurred > 0.5, found.mask), int(number), "is already smooth")
 
 
 def grow(
@@ -280,7 +280,7 @@ def grow(
     found = crop(labels, number, boxes=boxes, where=where, pad=[int(distance / s) + 1 for s in sizes])
     away = _distance(~found.mask, sizes)
     wider = (away <= distance * (1 + 1e-6)) & (found.labels == 0)
-    return _some(found.change(wider, int(number)), f"Object {number} has no room to grow.")
+    return _some(found.change(wider, int(number)), f"Object {number} has no background around it to grow into.")
 
 
 def shrink(
@@ -312,7 +312,7 @@ def shrink(
     """
     found = crop(labels, number, boxes=boxes, where=where, pad=1)
     inside = _distance(found.mask, _spacing(labels, spacing))
-    return _turned(found, inside > distance * (1 + 1e-6), int(number), "has no outline here")
+    return _turned(found, inside > distance * (1 + 1e-6), int(number), "cannot shrink: it has no outline here")
 
 
 def set_mask(labels: Array, mask: np.ndarray, box: Box, number: int, *, over: bool = False) -> Change:
@@ -336,7 +336,7 @@ def set_mask(labels: Array, mask: np.ndarray, box: Box, number: int, *, over: bo
     part = np.asarray(labels[box])
     free = part != number if over else part == 0
     found = Crop(part, part == number, box)
-    return _some(found.change(np.asarray(mask, bool) & free, int(number)), "Every voxel of it is taken already.")
+    return _some(found.change(np.asarray(mask, bool) & free, int(number)), "Other objects are there already.")
 
 
 def _turned(found: Crop, wanted: np.ndarray, number: int, otherwise: str) -> Change:
@@ -344,14 +344,14 @@ def _turned(found: Crop, wanted: np.ndarray, number: int, otherwise: str) -> Cha
     won = wanted & (found.labels == 0)
     lost = found.mask & ~wanted
     if not (wanted & found.mask).any() and not won.any():
-        raise InputError(f"Object {number} would vanish.", hint="Choose a smaller amount, or Delete")
+        raise InputError(f"Object {number} would vanish.", hint="Choose a smaller amount, or delete the object")
     values = np.where(won, number, 0).astype(found.labels.dtype)
     return _some(found.change(won | lost, values), f"Object {number} {otherwise}.")
 
 
 def _some(change: Change, otherwise: str) -> Change:
     if not len(change):
-        raise InputError(otherwise, hint="Nothing has changed")
+        raise InputError(otherwise, hint="Nothing is changed")
     return change
 
 
@@ -386,9 +386,9 @@ def _spacing(labels: Array, spacing: Sequence[float]) -> tuple[float, ...]:
     sizes = tuple(float(s) for s in spacing) or (1.0,) * len(labels.shape)
     if len(sizes) != len(labels.shape) or min(sizes) <= 0:
         raise InputError(
-            "The voxel size does not fit the labels.",
+            "The pixel size does not fit the labels.",
             got=f"{sizes} for {len(labels.shape)} axes",
-            accepted="a positive number for each axis",
+            accepted="one positive number for each axis",
         )
     return sizes
 

@@ -62,9 +62,9 @@ def interpolate(
     gaps = [(a, b) for a, b in pairwise(keys) if b > a + 1]
     if not gaps:
         raise InputError(
-            f"Object {number} has no planes to redraw.",
-            got=f"it is drawn in {len(keys)} of them" if planes else "no gap",
-            hint="Paint it in two planes that are further apart",
+            f"Object {number} has no planes to fill in between.",
+            got=f"{len(keys)} painted planes" if planes else "no gap",
+            hint="Paint the object in two planes with at least one plane between them",
         )
     sizes = [s for i, s in enumerate(spacing or (1.0,) * masks.ndim) if i != axis]
     wanted = masks.copy()
@@ -75,7 +75,7 @@ def interpolate(
     whole = Crop(found.labels, found.mask, found.box)
     change = whole.change(np.moveaxis(won | lost, 0, axis), np.moveaxis(values, 0, axis))
     if not len(change):
-        raise InputError(f"Object {number} is the same already.", hint="Nothing has changed")
+        raise InputError(f"Object {number} already has this shape.", hint="Nothing is changed")
     return change
 
 

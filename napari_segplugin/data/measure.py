@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable
+from napari_segplugin.core.words import pixel
 from napari_segplugin.data.crofton import boundary_size
 from napari_segplugin.data.table import Column, MeasureTable
 
@@ -115,18 +116,18 @@ def measure_objects(
 
 def _check(labels: np.ndarray, axes: str, spacing: tuple[float, ...], images: Mapping[str, np.ndarray]) -> None:
     if labels.dtype.kind not in "bui" or (labels.dtype.kind == "i" and labels.min(initial=0) < 0):
-        raise InputError("Labels are whole numbers, none negative.", got=f"dtype {labels.dtype}")
+        raise InputError("Labels must be whole numbers from 0 up.", got=f"dtype {labels.dtype}")
     if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(axes) != labels.ndim or not labels.size:
         raise InputError(
             "The axes do not fit the labels.",
             got=f"'{axes}' for shape {labels.shape}",
-            accepted="YX, ZYX, TYX or TZYX, and at least one voxel",
+            accepted="YX, ZYX, TYX or TZYX, and at least one pixel",
         )
     if len(spacing) != sum(a in _SPATIAL for a in axes) or not all(np.isfinite(s) and s > 0 for s in spacing):
         raise InputError(
-            "The voxel size does not fit the labels.",
+            f"The {pixel(sum(a in _SPATIAL for a in axes))} size does not fit the labels.",
             got=f"{spacing} for the axes '{axes}'",
-            accepted="one positive number a spatial axis",
+            accepted="one positive number for each spatial axis",
         )
     for name, image in images.items():
         if image.shape != labels.shape or image.dtype.kind not in "buif":
@@ -236,45 +237,54 @@ def _intensities(
     return {f"mean {name}": mean, f"std {name}": spread, f"min {name}": low, f"max {name}": highest}
 
 
-_ELLIPSE = "with the same second moments as the voxel centres"
+_ELLIPSE = "with the same second moments as the {voxel} centres"
 _DEFINITIONS: Mapping[str, tuple[str, int, str]] = {
-    "voxels": ("voxels", 0, "Number of pixels or voxels."),
+    "voxels": ("voxels", 0, "Number of {voxel}s."),
     "area": ("area", 2, "Number of pixels times the area of one."),
     "volume": ("volume", 3, "Number of voxels times the volume of one."),
     **{
-        f"centroid_{a}": (f"centroid {a}", 1, f"Mean of the voxel centres along {a}; 0 is the centre of the first.")
+        f"centroid_{a}": (
+            f"centroid {a}",
+            1,
+            f"Mean of the {{voxel}} centres along {a}; 0 is the centre of the first {{voxel}}.",
+        )
         for a in "zyx"
     },
-    "axis_major": ("major axis", 1, f"Longest axis of the ellipse or ellipsoid {_ELLIPSE}."),
-    "axis_middle": ("middle axis", 1, f"Middle axis of the ellipsoid {_ELLIPSE}."),
-    "axis_minor": ("minor axis", 1, f"Shortest axis of the ellipse or ellipsoid {_ELLIPSE}."),
-    "elongation": ("elongation", 0, "1 - minor axis / major axis: 0 for a disk or ball, towards 1 for a thread."),
+    "axis_major": ("major axis", 1, f"Longest axis of the {{ellipse}} {_ELLIPSE}."),
+    "axis_middle": ("middle axis", 1, f"Middle axis of the {{ellipse}} {_ELLIPSE}."),
+    "axis_minor": ("minor axis", 1, f"Shortest axis of the {{ellipse}} {_ELLIPSE}."),
+    "elongation": ("elongation", 0, "1 - minor axis / major axis: 0 for a disk or ball, close to 1 for a thread."),
     "perimeter": (
         "perimeter",
         1,
         "Crofton formula over 4 directions (Lehmann & Legland 2012), edge of image included.",
     ),
     "surface": ("surface", 2, "Crofton formula over 13 directions (Lehmann & Legland 2012), edge of image included."),
-    "circularity": ("circularity", 0, "4π · area / perimeter²: 1 for a disk; above 1 only by the error of few pixels."),
+    "circularity": (
+        "circularity",
+        0,
+        "4π · area / perimeter²: 1 for a disk; values above 1 come only from very small objects.",
+    ),
     "sphericity": ("sphericity", 0, "Surface of the ball of equal volume / surface: 1 for a ball; see circularity."),
-    "at_border": ("at border", 0, "Whether it touches the edge of the image, so that a part may be missing."),
+    "at_border": ("at border", 0, "Whether the object touches the edge of the image, so that a part may be missing."),
 }
 _STATISTICS = {
-    "mean": "Mean of {name} over the voxels of the object.",
-    "std": "Standard deviation of {name} over the voxels of the object (divided by their number).",
+    "mean": "Mean of {name} over the {voxel}s of the object.",
+    "std": "Standard deviation of {name} over the {voxel}s of the object (divided by their number).",
     "min": "Smallest {name} in the object.",
     "max": "Largest {name} in the object.",
 }
 
 
 def _column(name: str, values: np.ndarray, unit: str, ndim: int) -> Column:
+    words = {"voxel": pixel(ndim), "ellipse": "ellipsoid" if ndim == 3 else "ellipse"}
     if name in _DEFINITIONS:
         title, power, definition = _DEFINITIONS[name]
         title = "pixels" if name == "voxels" and ndim == 2 else title
         shown = f"{_MARK.get(unit, unit)}{('', '', '²', '³')[power]}" if power else ""
-        return Column(name, f"{title} ({shown})" if shown else title, values, definition, shown)
+        return Column(name, f"{title} ({shown})" if shown else title, values, definition.format(**words), shown)
     statistic, channel = name.split(" ", 1)
-    return Column(name, name, values, _STATISTICS[statistic].format(name=f"'{channel}'"))
+    return Column(name, name, values, _STATISTICS[statistic].format(name=f"'{channel}'", **words))
 
 
 def _known(
@@ -294,11 +304,15 @@ def _known(
         score = np.where(there, objects.score[at], np.nan)
         out.append(Column("class", "class", kind, "Class of the object."))
         if not np.isnan(score).all():
-            out.append(Column("score", "score", score, "Mean probability of its class over the object, 0 to 1."))
-        out.append(Column("status", "status", status, "predicted, corrected, accepted or rejected."))
+            out.append(
+                Column("score", "score", score, "Mean predicted probability of its class over the object, 0 to 1.")
+            )
+        out.append(Column("status", "status", status, "Predicted, corrected, accepted or rejected."))
     if tracks:
         track = np.array([tracks.get(int(n), 0) for n in number], np.int64)
-        out.append(Column("track", "track", track, "Track that the object belongs to; 0 where it has none."))
+        out.append(
+            Column("track", "track", track, "Number of the track that the object belongs to; 0 without a track.")
+        )
     return out
 
 

@@ -48,9 +48,7 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
     for channel in part:
         values = channel[np.isfinite(channel)] if channel.dtype.kind == "f" else channel.ravel()
         if not values.size:
-            raise InputError(
-                f"The image '{image.name}' has a channel without a finite value.", got="only NaN or infinity"
-            )
+            raise InputError(f"The image '{image.name}' has a channel without any number.", got="only NaN or infinity")
         low, high = np.percentile(values.astype(np.float64), [norm.low, norm.high])
         if high <= low:  # mostly constant: fall back on the full range, so that a few bright voxels still show
             low, high = float(values.min()), float(values.max())

@@ -91,9 +91,9 @@ def proposals(
         raise InputError("A proposal needs a point or a box.", hint="Click on the object, or draw a box around it")
     if peak < LEAST:
         raise InputError(
-            "The model sees nothing here.",
-            got=f"a foreground probability of {peak:.1%}",
-            hint="Paint the object with the brush, then fine-tune: the model learns from it",
+            "The model finds nothing here.",
+            got=f"an object probability of {peak:.1%}",
+            hint="Paint the object with the brush, then fine-tune so that the model learns it",
         )
     found: list[Proposal] = []
     for level in sorted(levels):
@@ -102,7 +102,9 @@ def proposals(
             continue
         found.append(Proposal(mask, _contrast(smooth, mask)))
     if not found:
-        raise InputError("No object can be made out here.", hint="Draw a box around it, or paint it with the brush")
+        raise InputError(
+            "No object can be distinguished here.", hint="Draw a box around it, or paint it with the brush"
+        )
     # a mask that runs to the edge of the window has leaked, whatever its outline
     found.sort(key=lambda p: (_leaks(p.mask) and box is None, -p.contrast))
     return [found[0], *sorted(found[1:], key=lambda p: int(p.mask.sum()))]
@@ -142,10 +144,10 @@ def _seed(point: Sequence[int], smooth: np.ndarray, allowed: np.ndarray) -> tupl
     """The most probable free voxel within two voxels of the click: nobody clicks on a voxel exactly."""
     at = tuple(int(p) for p in point)
     if len(at) != smooth.ndim or any(not 0 <= p < n for p, n in zip(at, smooth.shape, strict=True)):
-        raise InputError("The click lies outside the image.", got=at, accepted=f"a voxel of {smooth.shape}")
+        raise InputError("The click lies outside the image.", got=at, accepted=f"a position within {smooth.shape}")
     near = tuple(slice(max(0, p - 2), p + 3) for p in at)
     if not allowed[near].any():
-        raise InputError("There is an object here already.", hint="Click where one was missed")
+        raise InputError("There is already an object here.", hint="Click on an object that was missed")
     best = np.unravel_index(int(np.argmax(np.where(allowed[near], smooth[near], -1))), smooth[near].shape)
     return tuple(s.start + int(b) for s, b in zip(near, best, strict=True))
 

@@ -156,9 +156,7 @@ class PatchSampler:
         self.samples = [s for s, use in zip(samples, useful, strict=True) if use]
         self._shares = np.array([s for s, use in zip(shares, useful, strict=True) if use]) if shares else None
         if not self.samples:
-            raise InputError(
-                "There is nothing to learn from: no voxel has a known label.", hint="Paint some strokes first."
-            )
+            raise InputError("There is nothing to learn from: nothing is labelled.", hint="Paint some strokes first.")
         self._boxed = any(s.boxes is not None for s in self.samples)
         self._places = [_places(s, self._rng) for s in self.samples]
         self._classes = sorted({c for places in self._places for c in places})

@@ -87,7 +87,9 @@ def near_strokes(
     [[0.84, 0.69, 0.5, 0.31, 0.16]]
     """
     if maps.shape[1:] != paint.shape:
-        raise InputError("The strokes and the maps differ in shape.", got=f"{paint.shape} and {maps.shape[1:]}")
+        raise InputError(
+            "The strokes and the probabilities differ in shape.", got=f"{paint.shape} and {maps.shape[1:]}"
+        )
     if not paint.any():
         raise InputError("There are no strokes yet.", hint="Paint a stroke of each class.")
     size = np.asarray(spacing, float) / min(spacing)
@@ -149,7 +151,8 @@ def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, s
         return Split(
             sample,
             None,
-            "No stroke was held out (that needs three strokes of a class), so quality cannot be judged yet.",
+            "No strokes were kept aside for checking (that needs at least three of a class), so the quality cannot "
+            "be measured yet.",
         )
     mask = heldout[pieces] & known
     word = "objects" if sample.instances is not None else "strokes"
@@ -163,7 +166,7 @@ def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, s
     return Split(
         replace(sample, known=known & ~mask, boxes=boxes),
         replace(sample, known=mask),
-        f"Judged on held-out {word}: {counts}.",
+        f"Checked on {word} that were kept aside: {counts}.",
     )
 
 

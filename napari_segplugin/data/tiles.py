@@ -103,9 +103,10 @@ class Axis:
             if self.lengths(count)[1] <= size:
                 return count
         raise InputError(
-            "The tiles are too small for what the network has to see around each voxel.",
-            got=f"tiles of {size} voxels with a halo of {self.halo} on each side",
-            accepted=f"tiles of at least {2 * self.halo + 2 * self.multiple} voxels, or a smaller halo",
+            "The tiles are smaller than the surroundings that the network needs.",
+            got=f"tiles of {size} pixels, with an overlap of {self.halo} on each side",
+            accepted=f"tiles of at least {2 * self.halo + 2 * self.multiple} pixels, or a smaller overlap",
+            setting="tile_size",
         )
 
 

@@ -300,13 +300,15 @@ def checked_box(box: Box, shape: Sequence[int]) -> Box:
         If there is none.
     """
     if len(box) != len(shape):
-        raise InputError("A box needs a span along each axis of the image.", got=len(box), accepted=str(len(shape)))
+        raise InputError(
+            "A box needs a start and an end along each axis of the image.", got=len(box), accepted=str(len(shape))
+        )
     spans = tuple(slice(*s.indices(n)[:2]) for s, n in zip(box, shape, strict=True))
     if any(s.stop <= s.start for s in spans):
         raise InputError(
-            "A box lies outside of the image, or has no inside.",
+            "A box lies outside the image, or is empty.",
             got=" × ".join(f"{s.start}…{s.stop}" for s in box),
-            accepted=f"spans within {tuple(shape)}",
+            accepted=f"boxes within {tuple(shape)}",
             hint="Delete it and draw it again.",
         )
     return spans
@@ -324,7 +326,7 @@ def places_of(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     outside = ~((places >= 0) & (places < np.array(shape))).all(1)
     if outside.any():
         raise InputError(
-            f"{int(outside.sum())} of {len(places)} points lie outside of the image.",
+            f"{int(outside.sum())} of {len(places)} points lie outside the image.",
             got="(" + ", ".join(f"{v:g}" for v in places[np.flatnonzero(outside)[0]]) + ")",
             accepted=f"0 to {tuple(n - 1 for n in shape)}",
             hint="Delete them, or move them into the image.",
@@ -335,7 +337,9 @@ def places_of(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 def _classes(class_ids: Sequence[int], count: int, default: int, word: str) -> list[int]:
     if len(class_ids) not in (0, count):
-        raise InputError(f"Each of the {word} needs its class, or none.", got=len(class_ids), accepted=f"0 or {count}")
+        raise InputError(
+            f"Give a class to each of the {word}, or to none.", got=len(class_ids), accepted=f"0 or {count}"
+        )
     return [int(c) for c in class_ids] or [default] * count
 
 

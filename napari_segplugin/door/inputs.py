@@ -23,6 +23,7 @@ from napari_segplugin.core import (
     guess_axes,
 )
 from napari_segplugin.core.types import Array, Json
+from napari_segplugin.core.words import pixel
 from napari_segplugin.io import (
     load_bundle,
     load_recipe,
@@ -80,9 +81,9 @@ def as_image(
     if isinstance(image, Image):
         if axes is not None or spacing is not None or unit is not None:
             raise InputError(
-                "An Image says its axes, voxel size and unit itself.",
+                "An Image already has axes, voxel size and unit.",
                 got="an Image together with axes, spacing or unit",
-                hint="Leave them out, or hand in the array.",
+                hint="Leave these out, or pass the array.",
             )
         return image
     if isinstance(image, str | Path):
@@ -98,7 +99,7 @@ def _axes_of(shape: Sequence[int], axes: str | None) -> str:
     order, doubt = guess_axes(tuple(shape))
     if doubt:
         raise InputError(
-            "The axes of an array are not certain.",
+            "The order of the axes is not certain.",
             got=f"an array of shape {tuple(shape)}",
             accepted=f'axes="{order}" or another order of T, C, Z, Y, X',
             hint=doubt,
@@ -109,7 +110,7 @@ def _axes_of(shape: Sequence[int], axes: str | None) -> str:
 def doubt_of(image: Image) -> Note | None:
     """What a file did not say of its axes, as a sentence."""
     doubt = str(image.metadata.get("axes_doubt", ""))
-    return Note(f"'{image.name}': {doubt} Taken as {image.axes}.") if doubt else None
+    return Note(f"'{image.name}': {doubt} Taken as {image.axes}.", setting="axes") if doubt else None
 
 
 def as_model(model: ModelLike) -> ModelBundle:
@@ -131,7 +132,7 @@ def as_model(model: ModelLike) -> ModelBundle:
     if str(model) in shipped:
         return load_bundle(shipped[str(model)])
     if not Path(model).expanduser().exists():
-        known = ", ".join(shipped) or "none is shipped"
+        known = ", ".join(shipped) or "no model comes with this package"
         raise InputError(f"There is no model '{model}'.", accepted=f"{known}, or the folder of a model")
     return load_bundle(model)
 
@@ -187,9 +188,9 @@ def as_segmentation(
     size = tuple(float(s) for s in spacing) if spacing is not None else found.spacing
     if len(size) != len(found.spacing) or not all(np.isfinite(s) and s > 0 for s in size):
         raise InputError(
-            "The voxel size does not fit the labels.",
+            f"The {pixel(len(found.spacing))} size does not fit the labels.",
             got=f"{size} for the axes '{found.axes}'",
-            accepted="one positive number a spatial axis",
+            accepted="one positive number for each spatial axis",
         )
     return replace(found, spacing=size, unit=unit or found.unit)
 
@@ -199,7 +200,7 @@ def _from_array(labels: np.ndarray, task: Task, classes: ClassTable | None, axes
         labels = labels.astype(np.uint8)
     if labels.dtype.kind not in "ui" or labels.ndim not in (2, 3, 4) or (labels.size and labels.min() < 0):
         raise InputError(
-            "The array is no label image.",
+            "The array is not a label image.",
             got=f"{labels.dtype} of shape {labels.shape}",
             accepted="whole numbers from 0, axes Y, X with Z and T before them",
         )
@@ -245,11 +246,11 @@ def class_table(
     if isinstance(classes, ClassTable):
         return classes
     if isinstance(classes, str):
-        raise InputError("Classes are a list of names.", got=f"'{classes}'", accepted=f"['{classes}']")
+        raise InputError("Classes must be a list of names.", got=f"'{classes}'", accepted=f"['{classes}']")
     wrong = sorted(set(stuff) - set(classes or ()))
     if wrong:
         raise InputError(
-            "Stuff is named among the classes too.", got=", ".join(wrong), accepted=", ".join(classes or ())
+            "The areas (stuff) must also be among the classes.", got=", ".join(wrong), accepted=", ".join(classes or ())
         )
     if not classes:
         return None
@@ -314,7 +315,7 @@ def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json
         return ClassicalRecipe(technique, settings)
     if settings:
         raise InputError(
-            "Settings go with the name of a technique.",
+            "Settings can only be given with the name of a technique.",
             got=f"'{technique}' with {', '.join(settings)}",
             accepted=", ".join(TECHNIQUES.names()),
         )

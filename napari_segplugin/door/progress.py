@@ -12,6 +12,7 @@ from types import FrameType
 from tqdm import tqdm
 
 from napari_segplugin.core import Event, Metric, Note, Stage, Step
+from napari_segplugin.core.words import plain_metric
 
 
 class Progress:
@@ -40,7 +41,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, Note):
-            self.note(event.text)
+            self.note(self.told(event))
         elif self.quiet:
             return
         elif isinstance(event, Stage):
@@ -49,7 +50,11 @@ class Progress:
         elif isinstance(event, Step):
             self._step(event)
         elif isinstance(event, Metric):
-            self._values[event.name] = f"{event.value:.4g}"
+            self._values[plain_metric(event.name)] = f"{event.value:.4g}"
+
+    def told(self, note: Note) -> str:
+        """The text of a note."""
+        return note.text
 
     def note(self, text: str) -> None:
         """A sentence that the person should read."""

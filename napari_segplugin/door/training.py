@@ -62,10 +62,10 @@ class NewModel:
         bundle = as_model(model)
         if self.said:
             raise InputError(
-                f"The model '{bundle.name}' says itself what it finds.",
+                f"The model '{bundle.name}' already defines what it finds.",
                 got=", ".join(self.said),
-                accepted=f"these with the name of a network: {', '.join(NETWORKS.names())}",
-                hint="Leave them out to go on with the model, or start from a network.",
+                accepted=f"these settings only with the name of a network: {', '.join(NETWORKS.names())}",
+                hint="Leave them out to continue with the model, or start from a network.",
             )
         return bundle
 

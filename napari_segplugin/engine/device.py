@@ -64,12 +64,16 @@ def resolve(name: str = "auto") -> torch.device:
         hint = ""
         if wanted.startswith("cuda"):
             hint = (
-                "Check the driver, and that torch was installed with CUDA"
+                "Check the driver, and whether PyTorch was installed with CUDA"
                 if names == ["cpu"]
                 else "Choose another number"
             )
         raise InputError(
-            f"There is no device '{name}' on this computer.", got=name, accepted=", ".join(["auto", *names]), hint=hint
+            f"There is no device '{name}' on this computer.",
+            got=name,
+            accepted=", ".join(["auto", *names]),
+            hint=hint,
+            setting="device",
         )
     return torch.device(wanted)
 
@@ -109,7 +113,7 @@ def inference_dtype(device: torch.device, precision: str = "auto") -> torch.dtyp
     if precision == "auto":
         return autocast_dtype(device) or torch.float32
     if precision not in table:
-        raise InputError("The precision is not known.", got=precision, accepted="auto, float32, bfloat16")
+        raise InputError("There is no such precision.", got=precision, accepted="auto, float32, bfloat16")
     return table[precision]
 
 

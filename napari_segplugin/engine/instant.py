@@ -109,7 +109,7 @@ class PixelForest:
             raise InputError(
                 "The instant answer needs strokes of at least two classes.",
                 got=f"{len(target)} class{'es' * (len(target) != 1)}",
-                hint="Paint some background too.",
+                hint="Also paint some background.",
             )
         forest = RandomForestClassifier(
             _TREES, min_samples_leaf=2, max_features="sqrt", class_weight="balanced", n_jobs=-1, random_state=seed
@@ -130,7 +130,9 @@ class PixelForest:
             If the forest has not learnt yet.
         """
         if self._forest is None:
-            raise InputError("The instant answer has not seen strokes yet.", hint="Paint a stroke of two classes.")
+            raise InputError(
+                "The instant answer has not learnt from any strokes yet.", hint="Paint strokes of two classes."
+            )
         # the coarse grid is that of the region, so that blocks meet without a seam
         coarse = [1] * (len(region) - 2) + [step, step]
         out = np.zeros(
@@ -170,7 +172,7 @@ class PixelForest:
                 found = np.empty((len(places), values.shape[1]), np.float32)
             found[mine] = values
         if found is None:
-            raise InputError("There are no strokes to learn from.", hint="Paint some first.")
+            raise InputError("There are no strokes to learn from.", hint="Paint some strokes first.")
         return found
 
     def _box(self, index: tuple[int, ...]) -> Region:
@@ -290,7 +292,7 @@ def instant(
     InputError
         If fewer than two classes are painted, or paint and image do not fit.
     """
-    yield Stage("Looking at the strokes")
+    yield Stage("Learning from the strokes")
     sample = to_sample(image, corrections, task, classes)
     forest = forest or PixelForest(image)
     split = split_strokes(sample, classes, seed=seed)
@@ -305,7 +307,7 @@ def instant(
     )
     wanted = region or tuple(slice(0, n) for n in image.spatial_shape)
     step = max(1, math.ceil(math.sqrt(math.prod(s.stop - s.start for s in wanted) / most))) if most else 1
-    yield Stage("Answering")
+    yield Stage("Segmenting")
     maps = np.zeros((len(classes), *(s.stop - s.start for s in wanted)), np.float32)
     pieces = list(_pieces(wanted, forest.block)) if step == 1 else [wanted]
     for done, piece in enumerate(pieces, 1):

@@ -147,12 +147,12 @@ def load(bundle: ModelBundle, *, finite: bool = True) -> nn.Module:
         raise InputError(
             f"The weights of '{bundle.name}' do not fit its network.",
             got=_difference(wanted, given),
-            hint="The model's files do not belong together; save or download it again",
+            hint="The files of the model do not belong together: save or download the model again",
         )
     bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()] if finite else []
     if bad:
-        problem = f"The weights of '{bundle.name}' are not all finite numbers."
-        raise InputError(problem, got=", ".join(bad[:3]), hint="Go back to an earlier model")
+        problem = f"The weights of '{bundle.name}' contain values that are not numbers."
+        raise InputError(problem, got=", ".join(bad[:3]), hint="Use an earlier model")
     network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
     return network
 

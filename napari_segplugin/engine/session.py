@@ -127,7 +127,7 @@ class Session:
         from napari_segplugin.io import save_bundle
 
         stem = re.sub(r"[^\w.-]+", "-", bundle.name).strip("-.") or "model"
-        with self._plain_errors("The model could not be kept safe"):
+        with self._plain_errors("The model could not be saved in the session folder"):
             folder = self.folder / "models"
             folder.mkdir(parents=True, exist_ok=True)
             target = folder / stem
@@ -145,5 +145,6 @@ class Session:
             raise InputError(
                 problem,
                 got=f"{error.strerror or error} in {self.folder}",
-                hint="Free some space or choose another session folder in Preferences, Plugins",
+                hint="Free some disk space, or choose another session folder",
+                setting="folder",
             ) from error

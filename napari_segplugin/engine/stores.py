@@ -70,9 +70,9 @@ def check_output(output: str | Path | None) -> Path | None:
         return None
     path = Path(output)
     if path.exists():
-        raise InputError("The output exists already.", got=path, hint="Choose another name, or remove it first")
+        raise InputError("The output already exists.", got=path, hint="Choose another name, or remove it first")
     if not path.absolute().parent.is_dir():
-        raise InputError("The folder of the output does not exist.", got=path, hint="Make the folder first")
+        raise InputError("The folder of the output does not exist.", got=path, hint="Create the folder first")
     return path
 
 

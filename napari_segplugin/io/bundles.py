@@ -114,10 +114,10 @@ def _check_target(place: Path, overwrite: bool) -> None:
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
             return
         if not (place / "spec.json").is_file():
-            raise InputError(f"'{place.name}' is there already and is no bundle.", hint="Choose another name.")
+            raise InputError(f"'{place.name}' already exists and is not a model.", hint="Choose another name.")
     if not overwrite:
         raise InputError(
-            f"There is already a bundle '{place.name}'.", hint="Choose another name, or ask for it to be replaced."
+            f"There is already a model '{place.name}'.", hint="Choose another name, or allow it to be replaced."
         )
 
 
@@ -162,7 +162,7 @@ def _dump(value: Json, path: Path) -> None:
     try:
         text = json.dumps(value, indent=2, default=_number)
     except TypeError as error:
-        raise InputError(f"'{path.name}' cannot be written as JSON.", got=first_line(error)) from error
+        raise InputError(f"'{path.name}' cannot be written as a JSON file.", got=first_line(error)) from error
     path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -179,16 +179,19 @@ def _readme(bundle: ModelBundle) -> str:
     lines = [
         f"# {bundle.name}",
         bundle.description or "No description.",
-        f"- task: {spec.task}, {spec.ndim}D, {spec.in_channels} channel(s)\n- classes: {classes}\n"
-        f"- network: {spec.network}\n- weights under: {licence}",
-        "The weights are in the safetensors format, everything else is JSON, text and plain arrays.",
+        f"- task: {spec.task}, {spec.ndim}D, {spec.in_channels} channel{'s' if spec.in_channels != 1 else ''}\n- "
+        f"classes: {classes}\n"
+        f"- network: {spec.network}\n- licence of the weights: {licence}",
+        "The folder is the model: keep its files together. The weights are in the safetensors format; everything "
+        "else is JSON, text and plain arrays.",
     ]
     if spec.packages:
-        lines.append(f"Install {' and '.join(spec.packages)} before you open it: parts of the model are in there.")
+        lines.append(f"Install {' and '.join(spec.packages)} before you open the model: parts of it are in there.")
     if bundle.exemplars is not None:
         lines.append(
-            f"exemplars.npz holds {len(bundle.exemplars)} small pieces of the images that it learnt from; fine-tuning "
-            "forgets less with them. Delete the file where the images must not be passed on: the model works without it."
+            f"exemplars.npz holds {len(bundle.exemplars)} small pieces of the images that the model learnt from; "
+            f"with them, fine-tuning forgets less. Delete this file before you pass the model on if the images must "
+            f"not be seen: the model works without it."
         )
     return "\n\n".join(lines) + "\n"
 
@@ -224,7 +227,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
     _check_fields(spec, place)
     _check_packages(spec["spec"], str(spec["name"]))
     history = _read_json(place / "history.json", list)
-    with reading(place, "a model bundle"):
+    with reading(place, "a model"):
         return ModelBundle(
             name=str(spec["name"]),
             spec=model_spec_from_json(spec["spec"]),
@@ -239,7 +242,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
 
 
 def _check_bundle(place: Path) -> None:
-    with reading(place, "a model bundle"):
+    with reading(place, "a model"):
         names = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
         exists = place.exists()
     pickled = place.name if place.suffix.lower() in _PICKLES else ""
@@ -247,17 +250,18 @@ def _check_bundle(place: Path) -> None:
         pickled = next((n for n in names if n.lower().endswith(_PICKLES)), "")
     if pickled:
         raise InputError(
-            "Only safetensors bundles are read, because a pickled checkpoint can run any code when it is opened.",
+            "Only models in the safetensors format are opened, because a pickled checkpoint can run any code when it "
+            "is opened.",
             got=f"'{pickled}'",
             accepted="a folder with spec.json and weights.safetensors",
-            hint="Train or fine-tune a model here and save it as a bundle.",
+            hint="Train or fine-tune a model with this program and save it.",
         )
     if not exists:
-        raise InputError("There is no such bundle.", got=f"'{place}'", hint="Check the spelling.")
+        raise InputError("There is no such model.", got=f"'{place}'", hint="Check the spelling.")
     missing = [n for n in ("spec.json", "weights.safetensors", "history.json") if n not in names]
     if missing:
         raise InputError(
-            f"'{place.name}' is not a complete model bundle.",
+            f"'{place.name}' is not a complete model.",
             got=f"no {', no '.join(missing)}",
             accepted="a folder with spec.json, weights.safetensors and history.json",
         )
@@ -267,7 +271,7 @@ def _read_json(path: Path, kind: type[T]) -> T:
     with reading(path, "JSON"):
         value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, kind):
-        raise InputError(f"'{path.name}' of the bundle holds something else.", got=f"a {type(value).__name__}")
+        raise InputError(f"'{path.name}' of the model has unexpected contents.", got=f"a {type(value).__name__}")
     return value
 
 
@@ -277,12 +281,12 @@ def _check_fields(spec: Mapping[str, Json], place: Path) -> None:
             f"'{place.name}' is in a format that this version does not know.",
             got=f"format {spec.get('format')!r}, version {spec.get('version')!r}",
             accepted=f"format {FORMAT_NAME!r}, version {FORMAT_VERSION}",
-            hint="A newer version of napari-segplugin may have written it; update.",
+            hint="A newer version of napari-segplugin may have written it: update.",
         )
     unknown, missing = sorted(set(spec) - _FIELDS), sorted(_FIELDS - set(spec))
     if unknown or missing:
         words = [f"unknown: {', '.join(unknown)}"] * bool(unknown) + [f"missing: {', '.join(missing)}"] * bool(missing)
-        raise InputError(f"The fields in spec.json of '{place.name}' are not the right ones.", got="; ".join(words))
+        raise InputError(f"The fields in spec.json of '{place.name}' are not the expected ones.", got="; ".join(words))
 
 
 def _licence(place: Path) -> str:
@@ -300,12 +304,12 @@ def _check_packages(spec: Json, name: str) -> None:
     """Other packages that a model needs have to be here; their names go into a sentence that people follow."""
     packages = spec.get("packages", []) if isinstance(spec, Mapping) else []
     if not isinstance(packages, list) or not all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in packages):
-        raise InputError(f"The packages that the model '{name}' needs are not names of packages.", got=packages)
+        raise InputError(f"The model '{name}' needs packages whose names are not valid.", got=packages)
     missing = [p for p in packages if not _installed(p)]
     if missing:
         raise InputError(
             f"The model '{name}' needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
-            hint=f"If you trust whom the model comes from: pip install {' '.join(missing)}, then start again",
+            hint=f"If you trust the source of the model: pip install {' '.join(missing)}, then restart",
         )
 
 
@@ -332,14 +336,14 @@ def _read_exemplars(path: Path) -> Exemplars | None:
     """The exemplars of a bundle; None where it has none. Nothing is unpickled."""
     if not path.is_file():
         return None
-    with reading(path, "exemplars of a model"), np.load(path, allow_pickle=False) as found:
+    with reading(path, "image pieces of a model"), np.load(path, allow_pickle=False) as found:
         names = {f.name for f in dataclasses.fields(Exemplars)}
         if set(found.files) != names:
             raise InputError(
-                "The exemplars of the model are not complete.",
+                "The image pieces kept with the model are not complete.",
                 got=", ".join(found.files) or "nothing",
                 accepted=", ".join(sorted(names)),
-                hint="Copy the bundle again, or delete its exemplars.npz: the model works without it.",
+                hint="Copy the model folder again, or delete its exemplars.npz: the model works without it.",
             )
         return Exemplars(**{name: found[name] for name in names})
 
@@ -350,9 +354,9 @@ def _read_weights(place: Path, listed: WeightsJson) -> dict[str, np.ndarray]:
         weights: dict[str, np.ndarray] = load_file(path)
     except SafetensorError as error:
         raise InputError(
-            f"The weights of '{place.name}' cannot be read; the file is damaged or not complete.",
+            f"The weights of '{place.name}' cannot be read: the file is damaged or incomplete.",
             got=f'"{first_line(error)}"',
-            hint="Copy the bundle again.",
+            hint="Copy the model folder again.",
         ) from error
     here = {name: [str(a.dtype), list(a.shape)] for name, a in weights.items()}
     wrong = sorted(n for n in set(here) | set(listed["tensors"]) if here.get(n) != listed["tensors"].get(n))
@@ -360,7 +364,7 @@ def _read_weights(place: Path, listed: WeightsJson) -> dict[str, np.ndarray]:
         raise InputError(
             f"The weights of '{place.name}' do not match its spec.json.",
             got=f"differences in {', '.join(wrong[:5])}" if wrong else "another checksum",
-            hint="Copy the whole bundle again.",
+            hint="Copy the whole model folder again.",
         )
     return {name: weights[name] for name in listed["tensors"]}
 

@@ -160,7 +160,7 @@ def as_found(labels: np.ndarray, about: CocoFile, path: Path) -> Found:
             f"'{path.name}' holds several images and does not say how they belong together.",
             got=f"{len(labels)} images",
             accepted=ONE_PICTURE,
-            hint="Split it into one file an image.",
+            hint="Split it into one file per image.",
         )
     return Found(labels[0], "YX")
 
@@ -181,10 +181,10 @@ def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, ObjectEntr
     unknown = sorted({c for c, *_ in rows.values()} - set(numbers))
     if unknown:
         raise InputError(
-            f"'{path.name}' speaks of categories that it does not name.",
+            f"'{path.name}' uses categories that it does not define.",
             got=", ".join(map(str, unknown[:5])),
             accepted=", ".join(map(str, numbers)) or "none",
-            hint="Add them to its list of categories.",
+            hint="Add them to the list of categories in the file.",
         )
     table = table_of(
         {n: (numbers[c], score, status) for n, (c, score, status) in rows.items()}, np.asarray(found.array)
@@ -200,10 +200,10 @@ def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
     sizes = {(int(e["height"]), int(e["width"])) for e in about["images"]}
     if len(sizes) != 1:
         raise InputError(
-            "The images of this COCO file differ in size, or there is none.",
+            "The images of this COCO file differ in size, or there are no images.",
             got=f"{len(images)} images, sizes {sorted(sizes)}",
             accepted=ONE_PICTURE,
-            hint="Split it into one file an image.",
+            hint="Split it into one file per image.",
         )
     shape = sizes.pop()
     entries = about["annotations"]

@@ -88,15 +88,15 @@ def _images(pydicom: ModuleType, path: Path) -> tuple[list[Dataset], list[str]]:
 def _no_images(path: Path, skipped: list[str]) -> None:
     if not path.is_dir():
         raise InputError(
-            f"'{path.name}' holds no DICOM image.",
+            f"'{path.name}' contains no DICOM image.",
             got="damaged data, or a segmentation or report",
-            hint="Choose the folder with the series.",
+            hint="Choose the folder of the series.",
         )
     folders = sorted(p.name for p in path.iterdir() if p.is_dir())
     hint = "Open one file in it instead" if skipped else "Choose a folder with a DICOM series or an OME-Zarr"
     if folders:
-        hint = f"Perhaps the series is in one of its folders: {', '.join(folders[:5])}"
-    raise InputError(f"The folder '{path.name}' holds no DICOM image.", got=f"{len(skipped)} other files", hint=hint)
+        hint = f"The series may be in one of its folders: {', '.join(folders[:5])}"
+    raise InputError(f"The folder '{path.name}' contains no DICOM image.", got=f"{len(skipped)} other files", hint=hint)
 
 
 def _one_series(slices: Sequence[Dataset], path: Path) -> None:
@@ -110,9 +110,9 @@ def _one_series(slices: Sequence[Dataset], path: Path) -> None:
         name = str(rows[0].get("SeriesDescription", "")) or f"number {rows[0].get('SeriesNumber', '?')}"
         texts.append(f"{rows[0].get('Modality', '?')} '{name}' ({len(rows)} files)")
     raise InputError(
-        f"The folder '{path.name}' holds {len(groups)} DICOM series.",
+        f"The folder '{path.name}' contains {len(groups)} DICOM series.",
         got="; ".join(sorted(texts)),
-        hint="Put each series into a folder of its own.",
+        hint="Put each series into its own folder.",
     )
 
 
@@ -141,7 +141,7 @@ def _check_decoder(data: Dataset) -> None:
         available = False
     if not available:
         raise InputError(
-            "The DICOM pixels are compressed in a way that needs one more package.",
+            "The DICOM images are compressed in a way that needs another package.",
             got=syntax.name,
             hint='Run: pip install -U imagecodecs, or pip install "pylibjpeg[all]", or export the series without '
             "compression",
@@ -211,7 +211,7 @@ def _stack(slices: list[Dataset], skipped: list[str], path: Path) -> Found:
 def _same_geometry(slices: Sequence[Dataset], path: Path) -> None:
     if any(int(d.get("NumberOfFrames", 1) or 1) > 1 for d in slices):
         raise InputError(
-            f"The series in '{path.name}' is made of several multi-frame files.", hint="Open one of the files."
+            f"The series in '{path.name}' consists of several multi-frame files.", hint="Open one of the files."
         )
     for name, word in (("Rows", "height"), ("Columns", "width"), ("PixelSpacing", "pixel size")):
         values = {str(d.get(name)) for d in slices}
@@ -220,9 +220,9 @@ def _same_geometry(slices: Sequence[Dataset], path: Path) -> None:
     directions = [d.get("ImageOrientationPatient") for d in slices]
     if all(directions) and np.ptp(np.array(directions, float), axis=0).max() > 1e-3:
         raise InputError(
-            f"The slices in '{path.name}' lie in different directions.",
-            got="a localizer or a reformat among them",
-            hint="Put the slices of one direction into a folder of their own.",
+            f"The slices in '{path.name}' have different orientations.",
+            got="for example a localizer or a reformatted slice among them",
+            hint="Put the slices of each orientation into their own folder.",
         )
 
 
@@ -245,7 +245,9 @@ def _check_gaps(places: np.ndarray, path: Path) -> float:
     if gaps.min() < 1e-4:
         at = places[int(gaps.argmin())]
         raise InputError(
-            f"Two slices in '{path.name}' lie at the same place.", got=f"position {at:g} mm", hint="Remove the copies."
+            f"Two slices in '{path.name}' are at the same position.",
+            got=f"position {at:g} mm",
+            hint="Remove the copies.",
         )
     # The median, because one missing slice doubles one gap; with two or three slices the smaller one is the step.
     usual = float(np.median(gaps)) if len(gaps) > 2 else float(gaps.min())
@@ -255,7 +257,7 @@ def _check_gaps(places: np.ndarray, path: Path) -> float:
         raise InputError(
             f"Slices are missing in '{path.name}', or they are not evenly spaced.",
             got=f"usual distance {usual:g} mm, but from {spots} mm",
-            hint="Copy the whole series again, or resample it to even slices.",
+            hint="Copy the whole series again, or resample it to evenly spaced slices.",
         )
     return float(f"{gaps.mean():.9g}")
 

@@ -54,7 +54,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     expected = _expected(slices)
     if frames.shape != expected:
         raise InputError(
-            "The labels have another shape than the DICOM images that they were made from.",
+            "The labels and the DICOM images that they were made from differ in shape.",
             got=f"labels of {frames.shape} for images of {expected}",
             hint="Segment the whole series.",
         )
@@ -62,9 +62,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     compact = compact.reshape(frames.shape) + (0 if present[0] == 0 else 1)
     numbers = [int(n) for n in present if n]
     if not 0 < len(numbers) <= MOST_SEGMENTS:
-        raise InputError(
-            "A DICOM segmentation has at least one segment and at most 65535.", got=f"{len(numbers)} objects"
-        )
+        raise InputError("A DICOM segmentation holds 1 to 65535 segments.", got=f"{len(numbers)} objects")
     rows = describe(labels)
     semantic = labels.segmentation is not None and labels.segmentation.task is Task.SEMANTIC
     segments = [_segment(highdicom, i, rows[n], semantic) for i, n in enumerate(numbers, 1)]
@@ -79,8 +77,8 @@ def _source(labels: LabelsToWrite) -> Path:
     if not source or not Path(source).exists():
         raise InputError(
             "A DICOM segmentation needs the DICOM images that it was made from.",
-            got=f"'{source}', which is not there" if source else "labels that do not say where they come from",
-            hint="Segment a DICOM series opened from its folder, or choose .nii.gz.",
+            got=f"'{source}', which does not exist" if source else "labels without a record of their source",
+            hint="Segment a DICOM series that was opened from its folder, or choose .nii.gz.",
         )
     return Path(source)
 

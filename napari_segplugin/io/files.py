@@ -167,16 +167,20 @@ def check_readable(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         hint = "Check the spelling"
         if "\\" in str(path) and os.sep != "\\":
-            hint = "Backslashes separate folders on Windows only; use / here"
+            hint = "Backslashes separate folders only on Windows; use / here"
         raise InputError("There is no such file or folder.", got=f"'{path}'", hint=hint) from None
     except PermissionError:
         raise InputError(
-            f"'{path.name}' may not be read.", got="no permission", hint="Ask its owner, or copy it to your own folder."
+            f"You have no permission to read '{path.name}'.",
+            got="no permission",
+            hint="Ask the owner of the file, or copy it to your own folder.",
         ) from None
     except (OSError, ValueError) as error:  # a name that is too long, a null byte in it, a disk that went away
         raise InputError("The path cannot be opened.", got=f"'{path}', {first_line(error)}") from None
     if size == 0:
-        raise InputError(f"The file '{path.name}' is empty.", got="0 bytes", hint="Copy it again from where it came.")
+        raise InputError(
+            f"The file '{path.name}' is empty.", got="0 bytes", hint="Copy the file again from its source."
+        )
 
 
 def is_zarr(path: Path) -> bool:
@@ -205,19 +209,21 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise
     except PermissionError:
         raise InputError(
-            f"'{path.name}' may not be read.", got="no permission", hint="Ask its owner, or copy it to your own folder."
+            f"You have no permission to read '{path.name}'.",
+            got="no permission",
+            hint="Ask the owner of the file, or copy it to your own folder.",
         ) from None
     except MemoryError as error:
         raise InputError(
-            f"'{path.name}' does not fit in memory.",
+            f"'{path.name}' does not fit into memory.",
             got=first_line(error),
-            hint="Open a part of it, or close other images.",
+            hint="Open only a part of it, or close other images.",
         ) from error
     except LIBRARY_ERRORS as error:
         raise InputError(
-            f"'{path.name}' cannot be read as {kind}; it is damaged, not complete or of another kind.",
+            f"'{path.name}' cannot be read as {kind}; it is damaged, incomplete or another kind of file.",
             got=f'"{first_line(error)}"',
-            hint="Copy it again from where it came, or save it anew in the program that made it.",
+            hint="Copy it again from its source, or save it again in the program that made it.",
         ) from error
 
 
@@ -248,13 +254,13 @@ def _write_error(path: Path, error: OSError) -> InputError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return InputError(
-            f"'{path.name}' may not be written there.",
+            f"You have no permission to write '{path.name}' there.",
             got=f"folder '{path.parent}' without write permission",
             hint="Choose another folder.",
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return InputError(
-            "The folder does not exist.", got=f"'{path.parent}'", hint="Make it first, or choose another."
+            "The folder does not exist.", got=f"'{path.parent}'", hint="Create the folder first, or choose another one."
         )
     return InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"')
 

@@ -42,7 +42,7 @@ _row(
     reads=False,
     choices=(
         *((f"Surfaces of all objects, {e[1:].upper()}", e) for e in _MESHES),
-        *((f"Surfaces, one {e[1:].upper()} an object", f"{e}.zip") for e in _MESHES),
+        *((f"Surfaces, one {e[1:].upper()} per object", f"{e}.zip") for e in _MESHES),
     ),
     needs="volume",
 )
@@ -112,7 +112,7 @@ def format_of(path: Path) -> FormatRow:
     if kind := coco_kind(path):
         return FORMATS[kind]
     raise InputError(
-        f"'{path.name}' is of a kind that cannot be read.",
+        f"'{path.name}' is a kind of file that cannot be read.",
         got=f"extension '{extension}'" if extension else "no extension",
         accepted=accepted() + ", a folder with a DICOM series",
         hint="Save it as TIFF in the program that made it.",
@@ -252,7 +252,7 @@ def checked_labels(image: Image, name: str) -> tuple[np.ndarray, str]:
         raise InputError(
             f"'{name}' has colours or channels, so it is not a label image.",
             got=f"{image.n_channels} channels, axes '{axes}'",
-            accepted="one whole number a voxel",
+            accepted="one whole number per pixel",
             hint="Save the labels as TIFF of 8 or 16 bits with one channel.",
         )
     return _whole_numbers(array, name), axes
@@ -267,7 +267,7 @@ def _whole_numbers(array: np.ndarray, name: str) -> np.ndarray:
             raise InputError(
                 f"'{name}' has values that are not whole numbers, so it is not a label image.",
                 got=f"for example {array[~whole][0]:g}",
-                hint="Choose the label image instead of the intensities or probabilities.",
+                hint="Choose the label image, not the intensities or probabilities.",
             )
         array = array.astype(np.int32 if np.abs(array).max(initial=0) < 2**31 else np.int64)
     if array.dtype.kind == "i" and array.min(initial=0) < 0:

@@ -41,7 +41,9 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     roifile = _roifile()
     if max(labels.array.shape[-2:]) > _FURTHEST:
         raise InputError(
-            "ImageJ ROIs end at 32767 pixels.", got=f"labels of {tuple(labels.array.shape)}", hint="Choose .geojson."
+            "ImageJ ROIs reach only up to 32767 pixels.",
+            got=f"labels of {tuple(labels.array.shape)}",
+            hint="Choose .geojson.",
         )
     rows = describe(labels)
     digits = len(str(max(rows, default=1)))
@@ -54,7 +56,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
             _dress(roi, "-".join([*name, rows[label].kind.name]), rows[label])
             made.append(roi)
     if not made:
-        raise InputError("There is no object to write as ImageJ ROI.", hint="Run first, or choose another layer.")
+        raise InputError("There are no objects to write as ImageJ ROIs.", hint="Choose labels that contain objects.")
     roifile.roiwrite(path, made, mode="w")
 
 

@@ -42,9 +42,9 @@ def read(path: Path) -> Found:
             array = _values(image)
         except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
             raise InputError(
-                f"'{path.name}' cannot be read as {_KIND}; it is damaged, not complete or of another kind.",
+                f"'{path.name}' cannot be read as {_KIND}; it is damaged, incomplete or another kind of file.",
                 got=f'"{first_line(error)}"',
-                hint="Copy it again from where it came, or convert it anew.",
+                hint="Copy it again from its source, or convert it again.",
             ) from error
         while array.ndim > 3 and array.shape[-1] == 1:
             array = array[..., 0]

@@ -80,7 +80,7 @@ def read_object_classes(path: str | os.PathLike[str], labels: np.ndarray, classe
     columns = [n for n in _CLASS if n in heading]
     if not number or not columns:
         raise InputError(
-            f"The table of classes '{place.name}' lacks columns, or has no rows.",
+            f"The table of classes '{place.name}' lacks a column, or has no rows.",
             got=", ".join(map(str, heading)) or "nothing",
             accepted="label, and name or class",
         )

@@ -80,7 +80,7 @@ def _from_group(group: zarr.Group, path: Path) -> Found:
     about = _about(group)
     if "plate" in about or "well" in about:
         raise InputError(
-            f"'{path.name}' is a plate or a well with many images.", hint="Open one field in it, such as A/1/0."
+            f"'{path.name}' is a plate or a well with many images.", hint="Open one field of view in it, such as A/1/0."
         )
     if "multiscales" not in about and "bioformats2raw.layout" in about:
         group = cast("zarr.Group", group["0"])

@@ -88,8 +88,8 @@ def match_names(first: Iterable[Path], second: Iterable[Path]) -> list[tuple[Pat
         If a name stands twice or a file has no partner.
     """
     one, other = (_by_name(list(files), LABEL_ENDS) for files in (first, second))
-    _check_partners(list(one), other, "the predictions", "the truth")
-    _check_partners(list(other), one, "the truth", "the predictions")
+    _check_partners(list(one), other, "the predictions", "the ground truth")
+    _check_partners(list(other), one, "the ground truth", "the predictions")
     return [(one[name], other[name]) for name in sorted(one)]
 
 
@@ -121,7 +121,7 @@ def _by_name(files: Sequence[Path], ends: Sequence[str]) -> dict[str, Path]:
             raise InputError(
                 f"Two files have the name '{name}'.",
                 got=f"'{found[name].name}' and '{path.name}'",
-                hint="Keep one of them, or give each its own name.",
+                hint="Keep one of them, or give each one its own name.",
             )
         found[name] = path
     return found
@@ -149,9 +149,9 @@ def _check_partners(names: Sequence[str], partners: dict[str, Path], word: str, 
     if alone:
         shown = ", ".join(f"'{n}'" for n in alone[:5]) + (f" and {len(alone) - 5} more" if len(alone) > 5 else "")
         raise InputError(
-            f"{len(alone)} of {word} {'has' if len(alone) == 1 else 'have'} no partner in {other}.",
+            f"{len(alone)} of {word} {'has' if len(alone) == 1 else 'have'} no counterpart in {other}.",
             got=shown,
-            hint="Give both the same name, or take them out of the folder.",
+            hint="Give both the same name, or remove them from the folder.",
         )
 
 

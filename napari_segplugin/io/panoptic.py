@@ -39,9 +39,9 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     for number, (at, plane) in enumerate(planes(labels), 1):
         if int(plane.max(initial=0)) >= _MOST:
             raise InputError(
-                "A COCO panoptic PNG holds labels below 16777216.",
+                "A COCO panoptic PNG holds only labels below 16777216.",
                 got=int(plane.max()),
-                hint="Number the objects anew from 1.",
+                hint="Renumber the objects from 1.",
             )
         entry = image_entry(labels, number, at, plane)
         name = f"{Path(str(entry['file_name'])).stem}.png"
@@ -94,10 +94,10 @@ def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
             add_row(rows, int(segment["id"]), segment)
     if len({plane.shape for plane in stack}) != 1:
         raise InputError(
-            f"The images of '{path.name}' differ in size, or there is none.",
+            f"The images of '{path.name}' differ in size, or there are no images.",
             got=f"{len(stack)} images, sizes {sorted({plane.shape for plane in stack})}",
             accepted=ONE_PICTURE,
-            hint="Split it into one file an image.",
+            hint="Split it into one file per image.",
         )
     return np.stack(stack), about, rows
 
@@ -117,19 +117,19 @@ def read_segmentation(path: Path) -> Segmentation:
     lost = sorted(there - {0, *rows})
     if lost:
         raise InputError(
-            f"The pictures of '{path.name}' hold segments that the file does not describe.",
+            f"The PNG files of '{path.name}' contain segments that the file does not describe.",
             got=", ".join(map(str, lost[:5])),
-            accepted="the numbers in segments_info, and 0 for what is nothing",
-            hint="Write both anew together: each colour needs an entry in segments_info.",
+            accepted="the numbers in segments_info, and 0 for background",
+            hint="Export the JSON and the PNG files together again: each colour needs an entry in segments_info.",
         )
     drawn = {int(s["id"]) for e in about["annotations"] for s in e["segments_info"] if s.get("area", 1)}
     unseen = sorted(drawn - there)
     if unseen:
         raise InputError(
-            f"'{path.name}' describes segments that its pictures do not hold.",
+            f"'{path.name}' describes segments that its PNG files do not contain.",
             got=", ".join(map(str, unseen[:5])),
             accepted="a colour in the PNG for each entry of segments_info",
-            hint="Export both anew together: picture and file do not belong together.",
+            hint="Export the JSON and the PNG files together again: these do not belong together.",
         )
     about["info"] = {"task": "panoptic", **(about.get("info") or {})}
     return as_segmentation(as_found(labels, about, path), about, rows, path)

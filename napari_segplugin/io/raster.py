@@ -55,14 +55,18 @@ def write(labels: LabelsToWrite, path: Path) -> None:
         If the labels are not a plane, do not fit in 16 bits, or the name ends in .jpg (it would change labels).
     """
     if path.suffix.lower() != ".png":
-        raise InputError("JPEG changes values, so labels cannot be written to it.", accepted=".png, .tif")
+        raise InputError("JPEG changes the values, so labels cannot be saved as JPEG.", accepted=".png, .tif")
     if len(labels.axes) != 2:
         raise InputError(
-            "A PNG holds one plane.", got=f"labels with the axes '{labels.axes}'", hint="Choose .tif, .zarr or .nii.gz."
+            "A PNG holds only one plane.",
+            got=f"labels with the axes '{labels.axes}'",
+            hint="Choose .tif, .zarr or .nii.gz.",
         )
     if labels.dtype.itemsize > 2:
         raise InputError(
-            "A PNG holds labels up to 65535.", got=f"labels of {labels.dtype}", hint="Choose .tif, .zarr or .nii.gz."
+            "A PNG holds only labels up to 65535.",
+            got=f"labels of {labels.dtype}",
+            hint="Choose .tif, .zarr or .nii.gz.",
         )
     imageio.imwrite(path, np.asarray(labels.array).astype(labels.dtype), plugin="pillow", extension=".png")
 

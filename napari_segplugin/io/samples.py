@@ -99,7 +99,7 @@ def load_sample(name: str) -> SampleImage:
     arrays = {k: read_labels(path)[0] if path.is_file() else None for k, path in extras.items()}
     words = {k: str(about.get(k, "")) for k in ("title", "licence", "attribution", "source", "note")}
     if arrays["truth"] is None:
-        raise InputError(f"The sample '{name}' has no truth.", hint="Reinstall the package.")
+        raise InputError(f"The sample '{name}' has no ground truth.", hint="Reinstall the package.")
     return SampleImage(
         name,
         image=image,

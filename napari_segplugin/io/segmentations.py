@@ -100,9 +100,10 @@ def recorded_task(path: Path) -> Task:
         return Task(about["task"] if "task" in about else about["model"]["spec"]["task"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
-            f"It is not known what the labels of '{path.name}' are.",
+            f"It is not known what the labels in '{path.name}' mean.",
             accepted="semantic (class numbers), instance (object numbers), panoptic",
-            hint="Name the task.",
+            hint="State what the labels mean.",
+            setting="task",
         ) from None
 
 
@@ -124,7 +125,10 @@ def _classes(labels: np.ndarray, task: Task) -> ClassTable:
     most = int(labels.max(initial=0)) if task is Task.SEMANTIC else 1
     if most > 255:
         raise InputError(
-            "These labels look like object numbers, not like classes.", got=f"label {most}", hint="Choose the task."
+            "These labels look like object numbers, not like classes.",
+            got=f"label {most}",
+            hint="State what the labels mean.",
+            setting="task",
         )
     names = [f"class {i}" for i in range(1, max(most, 1) + 1)] if task is Task.SEMANTIC else ["object"]
     return ClassTable.named(names)

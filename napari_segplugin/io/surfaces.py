@@ -131,14 +131,14 @@ def surfaces(labels: LabelsToWrite, rounds: int = SMOOTHING) -> Iterator[Surface
     """
     if labels.axes != "ZYX":
         raise InputError(
-            "A surface mesh needs a volume.", got=f"labels with the axes '{labels.axes}'", accepted="Z, Y, X"
+            "A surface mesh needs a 3D volume.", got=f"labels with the axes '{labels.axes}'", accepted="Z, Y, X"
         )
     array = np.asarray(labels.array)
     present, compact = np.unique(array, return_inverse=True)
     compact = compact.reshape(array.shape) + (0 if present[0] == 0 else 1)
     numbers = present[present != 0].tolist()
     if not numbers:
-        raise InputError("There is no object to make a surface of.", hint="Run first, or choose another layer.")
+        raise InputError("There are no objects to make surfaces of.", hint="Choose labels that contain objects.")
     matrix = to_world(labels)
     for i, box in enumerate(ndimage.find_objects(compact), 1):
         found = smooth(surface_of_mask(compact[box] == i, numbers[i - 1]), rounds)

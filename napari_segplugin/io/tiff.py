@@ -68,13 +68,15 @@ def _complaints() -> Iterator[list[str]]:
 
 def _read(tif: tifffile.TiffFile, path: Path) -> Found:
     if not tif.series or not tif.series[0].shape or 0 in tif.series[0].shape:
-        raise InputError(f"'{path.name}' holds no image.", got="a TIFF without pages", hint="Copy it again.")
+        raise InputError(
+            f"'{path.name}' contains no image.", got="a TIFF without pages", hint="Copy the file again from its source."
+        )
     series = tif.series[0]
     letters = series.axes.upper()
     _check_compression(series, path)
     metadata: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters}
     if len(tif.series) > 1:
-        metadata["note"] = f"The file holds {len(tif.series)} images; this is the first."
+        metadata["note"] = f"The file contains {len(tif.series)} images; this is the first."
     spacing, unit = _voxel(tif, series)
     if series.size * series.dtype.itemsize > IN_MEMORY:
         store = series.aszarr(level=0)
@@ -128,7 +130,7 @@ def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
         raise InputError(
             "The image has both channels and colour samples.",
             got=f"axes '{letters}', shape {tuple(shape)}",
-            hint="Split the colours in the program that made it.",
+            hint="Split the colours into channels in the program that made the file.",
         )
     named = letters.replace("S", "C")
     if set(named) <= set("TCZYX") and len(set(named)) == len(named):

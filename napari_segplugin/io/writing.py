@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
+from napari_segplugin.core.words import pixel
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
@@ -92,7 +93,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     _check_target(place, [Path(f"{stem}{functions.beside}")] if functions.beside else [])
     with writing(place):
         if not os.access(place.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, "may not be written to", str(place.parent))
+            raise PermissionError(errno.EACCES, "no permission to write", str(place.parent))
     return place
 
 
@@ -121,9 +122,7 @@ def _check_target(path: Path, companion: Sequence[Path] = ()) -> None:
     )
     if wrong or foreign:
         name = path.name if wrong else foreign[0].name
-        raise InputError(
-            f"'{name}' is a folder that is there already and would be replaced.", hint="Choose another name."
-        )
+        raise InputError(f"'{name}' is an existing folder and would be replaced.", hint="Choose another name.")
 
 
 def _pieces(labels: Array) -> Iterator[np.ndarray]:
@@ -147,7 +146,9 @@ def _count(labels: Array) -> dict[int, int]:
     """
     dtype = np.dtype(labels.dtype)
     if dtype.kind not in "bui":
-        raise InputError("Labels are whole numbers.", got=f"dtype {dtype}", hint="Convert them to uint16 or uint32.")
+        raise InputError(
+            "Labels must be whole numbers.", got=f"dtype {dtype}", hint="Convert the labels to uint16 or uint32."
+        )
     if 0 in labels.shape:
         raise InputError("There is nothing to write.", got=f"labels of shape {tuple(labels.shape)}")
     counts: dict[int, int] = {}
@@ -159,7 +160,7 @@ def _count(labels: Array) -> dict[int, int]:
         raise InputError(
             "A label file holds numbers from 0 to 4294967295.",
             got=f"labels from {min(counts)} to {max(counts)}",
-            hint="Number the objects anew from 1.",
+            hint="Renumber the objects from 1.",
         )
     counts.pop(0, None)
     return dict(sorted(counts.items()))
@@ -184,9 +185,9 @@ def _prepare(
     spatial = [a for a in axes if a in "ZYX"]
     if len(segmentation.spacing) != len(spatial) or not all(np.isfinite(s) and s > 0 for s in segmentation.spacing):
         raise InputError(
-            "The voxel size does not fit the labels.",
+            f"The {pixel(len(spatial))} size does not fit the labels.",
             got=f"{segmentation.spacing} for the axes '{axes}'",
-            accepted="one positive number a spatial axis",
+            accepted="one positive number for each spatial axis",
         )
     spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
     s, affine = segmentation, _affine(segmentation.recipe)
@@ -202,7 +203,11 @@ def _affine(recipe: Mapping[str, Json]) -> np.ndarray | None:
         return None
     affine = np.array(found, float)
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise InputError("The recipe holds an affine that is not one.", got=f"{found}", accepted="4 × 4 numbers")
+        raise InputError(
+            "The record of how the labels were made contains an affine that is not valid.",
+            got=f"{found}",
+            accepted="4 × 4 numbers",
+        )
     origin = json_integers(recipe.get("origin"))
     if origin:
         start = dict(zip("ZYX"[-len(origin) :], origin, strict=False))

@@ -25,8 +25,9 @@ LOSSES.add(
         "cross_entropy",
         "Weighted cross-entropy",
         f"{_HOME}.cross_entropy:cross_entropy",
-        "Rewards the right class at every voxel; steady gradients from the first step. Class weights lift rare classes.",
-        "torch CrossEntropyLoss with a weight a voxel",
+        "Rewards the right class at each pixel; learns steadily from the first step. Class weights support rare "
+        "classes.",
+        "torch CrossEntropyLoss with a weight for each pixel",
         options={"class_weights": None},
         class_weights="class_weights",
     )
@@ -36,7 +37,7 @@ LOSSES.add(
         "dice",
         "Dice",
         f"{_HOME}.dice:dice",
-        "Rewards overlap of each class whatever its size, so small classes count as much as large ones.",
+        "Rewards the overlap of each class whatever its size, so small classes count as much as large ones.",
         "Milletari et al. 2016, arXiv 1606.04797",
         options={"squared": False, "background": False, "smooth": 1.0, "per_image": False},
     )
@@ -46,7 +47,8 @@ LOSSES.add(
         "focal",
         "Focal",
         f"{_HOME}.focal:focal",
-        "Cross-entropy of the hard voxels: those that are right already hardly count. For a sea of easy background.",
+        "Cross-entropy that concentrates on difficult pixels; those already right hardly count. For much easy "
+        "background.",
         "Lin et al. 2017, arXiv 1708.02002",
         options={"gamma": 2.0, "alpha": None},
         class_weights="alpha",
@@ -57,7 +59,8 @@ LOSSES.add(
         "generalised_dice",
         "Generalised Dice",
         f"{_HOME}.generalised_dice:generalised_dice",
-        "One Dice over all classes, weighted by 1/volume²: the rarest class rules. For one rare class beside large ones.",
+        "One Dice over all classes, weighted by 1/volume², so the rarest class counts most. For one rare class "
+        "beside large ones.",
         "Sudre et al. 2017, arXiv 1707.03237",
         options={"background": True, "per_image": False},
     )
@@ -67,7 +70,7 @@ LOSSES.add(
         "iou",
         "IoU (soft Jaccard)",
         f"{_HOME}.iou:iou",
-        "Rewards intersection over union of each class: like Dice, with a steadier slope far from the goal.",
+        "Rewards the intersection over union of each class: like Dice, but penalises poor overlap more evenly.",
         "Tanimoto form: Kayalibay et al. 2017, arXiv 1701.03056",
         options={"squared": False, "background": False, "smooth": 1.0, "per_image": False},
     )
@@ -77,7 +80,8 @@ LOSSES.add(
         "iou_balanced",
         "IoU-balanced cross-entropy",
         f"{_HOME}.iou_balanced:iou_balanced",
-        "Cross-entropy that pulls harder where a class overlaps well already, and less at hopeless patches or wrong labels.",
+        "Cross-entropy that counts more where a class already overlaps well, and less on hopeless patches or wrong "
+        "labels.",
         "Wu et al. 2019, arXiv 1908.05641",
         options={"eta": 1.5},
         detached=True,
@@ -88,7 +92,8 @@ LOSSES.add(
         "tversky",
         "Tversky",
         f"{_HOME}.tversky:tversky",
-        "Dice with a price of its own for false alarms (alpha) and misses (beta): finds more of rare or thin classes.",
+        "Dice with separate weights for false positives (alpha) and false negatives (beta): finds more of rare or "
+        "thin classes.",
         "Salehi et al. 2017, arXiv 1706.05721",
         options={"alpha": 0.3, "beta": 0.7, "background": False, "smooth": 1.0, "per_image": False},
     )
@@ -98,7 +103,7 @@ LOSSES.add(
         "focal_tversky",
         "Focal Tversky",
         f"{_HOME}.tversky:focal_tversky",
-        "Tversky that keeps pulling on classes that are almost right: for small structures late in training.",
+        "Tversky that keeps improving classes that are almost right: for small structures late in training.",
         "Abraham & Khan 2019, arXiv 1810.07842",
         options={"alpha": 0.3, "beta": 0.7, "gamma": 4 / 3, "background": False, "smooth": 1.0, "per_image": False},
     )
@@ -108,7 +113,7 @@ LOSSES.add(
         "lovasz_softmax",
         "Lovász-Softmax",
         f"{_HOME}.lovasz:lovasz_softmax",
-        "The tightest smooth stand-in for IoU itself. Best added to cross-entropy, or after it.",
+        "The closest smooth approximation of IoU. Best added to cross-entropy, or used after it.",
         "Berman et al. 2018, arXiv 1705.08790",
         options={"background": True, "per_image": False},
     )
@@ -118,7 +123,7 @@ LOSSES.add(
         "lovasz_hinge",
         "Lovász hinge",
         f"{_HOME}.lovasz:lovasz_hinge",
-        "IoU with a margin: nothing to gain once a voxel is right by far enough. Made for one class against the background.",
+        "IoU with a margin: pixels that are clearly right no longer count. Made for one class against the background.",
         "Berman et al. 2018, arXiv 1705.08790",
         options={"background": False, "per_image": False},
     )
@@ -128,7 +133,7 @@ LOSSES.add(
         "boundary",
         "Boundary",
         f"{_HOME}.boundary:boundary",
-        "Punishes errors by their distance from the true outline. Add it to Dice; its weight rises during training.",
+        "Penalises errors by their distance from the true outline. Add it to Dice; its weight rises during training.",
         "Kervadec et al. 2019, arXiv 1812.07032",
         options={"spacing": None, "constant": True},
         schedule="rising",
@@ -139,7 +144,7 @@ LOSSES.add(
         "top_k",
         "Hardest voxels",
         f"{_HOME}.top_k:top_k",
-        "Cross-entropy of the tenth of the voxels that is most wrong: borders and confusions. Wants clean labels.",
+        "Cross-entropy of the tenth of the pixels with the largest errors: borders and confusions. Needs clean labels.",
         "Wu et al. 2016, arXiv 1605.06885",
         options={"share": 0.1},
     )

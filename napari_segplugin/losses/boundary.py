@@ -120,7 +120,7 @@ def signed_distances(target: Tensor, weight: Tensor, n_classes: int, spacing: Se
         raise InputError(
             "The spacing does not fit the image.",
             got=spacing,
-            accepted=f"{target.ndim - 1} positive numbers, one an axis",
+            accepted=f"{target.ndim - 1} positive numbers, one for each axis",
         )
     labels, known = target.cpu().numpy(), (weight > 0).cpu().numpy()
     distances = np.zeros((len(labels), n_classes - 1, *labels.shape[1:]), np.float32)

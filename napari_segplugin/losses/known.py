@@ -59,7 +59,7 @@ def weight_table(choice: Sequence[float] | str, classes: int, target: Tensor, we
         raise InputError(
             "Class weights do not fit the classes.",
             got=", ".join(f"{w:g}" for w in choice),
-            accepted=f"{classes} numbers that are not negative, one a class, background first",
+            accepted=f"{classes} numbers from 0 up, one for each class, background first",
         )
     return table
 

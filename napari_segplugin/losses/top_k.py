@@ -47,7 +47,7 @@ def top_k(logits: Tensor, target: Tensor, weight: Tensor, *, share: float = 0.1)
     0.6931
     """
     if not 0 < share <= 1:
-        raise InputError("The share of hardest voxels must be above 0 and at most 1.", got=share)
+        raise InputError("The fraction of hardest pixels must be above 0 and at most 1.", got=share)
     losses = F.cross_entropy(known_logits(logits, weight), target, reduction="none").flatten()
     w = weight.flatten().to(losses.dtype)
     count = math.ceil(share * int((w > 0).sum()))

@@ -52,9 +52,9 @@ def class_weights(counts: Sequence[float] | np.ndarray, rule: str, *, most: floa
     n = np.asarray(counts, np.float64)
     if n.ndim != 1 or not n.size or not (np.isfinite(n) & (n >= 0)).all():
         raise InputError(
-            "Class weights are computed from one count of voxels for each class.",
+            "Class weights are computed from the number of pixels of each class.",
             got=list(counts),
-            accepted="numbers that are not negative",
+            accepted="numbers from 0 up",
         )
     present = n > 0
     weights = np.ones(n.size)

@@ -86,15 +86,30 @@ def _row(
     )
 
 
-_EMPTY = "not defined where both are empty"
-_row("dice", "Dice", "overlap:dice", "semantic", f"2|A∩B| / (|A|+|B|), voxels; {_EMPTY}.", "Dice 1945")
-_row("iou", "IoU", "overlap:iou", "semantic", f"|A∩B| / |A∪B|, voxels; {_EMPTY}.", "Jaccard 1912")
+_EMPTY = "not defined if both are empty"
+_row(
+    "dice",
+    "Dice",
+    "overlap:dice",
+    "semantic",
+    f"2|A∩B| / (|A|+|B|), counted in pixels (voxels in 3D); {_EMPTY}.",
+    "Dice 1945",
+)
+_row(
+    "iou",
+    "IoU",
+    "overlap:iou",
+    "semantic",
+    f"|A∩B| / |A∪B|, counted in pixels (voxels in 3D); {_EMPTY}.",
+    "Jaccard 1912",
+)
 _row(
     "hd95",
     "HD95",
     "surface:hd95",
     "semantic",
-    f"Greater of the two directed 95th percentiles of surface-voxel distances; infinite where one is empty, {_EMPTY}.",
+    f"The larger of the two 95th percentiles of distances from one surface to the other; infinite if one is empty, "
+    f"{_EMPTY}.",
     distance=True,
     options={"spacing": None},
 )
@@ -103,7 +118,7 @@ _row(
     "Hausdorff distance",
     "surface:hausdorff",
     "semantic",
-    f"Largest distance from a surface voxel of either to the other's surface; infinite where one is empty, {_EMPTY}.",
+    f"Largest distance from either surface to the other; infinite if one is empty, {_EMPTY}.",
     distance=True,
     options={"spacing": None},
 )
@@ -112,7 +127,7 @@ _row(
     "ASSD",
     "surface:assd",
     "semantic",
-    f"Mean distance to the other surface over the voxels of both surfaces; infinite where one is empty, {_EMPTY}.",
+    f"Mean distance to the other surface, over both surfaces; infinite if one is empty, {_EMPTY}.",
     distance=True,
     options={"spacing": None},
 )
@@ -121,7 +136,7 @@ _row(
     "NSD",
     "surface:nsd",
     "semantic",
-    f"Share of the surface voxels of both within {{tolerance:g}} {{unit}} of the other surface; {_EMPTY}.",
+    f"Fraction of both surfaces within {{tolerance:g}} {{unit}} of the other surface; {_EMPTY}.",
     "Nikolov et al. 2021",
     options={"tolerance": 1.0, "spacing": None},
 )
@@ -130,7 +145,7 @@ _row(
     "Boundary F1",
     "surface:boundary_f1",
     "semantic",
-    f"Harmonic mean of the shares of either boundary within {{reach}} of the other; {_EMPTY}.",
+    f"Harmonic mean of the fractions of each boundary within {{reach}} of the other; {_EMPTY}.",
     "Perazzi et al. 2016",
     options={"fraction": 0.008},
 )
@@ -158,7 +173,7 @@ _row(
     "Precision",
     "instance:precision",
     "instance",
-    "TP / (TP+FP), objects matched one to one at IoU >= {threshold:g}; not defined where nothing is predicted.",
+    "TP / (TP+FP), objects matched one to one at IoU >= {threshold:g}; not defined if nothing is predicted.",
     options={"threshold": 0.5},
     empty_prediction=math.nan,
 )
@@ -167,7 +182,7 @@ _row(
     "Recall",
     "instance:recall",
     "instance",
-    "TP / (TP+FN), objects matched one to one at IoU >= {threshold:g}; not defined where the truth has no object.",
+    "TP / (TP+FN), objects matched one to one at IoU >= {threshold:g}; not defined if the ground truth has no object.",
     options={"threshold": 0.5},
     empty_truth=math.nan,
 )
@@ -184,8 +199,8 @@ _row(
     "AJI",
     "instance:aji",
     "instance",
-    "Sum of intersections over sum of unions, each true object with its prediction of highest IoU, which may serve "
-    f"several; objects left over add their area; {_EMPTY}.",
+    "Sum of intersections over sum of unions, each true object with the prediction of highest IoU, which may be used "
+    f"several times; unused predictions add their area; {_EMPTY}.",
     "Kumar et al. 2017",
 )
 _row(
@@ -193,7 +208,7 @@ _row(
     "AJI+",
     "instance:aji_plus",
     "instance",
-    "Sum of intersections over sum of unions, objects paired one to one for the highest sum of IoU; objects left over "
+    "Sum of intersections over sum of unions, objects paired one to one for the highest sum of IoU; unpaired objects "
     f"add their area; {_EMPTY}.",
     "Graham et al. 2019",
 )
@@ -211,7 +226,7 @@ _row(
     "SQ",
     "panoptic:sq",
     "panoptic",
-    "Mean IoU of the matches (same class, IoU > 0.5), 0 without a match; a class in neither is left out.",
+    "Mean IoU of the matches (same class, IoU > 0.5), 0 without any match; a class in neither is left out.",
     "Kirillov et al. 2019",
     options={"truth_classes": None, "prediction_classes": None, "void": None},
 )
@@ -232,7 +247,7 @@ def define(name: str, unit: str = "pixel", **options: Any) -> str:
     Examples
     --------
     >>> define("nsd", "mm", tolerance=2)
-    'Share of the surface voxels of both within 2 mm of the other surface; not defined where both are empty.'
+    'Fraction of both surfaces within 2 mm of the other surface; not defined if both are empty.'
     """
     row = METRICS[name]
     chosen = {**row.options, **options, "unit": unit}

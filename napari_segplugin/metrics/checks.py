@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.words import pixel
 
 
 def label_pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -22,19 +23,19 @@ def label_pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[np.ndarray, np.
     got = f"truth {pair[0].shape} {pair[0].dtype}, prediction {pair[1].shape} {pair[1].dtype}"
     if pair[0].shape != pair[1].shape:
         raise InputError(
-            "Truth and prediction differ in shape.", got=got, hint="Compare the same region of the same image."
+            "Ground truth and prediction differ in shape.", got=got, hint="Compare the same part of the same image."
         )
     if pair[0].ndim == 0:
         raise InputError("A single number is not a label image.", got=got, accepted="arrays with at least one axis")
     if any(a.dtype.kind not in "bui" for a in pair):
         raise InputError(
-            "Labels are whole numbers.",
+            "Labels must be whole numbers.",
             got=got,
             accepted="bool and integer arrays",
-            hint="Turn probabilities into labels first.",
+            hint="Convert probabilities into labels first.",
         )
     if any(a.dtype.kind == "i" and a.size and a.min() < 0 for a in pair):
-        raise InputError("Labels cannot be negative.", got=got, hint="Pass unknown voxels as a mask, not as -1.")
+        raise InputError("Labels cannot be negative.", got=got, hint="Mark unknown pixels by a mask, not by -1.")
     return pair
 
 
@@ -75,8 +76,8 @@ def voxel_size(spacing: Sequence[float] | None, ndim: int) -> tuple[float, ...]:
     size = (1.0,) * ndim if spacing is None else tuple(float(s) for s in spacing)
     if len(size) != ndim or not all(np.isfinite(s) and s > 0 for s in size):
         raise InputError(
-            "The voxel size does not fit the labels.",
+            f"The {pixel(ndim)} size does not fit the labels.",
             got=f"{size} for {ndim} axes",
-            accepted="one positive number an axis, in the order of the array",
+            accepted="one positive number for each axis, in the order of the array",
         )
     return size

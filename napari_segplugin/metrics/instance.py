@@ -88,7 +88,7 @@ def average_precision_of_dataset(
         table = contingency(truth, prediction)
         images.append([average_precision_ratio(match(table, t)) for t in thresholds])
     if not images:
-        raise InputError("There is no image to measure.", accepted="at least one pair (truth, prediction)")
+        raise InputError("There is no image to measure.", accepted="at least one pair (ground truth, prediction)")
     columns = list(zip(*images, strict=True))
     return DatasetAveragePrecision(
         tuple(thresholds),

@@ -179,7 +179,7 @@ def match(table: Contingency, threshold: float = 0.5, *, strict: bool = False) -
     ([(7, 4)], 1, 1, 1)
     """
     if not 0 < threshold <= 1:
-        raise InputError("An IoU threshold lies above 0 and at most at 1.", got=threshold)
+        raise InputError("An IoU threshold must be above 0 and at most 1.", got=threshold)
     edges = np.flatnonzero(table.iou > threshold if strict else table.iou >= threshold)
     if threshold < 0.5 or (threshold == 0.5 and not strict):
         t, p = table.truth_index[edges], table.prediction_index[edges]

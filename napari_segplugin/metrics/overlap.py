@@ -53,7 +53,7 @@ def confusion(truth: ArrayLike, prediction: ArrayLike, n_classes: int, known: Ar
             "A label is not a class number.",
             got=f"label {highest} with {n_classes} classes",
             accepted=f"0 to {n_classes - 1}",
-            hint="Objects with numbers are measured as task 'instance'.",
+            hint="Compare object numbers as objects, not as classes.",
         )
     code = pair[0].ravel().astype(np.int64) * n_classes + pair[1].ravel().astype(np.int64)
     return np.bincount(code, minlength=n_classes**2).reshape(n_classes, n_classes).astype(np.int64)
@@ -158,7 +158,7 @@ def _stacked(matrices: Iterable[np.ndarray]) -> np.ndarray:
     found = list(matrices)
     if not found or len({m.shape for m in found}) != 1:
         raise InputError(
-            "Confusion matrices of a data set need one size.",
+            "The confusion matrices of a data set differ in size.",
             got=f"shapes {[m.shape for m in found]}",
             hint="Count all images with the same number of classes.",
         )

@@ -117,14 +117,14 @@ def _classes_of(ids: np.ndarray, classes: Mapping[int, int] | None, word: str) -
         raise InputError(
             f"Some segments of the {word} have no class.",
             got=f"{len(without)} without, such as label {without[0]}",
-            hint="Give the class of every label that occurs.",
+            hint="Give the class of each label that occurs.",
         )
     found = np.array([classes[i] for i in ids.tolist()], np.int64)
     if (found < 1).any():
         raise InputError(
             f"A segment of the {word} has class 0, the background, or less.",
             got=f"class {int(found.min())}",
-            hint="Set its voxels to 0, or give it a class above 0.",
+            hint="Set it to 0, or give it a class above 0.",
         )
     return found
 

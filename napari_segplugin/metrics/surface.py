@@ -140,7 +140,7 @@ def _without_flat_axes(mask: np.ndarray) -> np.ndarray:
 
 def _check_tolerance(tolerance: float) -> None:
     if not (math.isfinite(tolerance) and tolerance >= 0):
-        raise InputError("A tolerance is a distance, 0 or more.", got=tolerance)
+        raise InputError("A tolerance must be a distance, 0 or more.", got=tolerance)
 
 
 def hausdorff(truth: ArrayLike, prediction: ArrayLike, spacing: Sequence[float] | None = None) -> float:

@@ -19,7 +19,7 @@ for _row in (
         "unet",
         "U-Net",
         "napari_segplugin.networks.unet:UNet",
-        "The standard: precise outlines, learns from few images, small enough for a CPU.",
+        "The standard choice: precise outlines, learns from few images, small enough for a CPU.",
         "Ronneberger et al. 2015, arXiv 1505.04597; Çiçek et al. 2016, arXiv 1606.06650",
         options={
             "widths": (16, 32, 64, 128),
@@ -37,7 +37,7 @@ for _row in (
         "segnet",
         "SegNet",
         "napari_segplugin.networks.segnet:SegNet",
-        "Remembers only where the maxima were: little memory, outlines less precise than a U-Net's.",
+        "Needs little memory; outlines are less precise than those of a U-Net.",
         "Badrinarayanan et al. 2017, arXiv 1511.00561",
         options={
             "widths": (16, 32, 64, 64, 64),
@@ -52,7 +52,7 @@ for _row in (
         "kayalibay",
         "Kayalibay",
         "napari_segplugin.networks.kayalibay:Kayalibay",
-        "Sums the maps of all scales: rough shapes are learnt early, good for volumes.",
+        "Combines predictions of all scales: learns rough shapes early, good for volumes.",
         "Kayalibay et al. 2017, arXiv 1701.03056",
         options={"widths": (16, 32, 64, 128), "strides": None, "deep_supervision": False},
     ),
@@ -60,7 +60,7 @@ for _row in (
         "gated_scnn",
         "Gated-SCNN",
         "napari_segplugin.networks.gated_scnn:GatedSCNN",
-        "Learns edges beside classes and makes them agree: sharp outlines, and an edge map on wish.",
+        "Learns edges together with the classes: sharp outlines and an optional edge map.",
         "Takikawa et al. 2019, arXiv 1907.05740",
         options={
             "widths": (16, 32, 64, 128),
@@ -82,7 +82,7 @@ for _row in (
         "fastfcn",
         "FastFCN",
         "napari_segplugin.networks.fastfcn:FastFCN",
-        "Sees far around each voxel at little cost: large structures and scenes, coarse outlines.",
+        "Uses wide surroundings at low cost: for large structures and scenes; coarse outlines.",
         "Wu et al. 2019, arXiv 1903.11816",
         options={
             "encoder": "plain",
@@ -99,7 +99,7 @@ for _row in (
         "mask_rcnn",
         "Mask R-CNN",
         "napari_segplugin.networks.mask_rcnn:MaskRCNN",
-        "Finds a box for each object, then its class and mask: objects may overlap, each has a score. Slower to train.",
+        "Finds a box for each object, then its class and outline; each has a score. Needs longer training.",
         "He et al. 2017, arXiv 1703.06870; Lin et al. 2017, arXiv 1612.03144; Ren et al. 2015, arXiv 1506.01497",
         options={
             "widths": (16, 32, 64, 128),
@@ -122,7 +122,7 @@ for _row in (
         "segresnet",
         "SegResNet (MONAI)",
         "napari_segplugin.networks.monai_rows:SegResNet",
-        "Residual encoder with a light decoder, made for volumes of the brain.",
+        "Residual network made for brain volumes.",
         "Myronenko 2018, arXiv 1810.11654",
         options={"init_filters": 16, "blocks_down": (1, 2, 2, 4), "blocks_up": (1, 1, 1), "dropout_prob": None},
         extra="monai",
@@ -131,7 +131,7 @@ for _row in (
         "dynunet",
         "DynUNet (MONAI)",
         "napari_segplugin.networks.monai_rows:DynUNet",
-        "nnU-Net's network.",
+        "The network of nnU-Net.",
         "Isensee et al. 2021, arXiv 1809.10486",
         options={
             "filters": (16, 32, 64, 128),
@@ -148,7 +148,7 @@ for _row in (
         "mednext",
         "MedNeXt (MONAI)",
         "napari_segplugin.networks.monai_rows:MedNeXt",
-        "Large kernels channel by channel: strong on volumes, slow on a CPU.",
+        "Convolutions with large kernels: strong on volumes, slow on a CPU.",
         "Roy et al. 2023, arXiv 2303.09975",
         options={
             "init_filters": 16,
@@ -168,7 +168,7 @@ for _row in (
         "vnet",
         "V-Net (MONAI)",
         "napari_segplugin.networks.monai_rows:VNet",
-        "5-wide kernels and residual blocks: the first network for volumes with Dice loss, large.",
+        "Residual blocks with 5-wide kernels: the first network for volumes with Dice loss; large.",
         "Milletari et al. 2016, arXiv 1606.04797",
         options={"dropout_prob_down": 0.5, "dropout_prob_up": (0.5, 0.5)},
         extra="monai",
@@ -177,7 +177,7 @@ for _row in (
         "swinunetr",
         "Swin UNETR (MONAI)",
         "napari_segplugin.networks.monai_rows:SwinUNETR",
-        "Attention in windows: for much data and a GPU. Tiles agree with the whole image only about.",
+        "A transformer: needs much data and a GPU. Tiled results match the whole image only approximately.",
         "Hatamizadeh et al. 2022, arXiv 2201.01266",
         options={
             "feature_size": 24,
@@ -224,9 +224,9 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
     missing = [word for word in ("multiple", "halo") if getattr_static(module, word, None) is None]
     if missing:  # without them tiles would be cut anyhow, with seams that nobody is told of
         raise InputError(
-            f"The network {row.title} does not say how its tiles are cut.",
+            f"The network {row.title} does not define how images are cut into tiles.",
             got=f"no attribute {' and no attribute '.join(missing)}",
-            hint="Whoever wrote it has to add that",
+            hint="Ask its authors to add this",
         )
     return module
 
@@ -241,7 +241,7 @@ def network_row(spec: ModelSpec) -> NetworkRow:
     """
     if spec.network not in NETWORKS and spec.packages:
         raise InputError(
-            f"The network '{spec.network}' of this model comes from another package, which is not there or does not work.",
+            f"The network '{spec.network}' of this model comes from another package that is missing or does not work.",
             hint=" ".join((f"Install {' and '.join(spec.packages)}", *NETWORKS.problems)),
         )
     return NETWORKS[spec.network]

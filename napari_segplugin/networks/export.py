@@ -96,7 +96,7 @@ def export_onnx(module: nn.Module, example: Tensor, path: str | Path) -> float |
     if not difference <= _TOLERANCE:
         path.unlink()
         raise InputError(
-            "The ONNX file gives another result than the network.",
+            "The ONNX file and the network give different results.",
             got=f"a difference of {difference:.2g} of the largest output",
             accepted=f"{_TOLERANCE:g}",
             hint="Install newer versions of torch and onnxscript",

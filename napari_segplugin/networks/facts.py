@@ -45,7 +45,8 @@ def facts(name: str) -> str:
     for data, row in rows.items():
         figures = ", ".join(f"{key} {value:.2f}" for key, value in row["quality"].items())
         lines.append(
-            f"{data}: {figures} · {row['parameters'] / 1e6:.1f} million parameters · {row['seconds a megavoxel']:.1f} s a megavoxel"
+            f"{data}: {figures} · {row['parameters'] / 1e6:.1f} million parameters · "
+            f"{row['seconds a megavoxel']:.1f} s per million pixels"
         )
     return "\n".join([*lines, measured()["about"]])
 

@@ -295,7 +295,7 @@ def _check(
         raise InputError(f"There is no encoder named '{encoder}'.", accepted=", ".join(["plain", *RESNETS]))
     if encoder != "plain" and strides:
         raise InputError(
-            "A ResNet has strides of its own.",
+            "A ResNet has its own strides.",
             got=f"encoder {encoder} with strides {strides}",
             accepted="encoder without strides",
         )
@@ -306,7 +306,7 @@ def _check(
     if image_gradient not in GRADIENTS:
         raise InputError(f"There is no image gradient named '{image_gradient}'.", accepted=", ".join(GRADIENTS))
     if image_gradient == "canny" and ndim == 3:
-        raise InputError("Canny's edges are lines in a plane.", got="canny in 3D", accepted="magnitude")
+        raise InputError("Canny edges work only in 2D.", got="canny in 3D", accepted="magnitude")
     if image_gradient == "auto":
         return "canny" if ndim == 2 else "magnitude"
     return image_gradient

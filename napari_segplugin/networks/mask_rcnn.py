@@ -137,7 +137,7 @@ class MaskRCNN(nn.Module):
         self.ndim, self.in_channels, self.n_classes, self.regions = ndim, in_channels, out_channels, regions
         self.things = tuple(range(1, out_channels) if thing_classes is None else thing_classes)
         if encoder in RESNETS and strides:
-            raise InputError("A ResNet brings its own strides.", got=strides, hint="Leave them out")
+            raise InputError("A ResNet has its own strides.", got=strides, hint="Leave them out")
         net = make_encoder(encoder, ndim, in_channels, width=encoder_width) if encoder != "plain" else None
         self.strides = check_strides(ndim, strides, len(widths) - 1 if net is None else len(net.widths))
         self.scales = [total_stride(ndim, self.strides[: k + 1]) for k in range(len(self.strides))]
@@ -160,12 +160,12 @@ class MaskRCNN(nn.Module):
     def _check(self, semantic: bool) -> None:
         if not self.things:
             raise InputError(
-                "Mask R-CNN finds objects, and no class has any.",
-                hint="Make at least one class a thing, or choose another network",
+                "Mask R-CNN finds objects, but no class has objects.",
+                hint="Set at least one class to be counted, or choose another network",
             )
         if not semantic and len(self.things) < self.n_classes - 1:
             raise InputError(
-                "Classes without objects need the dense classes.", got="semantic switched off", hint="Switch it on"
+                "Classes without objects need the option 'semantic'.", got="semantic is off", hint="Switch it on"
             )
 
     @property

@@ -197,10 +197,10 @@ def load_imagenet(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
     odd += [k for k, v in fitted.items() if v.shape != wanted[k].shape]
     if odd:
         raise InputError(
-            "These weights belong to another network than this encoder.",
+            "These weights do not belong to this encoder.",
             got=f"{len(odd)} weights that do not fit, the first is {odd[0]}",
-            accepted="ImageNet weights of the same ResNet as torchvision or timm name them",
-            hint="Choose the encoder that the weights are for",
+            accepted="ImageNet weights of the same ResNet, named as in torchvision or timm",
+            hint="Choose the encoder that these weights belong to",
         )
     encoder.load_state_dict(fitted, strict=False)
 
@@ -240,12 +240,12 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         raise InputError(
             f"The weights in '{path.name}' cannot be read.",
             got=str(error).partition("\n")[0],
-            accepted="a .safetensors file, or a .pth file with nothing but weights",
+            accepted="a .safetensors file, or a .pth file that contains only weights",
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(
-            f"The file '{path.name}' holds something else than weights.",
+            f"The file '{path.name}' does not contain weights.",
             got=type(state).__name__,
             accepted="a table of names and tensors",
         )
@@ -275,7 +275,7 @@ def timm_state(name: str) -> dict[str, Tensor]:
     try:
         import timm
     except ImportError as error:
-        raise MissingExtraError(error.name or "timm", "fetch ImageNet weights", "timm") from error
+        raise MissingExtraError(error.name or "timm", "download ImageNet weights", "timm") from error
     except (RuntimeError, AttributeError, OSError) as error:
         raise _other_torchvision(error) from error
     state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
@@ -287,7 +287,7 @@ def _other_torchvision(error: Exception) -> InputError:
     build = torch.__version__.partition("+")[2]  # "cpu", "cu130"; nothing for what comes from PyPI
     index = f" --index-url https://download.pytorch.org/whl/{build}" if build else ""
     return InputError(
-        "ImageNet weights cannot be fetched: the installed torchvision is made for another torch.",
+        "ImageNet weights cannot be downloaded: the installed torchvision does not fit the installed torch.",
         got=f'torch {torch.__version__}, and "{str(error).splitlines()[0] if str(error) else type(error).__name__}"',
         hint=f"Run: pip install --force-reinstall torch torchvision{index}",
     )

@@ -80,7 +80,7 @@ class SegNet(nn.Module):
             raise InputError(
                 "The counts of convolutions do not fit the stages of the network.",
                 got=tuple(convs),
-                accepted=f"{len(widths)} numbers of at least 1, one a stage",
+                accepted=f"{len(widths)} numbers of at least 1, one for each stage",
             )
         self.ndim, self.in_channels = ndim, in_channels
         self.strides = check_strides(ndim, strides, len(widths))

@@ -191,7 +191,7 @@ def _check(widths: Sequence[int], strides: object, encoder: str, blocks: Sequenc
         raise InputError(f"There is no encoder named '{encoder}'.", accepted=", ".join(["plain", *RESNETS]))
     if encoder in RESNETS and (strides or blocks):
         raise InputError(
-            "A ResNet has strides and blocks of its own.",
+            "A ResNet has its own strides and blocks.",
             got=f"encoder {encoder} with strides {strides} and encoder_blocks {blocks}",
             accepted="encoder without strides and encoder_blocks",
         )
@@ -199,7 +199,7 @@ def _check(widths: Sequence[int], strides: object, encoder: str, blocks: Sequenc
         raise InputError(
             "The counts of residual blocks do not fit the levels of the network.",
             got=tuple(blocks),
-            accepted=f"{len(widths)} numbers of at least 1, one a level",
+            accepted=f"{len(widths)} numbers of at least 1, one for each level",
         )
 
 

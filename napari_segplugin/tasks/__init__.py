@@ -11,16 +11,18 @@ _HOME = "napari_segplugin.tasks"
 TASKS = Registry("task", TaskRow)
 """The tasks; other packages add heads, not tasks."""
 
-TASKS.add(TaskRow("semantic", "Semantic", f"{_HOME}.semantic:SemanticCodec", "One class for every voxel."))
+TASKS.add(TaskRow("semantic", "Semantic", f"{_HOME}.semantic:SemanticCodec", "Each pixel (voxel in 3D) gets a class."))
 TASKS.add(
-    TaskRow("instance", "Instance", f"{_HOME}.instance:InstanceCodec", "Every object for itself.", head="distance")
+    TaskRow(
+        "instance", "Instance", f"{_HOME}.instance:InstanceCodec", "Each object gets its own number.", head="distance"
+    )
 )
 TASKS.add(
     TaskRow(
         "panoptic",
         "Panoptic",
         f"{_HOME}.instance:InstanceCodec",
-        "Every object for itself, and the class of everything else.",
+        "Each object gets its own number, and everything else a class.",
         head="distance",
         arguments={"panoptic": True},
     )
@@ -34,7 +36,7 @@ HEADS.add(
         "distance",
         "Distance to the outline",
         f"{_HOME}.instance:InstanceCodec",
-        "Objects of any shape, also long and bent ones; needs few examples.",
+        "Objects of any shape, including long and bent ones; learns from few examples.",
     )
 )
 HEADS.add(
@@ -42,7 +44,7 @@ HEADS.add(
         "centre_offset",
         "Centres and offsets",
         f"{_HOME}.centre_offset:CentreOffsetCodec",
-        "Compact objects, also where they touch without a gap; things and stuff from one pass.",
+        "Compact objects, even where they touch without a gap; counted objects and areas in one pass.",
         "Cheng et al. 2020, arXiv 1911.10194",
     )
 )
@@ -64,7 +66,9 @@ def get_task(task: Task | str, head: str = "") -> TaskCodec:
     """
     row = TASKS[str(task)]
     if head and not row.head:
-        raise InputError(f"The task {row.title.lower()} has no objects, so no head for them.", got=head)
+        raise InputError(
+            f"The task {row.title.lower()} has no objects, so it needs no way of separating them.", got=head
+        )
     codec: TaskCodec = (HEADS[head] if head else row).load()(**row.arguments)
     return codec
 
@@ -79,10 +83,11 @@ def head_row(spec: ModelSpec) -> HeadRow:
     """
     name = spec.head or TASKS[str(spec.task)].head
     if not name:
-        raise InputError("A semantic network has no head for objects.", got=f"the task {spec.task}")
+        raise InputError("A semantic network does not separate objects.", got=f"the task {spec.task}")
     if name not in HEADS and spec.packages:
         raise InputError(
-            f"The head '{name}' of this model comes from another package, which is not there or does not work.",
+            f"This model separates objects by '{name}', which comes from another package that is missing or does not "
+            f"work.",
             hint=" ".join((f"Install {' and '.join(spec.packages)}", *HEADS.problems)),
         )
     return HEADS[name]

@@ -31,6 +31,7 @@ from napari_segplugin.viewer.marks import (
 )
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW, WHOLE
+from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -183,7 +184,7 @@ class ClassicalControl:
             image = dock.image_step.image()
             region = region_of(dock.viewer, layer, axes, VIEW)
         except SegPluginError as error:
-            self.page.show_live(str(error))
+            self.page.show_live(told(error))
             return
         self._stop = stop = threading.Event()
         part, engine, background = image if frame is None else image.frame(frame), dock.engine, self._background
@@ -204,7 +205,7 @@ class ClassicalControl:
 
         def failed(error: BaseException) -> None:
             if not stop.is_set():
-                self.page.show_live(str(error) if isinstance(error, SegPluginError) else f"No preview: {error}")
+                self.page.show_live(told(error) if isinstance(error, SegPluginError) else f"No preview: {error}")
                 self.hide()
 
         dock.background.run("classical", work, done, failed)

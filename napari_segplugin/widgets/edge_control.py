@@ -12,6 +12,7 @@ from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.where import told
 
 
 class EdgeControl:
@@ -72,7 +73,7 @@ class EdgeControl:
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(event.text)
+            self._dock.say(told(event))
         else:
             self._dock.result_step.progress.take(event)
 

@@ -13,6 +13,7 @@ from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_ord
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW
+from napari_segplugin.widgets.where import told
 
 INSTANT = "instant answer"
 TITLE = "Instant answer (random forest)"
@@ -121,7 +122,7 @@ class InstantControl:
             image = image if frame is None else image.frame(frame)
             paint = dock.paint.copy().frame(frame)
         except SegPluginError as error:
-            dock.improve_step.say_instant(str(error))
+            dock.improve_step.say_instant(told(error))
             return None
         forest = self._forests.get((id(layer), frame))
         return layer, axes, frame, image, paint, choice.spec.task, choice.spec.classes, forest

@@ -24,6 +24,7 @@ from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 from superqt.utils import WorkerBase
 
 from napari_segplugin.core import Event, Job, Preview, SegPluginError, Step
+from napari_segplugin.widgets.where import told
 
 logger = logging.getLogger(__name__)
 LAST_WAIT_MS = 10_000
@@ -332,7 +333,7 @@ def explain(error: BaseException) -> tuple[str, str]:
         Empty for errors whose sentence says everything.
     """
     if isinstance(error, SegPluginError):
-        return str(error), ""
+        return told(error), ""
     logger.error("Unexpected error in a job", exc_info=(type(error), error, error.__traceback__))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if isinstance(error, MemoryError):

@@ -14,6 +14,7 @@ from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.where import told
 
 Answer = Callable[[Image, "tuple[slice, ...] | None"], Job[Segmentation]]
 
@@ -99,7 +100,7 @@ class RunControl:
     def take(self, event: Any) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(event.text)
+            self._dock.say(told(event))
         else:
             self._dock.result_step.progress.take(event)
 

@@ -31,6 +31,7 @@ from napari_segplugin.widgets._parts import (
     row,
     wrapped,
 )
+from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -189,7 +190,7 @@ class ImageStep(StepBox):
                 choices = tuple(dict.fromkeys((self._axes, *choices)))
                 fill_combo(self.axes_choice, [(axes_words(a), a) for a in choices], self._axes)
             except InputError as error:
-                self.problem = str(error)
+                self.problem = told(error)
         self._ask()
         self._show()
         self.changed.emit()
@@ -234,7 +235,7 @@ class ImageStep(StepBox):
         try:
             image = self.image()
         except InputError as error:
-            self.problem = str(error)
+            self.problem = told(error)
             self.info.setText("")
             return
         self.problem = ""

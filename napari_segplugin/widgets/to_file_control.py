@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_segplugin.core import Event, InputError, Job, Note, Segmentation, SegPluginError
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
@@ -63,7 +64,7 @@ class ToFileControl:
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(event.text)
+            self._dock.say(told(event))
         else:
             self._dock.result_step.progress.take(event)
 

@@ -27,6 +27,7 @@ from napari_segplugin.viewer.pictures import outlined
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_method import Choice
 from napari_segplugin.widgets.step_result import VIEW
+from napari_segplugin.widgets.where import told
 
 PREVIEW = "preview"
 
@@ -137,7 +138,7 @@ class TrainControl:
         elif isinstance(event, Preview):
             self._show_preview(event)
         elif isinstance(event, Note):
-            self._dock.say(event.text)
+            self._dock.say(told(event))
         elif isinstance(event, Stage | Step):
             step.progress.take(event)
 

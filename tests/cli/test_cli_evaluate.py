@@ -42,10 +42,10 @@ def test_text_gives_each_number_with_its_definition(run, files):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{truth}", "{truth}"], "Name the task"),
+        (["{truth}", "{truth}"], "State what the labels mean. Option: --task"),
         (["{truth}", "{folder}", "--task", "instance"], "two files or two folders"),
         (["{truth}", "{small}", "--task", "instance"], "differ in shape"),
-        (["{folder}/a", "{folder}/b", "--task", "instance"], "have no partner"),
+        (["{folder}/a", "{folder}/b", "--task", "instance"], "have no counterpart"),
     ],
 )
 def test_what_cannot_be_compared_is_a_sentence(run, files, arguments, words):

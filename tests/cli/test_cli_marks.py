@@ -46,7 +46,7 @@ def test_boxes_may_have_classes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("y,z\n1,2\n", "lacks columns"), ("", "lacks columns"), ("y,x\n1,a\n", "no number")]
+    ("text", "match"), [("y,z\n1,2\n", "lacks a column"), ("", "lacks a column"), ("y,x\n1,a\n", "is not a number")]
 )
 def test_a_table_that_is_none_is_refused(tmp_path, text, match):
     (tmp_path / "p.csv").write_text(text)
@@ -59,7 +59,7 @@ def test_a_table_that_is_none_is_refused(tmp_path, text, match):
     [
         ("{", "cannot be read"),
         ("[1, 2]", "not a list of boxes"),
-        ("[[[0, 4]]]", "needs 2 spans"),
+        ("[[[0, 4]]]", "a start and a stop along each of 2 axes"),
         ("[{}]", "not a list"),
     ],
 )

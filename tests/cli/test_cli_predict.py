@@ -68,7 +68,7 @@ def test_a_halo_and_mirrored_copies_are_passed_on(run, files, make_bundle):
         (["{image}", "--model", "{model}", "--axes", "YXZ"], "does not fit the array"),
         (["{image}", "--model", "{model}", "--device", "cuda:99"], "no device 'cuda:99'"),
         (["{image}", "{image}", "--model", "{model}"], "written to one file"),
-        (["{image}", "--model", "{model}", "--output", "{image}"], "output folder cannot be made"),
+        (["{image}", "--model", "{model}", "--output", "{image}"], "output folder cannot be created"),
         (["{image}", "--model", "{model}", "--tile", "1,2,3"], "tile size does not fit"),
     ],
 )
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_is_done(run, files, make_bundle, monkeypatch):
 def test_an_axis_that_had_to_be_guessed_is_asked_about(run, files, make_bundle):
     np.save(files.folder / "stack.npy", files.scene((6, 40, 48))[0])
     got = run("predict", files.folder / "stack.npy", "--model", make_bundle(), "--json")
-    assert "say --axes" in got.json["results"][0]["notes"][0]
+    assert "Option: --axes" in got.json["results"][0]["notes"][0]
 
 
 def test_a_cluster_gives_the_same_for_one_image_and_for_many(run, files, make_bundle):

@@ -55,9 +55,9 @@ def test_export_of_several_files_with_typed_voxels(run, files):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{labels}", "--to", "tif"], "over itself"),
+        (["{labels}", "--to", "tif"], "would overwrite the file"),
         (["{labels}", "--to", "docx"], "cannot be written"),
-        (["{labels}", "--to", "geojson", "--spacing", "1,2,3"], "voxel size does not fit"),
+        (["{labels}", "--to", "geojson", "--spacing", "1,2,3"], "pixel size does not fit"),
         (["{folder}/nothing.tif", "--to", "geojson"], "no such file"),
     ],
 )

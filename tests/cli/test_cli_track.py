@@ -60,8 +60,8 @@ def test_a_file_that_was_linked_keeps_its_numbers(run, film, files):
     [
         (["--axes", "ZYX"], "no time axis"),
         (["--axes", "YX"], "axes do not fit"),
-        (["--spacing", "1,1,1"], "voxel size does not fit"),
-        (["--gap", "-1"], "gap cannot be used"),
+        (["--spacing", "1,1,1"], "pixel size does not fit"),
+        (["--gap", "-1"], "gap is out of range"),
     ],
 )
 def test_what_cannot_be_linked_is_said(run, film, arguments, words):

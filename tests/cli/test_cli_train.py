@@ -86,13 +86,13 @@ def test_train_with_centres_and_offsets(run, files, folder):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{folder}", "--output", "{folder}"], "is there already"),
-        (["{folder}", "--output", "{new}/deep/er"], "not there"),
+        (["{folder}", "--output", "{folder}"], "already exists"),
+        (["{folder}", "--output", "{new}/deep/er"], "does not exist"),
         (["{new}", "--output", "{new}"], "no such folder"),
-        (["{folder}", "--output", "{new}", "--validation", "1"], "between 0 and 1"),
-        (["{folder}", "--output", "{new}", "--task", "semantic", "--classes", "a,b"], "values that are no class"),
-        (["{folder}", "--output", "{new}", "--stuff", "b"], "named among the classes"),
-        (["{folder}", "--output", "{new}", "--seconds", "0"], "needs a limit"),
+        (["{folder}", "--output", "{new}", "--validation", "1"], "from 0 to below 1"),
+        (["{folder}", "--output", "{new}", "--task", "semantic", "--classes", "a,b"], "values that are not classes"),
+        (["{folder}", "--output", "{new}", "--stuff", "b"], "must also be among the classes"),
+        (["{folder}", "--output", "{new}", "--seconds", "0"], "needs a time limit"),
         (["{folder}", "--output", "{new}", "--task", "semantic", "--head", "centre_offset"], "no objects"),
     ],
 )
@@ -218,9 +218,9 @@ def test_train_takes_options_of_network_and_training(run, files, folder):
     ("arguments", "words"),
     [
         (("--augment", "swirl=3"), "Unknown fields in AugmentSpec"),
-        (("--augment", "scale=9"), "is a factor"),
+        (("--augment", "scale=9"), "is an enlargement factor"),
         (("--option", "depth=3"), "no such options"),
-        (("--freeze", "2"), "is a share"),
+        (("--freeze", "2"), "is a fraction"),
     ],
 )
 def test_settings_that_do_not_exist_are_refused(run, files, folder, arguments, words):

@@ -32,8 +32,8 @@ def change(**fields):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"technique": "threshold"}, "no recipe of classical steps"),
-        ([1], "no recipe of classical steps"),
+        ({"technique": "threshold"}, "not a recipe of classical steps"),
+        ([1], "not a recipe of classical steps"),
         (change(version=99), "another version"),
         (change(speed=3), "unknown speed"),
         ({k: v for k, v in recipe_to_json(RECIPE).items() if k != "technique"}, "no technique"),

@@ -58,7 +58,7 @@ def test_an_image_without_the_axis_is_its_own_frame_and_plane():
 
 def test_the_description_names_sizes_voxel_and_dtype():
     text = Image(np.zeros((3, 4, 5), np.uint8), "ZYX", spacing=(2, 0.5, 0.5), unit="um").describe()
-    assert text == "Z 3 × Y 4 × X 5 · voxel 2 × 0.5 × 0.5 um · uint8"
+    assert text == "Z 3 × Y 4 × X 5 · voxel size 2 × 0.5 × 0.5 um · uint8"
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_the_description_names_sizes_voxel_and_dtype():
     [
         (np.zeros((0, 4)), "YX", (), "is empty"),
         (np.zeros((4, 4), complex), "YX", (), "complex128"),
-        (np.zeros((4, 4)), "YX", (1.0,), "voxel size"),
-        (np.zeros((4, 4)), "YX", (1.0, 0.0), "voxel size"),
-        (np.zeros((4, 4)), "YX", (1.0, float("nan")), "voxel size"),
+        (np.zeros((4, 4)), "YX", (1.0,), "pixel size"),
+        (np.zeros((4, 4)), "YX", (1.0, 0.0), "pixel size"),
+        (np.zeros((4, 4)), "YX", (1.0, float("nan")), "pixel size"),
         (np.zeros((4, 4)), "ZYX", (), "for an array of 2 dimensions"),
     ],
 )
@@ -79,7 +79,7 @@ def test_what_cannot_be_an_image_is_refused_with_the_reason(array, axes, spacing
 
 @pytest.mark.parametrize(
     ("axes", "ndim", "words"),
-    [("YQ", 2, "'YQ'"), ("YYX", 3, "at most once"), ("YX", 3, "3 dimensions"), ("ZX", 2, "axes Y and X")],
+    [("YQ", 2, "'YQ'"), ("YYX", 3, "at most once"), ("YX", 3, "3 dimensions"), ("ZX", 2, "an axis Y and an axis X")],
 )
 def test_axes_that_make_no_sense_are_refused(axes, ndim, words):
     with pytest.raises(InputError, match=words):

@@ -40,7 +40,7 @@ def test_a_value_comes_back_in_the_type_of_the_default(default, kind, given, wan
     ],
 )
 def test_anything_else_is_refused_with_what_is_accepted(p, value):
-    with pytest.raises(InputError, match=r"The setting P \(p\) cannot be used") as error:
+    with pytest.raises(InputError, match=r"The setting P \(p\) cannot have this value") as error:
         p.check(value)
     assert p.accepts() in str(error.value)
 
@@ -61,7 +61,7 @@ def test_what_is_accepted_in_words(p, words):
 
 
 def test_a_default_must_be_accepted_itself_and_a_word_needs_choices():
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises(InputError, match="cannot have this value"):
         Parameter("p", 3, low=4)
     with pytest.raises(InputError, match="has no choices"):
         Parameter("p", "a")

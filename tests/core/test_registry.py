@@ -143,18 +143,13 @@ def test_what_is_wrong_with_another_package_is_a_sentence_and_the_others_work(mo
     said = iter(shelf.problems)
     assert next(said) == "The package 'a-package' offers a number ('a') that cannot be loaded: ImportError: no libfoo."
     assert next(said) == "The package 'b-package' offers a number ('b') that cannot be loaded: SystemExit."
-    assert (
-        next(said)
-        == "The package 'c-package' offers a number ('c') that is of another kind: NoneType instead of Colored."
-    )
+    assert next(said) == "The package 'c-package' offers a number ('c') of the wrong type: NoneType instead of Colored."
     assert next(said) == "The package 'd-package' offers a number ('d') that cannot be loaded: it gives nothing."
-    assert (
-        next(said) == "The package 'f-package' offers a number ('f') that is of another kind: Row instead of Colored."
-    )
+    assert next(said) == "The package 'f-package' offers a number ('f') of the wrong type: Row instead of Colored."
     assert next(said).endswith(
-        "offers a number ('g') named 'e', and there is one of the package 'e-package'; it is left out."
+        "offers a number ('g') named 'e', but this name is taken by the package 'e-package'; it is left out."
     )
-    assert next(said).endswith("offers a number ('h') named 'pi', and there is one already; it is left out.")
+    assert next(said).endswith("offers a number ('h') named 'pi', but this name is taken already; it is left out.")
     assert "cannot be loaded: InputError: The field 'color' of 'x'" in next(said)
     with pytest.raises(InputError, match=r"no number named 'foo'. Accepted: pi, e, tau. The package 'a-package'"):
         shelf["foo"]

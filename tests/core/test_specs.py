@@ -55,5 +55,5 @@ def test_a_network_needs_two_or_three_dimensions_and_a_channel(ndim, channels, w
 
 
 def test_a_training_without_an_end_is_refused():
-    with pytest.raises(InputError, match="needs a limit"):
+    with pytest.raises(InputError, match="needs a time limit"):
         TrainSpec(seconds=0, steps=0)

@@ -209,13 +209,13 @@ def test_two_strokes_of_a_class_are_too_few_to_hold_one_out():
     paint[1, 1:4], paint[5, 1:4] = 1, 1
     split = split_strokes(to_sample(IMAGE, Corrections(paint), Task.SEMANTIC, STUFF), STUFF)
     assert split.heldout is None
-    assert "three strokes" in split.sentence
+    assert "at least three of a class" in split.sentence
 
 
 def test_the_sentence_counts_what_was_held_out():
     paint = boxes((0, 0), (0, 8), (7, 0), (7, 8)).astype(np.uint16)
     split = split_strokes(to_sample(IMAGE, Corrections(paint), Task.INSTANCE, THINGS), THINGS)
-    assert split.sentence == "Judged on held-out objects: 1 cell."
+    assert split.sentence == "Checked on objects that were kept aside: 1 cell."
 
 
 def test_the_split_follows_the_seed():

@@ -37,11 +37,11 @@ def test_each_reason_by_itself() -> None:
     other = labels.copy()
     other[labels == 12] = 0
     found = {d.number: d for d in doubts(labels, scores, other=other)}
-    assert found[3].reason == "the model is only 30% sure"
+    assert found[3].reason == "the model is only 30% certain"
     assert found[3].score == pytest.approx(0.7 * WEIGHTS["score"])
     assert found[5].reason == "much smaller than the others"
     assert found[7].reason == "irregular outline"
-    assert found[12].reason == "two passes disagree (overlap 0%)"
+    assert found[12].reason == "two results disagree (overlap 0%)"
     assert found[12].score == pytest.approx(WEIGHTS["passes"])
     assert found[1].score == 0
     first = [d.number for d in doubts(labels, scores, other=other)][:4]
@@ -55,7 +55,7 @@ def test_the_border_counts_only_along_axes_of_space() -> None:
     scores = {1: np.nan, 2: np.nan}
     space = {d.number: d for d in doubts(labels, scores, border_axes=(1, 2))}
     assert space[1].score == 0
-    assert space[2].reason == "cut by the border"
+    assert space[2].reason == "cut off by the image border"
     assert space[2].score == pytest.approx(WEIGHTS["border"])
     everything = {d.number: d for d in doubts(labels, scores)}
     assert everything[1].score == pytest.approx(WEIGHTS["border"])

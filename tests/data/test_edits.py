@@ -192,15 +192,18 @@ def test_nothing_is_taken_from_another_object() -> None:
         (lambda v: edits.merge(v, [1]), "needs two objects"),
         (lambda v: edits.merge(v, [1, 9]), "no object 9"),
         (lambda v: edits.shrink(v, 1, 50), "would vanish"),
-        (lambda v: edits.smooth(v, 2, 0.01), "smooth already"),
-        (lambda v: edits.grow(v, 1, 1, spacing=(1,)), "voxel size"),
-        (lambda v: edits.grow(v, 1, 1, spacing=(1, 0)), "voxel size"),
-        (lambda v: edits.set_mask(v, np.ones((1, 1), bool), (slice(0, 1), slice(0, 1)), 5), "taken already"),
+        (lambda v: edits.smooth(v, 2, 0.01), "already smooth"),
+        (lambda v: edits.grow(v, 1, 1, spacing=(1,)), "pixel size"),
+        (lambda v: edits.grow(v, 1, 1, spacing=(1, 0)), "pixel size"),
+        (
+            lambda v: edits.set_mask(v, np.ones((1, 1), bool), (slice(0, 1), slice(0, 1)), 5),
+            "Other objects are there already",
+        ),
         (lambda v: split_cut(v, 1, np.array([[0, 1], [1, 1]]), (0, 1)), "does not cut"),
         (lambda v: split_cut(v, 1, np.array([[0, 1]]), (0, 1)), "needs a line"),
         (lambda v: split_seeds(v, 1, np.array([[0, 0], [0, 0]])), "two points"),
-        (lambda v: split_seeds(v, 1, np.array([[0, 0], [0, 5]])), "does not lie in object 1"),
-        (lambda v: interpolate(v, 1, 0), "no planes to redraw"),
+        (lambda v: split_seeds(v, 1, np.array([[0, 0], [0, 5]])), "is not inside object 1"),
+        (lambda v: interpolate(v, 1, 0), "no planes to fill in between"),
     ],
 )
 def test_what_cannot_be_done_says_so(call: Callable[[np.ndarray], Any], words: str) -> None:
@@ -212,7 +215,7 @@ def test_what_cannot_be_done_says_so(call: Callable[[np.ndarray], Any], words: s
 
 
 def test_grow_without_room_says_so() -> None:
-    with pytest.raises(InputError, match="no room"):
+    with pytest.raises(InputError, match="no background around it to grow into"):
         edits.grow(np.array([[1, 1, 2]]), 1)
 
 
@@ -326,7 +329,7 @@ def test_only_between_the_planes_that_are_right() -> None:
     labels[1, 12:15] = labels[5, 12:15] = 0
     redrawn = interpolate(labels, 1, 0, (1, 5)).apply(labels.copy())
     assert [int((p == 1).sum()) for p in redrawn] == [0, 70, 70, 70, 70, 70, 0]
-    with pytest.raises(InputError, match="same already"):
+    with pytest.raises(InputError, match="already has this shape"):
         interpolate(redrawn, 1, 0, (1, 5))
     turned = interpolate(labels.transpose(1, 2, 0), 1, 2, (1, 5)).apply(labels.transpose(1, 2, 0).copy())
     np.testing.assert_array_equal(turned, redrawn.transpose(1, 2, 0))

@@ -151,10 +151,10 @@ def test_no_object_is_an_empty_table() -> None:
     ("labels", "options", "words"),
     [
         ([[0.5]], {}, "whole numbers"),
-        ([[-1]], {}, "none negative"),
+        ([[-1]], {}, "whole numbers from 0 up"),
         ([[1]], {"axes": "XY"}, "axes do not fit"),
-        ([[1]], {"spacing": (1, 1, 1)}, "voxel size"),
-        ([[1]], {"spacing": (1, 0)}, "voxel size"),
+        ([[1]], {"spacing": (1, 1, 1)}, "pixel size"),
+        ([[1]], {"spacing": (1, 0)}, "pixel size"),
         ([[1]], {"channels": {"dapi": [[1, 2]]}}, "'dapi' does not fit"),
     ],
 )

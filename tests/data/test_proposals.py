@@ -78,9 +78,9 @@ def test_a_click_beside_the_middle_or_just_outside() -> None:
     [
         ({}, "point or a box"),
         ({"point": (50, 2)}, "outside the image"),
-        ({"point": (2, 2)}, "sees nothing"),
-        ({"point": (15, 15), "free": np.zeros((30, 30), bool)}, "an object here already"),
-        ({"point": (15, 15), "least": 10_000}, "can be made out"),
+        ({"point": (2, 2)}, "finds nothing"),
+        ({"point": (15, 15), "free": np.zeros((30, 30), bool)}, "already an object here"),
+        ({"point": (15, 15), "least": 10_000}, "can be distinguished"),
     ],
 )
 def test_what_cannot_be_proposed_says_so(kwargs: dict[str, Any], words: str) -> None:

@@ -69,7 +69,7 @@ def test_samples_without_anything_known_are_passed_over():
         np.zeros((1, 9, 9)), np.zeros((9, 9)), np.ones((9, 9)), np.zeros((0, 9, 9)), np.ones((9, 9)), (1, 1)
     )
     assert not PatchSampler([empty, known], (4, 4)).draw(10).image.any()
-    with pytest.raises(InputError, match="no voxel has a known label"):
+    with pytest.raises(InputError, match="nothing is labelled"):
         PatchSampler([empty], (4, 4))
 
 

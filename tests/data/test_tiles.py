@@ -87,5 +87,5 @@ def test_a_tile_that_is_one_multiple_cannot_be_split():
 
 
 def test_too_small_tiles_say_which_size_would_do():
-    with pytest.raises(InputError, match="at least 132 voxels"):
+    with pytest.raises(InputError, match="at least 132 pixels"):
         plan((500, 500), (64, 64), (58, 58), (8, 8))

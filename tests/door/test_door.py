@@ -105,7 +105,7 @@ def test_arrays_paths_and_images_give_the_same_result(tmp_path, sample, tiny):
 
 def test_an_array_whose_axes_are_not_certain_is_refused_until_they_are_named(tiny):
     stack = np.zeros((5, 40, 40), np.uint8)
-    with pytest.raises(seg.InputError, match=r"axes of an array are not certain.*axes=\"ZYX\""):
+    with pytest.raises(seg.InputError, match=r"order of the axes is not certain.*axes=\"ZYX\""):
         seg.predict(stack, tiny, progress=False)
     assert seg.predict(stack, tiny, axes="tyx", progress=False).axes == "TYX"
     found = seg.predict(stack, tiny, axes="ZYX", spacing=(2, 1, 1), unit="um", progress=False)
@@ -113,7 +113,7 @@ def test_an_array_whose_axes_are_not_certain_is_refused_until_they_are_named(tin
 
 
 def test_an_image_with_axes_once_more_is_refused(sample, tiny):
-    with pytest.raises(seg.InputError, match="says its axes, voxel size and unit itself"):
+    with pytest.raises(seg.InputError, match="already has axes, voxel size and unit"):
         seg.predict(sample.image, tiny, axes="YX", progress=False)
 
 
@@ -166,7 +166,7 @@ def test_several_images_are_a_list(sample, tiny):
     pair = [sample.image, np.asarray(sample.image.array)]
     tuned = seg.finetune(pair, [sample.corrections, sample.corrections], tiny, FEW, progress=False)
     assert tuned.bundle.name == "tiny, tuned 1"
-    with pytest.raises(seg.InputError, match="Each image needs its corrections"):
+    with pytest.raises(seg.InputError, match="Each image needs its own corrections"):
         seg.finetune(pair, [sample.corrections], tiny, FEW, progress=False)
 
 
@@ -186,7 +186,7 @@ def test_a_technique_by_name_and_a_recipe_by_name_file_and_value(tmp_path, sampl
     ("technique", "settings", "words"),
     [
         ("no such thing", {}, r"no technique or recipe 'no such thing'.*threshold"),
-        ("nuclei2d", {"method": "li"}, "Settings go with the name of a technique"),
+        ("nuclei2d", {"method": "li"}, "Settings can only be given with the name of a technique"),
         ("threshold", {"sharpness": 3}, "sharpness"),
     ],
 )
@@ -247,7 +247,7 @@ def test_a_folder_teaches_like_its_pairs(tmp_path, sample):
     "told", [{"task": "semantic"}, {"classes": ["a"]}, {"head": "distance"}, {"ndim": 3}, {"options": TINY}]
 )
 def test_a_model_that_is_told_what_it_finds_is_refused_and_not_silently_kept(sample, tiny, told):
-    with pytest.raises(seg.InputError, match=f"says itself what it finds.*{next(iter(told))}"):
+    with pytest.raises(seg.InputError, match=f"already defines what it finds.*{next(iter(told))}"):
         seg.train([(sample.image, sample.truth)], tiny, FEW, progress=False, **told)
 
 
@@ -257,7 +257,7 @@ def test_training_on_nothing_is_refused(tiny):
 
 
 def test_a_share_that_leaves_nothing_is_refused_before_anything_is_read(tmp_path, tiny):
-    with pytest.raises(seg.InputError, match="between 0 and 1"):
+    with pytest.raises(seg.InputError, match="from 0 to below 1"):
         seg.train(tmp_path / "none", tiny, FEW, share=1.0, progress=False)
 
 
@@ -265,8 +265,8 @@ def test_a_share_that_leaves_nothing_is_refused_before_anything_is_read(tmp_path
     ("settings", "words"),
     [
         ({"network": "no such net"}, "no network named"),
-        ({"classes": "cell"}, "Classes are a list of names"),
-        ({"classes": ["cell"], "stuff": ["ground"]}, "Stuff is named among the classes too"),
+        ({"classes": "cell"}, "Classes must be a list of names"),
+        ({"classes": ["cell"], "stuff": ["ground"]}, "The areas \\(stuff\\) must also be among the classes"),
     ],
 )
 def test_a_new_model_says_what_cannot_be(settings, words):
@@ -315,10 +315,10 @@ def test_measure_takes_arrays_with_a_voxel_size_and_channels():
     table = seg.measure(labels, np.full((4, 6), 7.0), spacing=(0.5, 0.5), unit="um")
     assert table["area"].values.tolist() == [1.5]
     for wrong in ((0.5,), (0.5, float("nan")), (0.5, -1.0)):
-        with pytest.raises(seg.InputError, match="voxel size does not fit"):
+        with pytest.raises(seg.InputError, match="pixel size does not fit"):
             seg.measure(labels, spacing=wrong)
     for wrong in (np.zeros((3, 3)), np.full((3, 3), -1), np.zeros(4, int)):
-        with pytest.raises(seg.InputError, match="no label image"):
+        with pytest.raises(seg.InputError, match="not a label image"):
             seg.measure(wrong)
 
 

@@ -40,7 +40,7 @@ def test_strokes_become_the_classes_they_show():
     answer = drain(instant(Image(image, "YX"), Corrections(strokes(truth)), Task.SEMANTIC, CLASSES))
     assert (np.asarray(answer.segmentation.labels) == truth).mean() > 0.94  # a wide filter blurs the borders
     assert answer.quality["held-out Dice"] > 0.97
-    assert "held-out strokes" in answer.heldout
+    assert "strokes that were kept aside" in answer.heldout
     assert answer.segmentation.recipe["method"].startswith("random forest")
 
 
@@ -133,12 +133,12 @@ def test_one_thing_stays_where_it_was_painted():
 def test_one_class_is_refused_with_advice():
     image, truth = scene()
     paint = np.where(strokes(truth) == 1, 1, 0).astype(np.uint16)
-    with pytest.raises(InputError, match=r"at least two classes.*Paint some background"):
+    with pytest.raises(InputError, match=r"at least two classes.*Also paint some background"):
         drain(instant(Image(image, "YX"), Corrections(paint), Task.SEMANTIC, CLASSES))
 
 
 def test_a_forest_that_has_learnt_nothing_says_so():
-    with pytest.raises(InputError, match="has not seen strokes"):
+    with pytest.raises(InputError, match="has not learnt from any strokes"):
         PixelForest(Image(scene()[0], "YX")).probabilities((slice(0, 4), slice(0, 4)))
 
 

@@ -246,7 +246,7 @@ def test_training_goes_on_on_the_card(tmp_path, monkeypatch):
     job.close()
     events: list[object] = []
     drain(train([sample], bundle, steps(30), keep=tmp_path / "kept"), events.append)
-    assert any(isinstance(e, Note) and "goes on at step" in e.text for e in events)
+    assert any(isinstance(e, Note) and "continues at step" in e.text for e in events)
     assert len(losses_of(events)) < 30
 
 

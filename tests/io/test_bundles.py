@@ -87,7 +87,7 @@ def test_thumbnail_that_is_no_picture(tmp_path, picture) -> None:
 
 def test_no_overwriting_unless_asked(tmp_path) -> None:
     folder = save_bundle(make(), tmp_path / "m")
-    with pytest.raises(InputError, match="already a bundle 'm'"):
+    with pytest.raises(InputError, match="already a model 'm'"):
         save_bundle(make(), folder)
     save_bundle(make(description="second"), folder, overwrite=True)
     assert load_bundle(folder).description == "second"
@@ -99,7 +99,7 @@ def test_other_folders_and_files_are_never_replaced(tmp_path) -> None:
     (tmp_path / "thesis" / "a.txt").write_text("x")
     (tmp_path / "file").write_text("x")
     for name in ("thesis", "file"):
-        with pytest.raises(InputError, match="is no bundle"):
+        with pytest.raises(InputError, match="already exists and is not a model"):
             save_bundle(make(), tmp_path / name, overwrite=True)
     (tmp_path / "empty").mkdir()
     assert load_bundle(save_bundle(make(), tmp_path / "empty")).name == "My model"
@@ -114,7 +114,7 @@ def test_disk_that_refuses_leaves_the_old_bundle(tmp_path, monkeypatch, code) ->
         raise OSError(code, "no")
 
     monkeypatch.setattr(bundles, "_readme", fail)
-    with pytest.raises(InputError, match=r"disk is full|may not be written"):
+    with pytest.raises(InputError, match=r"disk is full|no permission to write"):
         save_bundle(make(), folder, overwrite=True)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
@@ -130,8 +130,8 @@ def test_missing_folder_above(tmp_path) -> None:
     [
         ({"weights": {"a": np.array(["x"])}}, "weights cannot be stored"),
         ({"weights": {"a": np.zeros(3, np.complex128)}}, "weights cannot be stored"),
-        ({"decode": {"when": object()}}, "cannot be written as JSON.*object"),
-        ({"history": ({"a": {1, 2}},)}, "cannot be written as JSON.*set"),
+        ({"decode": {"when": object()}}, "cannot be written as a JSON file.*object"),
+        ({"history": ({"a": {1, 2}},)}, "cannot be written as a JSON file.*set"),
     ],
 )
 def test_what_cannot_be_stored(tmp_path, more, words) -> None:
@@ -144,7 +144,9 @@ def test_what_cannot_be_stored(tmp_path, more, words) -> None:
 def test_pickles_stay_closed(tmp_path, name) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04cos\nsystem\n.")
     for path in (tmp_path / name, tmp_path):
-        with pytest.raises(InputError, match=r"Only safetensors bundles are read, because a pickled.*run any code"):
+        with pytest.raises(
+            InputError, match=r"Only models in the safetensors format are opened, because a pickled.*run any code"
+        ):
             load_bundle(path)
 
 
@@ -157,7 +159,7 @@ def test_missing_files(tmp_path, name) -> None:
 
 
 def test_no_bundle_there(tmp_path) -> None:
-    with pytest.raises(InputError, match="no such bundle"):
+    with pytest.raises(InputError, match="no such model"):
         load_bundle(tmp_path / "no")
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(InputError, match="not a complete"):
@@ -195,13 +197,13 @@ def change(folder: Path, **values) -> None:
         ({"surprise": 1}, "unknown: surprise"),
         ({"decode": None}, "missing: decode"),
         ({"spec__surprise": 1}, "Unknown fields in ModelSpec.*surprise"),
-        ({"spec__task": "dance"}, "cannot be read as a model bundle"),
+        ({"spec__task": "dance"}, "cannot be read as a model"),
         ({"spec__ndim": 7}, "2 or 3 dimensions"),
-        ({"spec__classes": {}}, "cannot be read as a model bundle"),
-        ({"spec": 5}, "cannot be read as a model bundle"),
-        ({"weights": {}}, "cannot be read as a model bundle"),
+        ({"spec__classes": {}}, "cannot be read as a model"),
+        ({"spec": 5}, "cannot be read as a model"),
+        ({"weights": {}}, "cannot be read as a model"),
         ({"normalisation__gamma": 2}, "normalisation.*gamma"),
-        ({"normalisation__low": "x"}, "cannot be read as a model bundle"),
+        ({"normalisation__low": "x"}, "cannot be read as a model"),
         ({"weights__tensors": {"a": ["float32", [1]]}}, "do not match.*differences in a"),
         ({"weights__sha256": "0"}, "do not match.*checksum"),
     ],
@@ -217,7 +219,7 @@ def test_specs_that_are_wrong(tmp_path, values, words) -> None:
 def test_json_of_another_kind(tmp_path, name, text) -> None:
     folder = save_bundle(make(), tmp_path / "m")
     (folder / name).write_text(text)
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="has unexpected contents"):
         load_bundle(folder)
 
 
@@ -268,5 +270,5 @@ def test_what_is_no_name_of_a_package_is_not_put_into_a_command(tmp_path, packag
     data = json.loads((folder / "spec.json").read_text())
     data["spec"]["packages"] = packages
     (folder / "spec.json").write_text(json.dumps(data))
-    with pytest.raises(InputError, match=r"packages that the model 'My model' needs are not names of packages\. Got"):
+    with pytest.raises(InputError, match=r"The model 'My model' needs packages whose names are not valid\. Got"):
         load_bundle(folder)

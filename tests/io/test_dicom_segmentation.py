@@ -93,7 +93,8 @@ def test_one_image_is_enough(tmp_path, seg) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "words"), [({}, "do not say where"), ({"input": {"source": "/nowhere/ct"}}, "is not there")]
+    ("recipe", "words"),
+    [({}, "without a record of their source"), ({"input": {"source": "/nowhere/ct"}}, "does not exist")],
 )
 def test_without_the_series_there_is_no_segmentation(tmp_path, seg, recipe, words) -> None:
     with pytest.raises(InputError, match=words):
@@ -101,9 +102,9 @@ def test_without_the_series_there_is_no_segmentation(tmp_path, seg, recipe, word
 
 
 def test_labels_that_do_not_fit(tmp_path, seg) -> None:
-    with pytest.raises(InputError, match="another shape"):
+    with pytest.raises(InputError, match="differ in shape"):
         write_segmentation(replace(seg, labels=seg.labels[:2]), tmp_path / "a.seg.dcm")
-    with pytest.raises(InputError, match="at least one segment"):
+    with pytest.raises(InputError, match="1 to 65535 segments"):
         write_segmentation(replace(seg, labels=seg.labels * 0), tmp_path / "a.seg.dcm")
     assert [p.name for p in tmp_path.iterdir()] == ["ct"]
 

@@ -184,8 +184,8 @@ def test_mixed_series_are_listed(series) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ImagePositionPatient": [-125, -128.1, 103.019997]}, "same place"),
-        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "different directions"),
+        ({"ImagePositionPatient": [-125, -128.1, 103.019997]}, "same position"),
+        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "different orientations"),
         ({"PixelSpacing": [1, 1]}, "differ in pixel size"),
         ({"Rows": 8}, "differ in height"),
         ({"NumberOfFrames": 2}, "several multi-frame files"),
@@ -250,7 +250,7 @@ def test_compression_without_decoder_names_the_package(series, monkeypatch) -> N
 def test_folders_without_images(tmp_path) -> None:
     pytest.importorskip("pydicom")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no DICOM image.*0 other files"):
+    with pytest.raises(InputError, match=r"contains no DICOM image.*0 other files"):
         read_image(tmp_path / "empty")
     with pytest.raises(InputError, match="one of its folders: empty"):
         read_image(tmp_path)

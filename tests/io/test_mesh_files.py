@@ -105,7 +105,7 @@ def test_an_affine_puts_the_mesh_into_the_patient(tmp_path, make_segmentation) -
 
 
 def test_what_has_no_surface(tmp_path, make_segmentation) -> None:
-    with pytest.raises(InputError, match="needs a volume"):
+    with pytest.raises(InputError, match="needs a 3D volume"):
         write_segmentation(make_segmentation(np.ones((4, 4), int), "YX"), tmp_path / "a.stl")
     with pytest.raises(InputError, match="no object"):
         write_segmentation(make_segmentation(np.zeros((4, 4, 4), int)), tmp_path / "a.stl")

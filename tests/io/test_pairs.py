@@ -1,4 +1,4 @@
-"""Image files find their labels by name; what has no partner is named."""
+"""Image files find their labels by name; what has no counterpart is named."""
 
 import numpy as np
 import pytest
@@ -45,14 +45,14 @@ def test_a_folder_of_classes_is_joined_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["images/a.tif", "images/b.tif", "masks/a.tif"], "1 of images has no partner in masks.*'b'"),
+        (["images/a.tif", "images/b.tif", "masks/a.tif"], "1 of images has no counterpart in masks.*'b'"),
         (
             ["images/a.tif", "masks/a.tif", "masks/b.tif", "masks/c.tif"],
-            "2 of masks have no partner in images.*'b', 'c'",
+            "2 of masks have no counterpart in images.*'b', 'c'",
         ),
         (["images/a.tif", "images/a.png", "masks/a.tif"], "Two files have the name 'a'"),
-        (["images/a.tif", "masks/a.tif", "classes/b.tif"], "no partner in classes"),
-        (["a_image.tif"], "no partner in the labels"),
+        (["images/a.tif", "masks/a.tif", "classes/b.tif"], "no counterpart in classes"),
+        (["a_image.tif"], "no counterpart in the labels"),
         (["images/a.tif"], "no images with labels.*images/ and masks/"),
         (["something.tif"], "no images with labels"),
     ],
@@ -76,9 +76,9 @@ def test_a_missing_folder_is_refused(tmp_path):
 def test_predictions_and_truth_are_matched_both_ways(tmp_path):
     one = [tmp_path / "a_labels.tif", tmp_path / "b_labels.tif"]
     assert [t.name for _, t in match_names(one, [tmp_path / "b.png", tmp_path / "a.png"])] == ["a.png", "b.png"]
-    with pytest.raises(InputError, match="1 of the predictions has no partner"):
+    with pytest.raises(InputError, match="1 of the predictions has no counterpart"):
         match_names(one, one[:1])
-    with pytest.raises(InputError, match="1 of the truth has no partner"):
+    with pytest.raises(InputError, match="1 of the ground truth has no counterpart"):
         match_names(one[:1], one)
 
 

@@ -93,7 +93,7 @@ def test_simple_rois_are_traced_with_their_box(tmp_path, make_segmentation) -> N
 
 def test_what_imagej_cannot_hold(tmp_path, make_segmentation) -> None:
     pytest.importorskip("roifile")
-    with pytest.raises(InputError, match="no object to write"):
+    with pytest.raises(InputError, match="no objects to write"):
         write_segmentation(make_segmentation(np.zeros((4, 4), int), "YX"), tmp_path / "a.roi.zip")
     with pytest.raises(InputError, match="32767 pixels"):
         write_segmentation(make_segmentation(np.ones((1, 32768), int), "YX"), tmp_path / "a.roi.zip")

@@ -79,11 +79,11 @@ def test_png_holds_planes_up_to_16_bits(tmp_path, make_segmentation) -> None:
     labels = np.arange(99).reshape(9, 11) * 600
     write_segmentation(make_segmentation(labels, "YX"), tmp_path / "a.png")
     assert np.array_equal(read_labels(tmp_path / "a.png")[0], labels)
-    with pytest.raises(InputError, match="holds one plane"):
+    with pytest.raises(InputError, match="holds only one plane"):
         write_segmentation(make_segmentation(labels[None]), tmp_path / "b.png")
     with pytest.raises(InputError, match="up to 65535"):
         write_segmentation(make_segmentation(labels * 2, "YX"), tmp_path / "c.png")
-    with pytest.raises(InputError, match="JPEG changes values"):
+    with pytest.raises(InputError, match="JPEG changes the values"):
         write_segmentation(make_segmentation(labels, "YX"), tmp_path / "d.jpg")
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -217,7 +217,7 @@ def test_missing_folder_and_folders_that_are_not_ours(tmp_path, make_segmentatio
     for name, path in (("a.tif", "a.tif"), ("a.zarr", "a.zarr"), ("a.panoptic", "a.panoptic.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "thesis.txt").write_text("years of work")
-        with pytest.raises(InputError, match=f"'{name}' is a folder.*would be replaced"):
+        with pytest.raises(InputError, match=f"'{name}' is an existing folder.*would be replaced"):
             write_segmentation(seg, tmp_path / path)
         assert (tmp_path / name / "thesis.txt").is_file()
 
@@ -237,7 +237,7 @@ def test_folder_without_write_permission(as_stranger, make_segmentation) -> None
     locked.chmod(0o555)
     for extension in (".tif", ".zarr", ".npy", ".png"):
         labels = np.ones((9, 11), int)
-        with pytest.raises(InputError, match="may not be written there"):
+        with pytest.raises(InputError, match="no permission to write"):
             write_segmentation(make_segmentation(labels, "YX"), locked / f"a{extension}")
 
 

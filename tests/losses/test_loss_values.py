@@ -254,8 +254,8 @@ def test_iou_balanced_moves_the_gradient_to_the_image_that_overlaps_better():
     ("name", "options", "words"),
     [
         ("cross_entropy", {"class_weights": (1.0,)}, "2 numbers"),
-        ("cross_entropy", {"class_weights": (1.0, -1.0)}, "not negative"),
-        ("focal", {"alpha": (1.0, math.inf)}, "not negative"),
+        ("cross_entropy", {"class_weights": (1.0, -1.0)}, "from 0 up"),
+        ("focal", {"alpha": (1.0, math.inf)}, "from 0 up"),
         ("cross_entropy", {"class_weights": "sometimes"}, "Accepted: inverse, median"),
         ("top_k", {"share": 0.0}, "above 0"),
         ("top_k", {"share": 1.5}, "at most 1"),

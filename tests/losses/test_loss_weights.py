@@ -32,9 +32,9 @@ def test_a_limit_holds():
     ("counts", "rule", "words"),
     [
         ([1, 2], "mean", "Accepted: inverse, median"),
-        ([1, -2], "median", "not negative"),
-        ([1, math.nan], "median", "not negative"),
-        ([], "median", "one count of voxels for each class"),
+        ([1, -2], "median", "from 0 up"),
+        ([1, math.nan], "median", "from 0 up"),
+        ([], "median", "number of pixels of each class"),
     ],
 )
 def test_counts_and_rules_that_do_not_fit_are_refused(counts, rule, words):

@@ -135,7 +135,7 @@ def test_a_long_chain_of_ties_is_assigned():
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.1, float("nan")])
 def test_a_threshold_outside_its_range_is_an_error(threshold):
-    with pytest.raises(InputError, match="above 0 and at most at 1"):
+    with pytest.raises(InputError, match="above 0 and at most 1"):
         match(contingency([1], [1]), threshold)
 
 

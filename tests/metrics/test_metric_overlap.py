@@ -103,7 +103,7 @@ def test_a_mask_of_the_wrong_shape_or_dtype_is_an_error():
 
 
 def test_a_data_set_needs_matrices_of_one_size():
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="differ in size"):
         pooled(dice_per_class, [np.eye(2, dtype=int), np.eye(3, dtype=int)])
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(InputError, match="differ in size"):
         mean_over_images(dice_per_class, [])

@@ -132,5 +132,5 @@ def test_a_tolerance_must_be_a_distance():
 
 @pytest.mark.parametrize("spacing", [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan")), (1.0, 1.0, 1.0)])
 def test_a_spacing_that_does_not_fit_is_an_error(spacing):
-    with pytest.raises(InputError, match=r"voxel size.*for 2 axes"):
+    with pytest.raises(InputError, match=r"pixel size.*for 2 axes"):
         hd95(np.ones((2, 2), bool), np.ones((2, 2), bool), spacing)

@@ -354,10 +354,10 @@ def test_switched_off_losses_are_not_computed():
 @pytest.mark.parametrize(
     ("ndim", "options", "words"),
     [
-        (3, {"image_gradient": "canny"}, "lines in a plane"),
+        (3, {"image_gradient": "canny"}, "only in 2D"),
         (2, {"image_gradient": "sobel"}, "no image gradient named 'sobel'"),
         (2, {"encoder": "vgg"}, "no encoder named 'vgg'"),
-        (2, {"encoder": "resnet18", "strides": [(2, 2)] * 5}, "strides of its own"),
+        (2, {"encoder": "resnet18", "strides": [(2, 2)] * 5}, "its own strides"),
         (2, {"widths": (8,)}, "at least two levels"),
     ],
 )

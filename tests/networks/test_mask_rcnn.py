@@ -179,10 +179,10 @@ def test_options_that_do_not_fit_are_refused():
         net(3, anchor_sizes=((4, 8), (8, 16)))
     with pytest.raises(InputError, match="anchors do not fit"):
         net(2, ratios=())
-    with pytest.raises(InputError, match="no class has any"):
+    with pytest.raises(InputError, match="no class has objects"):
         net(2, classes=ClassTable.named(["a"], Kind.STUFF))
     mixed = ClassTable((*ClassTable.named(["a"]), ClassInfo(2, "soil", "#ffffff", Kind.STUFF)))
-    with pytest.raises(InputError, match="need the dense classes"):
+    with pytest.raises(InputError, match="need the option 'semantic'"):
         net(2, classes=mixed, semantic=False)
     with pytest.raises(InputError, match=r"finds objects.*semantic"):
         net(2, task=Task.SEMANTIC)

@@ -320,7 +320,7 @@ def test_an_unknown_network_or_option_is_refused(network, options, words):
 def test_a_network_of_another_package_has_to_say_how_its_tiles_are_cut(monkeypatch):
     row = NetworkRow("plain", "Plain", "torch.nn:Conv2d", package="plain-networks")
     monkeypatch.setitem(NETWORKS._rows, "plain", row)
-    with pytest.raises(InputError, match=r"Plain does not say.*Got no attribute multiple and no attribute halo"):
+    with pytest.raises(InputError, match=r"Plain does not define.*Got no attribute multiple and no attribute halo"):
         build(ModelSpec("plain", 2, 1, Task.SEMANTIC, CLASSES), 2)
 
 

@@ -183,8 +183,8 @@ def test_a_resnet_below_the_first_level_takes_its_weights():
         ({"widths": (4, 8), "encoder_blocks": (1, 2, 3)}, "Accepted: 2 numbers of at least 1"),
         ({"widths": (4, 8), "encoder_blocks": (1, 0)}, "Accepted: 2 numbers of at least 1"),
         ({"encoder": "vgg"}, "no encoder named 'vgg'.*plain, resnet18"),
-        ({"encoder": "resnet18", "encoder_blocks": (1, 2, 3, 4)}, "strides and blocks of its own"),
-        ({"encoder": "resnet18", "strides": [(2, 2)] * 3}, "strides and blocks of its own"),
+        ({"encoder": "resnet18", "encoder_blocks": (1, 2, 3, 4)}, "its own strides and blocks"),
+        ({"encoder": "resnet18", "strides": [(2, 2)] * 3}, "its own strides and blocks"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, words):

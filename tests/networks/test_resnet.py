@@ -121,9 +121,9 @@ def test_no_convolution_is_dilated_and_the_stride_is_32():
 
 
 def test_weights_of_another_network_are_refused():
-    with pytest.raises(InputError, match=r"another network.*do not fit"):
+    with pytest.raises(InputError, match=r"do not belong to this encoder.*do not fit"):
         load_imagenet(make_encoder("resnet34", 2, 3), weights("resnet18"))
-    with pytest.raises(InputError, match=r"another network.*do not fit"):
+    with pytest.raises(InputError, match=r"do not belong to this encoder.*do not fit"):
         load_imagenet(make_encoder("resnet18", 2, 3, width=8), weights("resnet18"))
 
 
@@ -155,7 +155,7 @@ def test_files_that_hold_something_else_are_refused(tmp_path, content):
             read_state(tmp_path / "w.safetensors")
     elif content is not None:
         torch.save(content, path)
-    with pytest.raises(InputError, match=r"cannot be read|something else than weights"):
+    with pytest.raises(InputError, match=r"cannot be read|does not contain weights"):
         read_state(path)
 
 
@@ -176,7 +176,7 @@ def test_timm_without_torchvision_names_torchvision(tmp_path, monkeypatch):
     broken_timm(tmp_path, monkeypatch, "import torchvision")
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(
-        MissingExtraError, match=r"'torchvision' is needed to fetch ImageNet weights.*segplugin\[timm\]"
+        MissingExtraError, match=r"'torchvision' is needed to download ImageNet weights.*segplugin\[timm\]"
     ):
         timm_state("resnet18")
 
@@ -192,7 +192,7 @@ def test_timm_without_torchvision_names_torchvision(tmp_path, monkeypatch):
 def test_a_torchvision_of_another_torch_says_what_to_reinstall(tmp_path, monkeypatch, version, index):
     broken_timm(tmp_path, monkeypatch, "raise RuntimeError('operator torchvision::nms does not exist\\nmore')")
     monkeypatch.setattr(torch, "__version__", version)
-    text = rf"made for another torch.*nms does not exist\".*--force-reinstall torch torchvision{index}$"
+    text = rf"does not fit the installed torch.*nms does not exist\".*--force-reinstall torch torchvision{index}$"
     with pytest.raises(InputError, match=text):
         timm_state("resnet18")
 

@@ -129,8 +129,8 @@ def test_every_part_is_listed_with_its_package_and_what_is_broken_is_a_sentence(
     assert found["parts"]["networks"][0]["title"] == "U-Net"
     broken, nonsense, taken = found["problems"]
     assert "'segplugin-extra' offers a network ('broken') that cannot be loaded: ModuleNotFoundError" in broken
-    assert "('nonsense') that is of another kind: int instead of NetworkRow." in nonsense
-    assert "('taken') named 'unet', and there is one already; it is left out." in taken
+    assert "('nonsense') of the wrong type: int instead of NetworkRow." in nonsense
+    assert "('taken') named 'unet', but this name is taken already; it is left out." in taken
     assert all(sentence in err and sentence in beside for sentence in found["problems"])
 
 

@@ -235,7 +235,7 @@ def test_an_instance_result_has_no_stuff(head):
 
 
 def test_a_head_is_refused_where_there_are_no_objects():
-    with pytest.raises(InputError, match="no head for them"):
+    with pytest.raises(InputError, match="no way of separating them"):
         get_task("semantic", "distance")
     with pytest.raises(InputError, match="no head named 'voting'"):
         get_task("instance", "voting")
@@ -289,10 +289,10 @@ def spec_of(task=Task.INSTANCE, **more):
 def test_the_head_of_a_package_that_is_not_there_is_a_sentence():
     for call in (head_row, codec_of):
         with pytest.raises(
-            InputError, match=r"head 'stars' of this model comes from another package.*Install old-heads"
+            InputError, match=r"separates objects by 'stars', which comes from another package.*Install old-heads"
         ):
             call(spec_of(head="stars", packages=("old-heads",)))
-    with pytest.raises(InputError, match=r"has no head for objects. Got the task semantic"):
+    with pytest.raises(InputError, match=r"does not separate objects. Got the task semantic"):
         head_row(spec_of(Task.SEMANTIC))
     assert head_row(spec_of()).name == "distance"
 

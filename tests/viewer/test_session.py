@@ -37,7 +37,7 @@ def test_there_may_be_nothing_to_go_back_to(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     session = Session(tmp_path / "file")
-    with pytest.raises(InputError, match="could not be kept safe"):
+    with pytest.raises(InputError, match="could not be saved in the session folder"):
         session.save_bundle(bundle("a"))
 
 

@@ -59,7 +59,7 @@ def test_two_channels_have_no_colours() -> None:
 
 
 def test_a_technique_without_another_picture_says_so() -> None:
-    with pytest.raises(InputError, match="no other picture"):
+    with pytest.raises(InputError, match="no additional picture"):
         companion(Image(np.arange(64.0).reshape(8, 8), "YX"), ClassicalRecipe("threshold"))
 
 

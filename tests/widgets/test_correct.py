@@ -321,9 +321,9 @@ def test_what_a_tool_cannot_do_is_said(corrected: Any, engine: FakeEngine, qtbot
     edits.act("add")
     mouse(corrected, [(-5, -5)])
     assert "outside the image" in message(corrected)
-    engine.trouble = InputError("The model sees nothing here.")
+    engine.trouble = InputError("The model finds nothing here.")
     mouse(corrected, [(36, 44)])
-    qtbot.waitUntil(lambda: "sees nothing" in message(corrected), timeout=3000)
+    qtbot.waitUntil(lambda: "finds nothing" in message(corrected), timeout=3000)
 
 
 def test_another_mode_of_the_layer_puts_the_tool_away(corrected: Any) -> None:

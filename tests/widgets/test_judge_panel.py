@@ -135,7 +135,7 @@ def test_objects_of_a_semantic_result_are_its_pieces(panel: Any, viewer: Any, qt
 def test_layers_of_different_images_are_a_sentence(panel: Any, viewer: Any, qtbot: Any) -> None:
     viewer.layers["ground truth"].data = np.ones((5, 5), np.uint16)
     panel.run_button.click()
-    qtbot.waitUntil(lambda: "not of the same image" in panel.messages.text.text(), timeout=8000)
+    qtbot.waitUntil(lambda: "do not belong to the same image" in panel.messages.text.text(), timeout=8000)
 
 
 def test_what_is_missing_is_said(panel: Any, viewer: Any, qtbot: Any) -> None:

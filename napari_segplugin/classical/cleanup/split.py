@@ -58,7 +58,7 @@ def split_touching(
     Vincent and Soille 1991, IEEE PAMI 13(6); Soille 2003, Morphological Image Analysis, section 6.3.3 (h-maxima).
     """
     if brightness > 0 and image is None:
-        raise InputError("Splitting by brightness looks at the image, and there is none.", hint="Set brightness to 0.")
+        raise InputError("Splitting by brightness needs the image.", hint="Set Brightness to 0.")
     done = np.zeros(labels.shape, np.int32)
     count = 0
     boxes = ndimage.find_objects(labels)

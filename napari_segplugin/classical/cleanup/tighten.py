@@ -55,7 +55,7 @@ def tighten(
     [[0, 0, 0, 1, 1, 1]]
     """
     if image is None:
-        raise InputError("Tightening looks at the image, and there is none.", hint="Run it after a technique.")
+        raise InputError("Tightening needs the image.", hint="Use it after a technique.")
     values = gaussian(image[0], smooth, spacing)
     inside = labels > 0
     if not inside.any():

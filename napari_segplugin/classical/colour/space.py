@@ -34,9 +34,9 @@ def space_of(sample: np.ndarray, space: str, position: float) -> Space:
     """How values of the image become features."""
     if space == "lab" and sample.shape[0] != 3:
         raise InputError(
-            "CIELAB is a space of red, green and blue.",
+            "CIELAB needs the channels red, green and blue.",
             got=f"an image of {sample.shape[0]} channels",
-            hint="Choose the space 'channels'.",
+            hint="Choose the colour space 'channels'.",
         )
     white = 1.0
     if sample.dtype.kind in "iu":
@@ -104,9 +104,9 @@ def check_colours(values: np.ndarray, classes: int) -> None:
     count = len(np.unique(values, axis=0))
     if count < classes:
         raise InputError(
-            "There shall be more classes than the image has colours.",
+            "More classes requested than the image has distinct colours.",
             got=f"{classes} classes, {count} colours",
-            hint="Ask for fewer classes.",
+            hint="Choose fewer classes.",
         )
 
 

@@ -15,6 +15,7 @@ from napari_segplugin.classical.shared.marks import number_seeds
 from napari_segplugin.classical.shared.planes import one_slice_is_a_plane
 from napari_segplugin.classical.shared.smoothing import gaussian
 from napari_segplugin.core import InputError
+from napari_segplugin.core.words import voxels
 
 COARSE = {2: 2**16, 3: 2**14}
 """Voxels of a plane and of a volume at which the fast way starts: what the exact solver does in about a second."""
@@ -131,16 +132,16 @@ def _from_coarse(values: np.ndarray, marks: np.ndarray, steps: tuple[float, ...]
 def _check(numbers: np.ndarray, marks: np.ndarray) -> None:
     if len(numbers) < 3:
         raise InputError(
-            "The random walker needs strokes of at least two kinds.",
-            got=f"strokes of {len(numbers) - 1} kind",
+            "The random walker needs strokes of at least two classes.",
+            got=f"strokes of {len(numbers) - 1} class",
             hint="Paint one stroke on the object and one on the background.",
         )
     if marks.size > MOST:
         raise InputError(
             "The image is too large for the random walker.",
-            got=f"{marks.size} voxels",
-            accepted=f"up to {MOST}",
-            hint="Use a plane or a part of the image, or the watershed from markers.",
+            got=voxels(marks.size, marks.ndim),
+            accepted=f"up to {MOST:,}",
+            hint="Use one plane or a part of the image, or the watershed from markers.",
         )
 
 

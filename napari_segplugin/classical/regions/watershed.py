@@ -143,8 +143,8 @@ def _scene(
     if foreground == EVERYTHING:
         if landscape == "distance":
             raise InputError(
-                "The distance to the background is asked for, and everything is foreground.",
-                hint="Choose a method that finds the foreground, or another landscape.",
+                "The distance to the background is needed, but everything is foreground.",
+                hint="Choose a method for the foreground, or another landscape.",
             )
         mask = np.ones(brightness.shape, bool)
     else:

@@ -17,12 +17,14 @@ CLEANUP_ROWS: tuple[CleanupRow, ...] = (
         "remove_small",
         "Remove small",
         _HERE + "cleanup.steps:remove_small",
-        "Removes objects with fewer voxels than asked for, or much smaller than the others.",
+        "Removes objects that are too small, or much smaller than the others.",
         "",
         parameters=(
-            Parameter("size", 64, "Least size", "Voxels that an object has at least.", low=0, high=10**9, unit="pixel^n"),
+            Parameter("size", 64, "Minimum size", "Smallest object to keep, in pixels (voxels in "
+            "3D).", low=0, high=10**9, unit="pixel^n"),
             Parameter(
-                "share", 0.0, "Share of the median", "An object has at least this share of the median size; 0: no matter.",
+                "share", 0.0, "Fraction of median", "Smallest object to keep, as a fraction of the median size; 0: "
+                "off.",
                 low=0, high=1, step=0.05,
             ),
         ),
@@ -34,26 +36,28 @@ CLEANUP_ROWS: tuple[CleanupRow, ...] = (
         _HERE + "cleanup.steps:keep_largest",
         "Keeps the largest objects of each class and removes the others.",
         "",
-        parameters=(Parameter("count", 1, "How many", "Objects that stay.", low=1, high=10**6),),
+        parameters=(Parameter("count", 1, "Number to keep", "Number of objects to keep.", low=1, high=10**6),),
         kind="same",
     ),
     CleanupRow(
         "tighten",
         "Tighten",
         _HERE + "cleanup.tighten:tighten",
-        "Cuts each object at the half height of its own brightness, so that bright ones are not drawn too wide.",
+        "Redraws each outline at a fraction of the object's own brightness, so that bright objects are not outlined "
+        "too wide.",
         "",
         parameters=(
             Parameter(
-                "share", 0.5, "Height", "Where the outline lies between the background (0) and the object (1).",
+                "share", 0.5, "Height", "Position of the outline between the brightness of the background (0) and of "
+                "the object (1).",
                 low=0, high=1, step=0.05,
             ),
             Parameter(
-                "top", 0.75, "Brightness", "Quantile of the object's values that is its brightness.",
+                "top", 0.75, "Brightness", "Quantile of the object's values that counts as its brightness.",
                 low=0.5, high=1, step=0.05,
             ),
             Parameter(
-                "smooth", 1.0, "Smooth before", "Width (sigma) of a Gaussian over the image.",
+                "smooth", 1.0, "Smooth first", "Width (sigma) of a Gaussian filter on the image.",
                 low=0, high=20, step=0.5, unit="pixel",
             ),
         ),
@@ -64,13 +68,14 @@ CLEANUP_ROWS: tuple[CleanupRow, ...] = (
         "fill_holes",
         "Fill holes",
         _HERE + "cleanup.steps:fill_holes",
-        "Fills background that one object encloses.",
+        "Fills background enclosed by one object.",
         "",
         parameters=(
             Parameter(
-                "size", 0, "Largest hole", "Voxels that a hole has at most; 0: any.", low=0, high=10**9, unit="pixel^n"
+                "size", 0, "Largest hole", "Largest hole to fill, in pixels (voxels in 3D); 0: no "
+                "limit.", low=0, high=10**9, unit="pixel^n"
             ),
-            Parameter("planes", False, "Plane by plane", "In 3D, fill what is enclosed within its plane."),
+            Parameter("planes", False, "Plane by plane", "In 3D, fill holes that are enclosed within their plane."),
         ),
         kind="same",
     ),
@@ -78,38 +83,40 @@ CLEANUP_ROWS: tuple[CleanupRow, ...] = (
         "smooth",
         "Smooth outlines",
         _HERE + "cleanup.steps:smooth",
-        "Rounds the outlines of objects.",
+        "Smooths the outlines of objects.",
         "",
-        parameters=(_radius("Width (sigma) of the Gaussian that rounds."),),
+        parameters=(_radius("Width (sigma) of the Gaussian filter; larger is smoother."),),
         kind="same",
     ),
     CleanupRow(
         "open",
         "Open",
         _HERE + "cleanup.steps:opening",
-        "Takes away bridges and spikes that a ball does not fit into.",
+        "Removes bridges and spikes that are too narrow for a ball of this radius.",
         "Serra 1982",
-        parameters=(_radius("Of the ball."),),
+        parameters=(_radius("Radius of the ball (a disk in 2D)."),),
         kind="same",
     ),
     CleanupRow(
         "close",
         "Close",
         _HERE + "cleanup.steps:closing",
-        "Fills bays and gaps that a ball does not fit into.",
+        "Fills bays and gaps that are too narrow for a ball of this radius.",
         "Serra 1982",
-        parameters=(_radius("Of the ball."),),
+        parameters=(_radius("Radius of the ball (a disk in 2D)."),),
         kind="same",
     ),
     CleanupRow(
         "clear_border",
         "Clear border",
         _HERE + "cleanup.steps:clear_border",
-        "Removes objects that the border of the image cuts.",
+        "Removes objects that touch the border of the image.",
         "",
         parameters=(
-            Parameter("margin", 0, "Margin", "Voxels beside the border that count as border.", low=0, high=1000, unit="pixel"),
-            Parameter("ends", False, "First and last plane", "In 3D, whether these are border too."),
+            Parameter("margin", 0, "Margin", "Width of the strip along the border that counts as border, in "
+            "pixels.", low=0, high=1000, unit="pixel"),
+            Parameter("ends", False, "First and last plane", "In 3D, whether the first and last plane count as "
+            "border."),
         ),
         kind="same",
     ),
@@ -117,32 +124,34 @@ CLEANUP_ROWS: tuple[CleanupRow, ...] = (
         "label",
         "Label pieces",
         _HERE + "cleanup.steps:label_objects",
-        "Makes an object of every connected piece.",
+        "Makes every connected piece an object of its own.",
         "",
-        parameters=(Parameter("diagonal", False, "Across corners", "Whether voxels that meet at a corner hang together."),),
+        parameters=(Parameter("diagonal", False, "Across corners", "Whether pixels that touch only at a corner are "
+        "connected."),),
         kind="objects",
     ),
     CleanupRow(
         "split_touching",
         "Split touching",
         _HERE + "cleanup.split:split_touching",
-        "Splits objects at their necks, by the distance to the background.",
+        "Splits objects where they are narrow, by the distance to the background.",
         "Vincent and Soille 1991; Soille 2003",
         parameters=(
             Parameter(
-                "smooth", 1.0, "Smooth", "Width (sigma) of a Gaussian over the distance.",
+                "smooth", 1.0, "Smooth", "Width (sigma) of a Gaussian filter on the distance.",
                 low=0, high=20, step=0.5, unit="pixel",
             ),
             Parameter(
-                "depth", 0.75, "Depth of necks", "What a neck must lie below the lower of two peaks (h-maxima).",
+                "depth", 0.75, "Depth of necks", "How much narrower than both parts a neck must be to be cut "
+                "(h-maxima).",
                 low=0, high=100, step=0.25, unit="pixel",
             ),
             Parameter(
-                "share", 0.1, "Share of the peak", "The same as a share of the height of the lower peak.",
+                "share", 0.1, "Fraction of peak", "The same, as a fraction of the lower of the two peaks.",
                 low=0, high=1, step=0.05,
             ),
             Parameter(
-                "brightness", 0.0, "Brightness", "How much dark lines within an object count beside its shape.",
+                "brightness", 0.0, "Brightness", "How much dark lines inside an object count, compared with its shape.",
                 low=0, high=1, step=0.1,
             ),
         ),

@@ -62,7 +62,7 @@ def find_threshold(values: np.ndarray, method: str) -> float:
         return float(getattr(filters, f"threshold_{method}")(values))
     except RuntimeError as error:
         raise InputError(
-            "The method 'minimum' looks for two peaks in the histogram, and there are not two.",
+            "The method 'minimum' needs a histogram with two peaks.",
             hint="Choose another method, such as otsu, or smooth the image more.",
         ) from error
 
@@ -248,9 +248,9 @@ def multi_otsu_thresholds(counts: np.ndarray, centres: np.ndarray, classes: int)
     weights, values = counts[there].astype(float), centres[there].astype(float)
     if len(values) < classes:
         raise InputError(
-            "The image has fewer different values than there shall be classes.",
+            "More classes requested than the image has distinct values.",
             got=f"{len(values)} values for {classes} classes",
-            hint="Ask for fewer classes.",
+            hint="Choose fewer classes.",
         )
     gain = _gains(weights, values - values.mean())
     best, cuts = gain[0], []

@@ -45,7 +45,7 @@ def companion(image: Image, recipe: ClassicalRecipe) -> np.ndarray:
         split: Callable[..., np.ndarray] = split_tree
         return tree_lines(split(values.astype(np.float32, copy=False), **chosen), values.shape[1:])
     raise InputError(
-        f"{TECHNIQUES[recipe.technique].title} has no other picture.",
+        f"{TECHNIQUES[recipe.technique].title} has no additional picture to show.",
         got=recipe.technique,
         accepted="kmeans, split_merge",
     )

@@ -135,7 +135,7 @@ class Previewer:
         recipe = complete(recipe)
         row = TECHNIQUES[recipe.technique]
         if 2 not in row.ndim:
-            raise InputError(f"{row.title} works in 3D only and has no preview.", hint="Run it on the whole image.")
+            raise InputError(f"{row.title} works only in 3D and has no preview.", hint="Segment the whole image.")
         flat, seeds, box = self._plane(plane, frame, seeds, box)
         seen = check_region(flat, region)
         check_marks(row, flat.spatial_shape, seeds, box)
@@ -181,8 +181,8 @@ class Previewer:
         spans = [slice(*s.indices(n)[:2]) for s, n in zip(region, self.image.spatial_shape, strict=True)]
         if len(spans) == 3 and spans[0].stop - spans[0].start > 1:
             raise InputError(
-                "The live picture shows planes along Z.",
-                hint="Turn the view so that the slider moves along Z, or press Run",
+                "The live preview shows only planes along Z.",
+                hint="Turn the view so that the slider moves along Z, or segment the whole image",
             )
         plane = spans[0].start if len(spans) == 3 else 0
         found = self.run(recipe, plane=plane, region=tuple(spans[-2:]), seeds=seeds, box=box)

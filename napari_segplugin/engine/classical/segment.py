@@ -136,17 +136,17 @@ class _Work:
         if self.whole:
             need += math.prod(self.shape) * (8 * channels + BYTES_PER_VOXEL)
         if need > 0.8 * free_host_memory():
-            seen = f"{self.row.title} sees the whole image at once, so choose" if self.whole else "Choose"
+            seen = f"{self.row.title} needs the whole image at once: choose" if self.whole else "Choose"
             raise InputError(
                 "The image is larger than the free memory.",
                 got=f"shape {self.shape}, which takes about {need / 2**30:.1f} GiB",
-                hint=f"{seen} a region of it.",
+                hint=f"{seen} a part of it.",
             )
 
     def check_stop(self) -> None:
         """End the job where somebody asked for it."""
         if self.stop is not None and self.stop.is_set():
-            raise SegPluginError("The segmentation was stopped; nothing has changed.")
+            raise SegPluginError("The segmentation was stopped; nothing is changed.")
 
     def run(self, source: Source, seeds: np.ndarray | None, box: Region | None) -> Job[np.ndarray]:
         """What the technique finds in a frame of the region."""
@@ -275,7 +275,7 @@ def check_region(image: Image, region: Region | None) -> Region:
     ends = [(s.start or 0, n if s.stop is None else s.stop) for s, n in zip(region, shape, strict=False)]
     if len(region) != len(shape) or not all(0 <= a < b <= n for (a, b), n in zip(ends, shape, strict=True)):
         text = ", ".join(f"{s.start}:{s.stop}" for s in region)
-        raise InputError("The region does not lie in the image.", got=f"{text} for an image of {shape}")
+        raise InputError("The region lies outside the image.", got=f"{text} for an image of {shape}")
     return tuple(slice(a, b) for a, b in ends)
 
 

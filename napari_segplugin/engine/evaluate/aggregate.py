@@ -57,9 +57,9 @@ def mean_over_images(images: list[list[Measured]]) -> list[Measured]:
         units = sorted({m.unit for m in group})
         if len(units) > 1:
             raise InputError(
-                "The images have voxel sizes in different units.",
+                "The pixel sizes of the images are in different units.",
                 got=", ".join(units),
-                hint="Pass spacing and unit, or evaluate them apart.",
+                hint="Give one pixel size and unit for all, or evaluate them separately.",
             )
         defined = sum(not math.isnan(m.value) for m in group)
         value = mean(m.value for m in group)

@@ -83,7 +83,7 @@ def compare(
     yield Stage("Comparing classes and objects")
     frames = list(zip(_frames(prediction), _frames(truth), strict=True))
     rows, notes = yield from _report(frames, tuple(thresholds), reach, surfaces)
-    yield Stage("Looking at each object")
+    yield Stage("Comparing each object")
     tables, overlays = [], []
     for one, other in frames:
         if prediction.task is Task.SEMANTIC:
@@ -104,9 +104,9 @@ def _as_seen(truth: Segmentation, prediction: Segmentation) -> Segmentation:
     shapes = tuple(prediction.labels.shape), tuple(truth.labels.shape)
     if shapes[0] != shapes[1] or prediction.axes != truth.axes:
         raise InputError(
-            "The result and the truth are not of the same image.",
-            got=f"result {shapes[0]} '{prediction.axes}', truth {shapes[1]} '{truth.axes}'",
-            hint="Choose the truth of this image.",
+            "The result and the ground truth do not belong to the same image.",
+            got=f"result {shapes[0]} '{prediction.axes}', ground truth {shapes[1]} '{truth.axes}'",
+            hint="Choose the ground truth of this image.",
         )
     named = {c.name: c.id for c in prediction.classes}
     table = truth.objects
@@ -266,17 +266,29 @@ def _object_table(
     where = [(0, places[0][a]) if a else (1, places[1][b]) for a, b, _ in rows]
     columns = [
         Column(
-            "label", "object", np.array([a for a, _, _ in rows], np.int64), "Predicted object; 0 where one was missed."
+            "label",
+            "object",
+            np.array([a for a, _, _ in rows], np.int64),
+            "Predicted object; 0 for an object that was missed.",
         ),
-        Column("truth", "truth", np.array([b for _, b, _ in rows], np.int64), "True object; 0 where there is none."),
+        Column(
+            "truth",
+            "truth",
+            np.array([b for _, b, _ in rows], np.int64),
+            "Object in the ground truth; 0 if there is none.",
+        ),
         Column(
             "outcome",
             "outcome",
             np.array([OUTCOMES[kind] for _, _, kind in rows], object),
-            f"hit: matched one to one at IoU >= {threshold:g}; missed: true and not matched; false: predicted and not.",
+            f"hit: matched one to one at IoU >= {threshold:g}; missed: in the ground truth but not matched; false: "
+            f"predicted but not matched.",
         ),
         Column(
-            "iou", "IoU", overlap, "|A∩B| / |A∪B| with its partner, or the highest with any object where it has none."
+            "iou",
+            "IoU",
+            overlap,
+            "|A∩B| / |A∪B| with the matched object; without a match, the highest with any object.",
         ),
         Column("dice", "Dice", 2 * overlap / (1 + overlap), "2|A∩B| / (|A|+|B|) with the same object."),
     ]

@@ -182,7 +182,7 @@ def evaluate_steps(
         table = table or class_table(options, prediction, truth)
         yield Step(len(images), total)
     if not images:
-        raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, truth)")
+        raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, ground truth)")
     numbers = [*with_means(mean_over_images(images), table), *with_means(pooled_over_images(images), table)]
     rows = sorted((as_row(m) for m in numbers), key=lambda r: r.class_name != ALL)
     return Report(options.task, tuple(rows), _notes(options.task, None, surfaces))
@@ -254,8 +254,9 @@ def _highest(truth: np.ndarray, prediction: np.ndarray, known: np.ndarray | None
         raise InputError(
             "These labels look like object numbers, not like classes.",
             got=f"label {highest}",
-            accepted=f"class numbers below {MOST_CLASSES}, or any with a class table",
-            hint="Choose the task 'instance', or pass the classes.",
+            accepted=f"class numbers below {MOST_CLASSES}, or named classes",
+            hint="Compare them as objects, or name the classes.",
+            setting="task",
         )
     return highest
 
@@ -292,7 +293,7 @@ def _instance(
         ALL, "dice", dice_ratio(confusion(truth > 0, prediction > 0, 2, known), 1), "Dice of the foreground"
     )
     for metric, n in (("Objects in truth", tp + fn), ("Objects predicted", tp + fp)):
-        yield Measured(ALL, "objects", metric, float(n), "Number of objects judged.", "objects", count=True)
+        yield Measured(ALL, "objects", metric, float(n), "Number of objects that were compared.", "objects", count=True)
 
 
 def _quality(name: str, counts: PanopticCounts) -> Iterator[Measured]:
@@ -329,5 +330,8 @@ def _positions(labels: np.ndarray, classes: Mapping[int, int], position: Mapping
 
 def _notes(task: Task, known: ArrayLike | None, surfaces: bool) -> tuple[str, ...]:
     if task is Task.SEMANTIC and known is not None and surfaces:
-        return ("Distances between surfaces were not measured: the edge of the known area would count as surface.",)
+        return (
+            "Distances between surfaces were not measured, because the edge of the labelled area would count as "
+            "a surface.",
+        )
     return ()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
+from napari_segplugin.core.words import pixel
 from napari_segplugin.engine.evaluate.report import ALL
 
 
@@ -60,7 +61,7 @@ def make_options(
         raise InputError("There is no such task.", got=f"'{task}'", accepted=", ".join(t.value for t in Task))
     if not len(thresholds) or not all(0 < t <= 1 for t in thresholds):
         raise InputError(
-            "IoU thresholds lie above 0 and at most at 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
+            "IoU thresholds must be above 0 and at most 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
         )
     return Options(Task(task), classes, spacing, unit, tuple(sorted(set(thresholds))), tolerance, surfaces)
 
@@ -91,17 +92,18 @@ def with_voxels(options: Options, prediction: Any, truth: Any) -> Options:
     for segmentation in found:
         if "T" in segmentation.axes:
             raise InputError(
-                "A series of time points is evaluated frame by frame.",
+                "A time series is evaluated one time point at a time.",
                 got=f"axes '{segmentation.axes}'",
-                hint="Pass the frames as pairs to evaluate_many.",
+                hint="Compare pairs of single time points.",
             )
     size, unit = options.spacing, options.unit
     measures = options.surfaces and options.task is Task.SEMANTIC
     if measures and len(found) == 2 and (size is None or unit is None) and not _same_voxels(*found):
         raise InputError(
-            "Prediction and truth differ in voxel size.",
+            f"Prediction and ground truth differ in {pixel(len(found[0].spacing))} size.",
             got=" and ".join(f"{f.spacing} {f.unit}" for f in found),
-            hint="Pass spacing and unit, or surfaces=False.",
+            hint="Give one size and unit for both, or leave out the distances between surfaces.",
+            setting="surfaces",
         )
     if size is None:
         size = found[0].spacing if found else (1.0,) * np.ndim(truth)
@@ -139,7 +141,7 @@ def object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Ma
     raise InputError(
         f"A panoptic evaluation needs the class of each object of the {word}.",
         got="an array of object numbers",
-        hint=f"Pass a Segmentation, or the classes as {word}_classes.",
+        hint="Give the class of each object.",
     )
 
 

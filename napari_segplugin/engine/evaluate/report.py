@@ -16,14 +16,14 @@ ALL = "all"
 
 AGGREGATIONS = {
     "mean of classes": "Mean over the classes that have a value.",
-    "mean of classes without background": "Mean over the classes that have a value, background left out.",
-    "mean of classes with background": "Mean over the classes that have a value, background included.",
-    "mean of things": "Mean over the classes of things that have a value.",
-    "mean of stuff": "Mean over the classes of stuff that have a value.",
-    "mean over images": "Every image counts the same; images where the metric is not defined are left out.",
-    "pooled over images": "Numerators and denominators are added over the images first, so that large images and "
-    "frequent objects count more.",
-    "total over images": "Added over the images.",
+    "mean of classes without background": "Mean over the classes that have a value, without background.",
+    "mean of classes with background": "Mean over the classes that have a value, with background.",
+    "mean of things": "Mean over the classes of counted objects that have a value.",
+    "mean of stuff": "Mean over the classes of areas that have a value.",
+    "mean over images": "Each image counts the same; images without a defined value are left out.",
+    "pooled over images": "Numerators and denominators are first summed over all images, so that large images and "
+    "many objects count more.",
+    "total over images": "Sum over the images.",
 }
 """How many numbers became one: the name, which is part of the metric's name, and what it means."""
 

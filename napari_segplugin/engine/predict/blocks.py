@@ -171,7 +171,7 @@ def blocks_of(spec: ModelSpec) -> type[BlockJob] | None:
     found = BLOCKS.load(head.name) if head.name in BLOCKS else head.load_field("blocks")
     if not (isinstance(found, type) and issubclass(found, BlockJob)):
         raise InputError(
-            f"The head '{head.title}' cannot be read block by block.",
+            f"Objects by '{head.title}' cannot be found block by block.",
             got=head.blocks,
             accepted="a subclass of BlockJob",
         )

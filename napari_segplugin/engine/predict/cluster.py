@@ -206,7 +206,7 @@ class Cluster:
                     seen, told = time.monotonic(), False
                 elif not told and time.monotonic() - seen > _LONELY:
                     told = True
-                    yield Note("The cluster has lost all of its workers; the job waits for new ones.")
+                    yield Note("The cluster has no workers left; the job waits for new ones.")
                 if not flying:
                     time.sleep(_POLL)
                     continue
@@ -232,8 +232,9 @@ def _result(future: Future) -> object:
         return future.result()
     except KilledWorker as error:
         raise OutOfMemoryError(
-            "A piece of the image has brought down one worker of the cluster after the other, most likely for want of "
-            "memory. Give the workers more, or use smaller tiles."
+            "A part of the image has stopped several workers of the cluster in turn, most likely because they ran "
+            "out of memory. Give the workers more memory, or use smaller tiles.",
+            setting="tile_size",
         ) from error
 
 
@@ -286,9 +287,9 @@ def connect(where: str) -> Iterator[Cluster]:
             client = Client(**place, timeout=10, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
-                "No cluster answers at that place.",
+                "No cluster answers at this address.",
                 got=where,
-                accepted='the address of a scheduler ("tcp://HOST:8786"), the file that one wrote, or "local:4"',
+                accepted='the address of a scheduler ("tcp://HOST:8786"), its scheduler file, or "local:4"',
             ) from error
         yield Cluster(stack.enter_context(client))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Stage, TileSpec
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -68,12 +68,14 @@ def edge_map(
     row = network_row(bundle.spec)
     if not row.edges:
         able = [r.title for r in NETWORKS if r.edges]
-        raise InputError(f"{row.title} learns no edges.", accepted=", ".join(able), hint="Train one of these")
+        raise InputError(
+            f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
+        )
     tiles = tiles or TileSpec()
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:
-        yield Note(setup.note)
+        yield setup.note
 
     def edges(where: torch.device, kind: torch.dtype) -> ReadyNetwork:
         return _Edges(**vars(prepare(bundle, where, kind)))
@@ -82,7 +84,9 @@ def edge_map(
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     if 4 * math.prod(shape) > free_host_memory() * 0.8:
-        raise InputError("The edge map is larger than the free memory.", got=f"shape {shape}", hint="Choose a region")
+        raise InputError(
+            "The edge map is larger than the free memory.", got=f"shape {shape}", hint="Choose a part of the image"
+        )
     result = np.zeros(shape, np.float32)
     with threads(polite_threads()):
         for frame in range(image.n_frames):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Region, TileSpec
+from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec
+from napari_segplugin.core.words import pixel
 from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import ReadyNetwork, prepare
@@ -43,8 +44,8 @@ class Setup:
         A 2D network on a 3D image.
     batch : int
         Tiles that are run together.
-    note : str
-        A sentence for the person; empty where there is nothing to say.
+    note : Note or None
+        For the person; None where there is nothing to say.
     """
 
     network: ReadyNetwork
@@ -55,7 +56,7 @@ class Setup:
     exact: bool
     planes: bool
     batch: int
-    note: str
+    note: Note | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,15 +84,16 @@ def check_fit(image: Image, spec: ModelSpec) -> None:
     """
     if spec.ndim == 3 and image.ndim == 2:
         raise InputError(
-            f"The model works on 3D stacks and the image '{image.name}' is flat.",
+            f"The model works on 3D stacks, and the image '{image.name}' is 2D.",
             got=image.describe(),
-            hint="Choose a 2D model, or if this is a stack, say that its first axis is depth (Z)",
+            hint="Choose a 2D model; if this is a stack, set its first axis to depth (Z)",
+            setting="axes",
         )
     if image.n_channels == spec.in_channels:
         return
     hint = f"Choose a model that reads {image.n_channels} channel{'s' if image.n_channels > 1 else ''}"
     if image.n_channels > spec.in_channels == 1:
-        hint = "Choose one of the channels, convert colour to gray, or train a model that reads all channels"
+        hint = "Choose one of the channels, convert colour to grey, or train a model that reads all channels"
     raise InputError(
         f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image "
         f"'{image.name}' has {image.n_channels}.",
@@ -115,12 +117,12 @@ def check_region(image: Image, region: Region | None) -> Region:
         raise InputError(
             "The region does not fit the image.",
             got=f"{len(region)} slices for {len(shape)} spatial axes",
-            accepted="one slice an axis, in the order Z, Y, X",
+            accepted="one slice for each axis, in the order Z, Y, X",
         )
     bounds = [s.indices(n) for s, n in zip(region, shape, strict=True)]
     if any(step != 1 for _, _, step in bounds) or any(stop <= start for start, stop, _ in bounds):
         raise InputError(
-            "The region is empty or has steps.", got=str(region), accepted=f"slices within {shape}, step 1"
+            "The region is empty or skips planes.", got=str(region), accepted=f"slices within {shape}, step 1"
         )
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 
@@ -178,7 +180,7 @@ def set_up(
     whole = len(cut) == 1 and cut[0].shape == shape
     local = network_row(bundle.spec).exact
     exact = whole or (local and all(h >= r for h, r in zip(halo, reach, strict=True)))
-    note = "" if exact else _inexact(halo, reach) if local else _not_local(network_row(bundle.spec).title)
+    note = None if exact else _inexact(halo, reach) if local else _not_local(network_row(bundle.spec).title)
     largest = max(math.prod(t.shape) for t in cut)
     batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
     return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note)
@@ -220,16 +222,19 @@ def _halo(
     return tuple(min(r, m) for r, m in zip(reach, multiple, strict=True))
 
 
-def _inexact(halo: tuple[int, ...], reach: tuple[int, ...]) -> str:
+def _inexact(halo: tuple[int, ...], reach: tuple[int, ...]) -> Note:
     shown, full = (" × ".join(str(n) for n in v) for v in (halo, reach))
-    return (
-        f"Each tile sees {shown} voxels around it, the network could see {full}: faint differences between tiles are "
-        f"possible. A halo of {full} is exact and slower."
+    return Note(
+        f"Tiles overlap by {shown} {pixel(len(halo))}s, and the network looks {full} far: faint differences between tiles "
+        f"are possible. An overlap of {full} is exact but slower.",
+        setting="tile_overlap",
     )
 
 
-def _not_local(title: str) -> str:
-    return f"{title} looks at a grid that begins with the tile: faint differences between tiles are possible."
+def _not_local(title: str) -> Note:
+    return Note(
+        f"{title} depends slightly on how the image is cut into tiles: faint differences between tiles are possible."
+    )
 
 
 __all__ = ["Setup", "check_fit", "check_region", "precision_of", "set_up"]

@@ -16,6 +16,7 @@ import zarr
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.core.types import Json, JsonDict, scalar
+from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -87,8 +88,9 @@ def predict(
     zoom, width = (1.0, 0.0) if output is not None else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
-            f"The objects are small, about {width:.0f} pixels wide. With 'Look' at {zoom:g} times the size (Advanced; "
-            f"--zoom {zoom:g}) touching ones may part better."
+            f"The objects are small, about {width:.0f} pixels wide. At a zoom of {zoom:g}, touching ones may be "
+            f"separated better.",
+            setting="zoom",
         )
     return found
 
@@ -110,7 +112,7 @@ def _plain(
     else:  # each worker looks for its device; a few tiles each, so that none waits long for the others at the end
         setup = set_up(image, bundle, tiles, "cpu", region, 3 * cluster.slots)
     if setup.note:
-        yield Note(setup.note)
+        yield setup.note
     work = _Prediction(image, bundle, setup, tiles, device, cluster)
     work.check_memory()
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
@@ -128,8 +130,8 @@ def _plain(
             yield from work.segment(labels, index, path, stream)
         if work.uncertain:
             yield Note(
-                f"{work.uncertain} voxels lie further from the middle of their object than memory allows to look: "
-                "they may belong to another object."
+                f"{voxels(work.uncertain, image.ndim)} could not be assigned with certainty within the available "
+                f"memory: they may belong to another object."
             )
         recipe = work.recipe(tiles)
         if isinstance(labels, zarr.Array):
@@ -154,8 +156,8 @@ def _check_labels(shape: tuple[int, ...], kind: str) -> None:
         raise InputError(
             "The result is larger than the free memory.",
             got=f"labels of shape {shape}",
-            hint="Have it written to disk piece by piece (in the dock 'Whole image, into a file…'; from Python an output path), "
-            "or choose a region",
+            hint="Write it straight into a file, or choose a part of the image",
+            setting="file",
         )
 
 
@@ -183,9 +185,7 @@ def _resized(
             found = yield from one(image, wanted)
             zoom, width = enlarge.advised_zoom(found, ndim)
             if zoom != 1:
-                text = (
-                    f"The objects are small, about {width:.0f} pixels wide: looking again at {zoom:g} times the size."
-                )
+                text = f"The objects are small, about {width:.0f} pixels wide: running again at a zoom of {zoom:g}."
                 yield Note(text)
         if zoom != 1:
             picture = enlarge.resized(image, zoom, ndim)
@@ -234,9 +234,10 @@ class _Prediction:
         if self.semantic or self.detector or self.blocks or self.fits():
             return
         raise InputError(
-            f"The head '{head_row(self.bundle.spec).title}' finds objects in memory only, and there is too little for this image.",
-            got=f"{self.setup.network.n_maps} maps of shape {self.setup.shape}",
-            hint="Choose a region, or a model with another head",
+            f"'{head_row(self.bundle.spec).title}' finds objects only in memory, and there is too little for this "
+            f"image.",
+            got=f"{self.setup.network.n_maps} arrays of shape {self.setup.shape}",
+            hint="Choose a part of the image, or a model that separates objects in another way",
         )
 
     def fits(self) -> bool:
@@ -316,9 +317,9 @@ class _Prediction:
                     maps[tile.write] = seen.maps
 
             if self.run.mirror:
-                yield Note("Mirrored copies are not averaged: this network finds boxes, which have no average.")
+                yield Note("Mirrored copies are not averaged: this network finds boxes, which cannot be averaged.")
             yield from self.tiles(write)
-            yield Stage("Painting objects")
+            yield Stage("Drawing objects")
             for z in self._parts():
                 plane = () if z is None else (z,)
                 params = {**DEFAULTS, **self.bundle.decode}

@@ -86,14 +86,13 @@ def propose(
     check_fit(image, bundle.spec)
     if is_detector(bundle.spec):
         raise InputError(
-            "This model finds objects by boxes and has no map that a click could grow in.",
+            "This model finds objects by boxes and cannot outline an object from a click.",
             got=bundle.name,
-            hint="Paint the object with the brush, or choose a U-Net in step 2",
+            hint="Paint the object with the brush, or choose a U-Net",
+            setting="model",
         )
     if image.ndim > bundle.spec.ndim and region[0].stop - region[0].start != 1:
-        raise InputError(
-            "A flat model looks at one plane.", got=f"{region[0]}", accepted="a region of one plane along Z"
-        )
+        raise InputError("A 2D model works on one plane.", got=f"{region[0]}", accepted="one plane along Z")
     maps = _maps(image, bundle, region, device)
     start = [r.start for r in region]
     inner = None if point is None else tuple(int(p) - s for p, s in zip(point, start, strict=True))

@@ -102,9 +102,7 @@ def check_zoom(zoom: float) -> None:
         Otherwise.
     """
     if zoom != 0 and not LEAST <= zoom <= MOST:
-        raise InputError(
-            "The image cannot be looked at in this size.", got=zoom, accepted=f"0 (automatic), or {LEAST:g} to {MOST:g}"
-        )
+        raise InputError("The zoom is out of range.", got=zoom, accepted=f"0 (automatic), or {LEAST:g} to {MOST:g}")
 
 
 def resized(image: Image, zoom: float, ndim: int) -> Image:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import Job, Note, OutOfMemoryError, Step
+from napari_segplugin.core.words import pixel
 from napari_segplugin.data.tiles import Axis, Tile, split
 from napari_segplugin.engine.network import ReadyNetwork
 
@@ -185,22 +186,27 @@ def _retreat(
     device = run.network.device
     if isinstance(error, _Overflow):
         run.network = run.fallback(device, torch.float32)
-        return pending, "The numbers of this network are too large for half precision; it goes on in float32."
+        return pending, "The values of this network are too large for half precision; the run continues in float32."
     if tried > 1:
         run.batch = tried // 2
-        return pending, f"Memory ran out; it goes on with {run.batch} tile{'s' if run.batch > 1 else ''} at a time."
+        return pending, f"Memory ran out; the run continues with {run.batch} tile{'s' if run.batch > 1 else ''} at a "
+        "time."
     smaller = deque(part for tile in pending for part in split(tile, axes))
     if len(smaller) > len(pending) and len(split(pending[0], axes)) > 1:
-        return smaller, f"Memory ran out; it goes on with smaller tiles, about {_size(smaller[0])} voxels each."
+        return (
+            smaller,
+            f"Memory ran out; the run continues with smaller tiles of about {_size(smaller[0])} {pixel(len(axes))}s.",
+        )
     if device.type != "cpu":
         run.network = run.fallback(torch.device("cpu"), torch.float32)
         return (
             pending,
-            "The memory of the graphics card is too small even for the smallest tile; it goes on on the CPU.",
+            "The memory of the graphics card is too small even for the smallest tile; the run continues on the CPU.",
         )
     raise OutOfMemoryError(
-        f"There is not enough memory for even the smallest tile, {_size(pending[0])} voxels. "
-        "Close other programs, use a smaller network, or give a smaller halo."
+        f"There is not enough memory even for the smallest tile, {_size(pending[0])} {pixel(len(axes))}s. Close other programs, "
+        f"use a smaller network, or reduce the overlap of tiles.",
+        setting="tile_overlap",
     )
 
 

@@ -53,14 +53,14 @@ class TrackSpec:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.max_distance) and self.max_distance >= 0):
             raise InputError(
-                "The largest distance cannot be used.",
+                "The largest distance is out of range.",
                 got=self.max_distance,
-                accepted="a positive number in the unit of the voxel size, or 0: as the objects are",
+                accepted="a positive number in the unit of the pixel size, or 0: as wide as the objects",
             )
         if not 0 <= self.gap <= 100:
-            raise InputError("The gap cannot be used.", got=self.gap, accepted="0 to 100 time points")
+            raise InputError("The gap is out of range.", got=self.gap, accepted="0 to 100 time points")
         if not 0.5 <= self.min_overlap <= 1:
-            raise InputError("The overlap cannot be used.", got=self.min_overlap, accepted="0.5 to 1")
+            raise InputError("The overlap is out of range.", got=self.min_overlap, accepted="0.5 to 1")
 
 
 def track_spec_from_json(data: Json) -> TrackSpec:
@@ -166,21 +166,20 @@ def track(segmentation: Segmentation, spec: TrackSpec | None = None, *, before: 
 
 def _check(s: Segmentation, before: Array | None) -> None:
     if s.task is Task.SEMANTIC:
-        raise InputError(
-            "Classes cannot be linked through time, only objects.", hint="Use a result with objects (instance)"
-        )
+        raise InputError("Classes cannot be linked through time, only objects.", hint="Use a result with objects")
     if s.axes not in ("TYX", "TZYX"):
         raise InputError(
-            "There is no time axis to link objects along.",
+            "There is no time axis.",
             got=f"axes {s.axes}",
             accepted="TYX or TZYX",
-            hint="If the first axis is time, say so where the image was opened",
+            hint="If the first axis is time, set it so",
+            setting="axes",
         )
     if s.labels.shape[0] < 2:
         raise InputError("There is only one time point.", accepted="two or more")
     if before is not None and tuple(before.shape) != tuple(s.labels.shape):
         raise InputError(
-            "The earlier labels have another size.", got=f"{tuple(before.shape)} for {tuple(s.labels.shape)}"
+            "The earlier labels have a different size.", got=f"{tuple(before.shape)} for {tuple(s.labels.shape)}"
         )
 
 
@@ -200,7 +199,7 @@ def _frames(s: Segmentation, stuff: np.ndarray) -> Job[list[FrameObjects]]:
         frames.append(FrameObjects(found.label[kept], found.voxels[kept], found.centre[kept]))
         yield Step(t + 1, s.labels.shape[0])
     if not any(map(len, frames)):
-        raise InputError("There are no objects to link.", hint="Run a model first")
+        raise InputError("There are no objects to link.", hint="Segment the image first")
     return frames
 
 

@@ -55,12 +55,12 @@ def recommend_loss(
     counts = np.asarray(class_counts, np.float64)
     if counts.ndim != 1 or counts.size < 2 or not (np.isfinite(counts) & (counts >= 0)).all():
         raise InputError(
-            "A loss is recommended from one count of voxels for each class.",
+            "A loss is recommended from the number of pixels of each class.",
             got=list(class_counts),
             accepted="the background and at least one class, numbers that are not negative",
         )
     if not 0 <= known_share <= 1:
-        raise InputError("The share of known voxels is between 0 and 1.", got=known_share)
+        raise InputError("The fraction of labelled pixels is between 0 and 1.", got=known_share)
     present, usual = counts[counts > 0], LossSpec()
     if not counts[1:].any() or not known_share:
         return usual, "No class is labelled yet: cross-entropy and Dice suit most images."
@@ -68,26 +68,28 @@ def recommend_loss(
         return _for_strokes(present, known_share)
     if thin:
         reason = (
-            "A class is thin: the boundary loss minds how far an outline is missed, where overlap is all or nothing."
+            "One class is thin: the boundary loss measures how far outlines are off, where overlap is all or nothing."
         )
         return LossSpec((*usual.terms, LossTerm("boundary", 0.1))), reason
     rarest = float(counts[1:][counts[1:] > 0].min() / counts.sum())
     if rarest < RARE:
-        reason = f"A class has only {_percent(rarest)} of the labelled voxels: Tversky minds what is missed, focal what is hard."
+        reason = f"One class has only {_percent(rarest)} of what is labelled: Tversky finds more of it, focal "
+        "concentrates on difficult pixels."
         return LossSpec((LossTerm("focal"), LossTerm("tversky"))), reason
     if task is not Task.SEMANTIC:
-        return usual, "Objects are told apart by maps with losses of their own; for classes, cross-entropy and Dice do."
-    return usual, "Every class is well labelled: cross-entropy starts steadily, Dice rewards the overlap of each."
+        return usual, "Separating objects has its own losses; for the classes, cross-entropy and Dice suit most images."
+    return usual, "Every class is well labelled: cross-entropy learns steadily from the start, Dice rewards the "
+    "overlap of each class."
 
 
 def _for_strokes(present: np.ndarray, known_share: float) -> tuple[LossSpec, str]:
     """Where little is known, losses that need no outline."""
-    little = f"Only {_percent(known_share)} of the voxels are labelled"
+    little = f"Only {_percent(known_share)} of the image is labelled"
     times = float(present.max() / present.min())
     if times <= UNEVEN:
         return LossSpec(), f"{little}: cross-entropy and Dice learn from every stroke and need no outlines."
     weighted = LossTerm("cross_entropy", options={"class_weights": "inverse"})
-    reason = f"{little}, one class {times:.0f} times as much as another: each class gets the same weight."
+    reason = f"{little}, one class {times:.0f} times as much as another: all classes get the same weight."
     return LossSpec((weighted, LossTerm("dice"))), reason
 
 

@@ -51,7 +51,7 @@ def balanced(spec: LossSpec, counts: np.ndarray, classes: ClassTable) -> tuple[L
     terms = [_weighted(term, weights) for term in spec.terms]
     present = int((counts > 0).sum())
     share = {1: "all", 2: "half", 3: "a third", 4: "a quarter"}.get(present, f"1 in {present}")
-    text = f"Balance: {share} of the patches show each of {present} classes in their middle"
+    text = f"Balance: {share} of the patches have each of the {present} classes at their centre"
     if terms != list(spec.terms):
         listed = ", ".join(f"{c.name} {w:g}" for c, w, n in zip(classes, weights, counts, strict=True) if n)
         text += f"; class weights {listed}"

@@ -61,9 +61,10 @@ class Checkpoint:
             os.replace(part, self.path)
         except (OSError, SafetensorError) as error:
             raise InputError(
-                "The training cannot be kept for later.",
+                "The training cannot be saved for resuming it later.",
                 got=f"{self.path.parent}: {error}",
-                hint="Free some disk space or choose another folder; without one the training runs all the same.",
+                hint="Free some disk space, or choose another folder; the training continues without it",
+                setting="folder",
             ) from error
         self._last = time.monotonic()
 

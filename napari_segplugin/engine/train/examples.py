@@ -30,13 +30,13 @@ def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
     if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
         raise InputError(
             f"The image '{image.name}' does not fit the network.",
-            got=f"{image.ndim}D with {image.n_channels} channel(s)",
-            accepted=f"{spec.ndim}D with {spec.in_channels} channel(s)",
+            got=f"{image.ndim}D with {image.n_channels} channel{'s' if image.n_channels != 1 else ''}",
+            accepted=f"{spec.ndim}D with {spec.in_channels} channel{'s' if spec.in_channels != 1 else ''}",
         )
     if spec.task is not Task.SEMANTIC and sample.instances is None:
         raise InputError(
-            f"'{image.name}' has classes but no objects, and the task is {spec.task}.",
-            hint="Give one number an object.",
+            f"'{image.name}' has only classes, but the task ({spec.task}) needs objects.",
+            hint="Give each object its own number.",
         )
     array = normalise.apply(image.read(), normalise.statistics(image, bundle.normalisation))
     return _prepare(array, sample, bundle)

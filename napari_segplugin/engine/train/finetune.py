@@ -63,7 +63,7 @@ def check_strokes(samples: Sequence[Sample], bundle: ModelBundle) -> None:
     painted = [name for name, n in voxels.items() if n]
     if not bundle.history and empty:
         raise InputError(
-            f"A network that starts from scratch needs strokes of every class; there is none of {', '.join(empty)}.",
+            f"A network that is trained from scratch needs strokes of every class; {', '.join(empty)} has none.",
             got=", ".join(painted) or "no strokes",
             hint=f"Paint a few strokes of {', '.join(empty)}, or remove the class.",
         )
@@ -112,7 +112,9 @@ def finetune(
     images = [image] if isinstance(image, Image) else list(image)
     marks = [corrections] if isinstance(corrections, Corrections) else list(corrections)
     if len(images) != len(marks):
-        raise InputError("Each image needs its corrections.", got=f"{len(images)} images and {len(marks)} corrections")
+        raise InputError(
+            "Each image needs its own corrections.", got=f"{len(images)} images and {len(marks)} corrections"
+        )
     yield Stage("Reading corrections")
     samples = _read(images, marks, bundle)
     bundle = fit_to_objects(bundle, samples)
@@ -137,10 +139,11 @@ def finetune(
         after = dict(judge(load(tuned, finite=False)))
         if next(iter(after.values())) < next(iter(before.values())):
             yield Note(
-                "On the held-out strokes the new model is not better than the old one. Paint more strokes where it is wrong, or go back."
+                "On the strokes that were kept aside, the new model is not better than the old one. Paint more "
+                "strokes where it is wrong, or go back to the old model."
             )
         # the number has to say how it came about: the same strokes picked the state that is reported
-        sentence += " The best state was picked on them too, so the figure after is a little flattering."
+        sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
     forest: dict[str, float] = {}
     if len(splits) == 1 and splits[0].heldout is not None:
         yield Stage("Comparing with a random forest")
@@ -178,7 +181,8 @@ def _learn(
     earlier = rehearsed(bundle, sources) if spec.rehearsal else []
     if earlier:
         yield Note(
-            f"{spec.rehearsal:.0%} of the patches are pieces that the model has learnt from before, so that it forgets less."
+            f"{spec.rehearsal:.0%} of the training patches are pieces of images that the model learnt from before, "
+            f"so that it forgets less."
         )
     job = train_prepared(
         prepared,
@@ -209,10 +213,11 @@ def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
         return ""
     network, other = after[name], forest[name]
     if network >= other:
-        return f"The network is ahead of a random forest on the same strokes (Dice {network:.3f} to {other:.3f}): it takes over."
+        return f"The network is better than a random forest on the same strokes (Dice {network:.3f}, random forest "
+        f"{other:.3f})."
     return (
-        f"A random forest on the same strokes is still ahead (Dice {other:.3f} to {network:.3f}): use the instant answer, "
-        "paint more, or train longer."
+        f"A random forest on the same strokes is still better (Dice {other:.3f}, network {network:.3f}): paint more, "
+        f"or train longer."
     )
 
 

@@ -91,7 +91,7 @@ def read_pairs(
         found.append(Labelled(image, *labels_of(pair, task)))
         yield Step(done, len(pairs))
     for text, name in doubts.items():
-        yield Note(f"'{name}': {text}")
+        yield Note(f"'{name}': {text}", setting="axes")
     return found
 
 
@@ -108,7 +108,8 @@ def classes_in(labels: Sequence[np.ndarray], ignore: int | None = None) -> Class
         raise InputError(
             "There are too many label values to be classes.",
             got=most,
-            hint="Choose the instance task for object numbers, or name the classes.",
+            hint="If they are object numbers, train for objects; otherwise name the classes.",
+            setting="classes",
         )
     return ClassTable.named([f"class {i}" for i in range(1, max(1, most) + 1)], Kind.STUFF)
 
@@ -162,7 +163,7 @@ def train_labelled(
         yield Note(sentence)
     before: dict[str, float] = {}
     if held and bundle.history:
-        yield Stage("Judging the old model")
+        yield Stage("Scoring the old model")
         before = dict(SampleJudge(held, bundle)(load(bundle, finite=False)))
         for name, value in before.items():
             yield Metric(0, name, value)
@@ -171,7 +172,7 @@ def train_labelled(
     after: dict[str, float] = {}
     if held:
         after = dict(SampleJudge(held, tuned)(load(tuned, finite=False)))
-        sentence += " The best state was picked on them too, so the score after is slightly optimistic."
+        sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
     return FineTuneResult(tuned, before, after, sentence, learnt=len(learn), judged=len(held))
 
 
@@ -217,9 +218,9 @@ def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> s
     if not count:
         return SINGLE
     if len(samples) == 1:
-        return f"Judged on the last {count} planes of '{names[0]}', which are not trained on."
+        return f"Checked on the last {count} planes of '{names[0]}', which are not trained on."
     shown = ", ".join(f"'{n}'" for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"Judged at places in {len(names)} of {len(samples)} images, which are not trained on ({shown})."
+    return f"Checked on regions of {len(names)} of {len(samples)} images, which are not trained on ({shown})."
 
 
 __all__ = ["Labelled", "classes_in", "read_pairs", "train_folder", "train_labelled"]

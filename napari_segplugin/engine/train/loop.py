@@ -172,7 +172,7 @@ def run_loop(
     run = _Run(network, sampler, spec, average, checkpoint)
     run.best.tolerance = tolerance
     if run.resumed:
-        yield Note(f"The training goes on at step {run.progress.step}, where it was interrupted.")
+        yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
     step = Stepper(network, run.optimiser, terms, device, autocast)
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
@@ -183,7 +183,7 @@ def run_loop(
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(
-                "The loss is no longer a number.",
+                "Training has failed: the loss is no longer a number.",
                 hint="Lower the learning rate, or check the image for extreme values.",
             )
         run.take(losses)
@@ -266,7 +266,7 @@ class _Run:
             self.checkpoint.write(tensors, words)
         except InputError as error:
             self.checkpoint = None
-            yield Note(str(error))
+            yield Note(str(error), setting=error.setting)
 
     def result(self) -> LoopResult:
         """The best state, or the last average where none was judged, and how it came about."""
@@ -325,7 +325,7 @@ class _Best:
             yield Metric(progress.step, name, value)
         first = next(iter(values.values()), math.nan)
         if math.isnan(first):
-            yield Note("The held-out data cannot be judged; the last state is kept.")
+            yield Note("The data that were kept aside cannot be scored; the last state is kept.")
         elif first >= self.score - self.tolerance:
             self.state, self.step = state_arrays(network), progress.step
             self.score = max(self.score, first)

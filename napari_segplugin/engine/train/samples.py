@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Sample, Task
+from napari_segplugin.core.words import pixel
 
-SINGLE = "There is a single image, so nothing is held out and the last state is kept."
+SINGLE = "There is only one image, so nothing is kept aside for checking, and the last state is kept."
 
 
 def make_sample(
@@ -49,23 +50,25 @@ def make_sample(
         raise InputError(
             f"'{image.name}' is a time series.",
             got=f"{image.n_frames} time points",
-            hint="Save single time points, or name the axes if the first one is depth.",
+            hint="Save single time points; if the first axis is depth, set it so.",
+            setting="axes",
         )
     for word, array in (("labels", labels), ("classes", kinds)):
         if array is not None and array.shape != image.spatial_shape:
             raise InputError(
                 f"The {word} of '{image.name}' do not fit the image.",
                 got=f"labels of {array.shape} for an image of {image.spatial_shape}",
-                hint="Each voxel needs a label; check the axes.",
+                hint=f"Each {pixel(image.ndim)} needs a label; check the axes.",
             )
     objects = None if task is Task.SEMANTIC else labels
     target = labels if objects is None else kinds
     if target is None:
         if len(classes) > 2 and (labels != 0).any():
             raise InputError(
-                f"The labels of '{image.name}' are objects, and nothing says of which class.",
-                accepted=f"the class of each voxel: {', '.join(f'{c.id} ({c.name})' for c in classes.classes[1:])}",
-                hint="Put label images of the classes beside them, in a folder classes/, or name a single class.",
+                f"The labels of '{image.name}' are objects, and their classes are not given.",
+                accepted=f"the class of each {pixel(image.ndim)}: "
+                f"{', '.join(f'{c.id} ({c.name})' for c in classes.classes[1:])}",
+                hint="Put label images of the classes beside them, in a folder classes/, or use a single class.",
             )
         target = np.where(labels > 0, 1, 0)
         unknown = np.zeros(labels.shape, bool) if ignore is None else labels == ignore
@@ -87,10 +90,11 @@ def _check_classes(values: np.ndarray, classes: ClassTable, name: str) -> None:
     if outside.size:
         shown = ", ".join(str(int(v)) for v in outside[:5]) + (" …" if outside.size > 5 else "")
         raise InputError(
-            f"The labels of '{name}' have values that are no class.",
+            f"The labels of '{name}' have values that are not classes.",
             got=shown,
             accepted=", ".join(f"{c.id} {c.name}" for c in classes),
-            hint="Name more classes, let such a value be ignored, or choose the instance task for object numbers.",
+            hint="Name more classes, or ignore this value; if they are object numbers, train for objects.",
+            setting="classes",
         )
 
 
@@ -119,7 +123,7 @@ def planes_of(sample: Sample) -> list[Sample]:
 def check_share(share: float) -> None:
     """Raise unless a share to judge on leaves something to learn from."""
     if not 0 <= share < 1:
-        raise InputError("The share to judge on lies between 0 and 1.", got=share)
+        raise InputError("The fraction of images to check on must be from 0 to below 1.", got=share)
 
 
 def hold_out(samples: Sequence[Sample], share: float, seed: int, ndim: int) -> tuple[list[Sample], list[Sample]]:

@@ -27,6 +27,7 @@ from napari_segplugin.core import (
     TrainSpec,
     to_json,
 )
+from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
@@ -94,7 +95,7 @@ def _start_encoder(network: torch.nn.Module, spec: ModelSpec, weights: str | Pat
     encoder = next((m for m in network.modules() if isinstance(m, ResNet)), None)
     if encoder is None:
         raise InputError(
-            "This network has no encoder that ImageNet weights fit.",
+            "This network has no encoder that fits ImageNet weights.",
             got=f"encoder '{spec.options.get('encoder', 'plain')}'",
             accepted="encoder resnet18, resnet34 or resnet50",
         )
@@ -337,7 +338,10 @@ def train(
     decode = {**bundle.decode, **result.decode}
     if bundle.spec.task is not Task.SEMANTIC and smallest:
         decode["min_size"] = smallest
-        yield Note(f"Objects smaller than {smallest} voxels will be left out: none of the training objects is.")
+        yield Note(
+            f"Objects smaller than {voxels(smallest, bundle.spec.ndim)} will be left out: no training object "
+            f"is that small."
+        )
     history = (*bundle.history, training_record(samples, spec, result))
     new = cut_exemplars([p for p, own in pairs if own], [source_of(s) for s in samples], spec.exemplars, spec.seed)
     exemplars = merged(bundle.exemplars, new, spec.exemplars, spec.seed)

@@ -84,7 +84,7 @@ def test_more_classes_than_colours_are_refused():
     image = np.zeros((3, 10, 10), np.uint8)
     image[:, 5:] = 200
     for name in ("kmeans", "gaussian_mixture"):
-        with pytest.raises(InputError, match="more classes than the image has colours"):
+        with pytest.raises(InputError, match="More classes requested than the image has distinct colours"):
             run_technique(name, image, classes=3)
 
 

@@ -136,5 +136,5 @@ def test_constant_and_tiny_images_have_an_answer():
 
 @pytest.mark.parametrize("name", ["chan_vese_box", "geodesic_contour"])
 def test_no_box_is_an_error(name):
-    with pytest.raises(InputError, match="starts from a box"):
+    with pytest.raises(InputError, match="needs a box"):
         run_technique(name, np.arange(25.0).reshape(1, 5, 5))

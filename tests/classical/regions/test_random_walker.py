@@ -129,7 +129,7 @@ def test_everything_painted_and_tiny_images_have_an_answer():
 
 def test_one_kind_of_stroke_is_an_error():
     image, seeds = halves((20, 31), 8)
-    with pytest.raises(InputError, match="at least two kinds"):
+    with pytest.raises(InputError, match="at least two classes"):
         run_technique("random_walker", image, seeds=np.where(seeds == 4, 4, 0))
 
 

@@ -82,7 +82,7 @@ def test_classes_are_numbered_from_dark_to_bright():
 
 def test_more_classes_than_values_are_refused():
     image = np.array([[[0, 1, 0], [1, 0, 1], [0, 0, 1]]], np.uint8)
-    with pytest.raises(InputError, match="fewer different values"):
+    with pytest.raises(InputError, match="More classes requested than the image has distinct values"):
         run_technique("multi_otsu", image, classes=3)
 
 

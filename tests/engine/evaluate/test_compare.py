@@ -175,7 +175,7 @@ def test_the_truth_may_have_no_classes_of_its_own() -> None:
 
 def test_another_image_is_refused() -> None:
     truth, result = squares()
-    with pytest.raises(InputError, match="not of the same image"):
+    with pytest.raises(InputError, match="do not belong to the same image"):
         drain(compare(segmentation(result), segmentation(truth[:5])))
 
 

@@ -214,7 +214,7 @@ def test_shapes_floats_and_negative_labels_are_refused_with_both_shapes(task):
         ({"task": "counting"}, "no such task.*'counting'.*semantic, instance, panoptic"),
         ({"task": "instance", "thresholds": ()}, "IoU thresholds"),
         ({"task": "instance", "thresholds": (0.5, 50)}, "IoU thresholds"),
-        ({"task": "semantic", "spacing": (1, 1, 1)}, "voxel size"),
+        ({"task": "semantic", "spacing": (1, 1, 1)}, "pixel size"),
         ({"task": "semantic", "tolerance": -1}, "tolerance"),
         ({"task": "semantic", "known": np.ones(3, bool)}, "mask 'known'"),
         ({"task": "semantic", "classes": TABLE}, "label 3 with 3 classes"),
@@ -229,19 +229,19 @@ def test_options_that_do_not_fit_are_refused(options, words):
 
 
 def test_object_numbers_in_a_semantic_evaluation_are_noticed():
-    with pytest.raises(InputError, match=r"object numbers.*Choose the task 'instance'"):
+    with pytest.raises(InputError, match=r"object numbers.*Compare them as objects"):
         evaluate(PREDICTION * 1000, TRUTH, task="semantic")
 
 
 def test_time_series_are_refused():
     series = segmentation(np.stack([TRUTH] * 2), Task.SEMANTIC, axes="TYX")
-    with pytest.raises(InputError, match="frame by frame"):
+    with pytest.raises(InputError, match="one time point at a time"):
         evaluate(series, series, task="semantic")
 
 
 def test_segmentations_of_different_voxel_size_are_refused_unless_it_does_not_matter():
     one, other = segmentation(TRUTH, Task.SEMANTIC), segmentation(TRUTH, Task.SEMANTIC, (2.0, 2.0))
-    with pytest.raises(InputError, match=r"differ in voxel size.*\(1.0, 1.0\) um and \(2.0, 2.0\) um"):
+    with pytest.raises(InputError, match=r"differ in pixel size.*\(1.0, 1.0\) um and \(2.0, 2.0\) um"):
         evaluate(one, other, task="semantic")
     assert evaluate(one, other, task="semantic", spacing=(1, 1), unit="um").value("HD95", "nucleus") == 0
     assert evaluate(one, other, task="semantic", surfaces=False).rows

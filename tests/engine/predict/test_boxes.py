@@ -125,7 +125,7 @@ def test_the_whole_and_its_tiles_give_the_same(bright):
     assert tiled.recipe["tiles"]["count"] >= 9
     assert same(tiled.labels, truth)
     assert tiled.objects.score == pytest.approx(whole.objects.score)
-    assert [e.text for e in events if isinstance(e, Stage)][-1] == "Painting objects"
+    assert [e.text for e in events if isinstance(e, Stage)][-1] == "Drawing objects"
     steps = [e for e in events if isinstance(e, Step)]
     assert steps[-1].done == steps[-1].total
 

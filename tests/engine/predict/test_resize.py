@@ -148,7 +148,7 @@ def test_small_nuclei_are_found_better_at_twice_the_size_and_the_person_is_told(
     events.clear()
     found = drain(predict(small, bundle, device="cpu", tiles=TileSpec(zoom=0)), events.append)
     assert found.recipe["zoom"] == 2.0
-    assert any(isinstance(e, Note) and "looking again" in e.text for e in events)
+    assert any(isinstance(e, Note) and "running again" in e.text for e in events)
     gain = measure("ap", truth, found.labels).value - measure("ap", truth, plain.labels).value
     assert gain > 0.1
 

@@ -335,7 +335,7 @@ def test_what_cannot_be_linked_is_said(change: dict[str, Any], words: str) -> No
 
 
 def test_earlier_labels_of_another_size_are_refused() -> None:
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="different size"):
         drain(track(of(np.ones((2, 8, 8), int)), before=np.ones((2, 8, 9), int)))
 
 

@@ -31,8 +31,8 @@ USUAL = {"cross_entropy", "dice"}
         ((9900, 100), 1.0, Task.SEMANTIC, True, USUAL | {"boundary"}, "thin"),
         ((9900, 100), 1.0, Task.SEMANTIC, False, {"focal", "tversky"}, "only 1 %"),
         ((9900, 100), 1.0, Task.INSTANCE, False, {"focal", "tversky"}, "only 1 %"),
-        (EVEN, 1.0, Task.INSTANCE, False, USUAL, "told apart"),
-        (EVEN, 1.0, Task.PANOPTIC, False, USUAL, "told apart"),
+        (EVEN, 1.0, Task.INSTANCE, False, USUAL, "Separating objects"),
+        (EVEN, 1.0, Task.PANOPTIC, False, USUAL, "Separating objects"),
         (EVEN, 1.0, Task.SEMANTIC, False, USUAL, "well labelled"),
         # hardly any background is no rare class
         ((50, 9950), 1.0, Task.SEMANTIC, False, USUAL, "well labelled"),

@@ -54,7 +54,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
     assert (tmp_path / FILE).is_file()
     events = []
     resumed = drain(job(tmp_path), events.append)
-    assert any("goes on at step" in e.text for e in events if isinstance(e, Note))
+    assert any("continues at step" in e.text for e in events if isinstance(e, Note))
     assert all(np.array_equal(whole.weights[k], resumed.weights[k]) for k in whole.weights)
     assert [s for s, _ in resumed.history[-1]["loss"]] == list(range(1, 9))
 
@@ -69,7 +69,7 @@ def test_another_training_does_not_go_on_from_it(tmp_path, other):
     crash_at(4, job(tmp_path))
     events = []
     drain(job(tmp_path, **other), events.append)
-    assert not any("goes on" in e.text for e in events if isinstance(e, Note))
+    assert not any("continues" in e.text for e in events if isinstance(e, Note))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
@@ -87,10 +87,10 @@ def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tm
     events = []
     result = drain(job(blocked / "inside"), events.append)
     assert result.history[-1]["steps"] == 8
-    assert sum("cannot be kept for later" in e.text for e in events if isinstance(e, Note)) == 1
+    assert sum("cannot be saved for resuming" in e.text for e in events if isinstance(e, Note)) == 1
 
 
 def test_writing_says_what_is_wrong(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be kept for later"):
+    with pytest.raises(InputError, match="cannot be saved for resuming"):
         Checkpoint(tmp_path / "file" / "x", "key").write({}, {})

@@ -74,7 +74,7 @@ def test_strokes_teach_and_held_out_strokes_say_so(ndim):
     losses = values(events, "loss")
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
     assert result.after["held-out Dice"] > result.before["held-out Dice"]
-    assert "held-out strokes" in result.heldout
+    assert "strokes that were kept aside" in result.heldout
     assert values(events, "held-out Dice")[0] == result.before["held-out Dice"]
 
 
@@ -148,7 +148,7 @@ def test_too_few_strokes_to_judge_is_said_and_not_scored():
     paint[7, 6:10], paint[1, 4:40] = 1, BACKGROUND_PAINT
     result, events = run(Corrections(paint), bundle_of())
     assert result.before == result.after == {}
-    assert any(isinstance(e, Note) and "cannot be judged yet" in e.text for e in events)
+    assert any(isinstance(e, Note) and "cannot be measured yet" in e.text for e in events)
 
 
 def test_several_images_are_learnt_together():
@@ -174,10 +174,10 @@ def test_a_random_forest_on_the_same_strokes_is_told_beside_the_network():
     result, _ = run(Corrections(strokes()), bundle_of(), replace(SPEC, steps=1))
     assert result.forest["held-out Dice"] > 0.9  # bright squares are easy
     assert result.after["held-out Dice"] < result.forest["held-out Dice"]
-    assert "random forest on the same strokes is still ahead" in result.heldout
+    assert "random forest on the same strokes is still better" in result.heldout
     better = run(Corrections(strokes()), bundle_of(), replace(SPEC, steps=120))[0]
     assert better.after["held-out Dice"] >= better.forest["held-out Dice"]
-    assert "it takes over" in better.heldout
+    assert "better than a random forest" in better.heldout
 
 
 def test_a_plane_network_learns_from_the_painted_planes_of_a_volume():

@@ -89,7 +89,7 @@ def test_another_seed_holds_out_others_and_the_same_the_same():
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2])
 def test_a_share_that_leaves_nothing_is_refused(share):
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match="from 0 to below 1"):
         hold_out([blank("a", (5, 4))], share, 0, 2)
 
 
@@ -146,7 +146,7 @@ def test_a_single_image_is_trained_on_without_figures(tmp_path):
     tifffile.imwrite(tmp_path / "a_labels.tif", np.eye(40, dtype=np.uint8))
     found = drain(train_folder(tmp_path, small(), QUICK))
     assert not found.after
-    assert "single image" in found.heldout
+    assert "only one image" in found.heldout
 
 
 def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
@@ -160,14 +160,14 @@ def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
     job.close()
     events = []
     found = drain(train_folder(nuclei, small(), QUICK, keep=tmp_path / "kept"), events.append)
-    assert any(isinstance(e, Note) and "goes on" in e.text for e in events)
+    assert any(isinstance(e, Note) and "continues" in e.text for e in events)
     assert found.bundle.history[-1]["steps"] == 6
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: (f / "masks" / "piece1.tif").unlink(), "no partner"),
+        (lambda f: (f / "masks" / "piece1.tif").unlink(), "no counterpart"),
         (lambda f: tifffile.imwrite(f / "masks" / "piece1.tif", np.zeros((5, 5), np.uint8)), "do not fit the image"),
         (lambda f: (f / "images" / "piece1.tif").write_bytes(b"II*\0"), "piece1"),
         (lambda f: tifffile.imwrite(f / "masks" / "piece1.tif", np.zeros((96, 96), np.float32) + 0.5), "piece1"),

@@ -35,7 +35,7 @@ def test_objects_without_a_class_are_refused_where_there_are_several(task):
     labels = np.zeros((3, 8, 9), np.uint16)
     labels[0, 0, 0] = 7
     for table in (ClassTable.named(["a", "b"]), MIXED):
-        with pytest.raises(InputError, match=r"nothing says of which class.*2 \((b|tissue)\).*folder classes/"):
+        with pytest.raises(InputError, match=r"their classes are not given.*2 \((b|tissue)\).*folder classes/"):
             make_sample(IMAGE, labels, task, table)
     assert make_sample(IMAGE, 0 * labels, task, ClassTable.named(["a", "b"])).classes.max() == 0
 
