@@ -128,13 +128,20 @@ def test_choosing_does_not_change_what_is_painted_but_offers_to(two: Any, qtbot:
     qtbot.waitUntil(lambda: 1 in two.paint.counts, timeout=5000)
     choose(two, "debris")
     assert said(two) == {1: 1}
-    assert "stays “cell”" in two.messages.text.text()
-    two.messages.findChild(object, "reclass").click()
+    assert two.improve_step.paint_class.change.text() == "Object 1 too"
+    assert not two.improve_step.paint_class.change.isHidden()
+    two.improve_step.paint_class.change.click()
+    assert two.improve_step.paint_class.change.isHidden()
     (number,) = np.unique(two.paint.layer.data)[1:]
     assert said(two)[int(number)] == 2
     two.paint.layer.undo()
     assert np.unique(two.paint.layer.data)[1:].tolist() == [1]
     assert said(two)[1] == 1
+    press(two, BACKGROUND_PAINT)
+    choose(two, "cell")
+    assert two.improve_step.paints.findChild(object, "paint_-1").isChecked()
+    square(two, 2)
+    assert two.improve_step.paint_class.change.isHidden()  # the offer is over when painting goes on
 
 
 def test_undo_and_redo_keep_the_class_whatever_is_chosen_between(two: Any) -> None:
@@ -213,6 +220,7 @@ class TestAreas:
         assert "2 painted objects" in mixed.improve_step.counts.text()
         colors = mixed.paint.layer.colormap.color_dict
         np.testing.assert_allclose(colors[area_value(3)][:3], (0, 158 / 255, 115 / 255), atol=0.01)
+        assert not any(np.allclose(colors[n], colors[area_value(3)]) for n in range(1, 40))
 
     def test_an_area_that_is_counted_now_is_refused(self, mixed: Any, qtbot: Any) -> None:
         press(mixed, area_value(3))
