@@ -128,13 +128,20 @@ def test_choosing_does_not_change_what_is_painted_but_offers_to(two: Any, qtbot:
     qtbot.waitUntil(lambda: 1 in two.paint.counts, timeout=5000)
     choose(two, "debris")
     assert said(two) == {1: 1}
-    assert "stays “cell”" in two.messages.text.text()
-    two.messages.findChild(object, "reclass").click()
+    assert two.improve_step.paint_class.change.text() == "Object 1 too"
+    assert not two.improve_step.paint_class.change.isHidden()
+    two.improve_step.paint_class.change.click()
+    assert two.improve_step.paint_class.change.isHidden()
     (number,) = np.unique(two.paint.layer.data)[1:]
     assert said(two)[int(number)] == 2
     two.paint.layer.undo()
     assert np.unique(two.paint.layer.data)[1:].tolist() == [1]
     assert said(two)[1] == 1
+    press(two, BACKGROUND_PAINT)
+    choose(two, "cell")
+    assert two.improve_step.paints.findChild(object, "paint_-1").isChecked()
+    square(two, 2)
+    assert two.improve_step.paint_class.change.isHidden()  # the offer is over when painting goes on
 
 
 def test_undo_and_redo_keep_the_class_whatever_is_chosen_between(two: Any) -> None:
@@ -213,6 +220,7 @@ class TestAreas:
         assert "2 painted objects" in mixed.improve_step.counts.text()
         colors = mixed.paint.layer.colormap.color_dict
         np.testing.assert_allclose(colors[area_value(3)][:3], (0, 158 / 255, 115 / 255), atol=0.01)
+        assert not any(np.allclose(colors[n], colors[area_value(3)]) for n in range(1, 40))
 
     def test_an_area_that_is_counted_now_is_refused(self, mixed: Any, qtbot: Any) -> None:
         press(mixed, area_value(3))
@@ -387,3 +395,58 @@ def test_background_is_no_object(two: Any) -> None:
     press(two, BACKGROUND_PAINT)
     square(two, 0)
     assert said(two) == {}
+
+
+def test_each_time_point_of_a_film_and_every_plane_of_a_volume_has_its_objects(dock: Any, qtbot: Any) -> None:
+    add_image(dock, qtbot, blobs((3, 40, 50)), axis_labels=("t", "y", "x"), name="film")
+    two_classes(dock)
+    dock.improve_step.layer_button.click()
+    layer = dock.paint.layer
+    layer.data_setitem((np.array([0, 0]), np.array([3, 4]), np.array([5, 5])), layer.selected_label)
+    choose(dock, "debris")
+    layer.data_setitem((np.array([2, 2]), np.array([3, 4]), np.array([5, 5])), layer.selected_label)
+    copied = dock.paint.copy()
+    for frame, kind in ((0, 1), (2, 2)):
+        one = copied.frame(frame)
+        (number,) = np.unique(one.paint)[1:]
+        assert one.painted_class[int(number)] == kind
+    assert copied.frame(1).empty
+
+
+def test_a_saved_corrections_layer_is_learnt_from_its_file_with_its_classes(two: Any, tmp_path: Path) -> None:
+    """Saved by napari: the table beside it says the classes, and the command line and Python read it."""
+    from napari_segplugin.door.inputs import as_corrections
+    from napari_segplugin.viewer.writers import write_labels
+
+    square(two, 0)
+    choose(two, "debris")
+    second = square(two, 1)
+    data, attributes, _ = two.paint.layer.as_layer_data_tuple()
+    write_labels(str(tmp_path / "strokes.tif"), data, attributes)
+    read = as_corrections(tmp_path / "strokes.tif", Task.INSTANCE, ClassTable.named(["debris", "cell"]))
+    assert read.painted_class == {1: 2, second: 1}
+
+
+@pytest.mark.parametrize("task", [Task.INSTANCE, Task.PANOPTIC])
+def test_the_real_engine_learns_both_classes_from_the_dock(real: Any, qtbot: Any, task: Task) -> None:
+    pytest.importorskip("torch")
+    image = np.random.default_rng(0).normal(100, 5, (40, 50)).astype(np.float32)
+    image[2:6, 2:6], image[2:6, 9:13] = 200, 20
+    add_image(real, qtbot, image, axis_labels=("y", "x"), name="cells")
+    two_classes(real, task)
+    real.improve_step.layer_button.click()
+    square(real, 0)
+    choose(real, "debris")
+    square(real, 1)
+    if task is Task.PANOPTIC:
+        press(real, area_value(3))
+        square(real, 3)
+    press(real, BACKGROUND_PAINT)
+    square(real, 5)
+    step = real.improve_step
+    step.budget_spin.setValue(3)
+    step.budget_unit.setCurrentIndex(step.budget_unit.findData("steps"))
+    run(real, qtbot, real.train.start)
+    assert real.train.new is not None, real.messages.text.text()
+    learnt = np.unique(real.train.new.exemplars.labels[:, 0]).tolist()
+    assert learnt == [0, 1, 2] + [3] * (task is Task.PANOPTIC)
