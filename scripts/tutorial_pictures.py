@@ -317,7 +317,7 @@ def compare(lesson: Lesson) -> None:
     corrected.visible = dock.paint.layer.visible = False
     new.contour = 0
     lesson.picture("10-run-again", ["run_button", dock.result_step.summary])
-    panel = lesson.panel("judge_button", "Judge against truth")
+    panel = lesson.panel("judge_button", "Judge against ground truth")
     if not panel.overlay_check.isChecked():
         hands.press(panel.overlay_check)
     hands.press(panel.run_button)

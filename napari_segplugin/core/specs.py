@@ -264,7 +264,7 @@ class TrainSpec:
                 )
         if not 0 <= self.exemplars <= 1000:
             raise InputError(
-                "The number of image pieces that the model keeps is out of range.",
+                "The number of image pieces that the model keeps (exemplars) is out of range.",
                 got=self.exemplars,
                 accepted="0 to 1000",
             )

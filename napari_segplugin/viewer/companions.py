@@ -29,7 +29,7 @@ def colours_layer(values: np.ndarray, like: Image, axes: str, frame: int | None 
     """
     if len(values) not in (1, 3):
         raise InputError(
-            "Colours can be shown of one channel or of three.",
+            "Colours can be shown only for one channel or three.",
             got=f"{len(values)} channels",
             hint="Choose a single channel.",
         )

@@ -143,8 +143,8 @@ def check_paints(layer: Labels, task: Task) -> None:
     if there and there != wanted:
         words = {CLASSES: "strokes of classes", OBJECTS: "whole objects"}
         raise InputError(
-            f"The layer '{layer.name}' holds {words[there]}, and {words[wanted]} are needed.",
-            hint="Look for what it was painted for again, or remove the layer to begin anew",
+            f"The layer '{layer.name}' contains {words[there]}, but {words[wanted]} are needed.",
+            hint="Choose again what the layer was painted for, or remove the layer to start again",
         )
 
 
@@ -221,7 +221,7 @@ def reviewed_mask(shapes: Shapes | None, like: Any, axes: str) -> np.ndarray | N
     open_kinds = {k for k in shapes.shape_type if k in ("line", "path")}
     if open_kinds:
         raise InputError(
-            "The reviewed area has a shape without an inside.",
+            "The reviewed area has a shape that encloses nothing.",
             got=", ".join(sorted(open_kinds)),
             accepted="rectangles, ellipses and polygons",
             hint="Delete it and draw a rectangle.",

@@ -223,7 +223,7 @@ class Editor:
     def _there(self, numbers: Iterable[int]) -> list[int]:
         there = [int(n) for n in numbers if int(n) in self.boxes]
         if not there:
-            raise InputError("There is no object chosen.", hint="Click on an object first")
+            raise InputError("No object is selected.", hint="Click on an object first")
         return there
 
     def _mark(self, rows: dict[int, TableRow], kind: str) -> None:
@@ -262,7 +262,7 @@ class Editor:
         if top > np.iinfo(data.dtype).max:
             raise InputError(
                 "There is no free object number left in this layer.",
-                got=f"{data.dtype} holds numbers up to {np.iinfo(data.dtype).max}",
+                got=f"{data.dtype} holds numbers only up to {np.iinfo(data.dtype).max}",
                 hint="Convert the layer to int32 (right-click on it, Convert data type)",
             )
         note: EditNote = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
@@ -276,12 +276,12 @@ class Editor:
         layer = self.layer
         if layer.multiscale:
             raise InputError(
-                f"The layer '{layer.name}' is a pyramid, which cannot be edited.",
-                hint="Add its finest level as a layer of its own",
+                f"The layer '{layer.name}' has several resolutions (a pyramid) and cannot be edited.",
+                hint="Add its finest level as a separate layer",
             )
         if hasattr(layer.data, "dask"):
             raise InputError(
-                f"The layer '{layer.name}' is computed when it is looked at, so its objects cannot be edited.",
+                f"The layer '{layer.name}' is computed lazily, so its objects cannot be edited.",
                 got="a dask array",
                 hint="Load it into memory (layer.data = layer.data.compute()) or open it as zarr",
             )

@@ -64,7 +64,7 @@ def read_records(path: str | Path) -> tuple[list[Record], int]:
         return [], 0
     except OSError as error:
         raise InputError(
-            "The work that was kept for this image cannot be read.",
+            "The saved work for this image cannot be read.",
             got=f"{error.strerror or error}: {path}",
             hint="Check the permissions of the session folder",
         ) from error
@@ -184,9 +184,9 @@ class Journal:
     def _tell(self, error: OSError) -> None:
         told = self.trouble is not None
         self.trouble = InputError(
-            "Your edits could not be kept safe; everything else works on.",
+            "Your edits could not be saved in the session folder; everything else keeps working.",
             got=f"{error.strerror or error} in {self._path.parent if self._path else 'the session folder'}",
-            hint="Free some space or choose another session folder in Preferences, Plugins",
+            hint="Free some disk space, or choose another session folder in Preferences, Plugins",
         )
         if not told and self._on_trouble is not None:
             self._on_trouble(self.trouble)

@@ -44,14 +44,14 @@ def seeds_of_points(points: Points, like: ImageLayer, axes: str) -> np.ndarray:
         If there is no point, or one lies outside of the image.
     """
     if not len(points.data):
-        raise InputError("There are no seeds yet.", hint="Click a point into each object, then Run.")
+        raise InputError("There are no points yet.", hint="Click on each object, then press Run.")
     shape = label_shape(like, axes)
     at = np.round(np.asarray(points.data)).astype(int)
     outside = ((at < 0) | (at >= np.array(shape))).any(1)
     if outside.any():
         place = ", ".join(f"{v:.0f}" for v in np.asarray(points.data)[np.flatnonzero(outside)[0]])
         raise InputError(
-            f"{int(outside.sum())} of {len(at)} seeds lie outside of the image.",
+            f"{int(outside.sum())} of {len(at)} points lie outside the image.",
             got=f"a point at ({place}) for an image of {shape}",
             hint="Delete it, or move it into the image.",
         )
@@ -78,7 +78,7 @@ def seeds_of_strokes(paint: np.ndarray) -> np.ndarray:
         raise InputError(
             "This technique needs strokes of at least two classes.",
             got=f"{len(classes)}",
-            hint="Paint what you look for and what lies around it, in a corrections layer (step 4).",
+            hint="Paint the objects and their surroundings in a corrections layer (step 4).",
         )
     last = int(classes[classes != BACKGROUND_PAINT].max(initial=0))
     return np.where(paint == BACKGROUND_PAINT, last + 1, paint).astype(np.int32)
@@ -107,7 +107,7 @@ def box_of_shapes(shapes: Shapes, like: ImageLayer, axes: str) -> tuple[slice, .
     """
     mask = reviewed_mask(shapes, like, axes)
     if mask is None or not mask.any():
-        raise InputError("There is no box yet.", hint="Draw a rectangle around what you look for, then Run.")
+        raise InputError("There is no box yet.", hint="Draw a rectangle around the object, then press Run.")
     mask = np.asarray(mask.any(0)) if "T" in axes else mask
     spans = []
     for axis in range(mask.ndim):

@@ -139,7 +139,7 @@ def _boxes(layer: Shapes | None, axes: str, rgb: bool) -> tuple[tuple[slice, ...
     others = {k for k in layer.shape_type if k != "rectangle"}
     if others:
         raise InputError(
-            "The boxes have a shape that is no rectangle.",
+            "The boxes contain a shape that is not a rectangle.",
             got=", ".join(sorted(others)),
             accepted="rectangles",
             hint="Delete it and draw a rectangle around the object.",
@@ -162,10 +162,10 @@ def _classes(layer: Any, ids: Mapping[str, int]) -> tuple[int, ...]:
     wrong = sorted({str(k) for k in found if isinstance(k, str) and k not in ids})
     if wrong:
         raise InputError(
-            f"The layer '{layer.name}' has marks without a class that can be learnt.",
+            f"The layer '{layer.name}' has points or boxes without a class that can be learnt.",
             got=", ".join(f"'{k}'" if k else "no class" for k in wrong),
             accepted=", ".join(ids),
-            hint=f"Say it in the column '{CLASS}' of the layer's features, or delete them and mark them anew",
+            hint=f"Set the class in the column '{CLASS}' of the layer's features, or delete them and mark them again",
         )
     return tuple(ids[k] if isinstance(k, str) else int(k) for k in found)
 

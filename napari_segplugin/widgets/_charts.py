@@ -32,7 +32,7 @@ class Chart(QWidget):
         self.title, self.x_title, self.y_title = title, "", ""
         self.setObjectName(name)
         self.setAccessibleName(title)
-        self.setToolTip("<p>Drag to choose a range; click to choose everything again.</p>")
+        self.setToolTip("<p>Drag to select a range; click to select everything again.</p>")
         self.setMinimumHeight(130)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setCursor(Qt.CursorShape.CrossCursor)

@@ -22,7 +22,7 @@ class JudgeResults(QTabWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        describe(self, "judge_tabs", "Results", "Numbers, objects, and AP over the threshold.")
+        describe(self, "judge_tabs", "Results", "The scores, the objects, and AP over the IoU threshold.")
         self.setToolTip("")
         self._report: Report | None = None
         self.numbers = _numbers()
@@ -54,7 +54,7 @@ class JudgeResults(QTabWidget):
         self._report = report
         self._fill(report)
         self.objects.set_table(objects)
-        none = "Rows of objects come with two layers of objects."
+        none = "The table of objects is available for two layers with objects."
         self.text.setText(none if objects is None else _counted(objects))
         self.curve.clear()
         for threshold, value in getattr(found, "curve", ()):
@@ -88,7 +88,7 @@ class JudgeResults(QTabWidget):
 
 def _numbers() -> QTableWidget:
     table = QTableWidget(0, 3)
-    describe(table, "judge_numbers", "Numbers", "Point at a number to read what it is.")
+    describe(table, "judge_numbers", "Numbers", "Hover over a number for its definition.")
     table.setToolTip("")
     table.setHorizontalHeaderLabels(["Class", "Number", "Value"])
     across, down = headers(table)

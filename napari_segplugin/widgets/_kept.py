@@ -88,6 +88,6 @@ class KeptObjects:
                 return
             panel.show_all()
             word = "object" if gone == 1 else "objects"
-            panel.messages.show_message(f"Deleted {gone:,} {word}. Ctrl+Z on the layer brings them back.")
+            panel.messages.show_message(f"Deleted {gone:,} {word}. Undo with Ctrl+Z on the layer.")
 
         panel.background.run("delete", lambda: panels.where_not(data, numbers), done, panel.fail)

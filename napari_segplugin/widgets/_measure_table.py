@@ -124,7 +124,7 @@ class MeasureView(QTableView):
         super().__init__()
         self.model_ = MeasureModel()
         self.setModel(self.model_)
-        describe(self, name, title, "Click on a row to see its object; click on a title to sort.")
+        describe(self, name, title, "Click a row to go to its object; click a title to sort.")
         self.setToolTip("")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -20,7 +20,7 @@ class Picture(QWidget):
         self.pixmap: QPixmap | None = None
         self._large: QLabel | None = None
         self._title = title
-        describe(self, name, title, "Click to see it larger.")
+        describe(self, name, title, "Click to enlarge.")
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)

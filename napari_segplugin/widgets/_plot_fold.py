@@ -20,10 +20,12 @@ class PlotFold(Fold):
     brushed = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__("Plot", "measure_plot", "A histogram or a scatter plot; drag in it to choose objects.")
+        super().__init__("Plot", "measure_plot", "A histogram or a scatter plot; drag in it to select objects.")
         self._table: MeasureTable | None = None
-        self.x_choice = combo("plot_x", "Along x", "What is plotted from left to right.")
-        self.y_choice = combo("plot_y", "Along y", "Number of objects (a histogram), or another measurement.")
+        self.x_choice = combo("plot_x", "Along x", "The measurement on the x axis.")
+        self.y_choice = combo(
+            "plot_y", "Along y", "Number of objects (histogram), or a second measurement (scatter plot)."
+        )
         self.histogram, self.scatter = HistogramChart("Histogram", "histogram"), Scatter("Scatter plot", "scatter")
         for choice in (self.x_choice, self.y_choice):
             choice.currentIndexChanged.connect(lambda _: self._on_choice())

@@ -28,26 +28,30 @@ class RangeFilter(Fold):
     delete_requested = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Filter by a range", "measure_filter", "Show the objects whose measurement lies in a range.")
+        super().__init__(
+            "Filter by a range", "measure_filter", "Show only the objects whose measurement lies in a range."
+        )
         self._table: MeasureTable | None = None
-        self.column_choice = combo("filter_column", "Measurement", "What to filter by.")
+        self.column_choice = combo("filter_column", "Measurement", "The measurement to filter by.")
         self.column_choice.currentIndexChanged.connect(lambda _: self._show_range())
         self.slider = QDoubleRangeSlider(Qt.Orientation.Horizontal)
-        describe(self.slider, "filter_slider", "Range", "Drag either end, or the middle.")
+        describe(self.slider, "filter_slider", "Range", "Drag either end, or the whole range.")
         self.slider.valueChanged.connect(self._on_slider)
         self.low, self.high = (self._spin(word) for word in ("lowest", "highest"))
         self.hide_button = button(
-            "Hide rest", "filter_hide", "Show a copy of the layer without the objects outside; nothing is changed."
+            "Hide rest",
+            "filter_hide",
+            "Show a copy of the layer without the objects outside the range; nothing is changed.",
         )
         self.hide_button.setCheckable(True)
         self.hide_button.toggled.connect(self.hide_toggled)
         self.delete_button = button(
             "Delete rest",
             "filter_delete",
-            "Take the objects outside out of the layer. Ctrl+Z takes it back.",
+            "Delete objects outside the range (undo with Ctrl+Z).",
             self.delete_requested.emit,
         )
-        self.clear_button = button("Show all", "filter_clear", "Forget all ranges.", self.cleared.emit)
+        self.clear_button = button("Show all", "filter_clear", "Clear all ranges.", self.cleared.emit)
         self.text = wrapped(name="filter_text")
         for widget in (
             labelled("By", self.column_choice),
@@ -61,7 +65,7 @@ class RangeFilter(Fold):
 
     def _spin(self, word: str) -> QDoubleSpinBox:
         spin = QDoubleSpinBox()
-        describe(spin, f"filter_{word}", f"{word.capitalize()} value", f"The {word} value that is shown.")
+        describe(spin, f"filter_{word}", f"{word.capitalize()} value", f"The {word} value of the range.")
         spin.setRange(-1e12, 1e12)
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(lambda _: self._on_spin())

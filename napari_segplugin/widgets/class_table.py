@@ -13,7 +13,7 @@ from napari_segplugin.core import PALETTE, ClassInfo, ClassTable, InputError, Ki
 from napari_segplugin.widgets._parts import button, describe, row, swatch
 
 _KINDS = (("counted", Kind.THING), ("area", Kind.STUFF))
-_KIND_TIP = "“Counted” gives each member a number of its own (cells). “Area” is one region (background tissue)."
+_KIND_TIP = "“Counted”: each object gets its own number (cells). “Area”: one region (tissue)."
 
 
 class ClassEditor(QWidget):
@@ -34,7 +34,7 @@ class ClassEditor(QWidget):
         self._fixed = False
         self._counts: dict[int, str] = {}
         self.grid = QTableWidget(0, 4)
-        describe(self.grid, "class_table", "Classes", "Double-click a name to change it, a colour to choose another.")
+        describe(self.grid, "class_table", "Classes", "Double-click a name or a colour to change it.")
         self.grid.setHorizontalHeaderLabels(["", "Class", "Kind", "Found"])
         self.grid.verticalHeader().hide()
         self.grid.setIconSize(QSize(16, 16))
@@ -120,7 +120,7 @@ class ClassEditor(QWidget):
         item = QTableWidgetItem(self._counts.get(number, ""))
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        item.setToolTip("Objects of this class in the result, or whether there is some of an area")
+        item.setToolTip("Number of objects of this class in the result; for an area, whether it was found")
         self.grid.setItem(row_at, 3, item)
 
     def _kind_box(self, info: ClassInfo) -> Any:

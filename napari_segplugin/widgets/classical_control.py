@@ -127,7 +127,7 @@ class ClassicalControl:
         image, axes = dock.image_step.layer, dock.image_step.axes
         if needs == "strokes":
             if dock.paint.layer is None:
-                hint = "Press Paint corrections in step 4 and paint what you look for and what lies around it."
+                hint = "Press Paint corrections in step 4, then paint the objects and their surroundings."
                 raise InputError("This technique needs strokes.", hint=hint)
             paint = dock.paint.strokes()
             seeds = seeds_of_strokes(paint)
@@ -136,11 +136,11 @@ class ClassicalControl:
         layer = self.marks(needs) if needs else None
         if needs == "points":
             if not isinstance(layer, Points):
-                raise InputError("There are no seeds yet.", hint="Press Place points and click into each object.")
+                raise InputError("There are no points yet.", hint="Press Place points, then click on each object.")
             return {"seeds": seeds_of_points(layer, image, axes)}
         if needs == "box":
             if not isinstance(layer, Shapes):
-                raise InputError("There is no box yet.", hint="Press Draw the box.")
+                raise InputError("There is no box yet.", hint="Press Draw the box, then draw it around the object.")
             return {"box": box_of_shapes(layer, image, axes)}
         return {}
 
@@ -286,7 +286,10 @@ class ClassicalControl:
         except SegPluginError as error:
             self._dock.fail(error)
             return
-        self._dock.say(f"Saved the recipe as {place.name}. Replay it with: segplugin run {place.name} FOLDER")
+        self._dock.say(
+            f"Saved the recipe as {place.name}. Run it on a folder of images with: segplugin run "
+            f"{place.name} FOLDER --output RESULTS"
+        )
 
 
 __all__ = ["LIVE", "ClassicalControl"]

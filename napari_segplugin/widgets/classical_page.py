@@ -16,13 +16,13 @@ from napari_segplugin.widgets.histogram import Histogram
 from napari_segplugin.widgets.parameter_form import ParameterForm
 
 NEEDS = {
-    "points": "Click a point into each object, then Run. Each point grows its own object.",
-    "strokes": "Paint a stroke of each class in a corrections layer (step 4), then Run.",
-    "box": "Draw a rectangle around what you look for, then Run.",
+    "points": "Click on each object, then press Run. Each point grows into its own object.",
+    "strokes": "Paint a stroke of each class in a corrections layer (step 4), then press Run.",
+    "box": "Draw a rectangle around the object, then press Run.",
 }
 COMPANIONS = {
-    "kmeans": ("Add in its colours", "Adds the image in the mean colours of its classes as a layer."),
-    "split_merge": ("Show the blocks", "Adds the borders of the blocks before they are merged as a layer."),
+    "kmeans": ("Add in its colours", "Adds a layer that shows the image in the mean colours of its classes."),
+    "split_merge": ("Show the blocks", "Adds a layer that shows the borders of the blocks before they are merged."),
 }
 """What some techniques show beside their labels: the button and its tip."""
 
@@ -53,19 +53,24 @@ class ClassicalPage(QWidget):
         self._techniques, self._cleanups = techniques, cleanups
         self._image: Image | None = None
         self._name = self._description = ""
-        self.technique_choice = combo("technique", "Technique", "How the image is parted.")
-        self.channel_choice = combo("technique_channel", "Channel", "The channel that is looked at.")
+        self.technique_choice = combo("technique", "Technique", "Segmentation technique.")
+        self.channel_choice = combo("technique_channel", "Channel", "The channel to segment.")
         self.form = ParameterForm()
         self.histogram = Histogram("technique_histogram")
         self.needs_text = wrapped(name="technique_needs")
-        self.marks_button = button("Place points", "technique_marks", "Adds a layer for them.", self._ask_marks)
+        self.marks_button = button(
+            "Place points", "technique_marks", "Adds a layer for the points or the box.", self._ask_marks
+        )
         self.companion_button = button(
-            "Show the blocks", "technique_companion", "Adds another layer.", self.companion_requested.emit
+            "Show the blocks",
+            "technique_companion",
+            "Adds a layer that shows more of the result.",
+            self.companion_requested.emit,
         )
         self.live = QCheckBox("Show live")
         self.live.setChecked(True)
         describe(
-            self.live, "technique_live", "Show live", "What is on the screen is segmented while you turn the settings."
+            self.live, "technique_live", "Show live", "The visible region is segmented while you change the settings."
         )
         self.live_text = wrapped(name="technique_live_text")
         layout = QVBoxLayout(self)
@@ -102,30 +107,33 @@ class ClassicalPage(QWidget):
         self.recipe_menu = QMenu(self)
         self.recipe_menu.setToolTipsVisible(True)
         self.recipe_menu.addAction("From a file…", self._ask_open)
-        open_button = button("Open recipe", "recipe_open", "Use a recipe that comes along, or was saved before.")
+        open_button = button("Open recipe", "recipe_open", "Load a built-in or saved recipe.")
         open_button.setMenu(self.recipe_menu)
         save_button = button(
             "Save recipe…",
             "recipe_save",
-            "Keep technique, settings and steps, to use on other images.",
+            "Save technique, settings and clean-up steps, to use them on other images.",
             self._ask_save,
         )
         return row(open_button, save_button, stretch=(1, 1))
 
     def _steps(self) -> Any:
-        fold = Fold("Clean up", "cleanup_fold", "Steps that are taken one after the other on what the technique found.")
+        fold = Fold("Clean up", "cleanup_fold", "Steps that are applied to the result, one after the other.")
         self._lines = QVBoxLayout()
         self._lines.setSpacing(4)
         holder = QWidget()
         holder.setLayout(self._lines)
         self._lines.setContentsMargins(0, 0, 0, 0)
         fold.rows.addWidget(holder)
-        self.step_choice = combo("cleanup_choice", "Step", "A step to add.")
+        self.step_choice = combo("cleanup_choice", "Step", "The clean-up step to add.")
         fill_combo(self.step_choice, [(r.title, r.name) for r in self._cleanups])
         for i, r in enumerate(self._cleanups):
             self.step_choice.setItemData(i, r.summary, 3)
         add = button(
-            "Add", "cleanup_add", "Add this step at the end.", lambda: self.add_step(self.step_choice.currentData())
+            "Add",
+            "cleanup_add",
+            "Add this step at the end of the list.",
+            lambda: self.add_step(self.step_choice.currentData()),
         )
         fold.rows.addWidget(row(self.step_choice, add, stretch=(1, 0)))
         self.steps: list[tuple[str, ParameterForm, Any]] = []
@@ -203,7 +211,7 @@ class ClassicalPage(QWidget):
         for i, r in enumerate(rows):
             self.technique_choice.setItemData(i, f"{r.summary} {r.reference}", 3)
         channels = 1 if image is None else image.n_channels
-        fill_combo(self.channel_choice, [("all together", -1), *((f"channel {c + 1}", c) for c in range(channels))])
+        fill_combo(self.channel_choice, [("all channels", -1), *((f"channel {c + 1}", c) for c in range(channels))])
         self._channel_row.setVisible(channels > 1)
         self.histogram.clear()
         self._on_technique()
@@ -223,8 +231,8 @@ class ClassicalPage(QWidget):
         title.setToolTip(found.summary)
         up, remove = QToolButton(), QToolButton()
         for tool, text, object_name, tip in (
-            (up, "↑", "cleanup_up", "Take this step before the one above."),
-            (remove, "✕", "cleanup_remove", "Leave this step out."),
+            (up, "↑", "cleanup_up", "Move this step up."),
+            (remove, "✕", "cleanup_remove", "Remove this step."),
         ):
             tool.setText(text)
             describe(tool, object_name, tip, tip)

@@ -262,7 +262,7 @@ class SegmentationDock(QWidget):
 
     def _on_cancelled(self) -> None:
         self._end()
-        self.say("Cancelled. Nothing has changed.")
+        self.say("Cancelled. Nothing is changed.")
         self.refresh()
 
     def fill_devices(self) -> None:
@@ -332,7 +332,9 @@ class SegmentationDock(QWidget):
         classes = choice.spec.classes if choice is not None else None
         self.improve_step.set_paints(classes, task)
         painting = self.paint.layer is not None
-        self.improve_step.show_counts(self.paint.counts, classes if painting else None, task, self.paint.known_besides)
+        self.improve_step.show_counts(
+            self.paint.counts, classes if painting else None, task, self.paint.known_besides, step.ndim
+        )
         self.improve_step.set_state(
             ready=ready,
             painting=painting,
@@ -360,7 +362,7 @@ class SegmentationDock(QWidget):
         if not step.ready:
             self.result_step.say("Answer the question in step 1." if step.question.text() else "Choose an image first.")
         elif untrained:
-            self.result_step.say("This network is untrained: paint and train it in step 4.")
+            self.result_step.say("This network is untrained: paint examples and train it in step 4.")
         else:
             self.result_step.say("" if ready else "Choose a model in step 2.")
         if not ready:

@@ -27,7 +27,10 @@ class EdgeControl:
         self._dock = dock
         self._target: tuple[ImageLayer, str, int | None] | None = None
         self.button = button(
-            "Edge map", "edge_button", "Where the network sees outlines, as an image layer between 0 and 1.", self.start
+            "Edge map",
+            "edge_button",
+            "Adds an image layer with the probability of an outline, from 0 to 1.",
+            self.start,
         )
         self.button.hide()
         dock.result_step.rows.addWidget(self.button)

@@ -28,9 +28,9 @@ from napari_segplugin.widgets.queue_control import QueueControl
 from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
 
 HINTS = {
-    "merge": "Click the objects that belong together, or draw a line through them. Esc ends.",
-    "split": "Draw a line across an object, or click into each of its parts. Esc ends.",
-    "add": "Click on the object that was missed, or draw a box around it. Esc ends.",
+    "merge": "Click on the objects to merge, or draw a line through them. Esc: end.",
+    "split": "Draw a line across an object, or click on each of its parts. Esc: end.",
+    "add": "Click on the missed object, or draw a box around it. Esc: end.",
 }
 ESCAPE = {"escape": "Escape"}
 
@@ -196,7 +196,7 @@ class EditControl:
         at = panel.classes.findData(row["class"])
         if at >= 0:
             panel.classes.setCurrentIndex(at)
-        score = "" if row["score"] != row["score"] else f" · sure {row['score']:.0%}"
+        score = "" if row["score"] != row["score"] else f" · score {row['score']:.0%}"
         reason = self.queue.reason(target, number)
         panel.say(f"Object {number} · {row['class']}{score} · {row['status']}" + (f"\n{reason}" if reason else ""))
 
@@ -225,7 +225,7 @@ class EditControl:
     def _edit(self, target: Target, action: str) -> None:
         editor, number, where = target.editor, self.chosen, self.where(target)
         if not number:
-            raise InputError("There is no object chosen.", hint="Click on an object first")
+            raise InputError("No object is selected.", hint="Click on an object first")
         amount = self.panel.amount.value() * self._pixel(target)
         if action == "delete":
             editor.delete([number], where)
@@ -355,7 +355,7 @@ class EditControl:
             self.choose(target, under[0])
         elif self.tool == "split":
             if not under:
-                raise InputError("There is no object under the line.", hint="Draw it across an object")
+                raise InputError("There is no object under the line.", hint="Draw the line across an object")
             rows = target.pointer.shown_axes()
             target.editor.split_cut(under[0], points[:, list(rows)], rows, self.where(target))
 

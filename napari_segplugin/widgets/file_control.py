@@ -64,8 +64,8 @@ class FileControl:
         def done(saved: tuple[Any, int]) -> None:
             folder, pieces = saved
             more = (
-                f" It holds {pieces} small pieces of the images that it learnt from (exemplars.npz): delete that file "
-                "before you pass the model on, if they must not be seen."
+                f" It contains {pieces} small pieces of the images that it learnt from (exemplars.npz): delete that "
+                f"file before you pass the model on if the images must not be seen."
             )
             dock.say(f"Saved the model in {folder}.{more if pieces else ''}")
 

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QFileDialog
 from napari_segplugin.widgets._parts import Fold, button, wrapped
 
 _LAYOUT = (
-    "A folder with images/ and masks/ (the same names in both), or with pairs NAME_image and NAME_labels. Objects: one "
-    "number each; pixel classes: the numbers of the classes in step 2. A fifth of the images is held out to judge on."
+    "A folder with images/ and masks/ (same names in both), or with pairs NAME_image and NAME_labels. Objects: one "
+    "number each; pixel classes: the class numbers of step 2. A fifth of the images is kept aside for checking."
 )
 
 
@@ -27,14 +27,14 @@ class FolderFold(Fold):
 
     def __init__(self) -> None:
         super().__init__(
-            "Many labelled images", "folder_fold", "Train on a folder of images that are labelled already."
+            "Many labelled images", "folder_fold", "Train on a folder of images that are already labelled."
         )
         self._last = str(Path.home())
         self.button = button(
             "Train on a folder…",
             "train_folder",
-            "Train a copy of the model in step 2, or a new network, on all images of a folder: for the time and with the loss "
-            "above. The old model is kept.",
+            "Train a copy of the model in step 2, or a new network, on all images of a folder, with the time and the "
+            "loss set above. The old model is kept.",
             self._ask,
         )
         for widget in (wrapped(_LAYOUT, name="folder_layout"), self.button):

@@ -24,7 +24,7 @@ class Histogram(QWidget):
     def __init__(self, name: str) -> None:
         super().__init__()
         describe(
-            self, name, "Histogram", "How many voxels have which value. Drag the line to set the threshold by hand."
+            self, name, "Histogram", "Distribution of the intensities. Drag the line to set the threshold by hand."
         )
         self.setMinimumHeight(64)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

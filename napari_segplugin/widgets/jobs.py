@@ -166,7 +166,7 @@ class JobRunner(QObject):
             If a job is running already.
         """
         if self.busy:
-            raise SegPluginError("Another job is running. Wait for it or press Cancel.")
+            raise SegPluginError("Another job is running. Wait for it, or press Cancel.")
         self._mailbox, self._outcome = Mailbox(), None
         worker = _registered_worker(make, self._mailbox, title) if self._registered else JobWorker(make, self._mailbox)
         self._worker = worker
@@ -337,7 +337,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     logger.error("Unexpected error in a job", exc_info=(type(error), error, error.__traceback__))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if isinstance(error, MemoryError):
-        return "The memory is full. Close other programs, or choose a smaller tile or region. Your work is kept.", text
+        sentence = "The memory is full. Close other programs, or choose smaller tiles or a smaller region."
+        return f"{sentence} Your work is kept.", text
     first = str(error).strip().splitlines()
     reason = f" ({first[0][:160]})" if first else ""
     return f"Something unexpected went wrong{reason}. Your image, paint and results are kept.", text

@@ -178,7 +178,7 @@ class JournalControl:
         self._asked.add(key)
         steps = f"{kept.steps} step{'s' * (kept.steps != 1)}"
         self._dock.say(
-            f"Corrections of this image were kept ({kept.when}, {steps}). Go on with them?",
+            f"Corrections of this image were kept ({kept.when}, {steps}). Continue with them?",
             answers=[
                 ("Restore", "restore_yes", lambda: self.restore(recorder, key, kept, layer)),
                 ("Not now", "restore_no", lambda: None),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from napari_segplugin.door.window import Comparison, Report
 
 LAYERS, FOLDERS = "layers", "folders"
-_TASKS = (("Objects", Task.INSTANCE), ("Classes of voxels", Task.SEMANTIC), ("Objects and areas", Task.PANOPTIC))
+_TASKS = (("Objects", Task.INSTANCE), ("Pixel classes", Task.SEMANTIC), ("Objects and areas", Task.PANOPTIC))
 
 
 class JudgePanel(QWidget):
@@ -76,30 +76,30 @@ class JudgePanel(QWidget):
         self.messages, self.results = MessageBar(), JudgeResults()
         self.mode_choice = combo("judge_mode", "From", "Two layers of the viewer, or all files of two folders.")
         fill_combo(self.mode_choice, [("Two layers", LAYERS), ("Two folders", FOLDERS)])
-        self.result_choice = combo("judge_result", "Result", "The labels layer that is judged.")
-        self.truth_choice = combo("judge_truth", "Truth", "The labels layer that is right.")
-        self.result_folder, self.truth_folder = _FolderButton("result"), _FolderButton("truth")
-        self.task_choice = combo("judge_task", "Judge", "What the numbers in the labels mean.")
+        self.result_choice = combo("judge_result", "Result", "Labels to evaluate.")
+        self.truth_choice = combo("judge_truth", "Ground truth", "Ground truth.")
+        self.result_folder, self.truth_folder = _FolderButton("result"), _FolderButton("ground truth")
+        self.task_choice = combo("judge_task", "Labels are", "What the numbers in the labels mean.")
         fill_combo(self.task_choice, [(text, task) for text, task in _TASKS])
-        self._layer_rows = [labelled("Result", self.result_choice), labelled("Truth", self.truth_choice)]
-        self._folder_rows = [labelled("Results", self.result_folder), labelled("Truth", self.truth_folder)]
-        self.run_button = button("Judge", "judge_run", "Compare in the background.", self.run)
-        self.cancel_button = button("Cancel", "judge_cancel", "Stop; nothing has changed then.", self.job.cancel)
+        self._layer_rows = [labelled("Result", self.result_choice), labelled("Ground truth", self.truth_choice)]
+        self._folder_rows = [labelled("Results", self.result_folder), labelled("Ground truth", self.truth_folder)]
+        self.run_button = button("Judge", "judge_run", "Compare the labels with the ground truth.", self.run)
+        self.cancel_button = button("Cancel", "judge_cancel", "Stop. Nothing is changed.", self.job.cancel)
         self.progress = ProgressLine("judge_progress", "")
         self.hint = wrapped(name="judge_hint")
         top = [labelled("From", self.mode_choice), *self._layer_rows, *self._folder_rows]
-        top += [labelled("Judge", self.task_choice), self._options(), self.hint]
+        top += [labelled("Labels are", self.task_choice), self._options(), self.hint]
         top += [row(self.run_button, self.cancel_button, stretch=(2, 1)), self.progress.bar, self.progress.text]
         self.overlay_check = QCheckBox("Show hits, misses and false objects")
         describe(
             self.overlay_check,
             "judge_overlay",
             "Show hits and misses",
-            "A layer over the image: green is right, blue was missed, orange should not be there.",
+            "Adds a layer over the image: green is correct, blue was missed, orange is false.",
         )
         self.overlay_check.setChecked(True)
         self.save_button = button(
-            "Save…", "judge_save", "Save the numbers as CSV or JSON, or the rows of objects as CSV.", self._ask
+            "Save…", "judge_save", "Save the scores as CSV or JSON, or the table of objects as CSV.", self._ask
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -114,7 +114,9 @@ class JudgePanel(QWidget):
 
     def _options(self) -> Fold:
         self.threshold = QDoubleSpinBox()
-        describe(self.threshold, "judge_threshold", "IoU of a hit", "Objects count as the same from this IoU on.")
+        describe(
+            self.threshold, "judge_threshold", "IoU of a hit", "Smallest IoU at which two objects count as the same."
+        )
         self.threshold.setRange(0.05, 1.0)
         self.threshold.setSingleStep(0.05)
         self.threshold.setValue(0.5)
@@ -123,13 +125,15 @@ class JudgePanel(QWidget):
             self.tolerance,
             "judge_tolerance",
             "Tolerance",
-            "Surfaces count as the same within this distance (NSD), in the unit of the layer. 0: one voxel.",
+            "Surfaces count as the same within this distance (NSD), in the unit of the layer. 0: one pixel.",
         )
         self.tolerance.setRange(0, 1e6)
         self.tolerance.setDecimals(3)
-        self.tolerance.setSpecialValueText("one voxel")
+        self.tolerance.setSpecialValueText("one pixel")
         self.distances = QCheckBox("Distances between surfaces")
-        describe(self.distances, "judge_distances", "Distances", "HD95, ASSD and NSD; they take the longest.")
+        describe(
+            self.distances, "judge_distances", "Distances", "HD95, ASSD and NSD, which take the longest to compute."
+        )
         self.distances.setChecked(True)
         fold = Fold("Options", "judge_options", "What counts as a hit, and what is measured.")
         for widget in (labelled("IoU of a hit", self.threshold), labelled("Tolerance", self.tolerance), self.distances):
@@ -148,7 +152,7 @@ class JudgePanel(QWidget):
         self.job.happened.connect(self.progress.take)
         self.job.returned.connect(self._on_returned)
         self.job.failed.connect(self._on_failed)
-        self.job.cancelled.connect(lambda: self.messages.show_message("Cancelled. Nothing has changed."))
+        self.job.cancelled.connect(lambda: self.messages.show_message("Cancelled. Nothing is changed."))
         self.job.busy_changed.connect(lambda _: self._refresh())
 
     def _watch(self) -> None:
@@ -217,11 +221,11 @@ class JudgePanel(QWidget):
         one, other = self.result_choice.currentData(), self.truth_choice.currentData()
         text = ""
         if layers and (one is None or other is None):
-            text = "Add a labels layer with the truth, and one with the result."
+            text = "Add a labels layer with the ground truth, and one with the result."
         elif layers and one is other:
             text = "Choose two different layers."
         elif not layers and not (self.result_folder.path and self.truth_folder.path):
-            text = "Choose the two folders; files are matched by their names."
+            text = "Choose two folders; files are matched by their names."
         tell(self.hint, text)
         self.run_button.setEnabled(not text and not busy)
         self.cancel_button.setVisible(busy)

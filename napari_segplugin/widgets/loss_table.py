@@ -8,7 +8,7 @@ from napari_segplugin.core import LossSpec, LossTerm
 from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row, tell, wrapped
 from napari_segplugin.widgets.engine import Engine
 
-_WEIGHT_TIP = "Share of this loss in the sum. 0 switches it off."
+_WEIGHT_TIP = "Weight of this loss in the sum. 0: off."
 
 
 class LossEditor(QWidget):
@@ -34,7 +34,7 @@ class LossEditor(QWidget):
         self._suggested: LossSpec | None = None
         self.reason = wrapped(name="loss_reason")
         self.use_button = button(
-            "Use the suggestion", "loss_suggested", "Replace the rows above by the suggestion.", self._use
+            "Use the suggestion", "loss_suggested", "Replace the losses above with the suggestion.", self._use
         )
         for widget in (self.reason, self.use_button):
             layout.addWidget(widget)
@@ -50,7 +50,7 @@ class LossEditor(QWidget):
 
     def add(self, term: LossTerm) -> None:
         """Add a row."""
-        box = combo(f"loss_{len(self._lines)}", "Loss", "What the network is punished for.")
+        box = combo(f"loss_{len(self._lines)}", "Loss", "What training minimises.")
         fill_combo(box, self._names(), term.name)
         box.currentIndexChanged.connect(lambda _, b=box: self._explain(b))
         self._explain(box)
@@ -62,7 +62,7 @@ class LossEditor(QWidget):
         describe(weight, f"loss_weight_{len(self._lines)}", "Weight of the loss", _WEIGHT_TIP)
         remove = QToolButton()
         remove.setText("✕")
-        describe(remove, f"loss_remove_{len(self._lines)}", "Remove this loss", "Take this loss out of the sum.")
+        describe(remove, f"loss_remove_{len(self._lines)}", "Remove this loss", "Remove this loss from the sum.")
         line = row(box, weight, remove, stretch=(1, 0, 0))
         remove.clicked.connect(lambda _=False, w=line: self._remove(w))
         self._lines.append((line, box, weight, term))

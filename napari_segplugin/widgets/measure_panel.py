@@ -65,9 +65,9 @@ class MeasurePanel(QWidget):
 
     def _assemble(self) -> None:
         self.messages = MessageBar()
-        self.layer_choice = combo("measure_layer", "Labels", "The labels layer whose objects are measured.")
+        self.layer_choice = combo("measure_layer", "Labels", "The labels layer with the objects to measure.")
         self.image_choice = combo(
-            "measure_image", "Image", "An image of the same size; its intensities are measured in every object."
+            "measure_image", "Image", "An image of the same size, whose intensities are measured in every object."
         )
         self.count = wrapped(name="measure_count")
         self.table = MeasureView()

@@ -14,19 +14,24 @@ from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled, row
 
 _SWITCHES = {
-    "deep_supervision": ("Deep supervision", "Lower levels are judged too: deep networks learn from the first step."),
-    "residual": ("Residual blocks", "Each block adds to its input: gradients reach the first layers."),
-    "attention": ("Attention gates", "Skip connections pass only what matters for the place: helps with clutter."),
+    "deep_supervision": (
+        "Deep supervision",
+        "Lower levels are also trained directly: helps deep networks to learn from the start.",
+    ),
+    "residual": ("Residual blocks", "Each block adds to its input: makes deep networks easier to train."),
+    "attention": ("Attention gates", "Passes on only the relevant details: helps with cluttered images."),
 }
 _LISTS = {
     "encoder": (
         "Encoder",
-        "The part that reads the image. ResNets are larger and can start from weights of photographs.",
+        "The part of the network that reads the image. ResNets are larger and can start from weights learnt on "
+        "photographs.",
         (("small", "plain"), ("ResNet-18", "resnet18"), ("ResNet-34", "resnet34"), ("ResNet-50", "resnet50")),
     ),
     "head": (
         "Context",
-        "How the network looks far around: not at all, in windows, or with holes.",
+        "How the network uses wide surroundings: not at all (FCN), by averaging windows (PSP), or by spread-out "
+        "filters (ASPP).",
         (("FCN", "fcn"), ("PSP", "psp"), ("ASPP", "aspp")),
     ),
 }
@@ -40,7 +45,9 @@ class NetworkOptions(Fold):
     changed = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Network options", "network_options", "Variants of the network. The defaults are good.")
+        super().__init__(
+            "Network options", "network_options", "Variants of the network. The defaults are a good choice."
+        )
         self._row: NetworkRow | None = None
         self._objects = False
         self.switches: dict[str, QCheckBox] = {}
@@ -61,8 +68,8 @@ class NetworkOptions(Fold):
         self.weights_button = button(
             "Start from ImageNet weights…",
             "encoder_weights",
-            "A file of the ResNet's weights (.safetensors or .pth, names as in torchvision), or press Cancel in the dialog to "
-            "start from random weights.",
+            "A file with weights of the ResNet (.safetensors or .pth, named as in torchvision). Press Cancel in the "
+            "dialog to start from random weights.",
             self._ask,
         )
         self._weights_line = row(self.weights_button, stretch=(1,))

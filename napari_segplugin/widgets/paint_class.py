@@ -13,15 +13,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task
+from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import FIRST_AREA, OBJECTS, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
 
 NEW_OBJECT = -1
 """What the button for another object asks for, where others ask for a paint value."""
-_TIP = (
-    "The class of the next object that you paint, and of the next point or box. What you have painted keeps its class."
-)
+_TIP = "The class of the next object, point or box. What is already painted keeps its class."
 
 
 def offered(classes: ClassTable, task: Task) -> list[str]:
@@ -200,20 +199,22 @@ class PaintClassControl:
                 self.row.show_class(names[number])
 
 
-def by_class(names: Mapping[int, str], counts: Mapping[int, tuple[int, int]], several: bool = True) -> list[str]:
+def by_class(
+    names: Mapping[int, str], counts: Mapping[int, tuple[int, int]], several: bool = True, ndim: int = 2
+) -> list[str]:
     """What was painted of each class: a line for objects, where there are several classes, and one for each area.
 
     Examples
     --------
     >>> by_class({1: "cell", 2: "debris", 3: "cell", 65533: "tissue"}, {n: (1, 9) for n in (1, 2, 3, 4, 65533)})
-    ['of these: 2 cell, 1 debris, 1 without a class', 'tissue: 1 stroke, 9 voxels']
+    ['of these: 2 cell, 1 debris, 1 without a class', 'tissue: 1 stroke, 9 pixels']
     """
     objects = Counter(names.get(n) or "without a class" for n in counts if is_object(n))
     found = ", ".join(f"{k:,} {name}" for name, k in sorted(objects.items(), key=_unnamed_last))
     lines = [f"of these: {found}"] if several and objects else []
-    for n, (strokes, voxels) in counts.items():
+    for n, (strokes, size) in counts.items():
         if n in names and not is_object(n):
-            lines.append(f"{names[n]}: {strokes} stroke{'s' * (strokes != 1)}, {voxels:,} voxels")
+            lines.append(f"{names[n]}: {strokes} stroke{'s' * (strokes != 1)}, {voxels(size, ndim)}")
     return lines
 
 

@@ -138,7 +138,7 @@ class PaintControl:
         names = dict(kept.painted)
         if paints_on(layer) == OBJECTS:
             if kept.paints not in ("", OBJECTS):
-                self._dock.fail(InputError("The kept strokes are of classes, and objects are painted now."))
+                self._dock.fail(InputError("The strokes that were kept are classes, but now objects are painted."))
                 return
             used = {int(n) for n in np.unique(layer.data) if is_object(int(n))} | set(class_names(layer))
             top = max(self.classes.next_number(layer), int(paint.max(initial=0, where=paint < FIRST_AREA)) + 1)
@@ -259,8 +259,8 @@ class PaintControl:
         if counted:
             name = classes[found[counted[0]]].name
             raise InputError(
-                f"The strokes of “{name}” were painted as an area, and its members are counted now.",
-                hint="Make it an area again, or erase these strokes and paint each member whole",
+                f"The strokes of “{name}” were painted as an area, but its objects are counted now.",
+                hint="Set it to area again, or erase these strokes and paint each object as a whole",
             )
         return found
 
@@ -271,7 +271,9 @@ class PaintControl:
         """What else a training takes as right, a line each: edited and accepted objects, reviewed areas."""
         result, lines = self._dock.runs.result_of(self._dock.image_step.layer), list[str]()
         if self.layer is not None and paints_on(self.layer) == OBJECTS:
-            lines += by_class(class_names(self.layer), self.counts, self.classes.row.choice.count() > 1)
+            lines += by_class(
+                class_names(self.layer), self.counts, self.classes.row.choice.count() > 1, self._dock.image_step.ndim
+            )
         if result is not None and "status" in result.layer.features:
             status = np.asarray(result.layer.features["status"])
             found = {word: int((status == word).sum()) for word in (CORRECTED, ACCEPTED)}
@@ -280,7 +282,7 @@ class PaintControl:
                 lines.append(f"objects: {', '.join(words)}")
         areas = 0 if self.reviewed is None else len(self.reviewed.data)
         if areas:
-            what = "with your edits, taken as right" if result is not None else "needs a result: press Run"
+            what = "with your edits, taken as correct" if result is not None else "needs a result: press Run"
             lines.append(f"reviewed: {areas} area{'s' * (areas != 1)}, {what}")
         return "\n".join(lines)
 

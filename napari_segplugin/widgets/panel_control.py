@@ -43,7 +43,7 @@ class PanelControl:
         """Judge the result of the chosen image."""
         from napari_segplugin.widgets.judge_panel import JudgePanel
 
-        self._show("Judge against truth", JudgePanel, area="right", tabify=True)
+        self._show("Judge against ground truth", JudgePanel, area="right", tabify=True)
 
     def _show(
         self, name: str, make: Callable[[ViewerModel, Labels | None], MeasurePanel | JudgePanel], **where: str | bool

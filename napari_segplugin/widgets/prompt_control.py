@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import Box, InputError, SegPluginError
+from napari_segplugin.core.words import voxels
 from napari_segplugin.data.prompt import window
 from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import label_colormap_of
@@ -58,7 +59,7 @@ class PromptControl:
         dock = self._dock
         choice = dock.method_step.choice()
         if choice is None or choice.scratch:
-            raise InputError("There is no model to ask.", hint="Choose a trained model in step 2, or paint the object.")
+            raise InputError("A proposal needs a model.", hint="Choose a trained model in step 2, or paint the object.")
         self._put_away()
         image, axes = dock.image_step.image(), target.axes
         shape = image.spatial_shape
@@ -78,7 +79,7 @@ class PromptControl:
             self._edits.panel.show_proposal("")
             dock.fail(error)
 
-        self._edits.panel.show_tool("add", "Looking …")
+        self._edits.panel.show_tool("add", "Finding the object …")
         dock.background.run(
             "proposal",
             lambda: engine.propose(part, choice.load(), region, point=voxel, box=drawn, free=free, device=device),
@@ -147,9 +148,10 @@ class PromptControl:
     def _tell(self, target: Target) -> None:
         found = self._found[self._at]
         more = f"Proposal {self._at + 1} of {len(self._found)}"
+        size = voxels(int(found.mask.sum()), 3 if "Z" in target.result.axes else 2)
         name = self._edits.panel.new_class or target.classes[found.class_id].name
-        self._edits.panel.show_tool("add", "Enter takes it, Tab shows another, Esc puts it away.")
-        self._edits.panel.show_proposal(f"{more} · {name} · {int(found.mask.sum()):,} voxels")
+        self._edits.panel.show_tool("add", "Enter: use it. Tab: show another. Esc: discard it.")
+        self._edits.panel.show_proposal(f"{more} · {name} · {size}")
 
     def answer(self, word: str) -> None:
         """ "take", "other" or "no"."""

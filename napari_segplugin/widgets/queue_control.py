@@ -54,7 +54,7 @@ class QueueControl:
         """Next, Accept, Fix or Reject."""
         number = self._edits.chosen
         if action != "next" and not number:
-            raise InputError("There is no object chosen.", hint="Click on an object, or press Next")
+            raise InputError("No object is selected.", hint="Click on an object, or press Next")
         if action == "accept":
             target.editor.accept([number])
         elif action == "reject":
@@ -84,7 +84,7 @@ class QueueControl:
             passed.clear()  # once around: begin with the most doubtful again
         found = next((d for d in left if d.number not in passed), None)
         if found is None:
-            self._dock.say("Every object was looked at. Fine-tune to learn from it, or press Run again.")
+            self._dock.say("Every object is checked. Fine-tune to teach this to the model, or press Run again.")
             return
         passed.add(found.number)
         self.go(target, found.number)

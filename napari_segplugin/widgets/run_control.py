@@ -49,7 +49,7 @@ class RunControl:
         if choice is None:
             dock.fail(InputError("There is nothing to run yet.", hint="Open an image in step 1."))
         elif choice.scratch:
-            hint = "Paint and train it in step 4, or choose a model."
+            hint = "Paint examples and train it in step 4, or choose a model."
             dock.fail(InputError("This network is untrained.", hint=hint))
         else:
             tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
@@ -116,7 +116,7 @@ class RunControl:
         if replaced is not None and result.layer is replaced.layer:
             self.results.remove(replaced)
         elif self.result_of(layer) is not None:
-            self._dock.say("The earlier result was edited, so it was kept and the new one lies above it.")
+            self._dock.say("The earlier result was edited, so it is kept; the new one lies above it.")
         result.model = self._model
         self.results.append(result)
         self._dock.paint.outline_result()
@@ -192,5 +192,5 @@ def _summary(segmentation: Segmentation) -> str:
     things = sum(int(c) in segmentation.classes.thing_ids for c in segmentation.objects.class_id)
     if str(segmentation.task) == "semantic":
         names = [c.name for c in segmentation.classes if c.id in set(segmentation.objects.class_id.tolist())]
-        return "Found: " + ", ".join(names) + ". Sizes are in the features table of the layer."
-    return f"{things} object{'s' * (things != 1)}. Sizes and scores are in the features table of the layer."
+        return "Found: " + ", ".join(names) + ". Sizes: Measure…"
+    return f"{things} object{'s' * (things != 1)}. Sizes and scores: Measure…"

@@ -25,27 +25,32 @@ PLANE, OBJECT, ALWAYS = "plane", "object", "always"
 SHAPE, IMAGE = "shape", "image"
 QUEUE = (
     ("next", "Next", "Go to the object that is most likely wrong."),
-    ("accept", "Accept", "The object is right: it is learnt from as it is, and the next one comes."),
-    ("fix", "Fix", "Take the brush and repair the object; when it is right, press Accept or Next."),
-    ("reject", "Reject", "There is no object: it becomes background, is learnt as such, and the next one comes."),
+    ("accept", "Accept", "The object is correct: fine-tuning learns from it as it is. Goes to the next one."),
+    ("fix", "Fix", "Correct the object with the brush; then press Accept or Next."),
+    (
+        "reject",
+        "Reject",
+        "There is no object here: it becomes background, and fine-tuning learns this. Goes to the next one.",
+    ),
 )
 TOOLS = (
-    ("merge", "Merge", "Click the objects that belong together, one after another, or draw a line through them."),
+    ("merge", "Merge", "Click on the objects to merge, one after another, or draw a line through them."),
     (
         "split",
         "Split",
-        "Draw a line across an object to cut it, or click into each of its parts (Shift: more than two).",
+        "Draw a line across an object to cut it, or click on each of its parts (Shift: more than two).",
     ),
     ("add", "Add missed", "Click on an object that was missed, or draw a box around it: the model proposes its shape."),
-    ("delete", "Delete", "Make the chosen object background."),
-    ("fill_holes", "Fill holes", "Fill what the chosen object encloses."),
-    ("smooth", "Smooth", "Smooth the outline of the chosen object."),
-    ("grow", "Grow", "Grow the chosen object into the background."),
-    ("shrink", "Shrink", "Take a layer off the chosen object."),
+    ("delete", "Delete", "Delete the selected object."),
+    ("fill_holes", "Fill holes", "Fill the holes of the selected object."),
+    ("smooth", "Smooth", "Smooth the outline of the selected object."),
+    ("grow", "Grow", "Grow the selected object into the background."),
+    ("shrink", "Shrink", "Shrink the selected object."),
     (
         "interpolate",
         "Interpolate",
-        "Redraw the chosen object between the planes in which you painted it; without paint its gaps are filled.",
+        "Fill in the selected object between the planes in which you painted it; without paint, its missing planes "
+        "are filled.",
     ),
 )
 DRAWN = {"merge", "split", "add"}
@@ -70,20 +75,18 @@ class CorrectPanel(Fold):
 
     def __init__(self) -> None:
         super().__init__(
-            "Correct objects", "correct_fold", "Merge, split, repair and accept the objects of the result."
+            "Correct objects", "correct_fold", "Merge, split, correct and accept the objects of the result."
         )
         self.buttons: dict[str, QPushButton] = {}
         self.adopt = button(
             "Correct the selected labels",
             "adopt_button",
-            "Take the label layer that is selected as a result: its objects can be corrected and learnt from.",
+            "Use the selected labels layer as a result: its objects can be corrected and learnt from.",
         )
         self.about = wrapped(name="object_text")
         self.done = QProgressBar()
-        describe(
-            self.done, "objects_done", "Objects looked at", "How many objects were accepted, rejected or repaired."
-        )
-        self.done.setFormat("%v of %m looked at (%p%)")
+        describe(self.done, "objects_done", "Objects checked", "How many objects are accepted, rejected or corrected.")
+        self.done.setFormat("%v of %m checked (%p%)")
         queue = QWidget()
         self._fill(queue, QUEUE, 4)
         self.tools = QWidget()
@@ -116,30 +119,32 @@ class CorrectPanel(Fold):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
         for i, (name, text, tip) in enumerate(entries):
-            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Ctrl+Z takes it back.")
+            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Undo with Ctrl+Z.")
             push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
             self.buttons[name] = push
             grid.addWidget(push, i // columns, i % columns)
 
     def _settings(self) -> None:
         self.scope_choice = combo(
-            "edit_scope", "Where", "Only the plane on the screen, the whole object, or the object at all time points."
+            "edit_scope", "Where", "Work on the visible plane, the whole object, or the object at all time points."
         )
         self.amount = QSpinBox()
         self.amount.setRange(1, 50)
         self.amount.setSuffix(" px")
         describe(self.amount, "edit_amount", "By", "How far Grow, Shrink and Smooth go, in pixels of the finest axis.")
         self.along = combo(
-            "edit_along", "Split", "What two clicks follow: where the object is narrow, or a line in the image."
+            "edit_along", "Split", "How clicks split an object: where it is narrow, or along a line in the image."
         )
         fill_combo(self.along, [("Where it is narrow", SHAPE), ("Along the image", IMAGE)])
-        self.classes = combo("edit_class", "Class", "The class of the chosen object; choosing another changes it.")
+        self.classes = combo(
+            "edit_class", "Class", "The class of the selected object. Choose another one to change it."
+        )
         self.classes.activated.connect(lambda _: self.class_asked.emit(str(self.classes.currentData())))
         self.new_classes = combo(
             "edit_new_class",
             "New objects are",
-            "The class of what you paint with a new number, and of proposals that you take. Parts of an object that is "
-            "split keep its class. An area is one piece: painting goes on where it is.",
+            "The class of new objects that you paint, and of proposals that you use. The parts of a split object "
+            "keep its class. An area stays one piece.",
         )
         self.new_classes.activated.connect(lambda _: self.new_class_asked.emit(self.new_class))
         self._new_row = labelled("New", self.new_classes)
@@ -157,9 +162,9 @@ class CorrectPanel(Fold):
         self.proposal_text = wrapped(name="proposal_text")
         pushes = []
         for name, text, tip in (
-            ("take", "Take it", "Make an object of the proposal."),
-            ("other", "Another", "Show the next proposal."),
-            ("no", "No", "Put the proposal away."),
+            ("take", "Use it", "Make the proposal an object."),
+            ("other", "Another", "Show another proposal."),
+            ("no", "No", "Discard the proposal."),
         ):
             push = button(text, f"proposal_{name}", f"{tip} Key: {shown(name)}.")
             push.clicked.connect(lambda _=False, n=name: self.proposal_asked.emit(n))

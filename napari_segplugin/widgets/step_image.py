@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QLabel, QMenu
 
 from napari_segplugin.core import Image, InputError
+from napari_segplugin.core.words import pixel
 from napari_segplugin.viewer.layers import (
     axes_choices,
     axes_of_layer,
@@ -65,7 +66,7 @@ class ImageStep(StepBox):
         self._axes = ""
         self._doubt = ""
         self.problem = ""
-        self.choice = combo("image_choice", "Image", "The image layer that is segmented.")
+        self.choice = combo("image_choice", "Image", "The image layer to segment.")
         self.choice.currentIndexChanged.connect(lambda _: self._on_layer())
         self.open_menu = QMenu(self)
         self.open_menu.addAction("File…", self._ask_file)
@@ -73,16 +74,16 @@ class ImageStep(StepBox):
         self.open_button = button(
             "Open…",
             "open_button",
-            "Open an image file or folder (TIFF, NIfTI, DICOM, OME-Zarr, PNG). Your file is only read.",
+            "Open an image file or folder (TIFF, NIfTI, DICOM, OME-Zarr, PNG). Your file is never changed.",
         )
         self.open_button.setMenu(self.open_menu)
         self.sample_menu = QMenu(self)
         self.sample_button = button(
-            "Sample", "sample_button", "Open a small real image with ground truth. No download."
+            "Sample", "sample_button", "Open a small example image with ground truth. No download."
         )
         self.sample_button.setMenu(self.sample_menu)
         self.info = wrapped(name="image_info")
-        self.axes_choice = combo("axes_choice", "Axes", "What each axis of the array means, first axis first.")
+        self.axes_choice = combo("axes_choice", "Axes", "The meaning of each axis, in the order of the array.")
         self.axes_choice.currentIndexChanged.connect(lambda _: self.set_axes(str(self.axes_choice.currentData())))
         self.question = wrapped(name="axes_question")
         self.answers = row()
@@ -103,7 +104,7 @@ class ImageStep(StepBox):
     def _build_spacing(self) -> None:
         self._axes_row = labelled("Axes", self.axes_choice)
         self.spins: dict[str, _ShortSpin] = {}
-        self.unit_choice = combo("unit_choice", "Unit", "Unit of the voxel size. Sizes in the table use it.")
+        self.unit_choice = combo("unit_choice", "Unit", "Unit of the pixel size. Measurements use it.")
         fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in UNITS])
         self.unit_choice.setMinimumContentsLength(3)
         self.unit_choice.currentIndexChanged.connect(lambda _: self._write_spacing())
@@ -114,12 +115,12 @@ class ImageStep(StepBox):
             spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             spin.setPrefix(f"{axis} ")
             spin.setDecimals(4)
-            describe(spin, f"spacing_{axis}", f"Voxel size {axis}", f"Size of a voxel along {axis}.")
+            describe(spin, f"spacing_{axis}", f"Pixel size {axis}", f"Size of one pixel (voxel in 3D) along {axis}.")
             spin.valueChanged.connect(lambda _: self._write_spacing())
             self.spins[axis] = spin
-        label = QLabel("Voxel")
-        label.setMinimumWidth(40)
-        self._voxel_row = row(label, *self.spins.values(), self.unit_choice, stretch=(0, 1, 1, 1, 1))
+        self._voxel_label = QLabel("Pixel")
+        self._voxel_label.setMinimumWidth(40)
+        self._voxel_row = row(self._voxel_label, *self.spins.values(), self.unit_choice, stretch=(0, 1, 1, 1, 1))
 
     # --- what the other steps ask ---------------------------------------------------------------------------------
 
@@ -135,6 +136,11 @@ class ImageStep(StepBox):
         return self._axes
 
     @property
+    def ndim(self) -> int:
+        """Spatial axes of the chosen image: 3 where it has a depth, otherwise 2."""
+        return 3 if "Z" in self._axes else 2
+
+    @property
     def ready(self) -> bool:
         """Whether there is an image and no open question about it."""
         return self.layer is not None and not self._doubt and not self.problem
@@ -148,7 +154,7 @@ class ImageStep(StepBox):
             If there is none or the layer cannot be used.
         """
         if self.layer is None:
-            raise InputError("There is no image.", hint="Open one in step 1.")
+            raise InputError("There is no image.", hint="Open an image in step 1.")
         return layer_to_image(self.layer, self._axes)
 
     # --- following the viewer -------------------------------------------------------------------------------------
@@ -160,7 +166,7 @@ class ImageStep(StepBox):
         keep = before if any(a is before for a in layers) else (layers[-1] if layers else None)
         fill_combo(self.choice, [(a.name, a) for a in layers], keep)
         self.choice.setEnabled(bool(layers))
-        self.choice.setToolTip(f"<p>{self.choice.currentText() or 'The image layer that is segmented.'}</p>")
+        self.choice.setToolTip(f"<p>{self.choice.currentText() or 'The image layer to segment.'}</p>")
         if self.layer is not before or not layers:
             self._on_layer()
 
@@ -222,7 +228,7 @@ class ImageStep(StepBox):
         if not self._doubt:
             return
         for axes in [self.axes_choice.itemData(i) for i in range(min(3, self.axes_choice.count()))]:
-            tip = f"The axes are {axes_words(axes)}. You can change it below at any time."
+            tip = f"The axes are {axes_words(axes)}. You can change this below at any time."
             push = button(_answer(axes), f"axes_answer_{axes}", tip)
             push.clicked.connect(lambda _=False, a=axes: self.set_axes(a))
             push.setProperty("primary", True)
@@ -240,6 +246,7 @@ class ImageStep(StepBox):
             return
         self.problem = ""
         self.info.setText(image.describe().replace(" um ", " µm "))
+        self._voxel_label.setText(pixel(image.ndim).capitalize())
         sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
         for axis, spin in self.spins.items():
             spin.blockSignals(True)

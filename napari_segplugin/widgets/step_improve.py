@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
+from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
@@ -96,14 +97,14 @@ class ImproveStep(StepBox):
         self.layer_button = button(
             "Paint corrections",
             "corrections_button",
-            "Adds a layer to paint on. What you leave unpainted counts as unknown, never as background.",
+            "Adds a layer to paint on. What you leave unpainted is unknown, never background.",
             self.layer_requested.emit,
         )
         self.reviewed_button = button(
             "Reviewed area",
             "reviewed_button",
-            "Draw a rectangle or polygon around what you have looked through: inside it, the result with your edits "
-            "is taken as right.",
+            "Draw a rectangle or polygon around the part that you have checked: inside it, the result with your "
+            "edits is taken as correct.",
             self.reviewed_requested.emit,
         )
         self.paint_class, self.weak_row = PaintClass(), WeakRow()
@@ -120,11 +121,13 @@ class ImproveStep(StepBox):
             "Train a copy of the model on your corrections, for the time below. The old model is kept.",
             self.train_requested.emit,
         )
-        self.stop_button = button("Stop", "stop_button", "End now and keep the best so far.", self.stop_requested.emit)
+        self.stop_button = button(
+            "Stop", "stop_button", "End now and keep the best state so far.", self.stop_requested.emit
+        )
         self.abort_button = button("Cancel", "train_cancel", "End now and change nothing.", self.cancel_requested.emit)
         self.progress = ProgressLine("train_progress", "")
         self.loss_plot = LinePlot("Loss (lower is better)", "loss_plot")
-        self.quality_plot = LinePlot("Held-out quality (higher is better)", "quality_plot")
+        self.quality_plot = LinePlot("Quality on data kept aside (higher is better)", "quality_plot")
         self.losses = LossEditor(engine)
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
@@ -136,7 +139,8 @@ class ImproveStep(StepBox):
         self.instant_button = button(
             "Instant answer",
             "instant_button",
-            "A random forest answers your strokes at once, without training. The network learns shapes and overtakes it.",
+            "Segments from your strokes at once with a random forest, without training. It knows no shapes; a "
+            "trained network is usually better.",
             self.instant_requested.emit,
         )
         self.instant_box = QCheckBox("while I paint")
@@ -144,7 +148,7 @@ class ImproveStep(StepBox):
             self.instant_box,
             "instant_box",
             "Answer while I paint",
-            "After each stroke, what is on the screen is answered anew.",
+            "After each stroke, the visible region is segmented again.",
         )
         self.instant_box.toggled.connect(self.instant_toggled)
         self.nearby_box = QCheckBox("only where I painted")
@@ -152,8 +156,8 @@ class ImproveStep(StepBox):
             self.nearby_box,
             "nearby_box",
             "Only where I painted",
-            "For pixel classes of one thing each, an organ say: places near your strokes are preferred, and only pieces that "
-            "a stroke touches are kept.",
+            "For classes that are a single structure, such as an organ: regions near your strokes are preferred, and "
+            "only pieces touched by a stroke are kept.",
         )
         self.nearby_box.toggled.connect(lambda _: self.instant_toggled.emit(self.instant_box.isChecked()))
         self.instant_text = wrapped(name="instant_text")
@@ -191,14 +195,18 @@ class ImproveStep(StepBox):
             self.budget_spin,
             "budget",
             "Train for",
-            "How long the training takes. You can stop it earlier and keep the best.",
+            "How long to train. You can stop earlier and keep the best state.",
         )
-        self.budget_unit = combo("budget_unit", "Unit of the training time", "Seconds, minutes, or training steps.")
+        self.budget_unit = combo(
+            "budget_unit",
+            "Unit of the training time",
+            "Seconds, minutes, or training steps (one step: the network learns from a few small patches).",
+        )
         fill_combo(self.budget_unit, [("seconds", "s"), ("minutes", "min"), ("steps", "steps")])
         return labelled("Train for", row(self.budget_spin, self.budget_unit, stretch=(1, 1)))
 
     def _advanced(self) -> Any:
-        fold = Fold("Loss", "loss_fold", "What the network is punished for while it trains. The default is good.")
+        fold = Fold("Loss", "loss_fold", "What training minimises. The default is a good choice.")
         fold.rows.addWidget(self.losses)
         return fold
 
@@ -219,19 +227,21 @@ class ImproveStep(StepBox):
             return
         if task is Task.SEMANTIC:
             entries = [(c.name, c.color, c.id, f"Paint “{c.name}”.") for c in classes if c.id]
-            entries.append(("Background", BACKGROUND_COLOR, BACKGROUND_PAINT, "Paint where none of the classes is."))
+            entries.append(
+                ("Background", BACKGROUND_COLOR, BACKGROUND_PAINT, "Paint where there is none of the classes.")
+            )
         else:
             entries = [
-                ("New object", "", NEW_OBJECT, "Paint one object that was missed, in a number of its own."),
+                ("New object", "", NEW_OBJECT, "Paint one object that was missed; it gets its own number."),
                 *[(c.name, c.color, area_value(c.id), f"Paint the area “{c.name}”.") for c in areas_of(classes)],
                 (
                     "Not an object",
                     BACKGROUND_COLOR,
                     BACKGROUND_PAINT,
-                    "Paint where there is no object: false finds, and gaps between two that were merged.",
+                    "Paint where there is no object: on false objects, and between two that were merged.",
                 ),
             ]
-        entries.append(("Erase paint", "", ERASE, "Take paint away: erased is unknown again."))
+        entries.append(("Erase paint", "", ERASE, "Erase paint: what is erased is unknown again."))
         for i, (text, color, value, tip) in enumerate(entries):
             push = button(text, f"paint_{value}", tip)
             push.setCheckable(True)
@@ -242,24 +252,29 @@ class ImproveStep(StepBox):
             self._paint_grid.addWidget(push, i // 2, i % 2)
 
     def show_counts(
-        self, counts: Mapping[int, tuple[int, int]], classes: ClassTable | None, task: Task, more: str = ""
+        self,
+        counts: Mapping[int, tuple[int, int]],
+        classes: ClassTable | None,
+        task: Task,
+        more: str = "",
+        ndim: int = 2,
     ) -> None:
-        """Strokes and voxels of each thing that was painted."""
+        """Strokes and pixels of each thing that was painted."""
         lines = []
         if classes is not None and task is Task.SEMANTIC:
             for info in classes:
-                strokes, voxels = counts.get(classes.paint_value(info.id), (0, 0))
+                strokes, n = counts.get(classes.paint_value(info.id), (0, 0))
                 lines.append(
-                    f"{info.name}: {_strokes(strokes)}, {voxels:,} voxels" if strokes else f"{info.name}: none yet"
+                    f"{info.name}: {_strokes(strokes)}, {voxels(n, ndim)}" if strokes else f"{info.name}: none yet"
                 )
         elif counts:
             objects = [v for k, v in counts.items() if is_object(k)]
             lines.append(
-                f"{len(objects)} painted object{'s' * (len(objects) != 1)}, {sum(v for _, v in objects):,} voxels"
+                f"{len(objects)} painted object{'s' * (len(objects) != 1)}, {voxels(sum(v for _, v in objects), ndim)}"
             )
-            strokes, voxels = counts.get(BACKGROUND_PAINT, (0, 0))
+            strokes, n = counts.get(BACKGROUND_PAINT, (0, 0))
             lines.append(
-                f"not an object: {_strokes(strokes)}, {voxels:,} voxels" if strokes else "not an object: none yet"
+                f"not an object: {_strokes(strokes)}, {voxels(n, ndim)}" if strokes else "not an object: none yet"
             )
         if more:
             lines.append(more)
@@ -337,7 +352,7 @@ class ImproveStep(StepBox):
             Whether this step holds the button to press next.
         """
         self.layer_button.setEnabled(ready and not training)
-        self.layer_button.setText("Go on painting" if painting else "Paint corrections")
+        self.layer_button.setText("Continue painting" if painting else "Paint corrections")
         self.reviewed_button.setEnabled(ready and not training)
         self.weak_row.setEnabled(ready and not training)
         self.paints.setVisible(painting)

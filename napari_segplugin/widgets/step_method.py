@@ -86,28 +86,26 @@ class MethodStep(StepBox):
         self.way_choice = combo(
             "way_choice",
             "With",
-            "A network learns from examples; a classical technique needs none and answers at once.",
+            "A network learns from examples; a classical technique needs no training.",
         )
         fill_combo(self.way_choice, [("a network", NETWORK), ("a classical technique", CLASSICAL)])
         self.classical = ClassicalPage(engine.techniques(), engine.cleanups())
         self.classical.hide()
-        self.task_choice = combo("task_choice", "Find", "What kind of result you want.")
+        self.task_choice = combo("task_choice", "Find", "The kind of result: single objects, pixel classes, or both.")
         for text, task in TASKS:
             self.task_choice.addItem(text, task)
         self.weights_choice = combo(
             "weights_choice", "Model", "A trained model that fits this image, or an untrained one to train in step 4."
         )
         self.file_button = button("Open…", "weights_file", "Open a model folder that was saved before.", self._ask)
-        self.network_choice = combo("network_choice", "Network", "The kind of network that is trained.")
+        self.network_choice = combo("network_choice", "Network", "The kind of network to train.")
         self.ndim_choice = combo(
-            "ndim_choice", "Works in", "Volumes use the depth; planes are faster and need less paint."
+            "ndim_choice", "Works in", "Volumes use the depth; planes are faster and need fewer painted examples."
         )
         fill_combo(self.ndim_choice, [("volumes (3D)", 3), ("planes (2D)", 2)])
         self.note = wrapped(name="method_note")
         self.classes = ClassEditor()
-        self.device_choice = combo(
-            "device_choice", "Device", "Where it is computed. Automatic takes a GPU if there is one."
-        )
+        self.device_choice = combo("device_choice", "Device", "Where to compute. Automatic uses a GPU if there is one.")
         fill_combo(self.device_choice, [("automatic", "auto"), ("CPU", "cpu")])
         self.estimate = wrapped(name="estimate")
         self.options = NetworkOptions()
@@ -274,7 +272,7 @@ class MethodStep(StepBox):
             entries = [(self._title(t, s), key) for key, t, s in fitting]
             fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
             left = len(rows) - len(fitting)
-            text = f"{left} more for images of another kind (this one: {_kind(self._image)})."
+            text = f"{left} more for other kinds of images (this one: {_kind(self._image)})."
             tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
         fill_combo(self.network_choice, [(r.label, r.name) for r in networks])

@@ -23,15 +23,15 @@ from napari_segplugin.widgets._parts import (
 )
 
 _VIEWS = {
-    "instance": ("Objects", "Each object in a colour of its own."),
+    "instance": ("Objects", "Each object in its own colour."),
     "semantic": (
         "Classes",
-        "Each class in its colour, in a layer of its own. What you correct in one layer shows in all.",
+        "Each class in its own colour, in a separate layer. Corrections in one layer show in all.",
     ),
-    "panoptic": ("Both", "Each class has a hue, each object a shade of it (panoptic), in a layer of its own."),
+    "panoptic": ("Both", "Each class has a hue and each object a shade of it (panoptic), in a separate layer."),
 }
 WHOLE, PLANE, VIEW, FILE = "whole", "plane", "view", "file"
-BY_NAME = "Format by the ending of the name (*)"
+BY_NAME = "Format by the file extension (*)"
 
 
 class ProgressLine:
@@ -48,7 +48,7 @@ class ProgressLine:
     def __init__(self, name: str, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._unit, self._clock, self._began, self._first = unit, clock, 0.0, 0
         self.bar = QProgressBar()
-        describe(self.bar, name, "Progress", "What is done of the whole.")
+        describe(self.bar, name, "Progress", "Progress.")
         self.text = wrapped(name=f"{name}_text")
         self.stop()
 
@@ -130,23 +130,20 @@ class ResultStep(StepBox):
         self.scope_choice = combo(
             "scope_choice",
             "Where",
-            "The whole image, only what is on the screen (a quick look), or straight into a file: for results larger than memory.",
+            "The whole image, only the visible part (a quick test), or straight into a file for results larger than "
+            "memory.",
         )
         self.scope_choice.currentIndexChanged.connect(lambda _: self.scope_changed.emit())
         self.set_scopes(False)
-        self.run_button = button(
-            "Run", "run_button", "Segment the image. It runs in the background; Cancel stops it at the next tile."
-        )
+        self.run_button = button("Run", "run_button", "Segment the image in the background.")
         self.run_button.clicked.connect(lambda _=False: self._on_run())
-        self.cancel_button = button(
-            "Cancel", "cancel_button", "Stop at the next tile. Nothing has changed then.", self.cancel_requested.emit
-        )
+        self.cancel_button = button("Cancel", "cancel_button", "Stop. Nothing is changed.", self.cancel_requested.emit)
         self.progress = ProgressLine("progress", "tiles")
         self.summary = wrapped(name="summary")
         self.save_button = button(
             "Save…",
             "save_button",
-            "Save the result with your edits, as image, polygons or surfaces, and a recipe that says how it was made.",
+            "Save the result with your edits as image, polygons or surfaces, with a record of how it was made.",
             self._ask,
         )
         self.measure_button = button(
@@ -155,7 +152,7 @@ class ResultStep(StepBox):
         self.judge_button = button(
             "Judge…",
             "judge_button",
-            "Compare the result with a truth: numbers, hits, misses.",
+            "Compare the result with a ground truth: scores, hits and misses.",
             self.judge_requested.emit,
         )
         self.view_buttons: dict[str, QPushButton] = {}

@@ -35,9 +35,9 @@ class ToFileControl:
         try:
             if dock.method_step.is_classical:
                 raise InputError(
-                    "Classical techniques do not write straight into a file.",
+                    "Classical techniques cannot write straight into a file.",
                     accepted="a network",
-                    hint="Choose 'Whole image' in step 3 and save the result, or a network in step 2",
+                    hint="Choose “Whole image” in step 3 and save the result, or choose a network in step 2",
                 )
             if choice is None or choice.scratch:
                 raise InputError("There is nothing to run yet.", hint="Choose a trained model in step 2.")
@@ -85,7 +85,8 @@ class ToFileControl:
         objects = "" if str(found.task) == "semantic" else f"{count} object{'s' * (count != 1)}. "
         self._dock.result_step.show_summary(
             f"{objects}Written to {', '.join(Path(f).name for f in files)} in {Path(files[0]).parent}. "
-            "The layer shows the file; to correct, run the visible region, paint there, and write the file anew."
+            "The layer shows the file. To correct it, run the visible region, paint corrections there, fine-tune, "
+            "and write the file again."
         )
 
 

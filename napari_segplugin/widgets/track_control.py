@@ -60,30 +60,32 @@ class TrackControl:
         self._shown: dict[int, tuple[Result, Tracks, Tracking]] = {}
         self._followed: list[Editor] = []
         self._target: tuple[Result, int] | None = None
-        self.fold = Fold(LINK, "track_fold", "Find each object again at the next time point: its path, its daughters.")
+        self.fold = Fold(
+            LINK, "track_fold", "Follow each object from one time point to the next, with its path and its daughters."
+        )
         self.distance = QDoubleSpinBox()
         self.distance.setRange(0, 1e6)
-        self.distance.setSpecialValueText("as objects are wide")
+        self.distance.setSpecialValueText("width of the objects")
         describe(
             self.distance,
             "track_distance",
             "Moves up to",
-            "How far an object moves at most from one time point to the next. At the lowest value: as far as the median "
-            "object is wide.",
+            "Largest distance an object moves from one time point to the next. Lowest value: the width of the median "
+            "object.",
         )
         self.gap = QSpinBox()
         self.gap.setRange(0, 20)
         self.gap.setValue(1)
         self.gap.setSpecialValueText("never missing")
-        describe(self.gap, "track_gap", "Missing up to", "Time points in which an object may be missing.")
+        describe(self.gap, "track_gap", "Missing up to", "Time points during which an object may be missing.")
         self.split = QCheckBox("Objects divide")
         self.split.setChecked(True)
-        describe(self.split, "track_split", "Objects divide", "Look for divisions: daughters get numbers of their own.")
+        describe(self.split, "track_split", "Objects divide", "Find divisions: daughters get their own numbers.")
         self.button = button(
             LINK,
             "track_button",
-            "Give each object one number and one colour through time, and show its path. After edits: link again; what "
-            "was not edited keeps its number.",
+            "Give each object one number and one colour through time, and show its path. After edits, link again: "
+            "objects that were not edited keep their numbers.",
             self.start,
         )
         for widget in (
@@ -163,7 +165,7 @@ class TrackControl:
             result = self._show_first(result, found, found.before)
             self._show(result, found.tracking)
         elif version != self._version(result):
-            raise SegPluginError("The objects were edited meanwhile, so nothing was changed. Link again.")
+            raise SegPluginError("The objects were edited in the meantime, so nothing is changed. Link again.")
         else:
             self._apply(result, found)
         tracks, divisions = len(found.tracking.track), len({p[0] for p in found.tracking.graph.values()})

@@ -128,7 +128,7 @@ class TrainControl:
         """End normally and keep the best state."""
         self._stop.set()
         self._dock.improve_step.stop_button.setEnabled(False)
-        self._dock.improve_step.progress.text.setText("Ending; the best so far is kept …")
+        self._dock.improve_step.progress.text.setText("Ending; the best state so far is kept …")
 
     def take(self, event: Any) -> None:
         """Show an event of the running job."""

@@ -14,19 +14,33 @@ from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_
 from napari_segplugin.widgets._pictures import Picture
 
 _STRENGTHS = (
-    ("angle", "Turn up to", 0.0, 180.0, 5.0, "Largest angle in degrees. Small where up and down mean something."),
-    ("scale", "Zoom up to", 1.0, 4.0, 0.05, "Patches are enlarged or shrunk by up to this factor. 1 switches it off."),
-    ("contrast", "Contrast", 0.0, 1.0, 0.05, "Random gamma, contrast and brightness. Strong values make outlines fat."),
-    ("noise", "Noise", 0.0, 0.5, 0.01, "Added noise, as a share of the intensity range."),
-    ("blur", "Blur", 0.0, 5.0, 0.25, "A third of the patches is blurred by up to this many voxels."),
-    ("elastic", "Elastic", 0.0, 30.0, 1.0, "Tissue is bent by up to this many voxels."),
+    (
+        "angle",
+        "Turn up to",
+        0.0,
+        180.0,
+        5.0,
+        "Largest angle in degrees. Choose a small one if up and down have a meaning.",
+    ),
+    ("scale", "Zoom up to", 1.0, 4.0, 0.05, "Patches are enlarged or reduced by up to this factor. 1: off."),
+    (
+        "contrast",
+        "Contrast",
+        0.0,
+        1.0,
+        0.05,
+        "Random gamma, contrast and brightness. High values make outlines less precise.",
+    ),
+    ("noise", "Noise", 0.0, 0.5, 0.01, "Added noise, as a fraction of the intensity range."),
+    ("blur", "Blur", 0.0, 5.0, 0.25, "A third of the patches is blurred by up to this many pixels."),
+    ("elastic", "Elastic", 0.0, 30.0, 1.0, "Patches are deformed by up to this many pixels."),
     (
         "downsample",
         "Coarser up to",
         1.0,
         8.0,
         0.25,
-        "A third of the patches is shown as a coarser camera would see it.",
+        "A third of the patches is shown at a coarser resolution, down to this factor. 1: off.",
     ),
 )
 
@@ -62,28 +76,30 @@ class TrainingOptions(QWidget):
 
     def _learning(self) -> Fold:
         fold = Fold(
-            "Few or uneven labels", "learning_fold", "Rare classes, sparse strokes, and what a trained model keeps."
+            "Few or uneven labels",
+            "learning_fold",
+            "For rare classes, sparse strokes, and keeping what a trained model knows.",
         )
         self.balance = QCheckBox("Balance classes")
         describe(
             self.balance,
             "balance",
             "Balance classes",
-            "Rare classes are shown as often as common ones and weigh more in the loss. What was done is said at the start.",
+            "Rare classes are shown as often as common ones and count more in the loss.",
         )
         self.regulariser = _spin(0.0, 10.0, 0.1, 0.0)
         describe(
             self.regulariser,
             "regulariser",
             "Spread strokes",
-            "Carries sparse strokes to neighbours that look alike. 0 is off; 0.5 is a good start for scribbles.",
+            "Extends sparse strokes to neighbours that look alike. 0: off; 0.5 is a good start.",
         )
         self.teacher = _spin(0.0, 10.0, 0.1, 0.0)
         describe(
             self.teacher,
             "teacher",
-            "Learn from own certainty",
-            "Where the averaged network is certain, unpainted voxels teach too. 0 is off.",
+            "Self-training (pseudo-labels)",
+            "Also learns from unpainted pixels of which the network itself is certain. 0: off.",
         )
         self.rehearse = QCheckBox("Keep what the model knows")
         self.rehearse.setChecked(True)
@@ -91,22 +107,25 @@ class TrainingOptions(QWidget):
             self.rehearse,
             "rehearse",
             "Keep what the model knows",
-            "Half of the patches are pieces that the model has learnt from before, so that images of another look are not "
-            "forgotten. Untick it where all your images look like this one.",
+            "Half of the training patches are pieces of images that the model learnt from before, so that it does "
+            "not forget them. Untick if all your images look like this one.",
         )
         self.freeze = combo(
-            "freeze", "Encoder", "What a trained model knows of edges and textures can be kept for a while."
+            "freeze",
+            "Encoder",
+            "The encoder is the part of the network that reads the image. It can be left "
+            "unchanged for a while, to keep what it knows of edges and textures.",
         )
         fill_combo(
-            self.freeze, [("learns from the start", 0.0), ("kept for a third of the time", 1 / 3), ("kept", 1.0)]
+            self.freeze, [("trained from the start", 0.0), ("unchanged for the first third", 1 / 3), ("unchanged", 1.0)]
         )
-        self.decay = combo("layer_decay", "First layers", "Layers near the image can be told to change less.")
+        self.decay = combo("layer_decay", "First layers", "The layers near the image can be set to change less.")
         fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
         for widget in (
             self.balance,
             self.rehearse,
             labelled("Spread strokes", self.regulariser),
-            labelled("Own certainty", self.teacher),
+            labelled("Self-training", self.teacher),
             labelled("Encoder", self.freeze),
             labelled("First layers", self.decay),
         ):
@@ -114,10 +133,14 @@ class TrainingOptions(QWidget):
         return fold
 
     def _augmentation(self, preview: Callable[[], object]) -> Fold:
-        fold = Fold("Augmentation", "augment_fold", "Patches are varied at random, so that few of them teach more.")
-        self.automatic = QCheckBox("Safe strength, chosen for me")
+        fold = Fold(
+            "Augmentation",
+            "augment_fold",
+            "Training patches are varied at random, so that the network learns more from few examples.",
+        )
+        self.automatic = QCheckBox("Automatic (safe strength)")
         self.automatic.setChecked(True)
-        describe(self.automatic, "augment_auto", "Safe strength", "Untick to set each kind of variation.")
+        describe(self.automatic, "augment_auto", "Safe strength", "Untick to set each kind of variation yourself.")
         self.strengths = QWidget()
         rows = QVBoxLayout(self.strengths)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -130,7 +153,7 @@ class TrainingOptions(QWidget):
                 box,
                 f"augment_{name}",
                 box.text(),
-                "Switch it off where up and down, or left and right, mean something.",
+                "Untick if up and down, or left and right, have a meaning.",
             )
             rows.addWidget(box)
         self.spins: dict[str, QDoubleSpinBox] = {}
@@ -144,7 +167,7 @@ class TrainingOptions(QWidget):
         self.picture = Picture("Augmented patches", "augment_picture")
         self.picture.hide()
         self.look = button(
-            "Show examples", "augment_look", "Shows patches of this image as the network will see them.", preview
+            "Show examples", "augment_look", "Show patches of this image as the network will see them.", preview
         )
         for widget in (self.automatic, self.strengths, self.look, self.picture):
             fold.rows.addWidget(widget)

@@ -28,9 +28,9 @@ class Verdict(QWidget):
             self.table,
             "verdict_table",
             "Before and after",
-            "Quality of the old and the new model, on strokes or images that were not trained on.",
+            "Quality of the old and the new model, on strokes or images that were kept aside and not trained on.",
         )
-        self.table.setHorizontalHeaderLabels(["Held-out", "Before", "After"])
+        self.table.setHorizontalHeaderLabels(["Kept aside", "Before", "After"])
         self.table.verticalHeader().hide()
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         header = self.table.horizontalHeader()

@@ -14,9 +14,9 @@ from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets.paint_class import offered
 
 BUTTONS = {
-    "points": ("Points", "One click in each of some objects: how far each reaches is told from the image."),
-    "boxes": ("Boxes", "A rectangle that just holds each of some objects: what lies inside is told from the image."),
-    "nothing": ("Nothing here", "Draw around places without any object: all of it is background."),
+    "points": ("Points", "Click once on each of some objects; their extent is estimated from the image."),
+    "boxes": ("Boxes", "Draw a tight rectangle around each of some objects; their shape is estimated from the image."),
+    "nothing": ("Nothing here", "Draw around areas without any object: everything inside is background."),
 }
 
 

@@ -15,7 +15,7 @@ PLACES: Mapping[Setting, str] = {
     "folder": "Preferences, Plugins, Session folder",
     "model": "Model, in step 2",
     "surfaces": "Distances, under Options",
-    "task": "the list beside From",
+    "task": "Labels are",
     "tile_overlap": "Tile overlap, under Advanced in step 2",
     "tile_size": "Tile size, under Advanced in step 2",
     "zoom": "Zoom, under Advanced in step 2",

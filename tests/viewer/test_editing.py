@@ -238,7 +238,7 @@ def test_planes_painted_by_hand_are_the_ones_between_which_is_redrawn() -> None:
     [
         (
             lambda: Labels(__import__("dask.array").array.from_array(scene(), chunks=10)),
-            "computed when it is looked at",
+            "computed lazily",
         ),
         (lambda: Labels([scene(), scene()[::2, ::2]], multiscale=True), "pyramid"),
     ],
@@ -258,7 +258,7 @@ def test_a_locked_layer_says_so() -> None:
 
 def test_nothing_chosen_and_no_number_left() -> None:
     editor = Editor(layer_of(scene()))
-    with pytest.raises(InputError, match="no object chosen"):
+    with pytest.raises(InputError, match="No object is selected"):
         editor.accept([0, 99])
     full = scene().astype(np.uint8)
     full[full == 4] = 255

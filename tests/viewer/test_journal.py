@@ -234,7 +234,7 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     w["paint"].paint((15, 3), 1)
     w["paint"].paint((15, 9), 1)
     assert len(told) == 1
-    assert "could not be kept safe" in str(told[0])
+    assert "could not be saved in the session folder" in str(told[0])
     assert w["paint"].data.any()
     (tmp_path / "blocked").unlink()
     w["paint"].paint((15, 15), 1)

@@ -51,7 +51,7 @@ def test_a_line_has_no_inside() -> None:
     image = ImageLayer(np.zeros((20, 20)))
     area = reviewed_layer(image, "YX")
     area.add_lines(np.array([[1, 1], [9, 9]]))
-    with pytest.raises(InputError, match="without an inside"):
+    with pytest.raises(InputError, match="that encloses nothing"):
         corrections_from_layers(image, "YX", reviewed=area)
 
 

@@ -53,5 +53,5 @@ def test_an_ellipse_is_no_box() -> None:
     image = ImageLayer(np.zeros((20, 20)))
     layer = weak_layer("boxes", image, "YX")
     layer.add_ellipses(np.array([[1, 1], [1, 5], [5, 5], [5, 1]]))
-    with pytest.raises(InputError, match="no rectangle"):
+    with pytest.raises(InputError, match="not a rectangle"):
         with_weak(corrections_from_layers(image, "YX"), image, "YX", boxes=layer)

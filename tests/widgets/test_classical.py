@@ -103,7 +103,7 @@ def test_points_start_a_region_and_their_lack_is_a_sentence(with_image: Any, qtb
         pytest.skip("no technique starts from points yet")
     page = choose(with_image, needing[0])
     with_image._run("whole")
-    assert "no seeds yet" in with_image.messages.text.text()
+    assert "no points yet" in with_image.messages.text.text()
     page.marks_button.click()
     layer = with_image.classical.marks("points")
     layer.add(np.array([[10.0, 10.0], [30.0, 30.0]]))

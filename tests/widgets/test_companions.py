@@ -54,7 +54,7 @@ def test_a_gray_volume_keeps_its_axes_and_one_frame_its_place() -> None:
 
 
 def test_two_channels_have_no_colours() -> None:
-    with pytest.raises(InputError, match="one channel or of three"):
+    with pytest.raises(InputError, match="only for one channel or three"):
         colours_layer(np.zeros((2, 8, 8)), ImageLayer(np.zeros((8, 8))), "YX")
 
 

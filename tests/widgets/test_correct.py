@@ -194,7 +194,7 @@ def test_all_looked_at_is_said(corrected: Any, qtbot: Any) -> None:
         seen.add(edits.chosen)
         edits.act("accept")
     assert len(seen) == 4
-    assert "Every object was looked at" in message(corrected)
+    assert "Every object is checked" in message(corrected)
 
 
 def test_going_round_without_a_decision(corrected: Any, qtbot: Any) -> None:
@@ -309,9 +309,9 @@ def test_what_a_tool_cannot_do_is_said(corrected: Any, engine: FakeEngine, qtbot
     edits = corrected.edits
     edits.target.layer.selected_label = 99
     edits.act("delete")
-    assert "no object chosen" in message(corrected)
+    assert "No object is selected" in message(corrected)
     edits.act("accept")
-    assert "no object chosen" in message(corrected)
+    assert "No object is selected" in message(corrected)
     edits.act("merge")
     mouse(corrected, [(0, 0)])
     assert "no object here" in message(corrected)
@@ -567,7 +567,7 @@ def test_no_model_to_ask(corrected: Any) -> None:
     corrected.edits.act("add")
     corrected.method_step.choice = lambda: None
     mouse(corrected, [(34, 40)])
-    assert "no model to ask" in message(corrected)
+    assert "proposal needs a model" in message(corrected)
 
 
 # --- other layers -----------------------------------------------------------------------------------------------------

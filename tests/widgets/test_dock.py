@@ -218,7 +218,7 @@ def test_edits_survive_a_second_run(with_image: Any, qtbot: Any) -> None:
     assert with_image.runs.results[-1].layer is not first
     assert first in with_image.viewer.layers
     np.testing.assert_array_equal(first.data, kept)
-    assert "was kept" in message(with_image)
+    assert "is kept" in message(with_image)
 
 
 def test_undo_after_a_replaced_result_writes_nothing_stale(with_image: Any, qtbot: Any) -> None:
@@ -533,7 +533,7 @@ def test_a_session_folder_that_cannot_be_written_is_said_once(dock: Any, qtbot: 
     add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="cells")
     dock.improve_step.layer_button.click()
     paint(dock.paint.layer, 1)
-    qtbot.waitUntil(lambda: "could not be kept safe" in message(dock), timeout=3000)
+    qtbot.waitUntil(lambda: "could not be saved in the session folder" in message(dock), timeout=3000)
     dock.messages.clear()
     paint(dock.paint.layer, 2)
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=3000)

@@ -161,7 +161,7 @@ def test_an_edit_while_it_runs_is_not_lost(linked: Any, qtbot: Any) -> None:
     linked.tracks.start()
     editor.delete([number])
     qtbot.waitUntil(lambda: not linked._job_kind, timeout=8000)
-    assert "edited meanwhile" in linked.messages.text.text()
+    assert "edited in the meantime" in linked.messages.text.text()
     assert number not in result.layer.data
 
 

@@ -189,8 +189,8 @@ def _retreat(
         return pending, "The values of this network are too large for half precision; the run continues in float32."
     if tried > 1:
         run.batch = tried // 2
-        return pending, f"Memory ran out; the run continues with {run.batch} tile{'s' if run.batch > 1 else ''} at a "
-        "time."
+        tiles = f"{run.batch} tile{'s' if run.batch > 1 else ''}"
+        return pending, f"Memory ran out; the run continues with {tiles} at a time."
     smaller = deque(part for tile in pending for part in split(tile, axes))
     if len(smaller) > len(pending) and len(split(pending[0], axes)) > 1:
         return (

@@ -50,14 +50,14 @@ def recommend_loss(
     --------
     >>> spec, reason = recommend_loss([9_900, 100], known_share=1.0, task=Task.SEMANTIC)
     >>> [t.name for t in spec.terms], reason
-    (['focal', 'tversky'], 'A class has only 1 % of the labelled voxels: Tversky minds what is missed, focal what is hard.')
+    (['focal', 'tversky'], 'One class has only 1 % of what is labelled: Tversky finds more of it, focal concentrates on difficult pixels.')
     """
     counts = np.asarray(class_counts, np.float64)
     if counts.ndim != 1 or counts.size < 2 or not (np.isfinite(counts) & (counts >= 0)).all():
         raise InputError(
             "A loss is recommended from the number of pixels of each class.",
             got=list(class_counts),
-            accepted="the background and at least one class, numbers that are not negative",
+            accepted="the background and at least one class, numbers from 0 up",
         )
     if not 0 <= known_share <= 1:
         raise InputError("The fraction of labelled pixels is between 0 and 1.", got=known_share)
@@ -73,13 +73,15 @@ def recommend_loss(
         return LossSpec((*usual.terms, LossTerm("boundary", 0.1))), reason
     rarest = float(counts[1:][counts[1:] > 0].min() / counts.sum())
     if rarest < RARE:
-        reason = f"One class has only {_percent(rarest)} of what is labelled: Tversky finds more of it, focal "
-        "concentrates on difficult pixels."
+        reason = (
+            f"One class has only {_percent(rarest)} of what is labelled: "
+            "Tversky finds more of it, focal concentrates on difficult pixels."
+        )
         return LossSpec((LossTerm("focal"), LossTerm("tversky"))), reason
     if task is not Task.SEMANTIC:
         return usual, "Separating objects has its own losses; for the classes, cross-entropy and Dice suit most images."
-    return usual, "Every class is well labelled: cross-entropy learns steadily from the start, Dice rewards the "
-    "overlap of each class."
+    reason = "cross-entropy learns steadily from the start, Dice rewards the overlap of each class"
+    return usual, f"Every class is well labelled: {reason}."
 
 
 def _for_strokes(present: np.ndarray, known_share: float) -> tuple[LossSpec, str]:

@@ -213,8 +213,8 @@ def _compared(after: Mapping[str, float], forest: Mapping[str, float]) -> str:
         return ""
     network, other = after[name], forest[name]
     if network >= other:
-        return f"The network is better than a random forest on the same strokes (Dice {network:.3f}, random forest "
-        f"{other:.3f})."
+        figures = f"Dice {network:.3f}, random forest {other:.3f}"
+        return f"The network is better than a random forest on the same strokes ({figures})."
     return (
         f"A random forest on the same strokes is still better (Dice {other:.3f}, network {network:.3f}): paint more, "
         f"or train longer."

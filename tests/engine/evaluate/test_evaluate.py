@@ -219,7 +219,7 @@ def test_shapes_floats_and_negative_labels_are_refused_with_both_shapes(task):
         ({"task": "semantic", "known": np.ones(3, bool)}, "mask 'known'"),
         ({"task": "semantic", "classes": TABLE}, "label 3 with 3 classes"),
         ({"task": "semantic", "classes": ClassTable.named(["all"])}, "cannot be named 'all'"),
-        ({"task": "panoptic"}, "class of each object of the truth.*truth_classes"),
+        ({"task": "panoptic"}, "class of each object of the truth.*Give the class"),
         ({"task": "panoptic", "truth_classes": {1: 1, 2: 1}}, "class of each object of the prediction"),
     ],
 )

@@ -144,7 +144,7 @@ def test_small_nuclei_are_found_better_at_twice_the_size_and_the_person_is_told(
     truth = sample.truth[np.ix_(*(a.clip(0, n - 1) for a, n in zip(at, sample.truth.shape, strict=True)))]
     events: list[object] = []
     plain = drain(predict(small, bundle, device="cpu"), events.append)
-    assert any(isinstance(e, Note) and "--zoom" in e.text for e in events)
+    assert any(isinstance(e, Note) and e.setting == "zoom" for e in events)
     events.clear()
     found = drain(predict(small, bundle, device="cpu", tiles=TileSpec(zoom=0)), events.append)
     assert found.recipe["zoom"] == 2.0

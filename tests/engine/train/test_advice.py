@@ -22,7 +22,7 @@ USUAL = {"cross_entropy", "dice"}
     [
         ((0, 0), 0.0, Task.SEMANTIC, False, USUAL, "No class is labelled yet"),
         ((500, 0), 1.0, Task.SEMANTIC, False, USUAL, "No class is labelled yet"),
-        (EVEN, 0.03, Task.SEMANTIC, False, USUAL, "Only 3 % of the voxels"),
+        (EVEN, 0.03, Task.SEMANTIC, False, USUAL, "Only 3 % of the image"),
         (EVEN, 0.0002, Task.SEMANTIC, False, USUAL, "less than 0.1 %"),
         # outlines are not known, so a thin class changes nothing
         (EVEN, 0.03, Task.SEMANTIC, True, USUAL, "need no outlines"),
@@ -59,8 +59,8 @@ def test_uneven_strokes_weigh_each_class_the_same():
     ("counts", "known", "words"),
     [
         ((10,), 1.0, "at least one class"),
-        ((10, -1), 1.0, "not negative"),
-        ((10, float("nan")), 1.0, "not negative"),
+        ((10, -1), 1.0, "from 0 up"),
+        ((10, float("nan")), 1.0, "from 0 up"),
         ((10, 10), 1.5, "between 0 and 1"),
     ],
 )

@@ -119,7 +119,7 @@ def test_damaged_exemplars_are_a_sentence(tmp_path, harm):
         np.savez(place, image=arrays["image"])
     else:
         np.savez(place, **{**arrays, "labels": arrays["labels"][:, :2]})
-    with pytest.raises(InputError, match="exemplars"):
+    with pytest.raises(InputError, match="image pieces"):
         load_bundle(place.parent)
 
 

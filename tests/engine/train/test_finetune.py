@@ -160,7 +160,7 @@ def test_several_images_are_learnt_together():
 
 def test_a_network_from_scratch_needs_strokes_of_every_class():
     paint = np.where(strokes() == 1, 1, 0).astype(np.uint16)
-    with pytest.raises(InputError, match="none of background"):
+    with pytest.raises(InputError, match="background has none"):
         run(Corrections(paint), bundle_of())
 
 

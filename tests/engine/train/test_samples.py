@@ -50,7 +50,9 @@ def test_a_numbered_region_of_an_area_is_no_object():
 
 def test_values_that_are_no_class_are_listed_with_the_classes():
     labels = np.full((3, 8, 9), 7)
-    with pytest.raises(InputError, match=r"values that are no class. Got 7. Accepted: 0 background, 1 axon, 2 myelin"):
+    with pytest.raises(
+        InputError, match=r"values that are not classes. Got 7. Accepted: 0 background, 1 axon, 2 myelin"
+    ):
         make_sample(IMAGE, labels, Task.SEMANTIC, CLASSES)
 
 
