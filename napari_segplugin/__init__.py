@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from typing import TYPE_CHECKING
 
 from napari_segplugin.version import __version__ as __version__
 
+TYPE_CHECKING = False  # what `typing` says, without the time that its import takes
 if TYPE_CHECKING:
     from napari_segplugin import jobs
     from napari_segplugin.core import (

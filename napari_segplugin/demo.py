@@ -285,7 +285,7 @@ def draw(output: Path) -> None:
         viewer.close()
 
 
-def _settle(process: Callable[[], Any], rounds: int = 60) -> None:
+def _settle(process: Callable[[], object], rounds: int = 60) -> None:
     """Let timers, workers and the first draw come to rest."""
     import time
 

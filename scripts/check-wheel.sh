@@ -11,7 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 tools=$(cd "${SEGPLUGIN_VENV:-.venv}" && pwd)/bin
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# thirty thousand small files: nobody has to wait until they are gone
+trap '(rm -rf "$work" </dev/null >/dev/null 2>&1 &)' EXIT
 out=${1:-$work/out}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)

@@ -3,12 +3,14 @@
     python scripts/wheel_files.py WHEEL [SDIST] [--before OLDER_WHEEL]
 
 Every file of the package and of the samples has to be in the wheel, and nothing else. With --before, each file of the older
-wheel has to be in the new one: at the same place, or with the same content or name elsewhere; moves are listed.
+wheel has to be in the new one: at the same place, or elsewhere with the same content, the same name, or nearly the same text;
+moves are listed.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import sys
 import tarfile
@@ -75,22 +77,37 @@ def check_sdist(path: Path) -> list[str]:
 
 
 def compare(before: Path, now: Path) -> list[str]:
-    """Files of the older wheel that the new one has nowhere; what moved and what is new is printed."""
+    """Files of the older wheel that the new one has nowhere; what moved is printed."""
     old, new = in_wheel(before), in_wheel(now)
+    fresh = [n for n in new if n not in old]
     by_content, by_name = defaultdict(list), defaultdict(list)
-    for name, digest in new.items():
-        by_content[digest].append(name)
+    for name in fresh:
+        by_content[new[name]].append(name)
         by_name[PurePosixPath(name).name].append(name)
     same, moved, gone = 0, [], []
     for name, digest in sorted(old.items()):
         if name in new:
             same += 1
             continue
-        places = by_content[digest] or [n for n in by_name[PurePosixPath(name).name] if n not in old]
+        places = by_content[digest] or by_name[PurePosixPath(name).name] or alike(before, now, name, fresh)
         (moved if places else gone).append(f"{name} -> {', '.join(places[:3])}" if places else name)
     print(f"{len(old)} files before, {len(new)} now: {same} at the same place, {len(moved)} moved, {len(gone)} gone")
     print("\n".join(f"  moved {row}" for row in moved))
     return [f"gone since the older wheel: {name}" for name in gone]
+
+
+def alike(before: Path, now: Path, name: str, places: list[str]) -> list[str]:
+    """Where a text went that got another name and was edited a little: the most similar new file, with the share of it."""
+    if not name.endswith(".py"):
+        return []
+    with zipfile.ZipFile(before) as old, zipfile.ZipFile(now) as new:
+        lines = old.read(name).decode().splitlines()
+        rows = []
+        for place in (p for p in places if p.endswith(".py")):
+            share = difflib.SequenceMatcher(None, lines, new.read(place).decode().splitlines(), autojunk=False).ratio()
+            rows.append((share, place))
+    share, place = max(rows, default=(0.0, ""))
+    return [f"{place} ({share:.0%} of its lines)"] if share > 0.5 else []
 
 
 def main() -> int:

@@ -6,12 +6,12 @@ was finished before stays. With ``--json`` stdout holds one JSON object and noth
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from napari_segplugin.cli.parser import make_parser
 from napari_segplugin.cli.where import told
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return INTERRUPTED if result.get("interrupted") else WRONG_INPUT if result.get("failed") else OK
 
 
-def _fail(options: Any, sentence: str, code: int) -> int:
+def _fail(options: argparse.Namespace, sentence: str, code: int) -> int:
     sys.stderr.write(f"segplugin {options.command}: {sentence}\n")
     if options.json:
         _write(_dump({"command": options.command, "error": sentence}))
@@ -58,12 +58,12 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _dump(value: Mapping[str, Any]) -> str:
+def _dump(value: Mapping[str, object]) -> str:
     """JSON without NaN and infinity, which other languages do not read."""
     return json.dumps(_plain(value), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TypeAlias
 
 import napari_segplugin
 from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
@@ -12,6 +12,7 @@ from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _WRITES = "Writes NAME_labels.tif, a table of the objects, and a record of how the result was made."
 
 
@@ -29,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _predict(commands: Any) -> argparse.ArgumentParser:
+def _predict(commands: Commands) -> argparse.ArgumentParser:
     p = _command(commands, "predict", "segment images", _WRITES)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG, NIfTI, OME-Zarr, DICOM series, NumPy")
     _model(p)
@@ -70,7 +71,7 @@ def _predict(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _run(commands: Any) -> argparse.ArgumentParser:
+def _run(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands,
         "run",
@@ -89,7 +90,7 @@ def _run(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _finetune(commands: Any) -> argparse.ArgumentParser:
+def _finetune(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands,
         "finetune",
@@ -127,7 +128,7 @@ def _finetune(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _train(commands: Any) -> argparse.ArgumentParser:
+def _train(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands,
         "train",
@@ -171,7 +172,7 @@ def _train(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _evaluate(commands: Any) -> argparse.ArgumentParser:
+def _evaluate(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands, "evaluate", "evaluate predictions against ground truth", "Two files, or two folders of files."
     )
@@ -197,7 +198,7 @@ def _evaluate(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _measure(commands: Any) -> argparse.ArgumentParser:
+def _measure(commands: Commands) -> argparse.ArgumentParser:
     p = _command(commands, "measure", "measure every object", "The table as CSV, with the definition of each column.")
     p.add_argument("labels", metavar="LABELS")
     p.add_argument("--image", metavar="IMAGE", help="also measure the intensities of this image")
@@ -207,7 +208,7 @@ def _measure(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _track(commands: Any) -> argparse.ArgumentParser:
+def _track(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands,
         "track",
@@ -241,7 +242,7 @@ def _track(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _export(commands: Any) -> argparse.ArgumentParser:
+def _export(commands: Commands) -> argparse.ArgumentParser:
     p = _command(
         commands,
         "export",
@@ -265,7 +266,7 @@ def _export(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _models(commands: Any) -> argparse.ArgumentParser:
+def _models(commands: Commands) -> argparse.ArgumentParser:
     p = _command(commands, "models", "list models", "The models that come with the package, and those in FOLDER.")
     p.add_argument("folders", nargs="*", metavar="FOLDER", help="a model, or a folder of models")
     p.add_argument(
@@ -277,7 +278,7 @@ def _models(commands: Any) -> argparse.ArgumentParser:
     return p
 
 
-def _command(commands: Any, name: str, title: str, more: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, title: str, more: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=title, description=f"{title.capitalize()}. {more}")
     return parser
 

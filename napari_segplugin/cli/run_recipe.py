@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
@@ -43,10 +43,22 @@ def run(options: Namespace) -> Result:
     return data, "\n".join(lines)
 
 
-def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) -> dict[str, Any]:
+class Outcome(TypedDict, total=False):
+    """What came of one image."""
+
+    image: str
+    outputs: list[str]
+    objects: int
+    found: str
+    seconds: float
+    notes: list[str]
+    error: str
+
+
+def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
     """One image: its row of the result."""
     start = time.perf_counter()
-    row: dict[str, Any] = {"image": str(path)}
+    row: Outcome = {"image": str(path)}
     with CommandProgress(path.name, options.quiet) as progress:
         try:
             image = open_image(str(path), options, progress)
@@ -58,8 +70,14 @@ def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) 
     count = len(found.objects)
     word = "object" if found.task is Task.INSTANCE else "class"
     plural = "" if count == 1 else "s" if word == "object" else "es"
-    row |= {"outputs": [str(f) for f in files], "objects": count, "found": f"{count} {word}{plural}"}
-    return row | {"seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
+    return {
+        **row,
+        "outputs": [str(f) for f in files],
+        "objects": count,
+        "found": f"{count} {word}{plural}",
+        "seconds": round(time.perf_counter() - start, 3),
+        "notes": progress.notes,
+    }
 
 
 def find_images(given: Sequence[str]) -> list[Path]:

@@ -13,6 +13,8 @@ JsonDict: TypeAlias = dict[str, Json]
 """A JSON object under construction."""
 DecodeParams: TypeAlias = Mapping[str, float | Sequence[float]]
 """How maps are read as objects: numbers by name, of a few one for each axis."""
+Tuned: TypeAlias = dict[str, float | Sequence[float]]
+"""Some of these numbers, found for a model."""
 Cell: TypeAlias = str | int | float
 """A value in a table of objects."""
 Index: TypeAlias = int | slice | tuple[int | slice, ...]
@@ -75,6 +77,7 @@ __all__ = [
     "Index",
     "Json",
     "JsonDict",
+    "Tuned",
     "WritableArray",
     "json_integers",
     "json_object",

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from tqdm import tqdm
 
@@ -30,7 +29,7 @@ class Progress:
     def __init__(self, name: str, quiet: bool = False) -> None:
         self.name, self.quiet = name, quiet
         self.notes: list[str] = []
-        self._bar: Any = None
+        self._bar: tqdm | None = None
         self._values: dict[str, str] = {}
 
     def __enter__(self) -> Progress:

@@ -27,6 +27,7 @@ from napari_segplugin.door.catalog import (
     devices,
     network_facts,
     new_bundle,
+    part_problems,
     recipes,
     sample,
     samples,
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.core.training import FineTuneResult as FineTuneResult
     from napari_segplugin.engine.classical.preview import Previewer as Previewer
+    from napari_segplugin.engine.evaluate.compare import Comparison as Comparison
+    from napari_segplugin.engine.evaluate.report import Report as Report
     from napari_segplugin.engine.instant import ForestAnswer as ForestAnswer
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
@@ -195,6 +198,7 @@ __all__ = [
     "network_facts",
     "networks",
     "new_bundle",
+    "part_problems",
     "pixel_forest",
     "predict",
     "predict_to_file",

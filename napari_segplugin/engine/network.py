@@ -210,8 +210,9 @@ _CACHE: OrderedDict[tuple[int, str, str], tuple[weakref.ref[ModelBundle], ReadyN
 def _prepare(bundle: ModelBundle, device: torch.device, dtype: torch.dtype) -> ReadyNetwork:
     network = load(bundle).eval()
     ndim, inputs = bundle.spec.ndim, bundle.spec.in_channels
-    halo = tuple(getattr(network, "halo", (32,) * ndim))
-    multiple = tuple(getattr(network, "multiple", (1,) * ndim))
+    # whole numbers of Python: those of NumPy, which a network of another package may give, are no JSON
+    halo = tuple(int(n) for n in getattr(network, "halo", (32,) * ndim))
+    multiple = tuple(int(n) for n in getattr(network, "multiple", (1,) * ndim))
     shape = (1, inputs, *(4 * m for m in multiple))
     probe = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     network = fold(network, probe)

@@ -5,6 +5,10 @@ of several hundred megabytes while Python's own loader holds the interpreter loc
 gives the lock away, and the import then finds the library in place. And the import makes half a million objects that live
 for ever: each full garbage collection walks over all of them, on whatever thread it falls: so none runs while importing,
 and afterwards what is there is taken out of the collector's sight.
+
+And torch brings triton, whose compiled part holds a copy of LLVM and shows all of its symbols. Where the window is drawn by
+Mesa, Mesa's own LLVM is in memory already, and triton would call into that one: the program ends with a segmentation fault.
+So triton's part is loaded with its own symbols first, whoever imports it and for whatever reason (decision 18).
 """
 
 from __future__ import annotations
@@ -12,14 +16,76 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
+TRITON = "triton._C.libtriton"
+"""The compiled part of triton, with LLVM in it."""
 _LARGE = ("libc10.so", "libtorch_cpu.so", "libtorch.so", "libtorch_python.so")
+
+
+class _OwnSymbols(importlib.abc.MetaPathFinder):
+    """Finds triton's compiled part, to be loaded with its own symbols first."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The usual spec of that module, with a loader that binds it apart; None for any other module."""
+        if fullname != TRITON:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _BoundApart(spec.loader)
+        return spec
+
+
+class _BoundApart(importlib.abc.Loader):
+    """Loads an extension module so that what it calls is looked for in itself before anywhere else."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Link the library; every symbol at once, so that none is looked up later among those of others."""
+        usual = sys.getdlopenflags()
+        sys.setdlopenflags(os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+        try:
+            return self._loader.create_module(spec)
+        finally:
+            sys.setdlopenflags(usual)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As usual."""
+        self._loader.exec_module(module)
+
+
+def keep_triton_apart() -> bool:
+    """From now on load triton's compiled part with its own symbols first, whoever imports it.
+
+    Returns
+    -------
+    bool
+        Whether that holds: False where the system has no such way to load (only Linux has, and only it needs it), or
+        triton is loaded already.
+
+    Examples
+    --------
+    >>> keep_triton_apart() in (True, False)
+    True
+    """
+    if not hasattr(os, "RTLD_DEEPBIND") or TRITON in sys.modules:
+        return False
+    if not any(isinstance(finder, _OwnSymbols) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _OwnSymbols())
+    return True
 
 
 def preload_torch() -> bool:
@@ -61,6 +127,7 @@ def quiet_import() -> Iterator[None]:
 
 def bring_torch() -> None:
     """Import torch, once, before anything that needs it: without holding up the window, and without collections."""
+    keep_triton_apart()  # torch may be here already and triton not yet: its optimizers and compilers bring it later
     if "torch" not in sys.modules:
         preload_torch()
         with quiet_import():
@@ -69,4 +136,4 @@ def bring_torch() -> None:
             importlib.import_module("napari_segplugin.engine.network")
 
 
-__all__ = ["bring_torch", "preload_torch", "quiet_import"]
+__all__ = ["bring_torch", "keep_triton_apart", "preload_torch", "quiet_import"]

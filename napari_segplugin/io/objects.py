@@ -139,7 +139,7 @@ class Entry(TypedDict, total=False):
     segments_info: list[Entry]
 
 
-class Picture(TypedDict):
+class ImageEntry(TypedDict):
     """An image of a COCO file."""
 
     id: int
@@ -161,7 +161,7 @@ class CocoFile(TypedDict):
     """A COCO file, of objects or panoptic."""
 
     info: Info
-    images: list[Picture]
+    images: list[ImageEntry]
     annotations: list[Entry]
     categories: list[Category]
 

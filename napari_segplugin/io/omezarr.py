@@ -33,13 +33,13 @@ class Scaled(TypedDict, total=False):
     coordinateTransformations: list[Transform]
 
 
-class Level(Scaled):
+class LevelEntry(Scaled):
     """An array of a pyramid."""
 
     path: str
 
 
-class Axis(TypedDict):
+class AxisEntry(TypedDict):
     """An axis."""
 
     name: str
@@ -50,8 +50,8 @@ class Multiscale(Scaled):
     """A pyramid."""
 
     name: NotRequired[str]
-    axes: NotRequired[list[Axis | str]]
-    datasets: list[Level]
+    axes: NotRequired[list[AxisEntry | str]]
+    datasets: list[LevelEntry]
 
 
 class OmeAbout(TypedDict, total=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +129,9 @@ def anchor_sides(
     InputError
         If there are not as many sizes as levels, or something is not positive.
     """
-    sizes: list[Any] = [[8.0 * s for s in scale] for scale in scales] if given is None else list(given)
+    sizes: list[float | Sequence[float]] = (
+        [[8.0 * s for s in scale] for scale in scales] if given is None else list(given)
+    )
     full = [[float(s)] * ndim if isinstance(s, float | int) else [float(v) for v in s] for s in sizes]
     if len(full) != len(scales) or any(len(s) != ndim or min(s) <= 0 for s in full) or not ratios or min(ratios) <= 0:
         raise InputError(

@@ -10,12 +10,12 @@ import importlib
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_segplugin.core import MissingExtraError
+from napari_segplugin.core.types import Json
 from napari_segplugin.networks.blocks import finish, norm, pad_to_multiple
 from napari_segplugin.networks.reach import reach, survey
 
@@ -50,7 +50,7 @@ class MonaiNetwork(nn.Module):
         If MONAI is not installed.
     """
 
-    def __init__(self, name: str, ndim: int, in_channels: int, out_channels: int, **options: Any) -> None:
+    def __init__(self, name: str, ndim: int, in_channels: int, out_channels: int, **options: Json) -> None:
         super().__init__()
         made = _class(name)
         if "dropout_dim" in inspect.signature(made).parameters:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_segplugin.networks.blocks import Detour, Parallel, per_axis
 
@@ -53,7 +52,7 @@ def survey(network: nn.Module, in_channels: int, size: Sequence[int]) -> tuple[t
     seen: dict[nn.Module, list[int]] = {}
     window, grid = [1] * len(size), [1] * len(size)
 
-    def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         maps = (inputs[0], output[0] if isinstance(output, tuple) else output)
         first, last = ([n // max(1, m) for n, m in zip(size, t.shape[2:], strict=True)] for t in maps)
         for widest in (window,) if module in aside else (window, grid):

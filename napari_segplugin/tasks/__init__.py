@@ -100,6 +100,11 @@ def codec_of(spec: ModelSpec) -> TaskCodec:
     return get_task(spec.task, spec.head)
 
 
+def turns(spec: ModelSpec) -> bool:
+    """Whether the maps of a network mean the same when the image is turned or mirrored."""
+    return not TASKS[str(spec.task)].head or head_row(spec).turns
+
+
 def n_maps(spec: ModelSpec) -> int:
     """Number of maps that a network puts out.
 
@@ -119,4 +124,4 @@ def n_maps(spec: ModelSpec) -> int:
     return len(spec.classes) + len(kinds)
 
 
-__all__ = ["HEADS", "TASKS", "HeadRow", "TaskRow", "codec_of", "get_task", "head_row", "n_maps"]
+__all__ = ["HEADS", "TASKS", "HeadRow", "TaskRow", "codec_of", "get_task", "head_row", "n_maps", "turns"]

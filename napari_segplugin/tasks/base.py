@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+from napari_segplugin.core.types import DecodeParams, Tuned
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +42,8 @@ MAP_KINDS = {
 }
 """The kinds of maps beside the class probabilities, and how they are activated and learnt.
 
-Patches are turned and mirrored during training, and of the maps only offsets turn with them: any other map must mean the
-same in every direction (a border does, "belongs to the same object as the voxel to the right" does not).
+Patches are turned and mirrored during training, and of the maps only offsets turn with them. A head with other maps that
+mean something else in another direction says so in its row (:class:`~napari_segplugin.tasks.row.HeadRow`, `turns`).
 """
 
 
@@ -58,20 +59,16 @@ class TaskCodec(Protocol):
     def encode(self, sample: Sample, classes: ClassTable) -> Targets:
         """Write a sample as target maps."""
 
-    def decode(
-        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
-    ) -> tuple[np.ndarray, ObjectTable]:
+    def decode(self, maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> tuple[np.ndarray, ObjectTable]:
         """Read maps (K + extra, [Z,] Y, X) as labels ([Z,] Y, X) and the table of the labels."""
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Tuned:
         """The parameters of `decode` with their default values."""
 
-    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def fit(self, samples: Sequence[Sample]) -> Tuned:
         """Those parameters that follow from the objects of a training."""
 
-    def calibrate(
-        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
-    ) -> dict[str, Any]:
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable) -> Tuned:
         """Those parameters that follow from what a network says (K + extra, [Z,] Y, X) of objects ([Z,] Y, X) it knows."""
 
 

@@ -18,15 +18,15 @@ ends; there the distance to the outline is the better head.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
 from scipy.spatial import KDTree
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+from napari_segplugin.core.types import DecodeParams, Tuned, scalar
 from napari_segplugin.tasks.base import Targets, known_classes
 from napari_segplugin.tasks.instance import gap_weight
 from napari_segplugin.tasks.objects import ObjectCodec, compact, thing_probability
@@ -55,9 +55,7 @@ class CentreOffsetCodec(ObjectCodec):
             weight = weight * (1 + 2 * gap_weight(sample.instances))
         return Targets(target, weight.astype(np.float32), maps, shape_known.astype(np.float32))
 
-    def decode(
-        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
-    ) -> tuple[np.ndarray, ObjectTable]:
+    def decode(self, maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> tuple[np.ndarray, ObjectTable]:
         """Each voxel of the foreground joins the centre nearest to where it points."""
         p = {**self.defaults(), **params}
         maps = np.asarray(maps, np.float32)
@@ -67,7 +65,7 @@ class CentreOffsetCodec(ObjectCodec):
         owner = drop_far(votes, owner, centres, reach_of(*tally(owner, votes, len(centres)), p))
         return self.finish(votes.paint(owner), maps, classes, p)
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Tuned:
         """Thresholds, window, smallest object in voxels, smallest mean probability of an object.
 
         `foreground`: probability above which a voxel is in an object. `centre`: heat that every centre exceeds.
@@ -77,7 +75,7 @@ class CentreOffsetCodec(ObjectCodec):
         """
         return {"foreground": 0.6, "centre": 0.35, "window": 7, "reach": 1.5, "min_size": 10, "score": 0.0}
 
-    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def fit(self, samples: Sequence[Sample]) -> Tuned:
         """The window, as wide as the small objects of the training: the wider, the less noise looks like a centre.
 
         Small is what 9 of 10 objects exceed. Where centres lie closer than that, as those of long objects side by side,
@@ -167,17 +165,17 @@ def _add_gaussian(heat: np.ndarray, centre: np.ndarray, sigma: np.ndarray) -> No
     np.maximum(heat[tuple(box)], bump, out=heat[tuple(box)])
 
 
-def window_radius(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+def window_radius(params: DecodeParams, ndim: int) -> tuple[int, ...]:
     """Half the window of a centre along each axis, in voxels."""
     return tuple(int(w) // 2 for w in np.broadcast_to(params["window"], ndim))
 
 
-def centre_reach(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+def centre_reach(params: DecodeParams, ndim: int) -> tuple[int, ...]:
     """How far around a voxel :func:`find_centres` looks: smoothing, the window, and the window of its equals."""
     return tuple(int(3 * w / 2 + 0.5) + 2 * w for w in window_radius(params, ndim))
 
 
-def find_centres(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+def find_centres(maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> np.ndarray:
     """The centres of the objects, (N, ndim) int64, in the order of the array.
 
     A centre points to itself: its vector ends within a window around it. Of those in one window, the hottest in the
@@ -189,7 +187,7 @@ def find_centres(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any
     size = tuple(2 * w + 1 for w in radius)
     half = np.reshape(size, (-1,) + (1,) * ndim).astype(np.float32) / 2
     own = ((maps[len(classes) + 1 :] / half) ** 2).sum(0) <= 1
-    hot = (heat > params["centre"]) & own & _foreground(maps, classes, params)
+    hot = (heat > scalar(params, "centre")) & own & _foreground(maps, classes, params)
     smoothed = np.where(hot, smoothed, 0)
     tops = hot & (smoothed == ndi.maximum_filter(smoothed, size))
     order = np.zeros(tops.shape, np.int64)
@@ -197,8 +195,8 @@ def find_centres(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any
     return np.argwhere(tops & (order == ndi.maximum_filter(order, size))).astype(np.int64)
 
 
-def _foreground(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
-    inside: np.ndarray = thing_probability(maps, classes) > params["foreground"]
+def _foreground(maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> np.ndarray:
+    inside: np.ndarray = thing_probability(maps, classes) > scalar(params, "foreground")
     return inside
 
 
@@ -228,7 +226,7 @@ class Votes:
 
 
 def read_votes(
-    maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any], origin: Sequence[int] | None = None
+    maps: np.ndarray, classes: ClassTable, params: DecodeParams, origin: Sequence[int] | None = None
 ) -> Votes:
     """Where the foreground voxels of a region that starts at `origin` point."""
     inside = _foreground(maps, classes, params)
@@ -255,10 +253,10 @@ def tally(owner: np.ndarray, votes: Votes, n: int) -> tuple[np.ndarray, np.ndarr
     return np.bincount(owner, minlength=n + 1), length
 
 
-def reach_of(count: np.ndarray, length: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
+def reach_of(count: np.ndarray, length: np.ndarray, params: DecodeParams) -> np.ndarray:
     """How far beside its centre a voxel of each object may point, in voxels, (n + 1,)."""
     mean = length / np.maximum(count, 1) / _GRAIN
-    reach: np.ndarray = float(params["reach"]) * mean + 0.5 * float(np.max(params["window"]))
+    reach: np.ndarray = scalar(params, "reach") * mean + 0.5 * float(np.max(params["window"]))
     return reach
 
 

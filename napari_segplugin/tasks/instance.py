@@ -12,9 +12,8 @@ block with the result of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -22,6 +21,7 @@ from skimage.measure import label as connected_components
 from skimage.segmentation import watershed
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+from napari_segplugin.core.types import DecodeParams, Tuned, scalar
 from napari_segplugin.tasks.base import Targets, known_classes
 from napari_segplugin.tasks.objects import ObjectCodec, compact, thing_probability
 
@@ -46,15 +46,13 @@ class InstanceCodec(ObjectCodec):
             weight, shape_known = weight * (1 + 2 * gap), shape_known * (1 + 3 * gap)
         return Targets(target, weight.astype(np.float32), distance[None], shape_known.astype(np.float32))
 
-    def decode(
-        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
-    ) -> tuple[np.ndarray, ObjectTable]:
+    def decode(self, maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> tuple[np.ndarray, ObjectTable]:
         """Seeds from the distance, flooded inside the foreground."""
         p = {**self.defaults(), **params}
         maps = np.asarray(maps, np.float32)
         return self.finish(flood(maps, find_seeds(maps, classes, p), classes, p), maps, classes, p)
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Tuned:
         """Thresholds, smoothing in voxels, smallest object in voxels, smallest mean probability of an object.
 
         `foreground`: probability above which a voxel is in an object. `seed`: smoothed distance that every object
@@ -62,9 +60,7 @@ class InstanceCodec(ObjectCodec):
         """
         return {"foreground": 0.6, "seed": 0.4, "valley": 0.7, "smooth": 1.0, "min_size": 10, "score": 0.0}
 
-    def calibrate(
-        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
-    ) -> dict[str, Any]:
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable) -> Tuned:
         """`seed`: lower than usual where the network does not reach it in most of the objects that it has learnt from.
 
         Early in a training, in 3D above all, the map is flat: half of the voxels of a ball are nearer to its outline than a
@@ -74,7 +70,8 @@ class InstanceCodec(ObjectCodec):
         heights = [object_peaks(smooth_distance(m, usual), o) for m, o in zip(maps, objects, strict=True)]
         peaks = np.concatenate([np.zeros(0), *heights])
         middle = float(np.median(peaks)) if peaks.size else 1.0
-        seed = usual["seed"] if middle > 1.15 * usual["seed"] else round(max(0.1, 0.65 * middle), 3)
+        known = scalar(usual, "seed")
+        seed = known if middle > 1.15 * known else round(max(0.1, 0.65 * middle), 3)
         return {**super().calibrate(maps, objects, classes), "seed": seed}
 
 
@@ -149,28 +146,28 @@ def gap_weight(instances: np.ndarray, reach: float = 3.0, width: float = 2.0) ->
     return weight
 
 
-def seed_levels(params: Mapping[str, Any]) -> tuple[float, ...]:
+def seed_levels(params: DecodeParams) -> tuple[float, ...]:
     """The thresholds at which the smoothed distance is cut, lowest first, a tenth apart."""
-    lowest = float(params["seed"])
+    lowest = scalar(params, "seed")
     return tuple(lowest + 0.1 * k for k in range(max(1, int(np.ceil((0.75 - lowest) / 0.1 - 1e-6)))))
 
 
 def level_mask(
-    smoothed: np.ndarray, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any], level: float
+    smoothed: np.ndarray, maps: np.ndarray, classes: ClassTable, params: DecodeParams, level: float
 ) -> np.ndarray:
     """Where the smoothed distance is above a threshold inside the foreground, bool ([Z,] Y, X)."""
-    above: np.ndarray = (smoothed > level) & (thing_probability(maps, classes) > params["foreground"])
+    above: np.ndarray = (smoothed > level) & (thing_probability(maps, classes) > scalar(params, "foreground"))
     return above
 
 
-def smooth_distance(maps: np.ndarray, params: Mapping[str, Any]) -> np.ndarray:
+def smooth_distance(maps: np.ndarray, params: DecodeParams) -> np.ndarray:
     """The distance map, smoothed by a Gaussian that reaches 3 sigma."""
-    sigma = float(params["smooth"])
+    sigma = scalar(params, "smooth")
     smoothed: np.ndarray = ndi.gaussian_filter(maps[-1], sigma, truncate=3.0) if sigma else maps[-1]
     return smoothed
 
 
-def find_seeds(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+def find_seeds(maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> np.ndarray:
     """One numbered seed an object, int32 ([Z,] Y, X).
 
     The components at each threshold form a tree, since they lie inside those of the threshold below. Going down from
@@ -182,7 +179,7 @@ def find_seeds(maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any])
     peaks = [component_peaks(smoothed, x) for x in labels]
     parents = [component_parents(below, above) for below, above in pairwise(labels)]
     seeds = np.zeros(smoothed.shape, np.int32)
-    for label_map, number in zip(labels, number_seeds(peaks, parents, levels, float(params["valley"])), strict=True):
+    for label_map, number in zip(labels, number_seeds(peaks, parents, levels, scalar(params, "valley")), strict=True):
         found = (number > 0)[label_map]
         seeds[found] = number[label_map[found]]
     return seeds
@@ -258,8 +255,8 @@ def _number_outermost(chosen: list[np.ndarray], parents: Sequence[np.ndarray]) -
     return numbers
 
 
-def flood(maps: np.ndarray, seeds: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+def flood(maps: np.ndarray, seeds: np.ndarray, classes: ClassTable, params: DecodeParams) -> np.ndarray:
     """Grow numbered seeds down the distance, inside the foreground (Meyer's flooding watershed)."""
-    mask = thing_probability(maps, classes) > params["foreground"]
+    mask = thing_probability(maps, classes) > scalar(params, "foreground")
     labels: np.ndarray = watershed(-smooth_distance(maps, params), seeds, mask=mask)
     return labels

@@ -5,13 +5,13 @@ Sums over objects add up over blocks, so that large images need one pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+from napari_segplugin.core.types import DecodeParams, Tuned, scalar
 
 CERTAIN = 0.9
 """Mean probability from which an object is never left out as uncertain."""
@@ -23,18 +23,16 @@ class ObjectCodec:
     def __init__(self, panoptic: bool = False) -> None:
         self.panoptic = panoptic
 
-    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def fit(self, samples: Sequence[Sample]) -> Tuned:
         """Parameters of the decoder that follow from the objects of the training; none by default."""
         return {}
 
-    def calibrate(
-        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
-    ) -> dict[str, Any]:
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable) -> Tuned:
         """`score`: as much as the least certain of the known objects have, and no more than CERTAIN.
 
         What is less certain is mostly no object: dim blur, debris, the ghost of a neighbour.
         """
-        foreground = self.defaults()["foreground"]
+        foreground = scalar(self.defaults(), "foreground")
         found = [np.zeros(0)]
         for m, o in zip(maps, objects, strict=True):
             probability = thing_probability(m, classes)
@@ -44,12 +42,12 @@ class ObjectCodec:
         scores = np.concatenate(found)
         return {"score": round(min(CERTAIN, float(np.percentile(scores, 5)) - 0.02), 3) if scores.size else 0.0}
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Tuned:
         """The parameters of `decode` with their default values."""
         raise NotImplementedError
 
     def finish(
-        self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
+        self, labels: np.ndarray, maps: np.ndarray, classes: ClassTable, params: DecodeParams
     ) -> tuple[np.ndarray, ObjectTable]:
         """Drop small and uncertain objects, number the rest 1, 2 …, add stuff between them, tell class and score of each."""
         labels, n = compact(labels)
@@ -76,7 +74,7 @@ def thing_probability(maps: np.ndarray, classes: ClassTable) -> np.ndarray:
     return total
 
 
-def kept_objects(sums: np.ndarray, count: np.ndarray, classes: ClassTable, params: Mapping[str, Any]) -> np.ndarray:
+def kept_objects(sums: np.ndarray, count: np.ndarray, classes: ClassTable, params: DecodeParams) -> np.ndarray:
     """Which objects are large and certain enough, bool (n + 1,); the first is none.
 
     Parameters
@@ -90,7 +88,9 @@ def kept_objects(sums: np.ndarray, count: np.ndarray, classes: ClassTable, param
         `min_size` in voxels, `score`: mean probability of being any thing.
     """
     certainty = sums[list(classes.thing_ids)].sum(0) / np.maximum(count, 1)
-    keep: np.ndarray = (count >= max(1, int(params["min_size"]))) & (certainty >= float(params["score"]) - 1e-6)
+    keep: np.ndarray = (count >= max(1, int(scalar(params, "min_size")))) & (
+        certainty >= scalar(params, "score") - 1e-6
+    )
     keep[0] = False
     return keep
 

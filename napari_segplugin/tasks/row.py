@@ -46,6 +46,10 @@ class HeadRow(Row):
         by block (a subclass of the engine's ``BlockJob``, the result being that of the whole image). Where it is empty, a
         frame is read in memory at once. The decoders of the heads that are here are known to the engine, which stands
         higher.
+    turns : bool
+        False where a map means something else when the image is turned or mirrored, as "belongs to the same object as the
+        voxel to the right" does: training then neither turns nor mirrors its patches, and predictions are not averaged over
+        mirrored copies. (Offsets turn with the image.)
 
     Raises
     ------
@@ -59,6 +63,7 @@ class HeadRow(Row):
     """
 
     blocks: str = ""
+    turns: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

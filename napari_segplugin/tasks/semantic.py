@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, ObjectTable, Sample
+from napari_segplugin.core.types import DecodeParams, Tuned
 from napari_segplugin.tasks.base import Targets, known_classes
 
 
@@ -23,9 +23,7 @@ class SemanticCodec:
         target, weight = known_classes(sample, classes)
         return Targets(target, weight, np.zeros((0, *target.shape), np.float32), weight)
 
-    def decode(
-        self, maps: np.ndarray, classes: ClassTable, params: Mapping[str, Any]
-    ) -> tuple[np.ndarray, ObjectTable]:
+    def decode(self, maps: np.ndarray, classes: ClassTable, params: DecodeParams) -> tuple[np.ndarray, ObjectTable]:
         """The class of the largest probability; its mean over the class is the score."""
         labels = maps[: len(classes)].argmax(0).astype(np.uint16)
         best = maps[: len(classes)].max(0)
@@ -36,16 +34,14 @@ class SemanticCodec:
         score = (total[ids] / count[ids]).astype(np.float32)
         return labels, ObjectTable(ids.astype(np.int64), ids.astype(np.int64), score, ("predicted",) * len(ids))
 
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> Tuned:
         """There is nothing to tune."""
         return {}
 
-    def calibrate(
-        self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable
-    ) -> dict[str, Any]:
+    def calibrate(self, maps: Sequence[np.ndarray], objects: Sequence[np.ndarray], classes: ClassTable) -> Tuned:
         """There is nothing to tune."""
         return {}
 
-    def fit(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def fit(self, samples: Sequence[Sample]) -> Tuned:
         """There is nothing to tune."""
         return {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Later(Protocol):
+class Elsewhere(Protocol):
     """Does work elsewhere, and then something with its result."""
 
     def __call__(self, work: Callable[[], T], done: Callable[[T], object], /) -> object:
@@ -57,11 +57,11 @@ class ComponentViews(LinkedViews):
     own = "semantic"
 
     def __init__(
-        self, viewer: ViewerModel, layer: Labels, classes: ClassTable, axes: str = "", later: Later | None = None
+        self, viewer: ViewerModel, layer: Labels, classes: ClassTable, axes: str = "", later: Elsewhere | None = None
     ) -> None:
         super().__init__(viewer, layer, classes)
         self.axes = axes
-        self._later: Later = later or _at_once
+        self._later: Elsewhere = later or _at_once
         self._objects = np.zeros(layer.data.shape, np.int32)
         self._class_of = np.zeros(1, np.int64)
         self._version = 0

@@ -153,8 +153,9 @@ def paint_colors(classes: ClassTable, task: Task) -> dict[int, str]:
     if task is Task.SEMANTIC:
         colors = {c.id: c.color for c in classes if c.id}
     else:
-        colors = {i: PALETTE[1 + (i - 1) % (len(PALETTE) - 1)] for i in range(1, 256)}
-        colors |= {area_value(c.id): c.color for c in areas_of(classes)}
+        areas = {area_value(c.id): c.color for c in areas_of(classes)}
+        palette = [c for c in PALETTE[1:] if c not in areas.values()] or PALETTE[1:]
+        colors = {i: palette[(i - 1) % len(palette)] for i in range(1, 256)} | areas
     return {**colors, BACKGROUND_PAINT: BACKGROUND_COLOR}
 
 

@@ -15,7 +15,7 @@ from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
-from napari_segplugin.viewer.history import EditStep, LayerHistory, Note
+from napari_segplugin.viewer.history import EditNote, EditStep, LayerHistory
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class Editor:
                 got=f"{data.dtype} holds numbers only up to {np.iinfo(data.dtype).max}",
                 hint="Convert the layer to int32 (right-click on it, Convert data type)",
             )
-        note: Note = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
+        note: EditNote = {"kind": kind, "parents": dict(parents or {}), "rows": dict(rows or {})}
         if len(change):
             self.history.write(change.indices, change.values, note)
         elif rows:

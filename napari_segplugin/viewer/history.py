@@ -22,11 +22,13 @@ from napari_segplugin.viewer.table import TableRow
 if TYPE_CHECKING:
     from napari.utils.events import Event
 
+    from napari_segplugin.engine.track.track import Tracking
+
 LIMIT = 100
 """Steps that napari keeps."""
 
 
-class Note(TypedDict, total=False):
+class EditNote(TypedDict, total=False):
     """What goes along with the voxels of a step."""
 
     kind: str
@@ -34,6 +36,7 @@ class Note(TypedDict, total=False):
     rows: dict[int, TableRow]
     won: dict[int, int]
     table: dict[int, tuple[TableRow | None, TableRow | None]]
+    tracking: tuple[Tracking | None, Tracking]
 
 
 class BoxAtom(Protocol):
@@ -70,7 +73,7 @@ class EditStep:
     """
 
     item: list[Atom]
-    note: Note = field(default_factory=Note)
+    note: EditNote = field(default_factory=EditNote)
 
     def deltas(self, back: bool = False) -> Iterator[Delta]:
         """The changes in the order in which they happened; with `back` those that take them back, in that order."""
@@ -128,7 +131,7 @@ class LayerHistory:
         self.layer = layer
         self._past: deque[EditStep] = deque(maxlen=LIMIT)
         self._future: deque[EditStep] = deque(maxlen=LIMIT)
-        self._note: Note = {}
+        self._note: EditNote = {}
         self._replayed = False
         layer.events.paint.connect(self._on_paint)
         layer.events.editable.connect(self._on_editable)
@@ -163,7 +166,7 @@ class LayerHistory:
             if getattr(vars(self.layer).get(name), "owner", None) is self:
                 delattr(self.layer, name)
 
-    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: Note) -> None:
+    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: EditNote) -> None:
         """Change voxels as one step, through the layer's public history.
 
         Parameters
@@ -182,7 +185,7 @@ class LayerHistory:
         finally:
             self._note = {}
 
-    def mark(self, note: Note) -> None:
+    def mark(self, note: EditNote) -> None:
         """Add a step without a change of voxels: one voxel is turned there and back.
 
         napari's list holds voxels only; this is how a change of the table gets a place in it.
@@ -244,4 +247,4 @@ class LayerHistory:
             self.forgotten.emit()
 
 
-__all__ = ["Delta", "EditStep", "LayerHistory", "Note"]
+__all__ = ["Delta", "EditNote", "EditStep", "LayerHistory"]

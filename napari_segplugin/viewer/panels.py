@@ -39,7 +39,7 @@ def _role(layer: Layer) -> str:
     return str(meta.get("role", "")) if isinstance(meta, dict) else ""
 
 
-def guess_pair(layers: Sequence[Labels], wanted: Labels | None = None) -> tuple[Labels | None, Labels | None]:
+def guess_pair(layers: Sequence[Labels], wanted: Layer | None = None) -> tuple[Labels | None, Labels | None]:
     """Which layer is the result and which the truth: by their marks and names.
 
     Parameters

@@ -94,7 +94,7 @@ class Result:
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
 
 
-def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable) -> Result:
+def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable, class_id: int = 0) -> Result:
     """Take labels that came from elsewhere as a result, so that they can be corrected and learnt from.
 
     Parameters
@@ -105,6 +105,8 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
     axes : str
         Axes of the array of the image layer.
     classes : ClassTable
+    class_id : int
+        The class of all objects, which is written into the features of the layer; 0 where these say it, or there is one.
 
     Raises
     ------
@@ -123,10 +125,21 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
     spacing, unit = spacing_of_layer(image_layer, axes)
     sizes = dict(zip([a for a in axes if a in "ZYX"], spacing, strict=True))
     ordered = tuple(sizes[a] for a in "ZYX" if a in sizes)
-    table = ObjectTable.of(labels, (classes.thing_ids or (1,))[0])
+    table = ObjectTable.of(labels, class_id or (classes.thing_ids or (1,))[0])
     name, own = str(layer.name), label_axes(axes)
     found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, {"what": "labels of a layer"})
+    if class_id:
+        _say_class(layer, found)
     return Result(image_layer, axes, layer, found, name, adopted=True)
+
+
+def _say_class(layer: Labels, found: Segmentation) -> None:
+    """Write what is known of objects into the features of a layer, beside the columns that it has."""
+    import pandas as pd
+
+    new, old = pd.DataFrame(features_of(found)), layer.features
+    old = old if "index" in old else old.assign(index=range(len(old)))
+    layer.features = new.merge(old[[c for c in old if c == "index" or c not in new]], on="index", how="left")
 
 
 def table_for(labels: np.ndarray, like: Segmentation, features: DataFrame | None = None) -> ObjectTable:

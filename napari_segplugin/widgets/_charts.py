@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPalette, QPen
+from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_segplugin.core import PALETTE
@@ -54,7 +52,7 @@ class Chart(QWidget):
         line = self.fontMetrics().height()
         return QRectF(46, line + 2, max(10, self.width() - 54), max(10, self.height() - 2 * line - 8))
 
-    def to_data(self, point: Any) -> tuple[float, float]:
+    def to_data(self, point: QPointF) -> tuple[float, float]:
         """Values at a pixel."""
         area, (x, y) = self.area, self.limits
         across = (point.x() - area.left()) / area.width()
@@ -71,20 +69,20 @@ class Chart(QWidget):
 
     # --- the brush ------------------------------------------------------------------------------------------------
 
-    def mousePressEvent(self, event: Any) -> None:
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Begin to brush."""
-        if event.button() == Qt.MouseButton.LeftButton:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
             self._pressed = event.position()
 
-    def mouseMoveEvent(self, event: Any) -> None:
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Show what is brushed."""
-        if self._pressed is not None:
+        if event is not None and self._pressed is not None:
             self._drag = self._shape(QRectF(self._pressed, event.position()).normalized())
             self.update()
 
-    def mouseReleaseEvent(self, event: Any) -> None:
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Say what was brushed."""
-        if self._pressed is None:
+        if event is None or self._pressed is None:
             return
         start, self._pressed, self._drag = self._pressed, None, None
         end = event.position()
@@ -97,13 +95,13 @@ class Chart(QWidget):
         self.update()
         self.brushed.emit(self.brush)
 
-    def _shape(self, box: Any) -> Any:
+    def _shape(self, box: QRectF) -> QRectF:
         """The part of a dragged box that lies inside the frame."""
         return box.intersected(self.area)
 
     # --- drawing --------------------------------------------------------------------------------------------------
 
-    def paintEvent(self, event: Any) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw the data, then frame, scales and brush."""
         painter = QPainter(self)
         text = self.palette().color(QPalette.ColorRole.WindowText)
@@ -121,11 +119,11 @@ class Chart(QWidget):
         self._scales(painter, area)
         self._draw_brush(painter)
 
-    def draw(self, painter: Any, area: Any) -> None:
+    def draw(self, painter: QPainter, area: QRectF) -> None:
         """Draw the data into the frame."""
         raise NotImplementedError
 
-    def _scales(self, painter: Any, area: Any) -> None:
+    def _scales(self, painter: QPainter, area: QRectF) -> None:
         (x0, x1), (y0, y1) = self.limits
         line = painter.fontMetrics().height()
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -140,7 +138,7 @@ class Chart(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, name)
         painter.drawText(QRectF(area.left(), 0, area.width(), line), Qt.AlignmentFlag.AlignLeft, self.y_title)
 
-    def _draw_brush(self, painter: Any) -> None:
+    def _draw_brush(self, painter: QPainter) -> None:
         box = self._drag
         if box is None and self.brush is not None:
             (x0, x1), (y0, y1) = self.brush
@@ -176,11 +174,11 @@ class HistogramChart(Chart):
         self._at = value
         self.update()
 
-    def _shape(self, box: Any) -> Any:
+    def _shape(self, box: QRectF) -> QRectF:
         area = self.area
         return QRectF(box.left(), area.top(), box.width(), area.height()).intersected(area)
 
-    def draw(self, painter: Any, area: Any) -> None:
+    def draw(self, painter: QPainter, area: QRectF) -> None:
         """Draw the bars."""
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(_ACCENT)
@@ -200,7 +198,7 @@ class Scatter(Chart):
         super().__init__(title, name)
         self._x, self._y = np.zeros(0), np.zeros(0)
         self._at: tuple[float, float] | None = None
-        self._picture: Any = None
+        self._picture: QImage | None = None
 
     def set_values(self, x: np.ndarray, y: np.ndarray, titles: tuple[str, str], limits: tuple[Limits, Limits]) -> None:
         """Show two columns.
@@ -225,12 +223,12 @@ class Scatter(Chart):
         self._at = None if x is None or y is None else (x, y)
         self.update()
 
-    def resizeEvent(self, event: Any) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Make the density anew at the new size."""
         self._picture = None
         super().resizeEvent(event)
 
-    def draw(self, painter: Any, area: Any) -> None:
+    def draw(self, painter: QPainter, area: QRectF) -> None:
         """Draw the points."""
         if len(self._x) <= FEW:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QShortcut
+from qtpy.QtWidgets import QShortcut, QWidget
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 KEYS = {
     "next": "N",
@@ -42,24 +45,24 @@ def shown(action: str) -> str:
     return key.replace("-", "+").replace("Delete", "Del").replace("Escape", "Esc")
 
 
-def bind(layer: Any, keys: Mapping[str, str], act: Callable[[str], Any]) -> None:
+def bind(layer: Labels, keys: Mapping[str, str], act: Callable[[str], object]) -> None:
     """Bind actions to keys of one layer."""
     for action, key in keys.items():
 
-        def press(_: Any, action: str = action) -> None:
+        def press(_: Labels, action: str = action) -> None:
             act(action)
 
         layer.bind_key(key, press, overwrite=True)
 
 
-def unbind(layer: Any, keys: Mapping[str, str]) -> None:
+def unbind(layer: Labels, keys: Mapping[str, str]) -> None:
     """Give keys back to napari."""
     for key in keys.values():
         with suppress(KeyError):
             layer.bind_key(key, None)
 
 
-def shortcuts(widget: Any, keys: Mapping[str, str], act: Callable[[str], Any]) -> list[Any]:
+def shortcuts(widget: QWidget, keys: Mapping[str, str], act: Callable[[str], object]) -> list[QShortcut]:
     """The same keys while a widget or something in it has the focus.
 
     Tab never reaches the canvas, since Qt moves the focus with it: it is taken wherever the focus is.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_segplugin.viewer.focus import aim_at, flight
 from napari_segplugin.widgets._timers import timer
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
 
 STEPS, STEP_MS = 10, 16
 
@@ -23,13 +27,13 @@ class Flyer(QObject):
     parent : QObject
     """
 
-    def __init__(self, viewer: Any, parent: Any) -> None:
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._flight: Iterator[None] | None = None
         self._timer = timer(self, STEP_MS, self._step)
 
-    def go(self, layer: Any, box: np.ndarray, frame: int | None = None) -> None:
+    def go(self, layer: Layer, box: np.ndarray, frame: int | None = None) -> None:
         """Fly to the middle of a box of voxels.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTabWidget
 
@@ -11,6 +11,10 @@ from napari_segplugin.widgets._layout import column
 from napari_segplugin.widgets._measure_table import MeasureView, shown
 from napari_segplugin.widgets._parts import describe, headers, tell, wrapped
 from napari_segplugin.widgets._plot import LinePlot
+
+if TYPE_CHECKING:
+    from napari_segplugin.data.table import MeasureTable
+    from napari_segplugin.door.window import Comparison, Report
 
 
 class JudgeResults(QTabWidget):
@@ -20,7 +24,7 @@ class JudgeResults(QTabWidget):
         super().__init__()
         describe(self, "judge_tabs", "Results", "The scores, the objects, and AP over the IoU threshold.")
         self.setToolTip("")
-        self._report: Any = None
+        self._report: Report | None = None
         self.numbers = _numbers()
         self.notes = wrapped(name="judge_notes")
         self.objects = MeasureView("judge_objects", "Objects")
@@ -32,7 +36,7 @@ class JudgeResults(QTabWidget):
         self.addTab(column(self.curve, stretch=-1), "AP")
 
     @property
-    def table(self) -> Any:
+    def table(self) -> MeasureTable | None:
         """The rows of objects; None where there are none."""
         view = self.objects.model_.view
         return None if view is None else view.table
@@ -42,24 +46,24 @@ class JudgeResults(QTabWidget):
         """Whether the rows of objects are on the screen."""
         return self.currentIndex() == 1 and self.table is not None
 
-    def show_found(self, found: Any) -> Any:
+    def show_found(self, found: Comparison | Report) -> Report:
         """Show a comparison, or the report of two folders; gives the report."""
-        self._report = getattr(found, "report", found)
-        objects = getattr(found, "objects", None)
-        there = objects is not None and len(objects) > 0
-        self._fill()
-        self.objects.set_table(objects if there else None)
-        self.text.setText(
-            _counted(objects) if there else "The table of objects is available for two layers with objects."
-        )
+        report = cast("Report", getattr(found, "report", found))
+        objects: MeasureTable | None = getattr(found, "objects", None)
+        objects = objects if objects is not None and len(objects) > 0 else None
+        self._report = report
+        self._fill(report)
+        self.objects.set_table(objects)
+        none = "The table of objects is available for two layers with objects."
+        self.text.setText(none if objects is None else _counted(objects))
         self.curve.clear()
         for threshold, value in getattr(found, "curve", ()):
             self.curve.add("AP", threshold, value)
         self.setTabEnabled(2, not self.curve.empty)
-        return self._report
+        return report
 
-    def _fill(self) -> None:
-        rows = self._report.rows
+    def _fill(self, report: Report) -> None:
+        rows = report.rows
         self.numbers.setRowCount(len(rows))
         for i, line in enumerate(rows):
             value = f"{shown(float(line.value))} {line.unit}".strip()
@@ -69,7 +73,7 @@ class JudgeResults(QTabWidget):
                 self.numbers.setItem(i, j, item)
         self.numbers.resizeColumnToContents(0)
         self.numbers.resizeColumnToContents(2)
-        tell(self.notes, " ".join(self._report.notes))
+        tell(self.notes, " ".join(report.notes))
 
     def as_text(self, path: str, objects: bool) -> Callable[[], str] | None:
         """What makes the text of a file; None where there is nothing to write."""
@@ -82,7 +86,7 @@ class JudgeResults(QTabWidget):
         return made
 
 
-def _numbers() -> Any:
+def _numbers() -> QTableWidget:
     table = QTableWidget(0, 3)
     describe(table, "judge_numbers", "Numbers", "Hover over a number for its definition.")
     table.setToolTip("")
@@ -97,6 +101,6 @@ def _numbers() -> Any:
     return table
 
 
-def _counted(objects: Any) -> str:
+def _counted(objects: MeasureTable) -> str:
     outcomes = objects["outcome"].values.tolist()
     return " · ".join(f"{outcomes.count(word):,} {word}" for word in ("hit", "missed", "false"))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.viewer import panels
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_segplugin.data.table import TableView
+    from napari_segplugin.widgets.measure_panel import MeasurePanel
 
 
 class KeptObjects:
@@ -19,13 +25,13 @@ class KeptObjects:
     panel : MeasurePanel
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: MeasurePanel) -> None:
         self._panel = panel
-        self.layer: Any = None
-        self._hidden: Any = None
+        self.layer: Labels | None = None
+        self._hidden: Labels | None = None
 
-    def _numbers(self) -> np.ndarray:
-        view = self._panel.view
+    @staticmethod
+    def _numbers(view: TableView) -> np.ndarray:
         return np.unique(view.table["label"].values[view.kept])
 
     def update(self) -> None:
@@ -34,7 +40,7 @@ class KeptObjects:
         if source is None or panel.view is None or not panel.filter.hide_button.isChecked():
             self.drop()
             return
-        numbers, data = self._numbers(), panels.freeze(source)[0]
+        numbers, data = self._numbers(panel.view), panels.freeze(source)[0]
 
         def done(labels: np.ndarray) -> None:
             if source is panel.layer and panel.filter.hide_button.isChecked():
@@ -42,7 +48,7 @@ class KeptObjects:
 
         panel.background.run("keep", lambda: panels.keep_only(data, numbers), done, panel.fail)
 
-    def _show(self, source: Any, labels: np.ndarray) -> None:
+    def _show(self, source: Labels, labels: np.ndarray) -> None:
         layers = self._panel.viewer.layers
         if self.layer is not None and any(a is self.layer for a in layers):
             self.layer.data = labels
@@ -60,15 +66,16 @@ class KeptObjects:
             return
         with suppress(ValueError, RuntimeError):
             self._panel.viewer.layers.remove(kept)
-        with suppress(RuntimeError):
-            hidden.visible = True
+        if hidden is not None:
+            with suppress(RuntimeError):
+                hidden.visible = True
 
     def delete_rest(self) -> None:
         """Make every object out of range background, as one step of the layer's undo list."""
         panel, source = self._panel, self._panel.layer
         if source is None or panel.view is None or not panel.view.narrowed:
             return
-        numbers, data = self._numbers(), panels.freeze(source)[0]
+        numbers, data = self._numbers(panel.view), panels.freeze(source)[0]
         gone = len(np.setdiff1d(panel.view.table["label"].values, numbers))
 
         def done(indices: tuple[np.ndarray, ...]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 LEAST = 110
 """Height that the first part keeps, in pixels."""
 
 
-def column(*widgets: Any, stretch: int) -> Any:
+def column(*widgets: QWidget, stretch: int) -> QWidget:
     """Widgets from top to bottom; the one at `stretch` takes what is left, -1 leaves it empty below."""
     holder = QWidget()
     layout = QVBoxLayout(holder)
@@ -24,7 +23,7 @@ def column(*widgets: Any, stretch: int) -> Any:
     return holder
 
 
-def scrolled(widget: Any) -> Any:
+def scrolled(widget: QWidget) -> QScrollArea:
     """A widget that scrolls up and down where there is no room."""
     area = QScrollArea()
     area.setWidgetResizable(True)
@@ -45,7 +44,7 @@ class TwoParts(QSplitter):
         What scrolls in the second part.
     """
 
-    def __init__(self, first: Any, second: Any, inside: Any) -> None:
+    def __init__(self, first: QWidget, second: QWidget, inside: QWidget) -> None:
         super().__init__(Qt.Orientation.Vertical)
         self._inside = inside
         self.setChildrenCollapsible(False)
@@ -53,7 +52,7 @@ class TwoParts(QSplitter):
         self.addWidget(second)
         self.setStretchFactor(0, 1)
 
-    def share_soon(self, *_: Any) -> None:
+    def share_soon(self, *_: object) -> None:
         """Share the room anew when what was folded or unfolded has its new size."""
         QTimer.singleShot(0, self.share)
 
@@ -66,7 +65,7 @@ class TwoParts(QSplitter):
         else:
             self.setSizes([int(0.62 * self.width()), int(0.38 * self.width())])
 
-    def resizeEvent(self, event: Any) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Lie down where there is more width than height."""
         wide = self.width() > 1.4 * self.height()
         direction = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical

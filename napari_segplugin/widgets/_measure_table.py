@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from napari_segplugin.data.table import MeasureTable, TableView
+from napari_segplugin.data.table import Column, MeasureTable, TableView
 from napari_segplugin.widgets._parts import describe, headers
 
 
@@ -26,7 +26,7 @@ class MeasureModel(QAbstractTableModel):
         self._sorted: tuple[str, bool] | None = None
 
     @property
-    def columns(self) -> tuple[Any, ...]:
+    def columns(self) -> tuple[Column, ...]:
         """The columns."""
         return self.view.table.columns if self.view is not None else ()
 
@@ -56,7 +56,7 @@ class MeasureModel(QAbstractTableModel):
         """Columns."""
         return 0 if parent is not None and parent.isValid() else len(self.columns)
 
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> str | int | None:
         """The text of a cell, and its alignment."""
         if self.view is None or not index.isValid():
             return None
@@ -67,7 +67,9 @@ class MeasureModel(QAbstractTableModel):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
-    def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> str | None:
         """The title of a column; its definition as the tooltip."""
         if orientation != Qt.Orientation.Horizontal or section >= len(self.columns):
             return None
@@ -78,7 +80,7 @@ class MeasureModel(QAbstractTableModel):
             return f"<p><b>{column.title}</b>: {column.definition}</p>"
         return None
 
-    def sort(self, column: int, order: Any = Qt.SortOrder.AscendingOrder) -> None:
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column."""
         if self.view is None or not 0 <= column < len(self.columns):
             return
@@ -92,7 +94,7 @@ class MeasureModel(QAbstractTableModel):
         return -1 if self.view is None else int(self.view.rows[index])
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as text.
 
     Examples
@@ -153,7 +155,7 @@ class MeasureView(QTableView):
             for i, column in enumerate(self.model_.columns):
                 self.setColumnWidth(i, self._width(column))
 
-    def _width(self, column: Any) -> int:
+    def _width(self, column: Column) -> int:
         """Width of a column: its title with the arrow of sorting, or its longest text."""
         wide = self.fontMetrics().horizontalAdvance
         texts = set() if column.numeric else {str(v) for v in column.values[:1000]}
@@ -177,13 +179,13 @@ class MeasureView(QTableView):
 
         self._silently(select)
 
-    def _silently(self, act: Any) -> None:
+    def _silently(self, act: Callable[[], object]) -> None:
         self._quiet = True
         try:
             act()
         finally:
             self._quiet = False
 
-    def _on_row(self, index: Any, before: Any = None) -> None:
+    def _on_row(self, index: QModelIndex, before: QModelIndex | None = None) -> None:
         if index.isValid() and not self._quiet:
             self.chosen.emit(self.model_.row(index.row()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLayout,
     QPlainTextEdit,
     QPushButton,
     QSizePolicy,
@@ -22,8 +23,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+if TYPE_CHECKING:
+    from napari.utils.theme import Theme
 
-def style_sheet(theme: Any) -> str:
+
+def style_sheet(theme: Theme) -> str:
     """Rules for the dock in the colours of a napari theme.
 
     Parameters
@@ -44,12 +48,12 @@ def style_sheet(theme: Any) -> str:
     """
 
 
-def _rgb(color: Any) -> str:
+def _rgb(color: object) -> str:
     """A CSS colour from whatever a theme holds."""
     return str(color.as_rgb()) if hasattr(color, "as_rgb") else str(color)
 
 
-def button(text: str, name: str, tip: str, clicked: Callable[[], Any] | None = None) -> Any:
+def button(text: str, name: str, tip: str, clicked: Callable[[], object] | None = None) -> QPushButton:
     """A push button with an object name for tests and screen readers, and a tooltip."""
     widget = QPushButton(text)
     describe(widget, name, text, tip)
@@ -59,7 +63,7 @@ def button(text: str, name: str, tip: str, clicked: Callable[[], Any] | None = N
     return widget
 
 
-def describe(widget: Any, name: str, title: str, tip: str) -> None:
+def describe(widget: QWidget, name: str, title: str, tip: str) -> None:
     """Name a widget for tests (`name`) and for screen readers (`title`), and explain it."""
     widget.setObjectName(name)
     widget.setAccessibleName(title.replace("&", "").rstrip("…"))
@@ -67,7 +71,7 @@ def describe(widget: Any, name: str, title: str, tip: str) -> None:
     widget.setToolTip(f"<p>{tip}</p>")
 
 
-def combo(name: str, title: str, tip: str) -> Any:
+def combo(name: str, title: str, tip: str) -> QComboBox:
     """A combo box that a long entry cannot widen; the whole entry shows in its tooltip."""
     widget = QComboBox()
     describe(widget, name, title, tip)
@@ -77,7 +81,7 @@ def combo(name: str, title: str, tip: str) -> Any:
     return widget
 
 
-def wrapped(text: str = "", name: str = "") -> Any:
+def wrapped(text: str = "", name: str = "") -> QLabel:
     """A label that wraps and can be copied from."""
     label = QLabel(text)
     label.setWordWrap(True)
@@ -87,7 +91,7 @@ def wrapped(text: str = "", name: str = "") -> Any:
     return label
 
 
-def tell(label: Any, text: str) -> None:
+def tell(label: QLabel, text: str) -> None:
     """Set the text of a label; an empty one takes no room."""
     label.setText(text)
     label.setVisible(bool(text))
@@ -98,7 +102,21 @@ def headers(table: QTableView) -> tuple[QHeaderView, QHeaderView]:
     return cast("QHeaderView", table.horizontalHeader()), cast("QHeaderView", table.verticalHeader())
 
 
-def row(*widgets: Any, stretch: Sequence[int] = ()) -> Any:
+def layout_of(widget: QWidget) -> QLayout:
+    """The layout of a widget that has one."""
+    return cast("QLayout", widget.layout())
+
+
+def clear_layout(layout: QLayout) -> None:
+    """Take every widget out of a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+
+
+def row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QWidget:
     """A horizontal row without margins."""
     holder = QWidget()
     layout = QHBoxLayout(holder)
@@ -109,7 +127,7 @@ def row(*widgets: Any, stretch: Sequence[int] = ()) -> Any:
     return holder
 
 
-def labelled(text: str, widget: Any) -> Any:
+def labelled(text: str, widget: QWidget) -> QWidget:
     """A short label in a column of fixed width, and a widget beside it."""
     label = QLabel(text)
     label.setBuddy(widget)
@@ -118,16 +136,18 @@ def labelled(text: str, widget: Any) -> Any:
     return row(label, widget, stretch=(0, 1))
 
 
-def set_primary(widget: Any, on: bool) -> None:
+def set_primary(widget: QWidget, on: bool) -> None:
     """Highlight a button as the one to press next, or make it quiet again."""
     if bool(widget.property("primary")) == on:
         return
     widget.setProperty("primary", on)
-    widget.style().unpolish(widget)
-    widget.style().polish(widget)
+    style = widget.style()
+    if style is not None:
+        style.unpolish(widget)
+        style.polish(widget)
 
 
-def swatch(color: str) -> Any:
+def swatch(color: str) -> QIcon:
     """A square icon in a class colour, with a rim so that it shows on every theme."""
     pixmap = QPixmap(16, 16)
     pixmap.fill(Qt.GlobalColor.transparent)
@@ -140,7 +160,7 @@ def swatch(color: str) -> Any:
     return QIcon(pixmap)
 
 
-def fill_combo(widget: Any, entries: Sequence[tuple[str, Any]], keep: Any = None) -> None:
+def fill_combo(widget: QComboBox, entries: Sequence[tuple[str, object]], keep: object = None) -> None:
     """Replace the entries of a combo box without signals; select `keep` if it is still there.
 
     Parameters
@@ -162,7 +182,7 @@ def fill_combo(widget: Any, entries: Sequence[tuple[str, Any]], keep: Any = None
     widget.blockSignals(False)
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     """Equality for plain keys only: comparing layers or arrays is neither cheap nor a yes or no."""
     plain = (str, int, tuple)
     return isinstance(a, plain) and isinstance(b, plain) and a == b
@@ -205,7 +225,7 @@ class StepBox(QFrame):
         for widget in (line, self.header):
             layout.addWidget(widget)
         inner = row(self.hint, stretch=(1,))
-        inner.layout().setContentsMargins(8, 0, 4, 2)
+        layout_of(inner).setContentsMargins(8, 0, 4, 2)
         self._hint_row = inner
         layout.addWidget(inner)
         layout.addWidget(self.body)
@@ -287,14 +307,14 @@ class MessageBar(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 4, 4)
         top = row(self.text, self._close, stretch=(1, 0))
-        top.layout().setAlignment(self._close, Qt.AlignmentFlag.AlignTop)
+        layout_of(top).setAlignment(self._close, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(top)
         layout.addWidget(self._answers)
         layout.addWidget(self.details)
         self.hide()
 
     def show_message(
-        self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], Any]]] = ()
+        self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], object]]] = ()
     ) -> None:
         """Show a message in place of the one before.
 
@@ -319,17 +339,13 @@ class MessageBar(QFrame):
         self._answers.setVisible(bool(answers))
         self.show()
 
-    def _answer(self, action: Callable[[], Any]) -> None:
+    def _answer(self, action: Callable[[], object]) -> None:
         self.clear()
         action()
 
     def clear(self, silent: bool = False) -> None:
         """Hide the message."""
-        while (item := self._answer_row.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._answer_row)
         self.text.setText("")
         self.hide()
         if not silent:

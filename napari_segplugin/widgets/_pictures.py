@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QImage, QPainter, QPixmap
+from qtpy.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segplugin.widgets._parts import describe
@@ -18,7 +17,7 @@ class Picture(QWidget):
 
     def __init__(self, title: str, name: str) -> None:
         super().__init__()
-        self.pixmap: Any = None
+        self.pixmap: QPixmap | None = None
         self._large: QLabel | None = None
         self._title = title
         describe(self, name, title, "Click to enlarge.")
@@ -48,7 +47,7 @@ class Picture(QWidget):
         """About half a dock."""
         return QSize(140, self.heightForWidth(140))
 
-    def paintEvent(self, event: Any) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw it into the middle."""
         if self.pixmap is None:
             return
@@ -61,7 +60,7 @@ class Picture(QWidget):
         painter.drawPixmap(int((self.width() - size.width()) / 2), int((self.height() - size.height()) / 2), fit)
         painter.end()
 
-    def mousePressEvent(self, event: Any) -> None:
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Open it larger."""
         if self.pixmap is None:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,20 +10,25 @@ from napari_segplugin.viewer.geometry import visible_region
 from napari_segplugin.viewer.layers import level0
 from napari_segplugin.widgets.step_result import FILE, PLANE, WHOLE
 
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Layer
 
-def point_in_layer(viewer: Any, layer: Any) -> np.ndarray:
+
+def point_in_layer(viewer: ViewerModel, layer: Layer) -> np.ndarray:
     """The position of the viewer's sliders as the index of a voxel of the layer."""
     point = np.asarray(layer.world_to_data(viewer.dims.point), float)[-layer.ndim :]
     top = np.asarray(level0(layer).shape[: layer.ndim]) - 1
     return np.clip(np.round(point), 0, top).astype(int)
 
 
-def current_frame(viewer: Any, layer: Any, axes: str) -> int | None:
+def current_frame(viewer: ViewerModel, layer: Layer, axes: str) -> int | None:
     """The time point on the screen; None for an image without T."""
     return int(point_in_layer(viewer, layer)[axes.index("T")]) if "T" in axes else None
 
 
-def region_of(viewer: Any, layer: Any, axes: str, scope: str) -> tuple[slice, ...] | None:
+def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> tuple[slice, ...] | None:
     """The region to segment along Z, Y, X as far as the image has them; None means everything.
 
     Parameters

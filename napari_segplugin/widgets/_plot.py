@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_segplugin.core import PALETTE
@@ -71,7 +70,7 @@ class LinePlot(QWidget):
         """The heights of a curve."""
         return [y for _, y in self._series.get(name, [])]
 
-    def paintEvent(self, event: Any) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw frame, scale, curves and names."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -99,7 +98,7 @@ class LinePlot(QWidget):
             painter.drawText(QPointF(area.left(), area.bottom() + line), f"{x0:.6g}")
         self._curves(painter, area, (x0, x1, y0, y1), line)
 
-    def _curves(self, painter: Any, area: Any, limits: tuple[float, float, float, float], line: int) -> None:
+    def _curves(self, painter: QPainter, area: QRectF, limits: tuple[float, float, float, float], line: int) -> None:
         x0, x1, y0, y1 = limits
         left = area.left()
         for i, (name, curve) in enumerate(self._series.items()):

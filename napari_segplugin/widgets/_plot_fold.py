@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from qtpy.QtCore import Signal
 
 from napari_segplugin.data.table import MeasureTable
-from napari_segplugin.widgets._charts import HistogramChart, Scatter
+from napari_segplugin.widgets._charts import HistogramChart, Limits, Scatter
 from napari_segplugin.widgets._parts import Fold, combo, fill_combo, labelled
 
 
@@ -82,7 +80,7 @@ class PlotFold(Fold):
         self.histogram.clear_brush()
         self.scatter.clear_brush()
 
-    def _on_brush(self, limits: Any) -> None:
+    def _on_brush(self, limits: tuple[Limits, Limits] | None) -> None:
         if limits is None:
             self.brushed.emit(None)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox
@@ -64,7 +63,7 @@ class RangeFilter(Fold):
             self.rows.addWidget(widget)
         self.set_narrowed(False, "")
 
-    def _spin(self, word: str) -> Any:
+    def _spin(self, word: str) -> QDoubleSpinBox:
         spin = QDoubleSpinBox()
         describe(spin, f"filter_{word}", f"{word.capitalize()} value", f"The {word} value of the range.")
         spin.setRange(-1e12, 1e12)

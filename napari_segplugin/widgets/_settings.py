@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar, cast
 
 PLUGIN, SECTION = "napari-segplugin", "segmentation"
 
+Setting = TypeVar("Setting", str, int)
 
-def setting(name: str, default: Any) -> Any:
+
+def setting(name: str, default: Setting) -> Setting:
     """The value of a setting, or `default` where napari does not keep plugin settings.
 
     Parameters
@@ -21,7 +23,7 @@ def setting(name: str, default: Any) -> Any:
     except ImportError:
         return default
     try:
-        return getattr(getattr(get_plugin_settings(PLUGIN), SECTION), name)
+        return cast("Setting", getattr(getattr(get_plugin_settings(PLUGIN), SECTION), name))
     except (AttributeError, KeyError):
         # The plugin is used without having been registered: from a script or a test.
         return default

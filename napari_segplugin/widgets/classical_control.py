@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_segplugin.core import (
     BACKGROUND_PAINT,
+    Box,
     Image,
     InputError,
     Job,
@@ -32,8 +33,27 @@ from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW, WHOLE
 from napari_segplugin.widgets.where import told
 
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+    from napari_segplugin.core import Image
+    from napari_segplugin.widgets.classical_page import ClassicalPage
+
 LIVE = "live preview"
 LIVE_MS = 120
+
+
+Live: TypeAlias = tuple[np.ndarray, tuple[int, ...], str]
+"""Labels of the visible plane, their first voxel, and a sentence on how they were made."""
+Counts: TypeAlias = tuple[np.ndarray, float, float]
+"""Counts of equal bins, and the two ends."""
+
+
+class Started(TypedDict, total=False):
+    """What a person gave a technique to start from."""
+
+    seeds: np.ndarray
+    box: Box
 
 
 class ClassicalControl:
@@ -46,7 +66,7 @@ class ClassicalControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self._marks: dict[tuple[int, str], Any] = {}
+        self._marks: dict[tuple[int, str], Points | Shapes] = {}
         self._layer: Labels | None = None
         self._stop = threading.Event()
         self._background = 0
@@ -57,9 +77,10 @@ class ClassicalControl:
         self._timer.timeout.connect(self.show_live)
 
     @property
-    def page(self) -> Any:
+    def page(self) -> ClassicalPage:
         """Where the recipe is set."""
-        return self._dock.method_step.classical
+        page: ClassicalPage = self._dock.method_step.classical
+        return page
 
     def changed(self) -> None:
         """A setting was turned: end the preview that runs, and begin another when the hand is still."""
@@ -72,7 +93,7 @@ class ClassicalControl:
 
     # --- marks ----------------------------------------------------------------------------------------------------
 
-    def marks(self, kind: str) -> Any:
+    def marks(self, kind: str) -> Points | Shapes | None:
         """The layer of points or of the box of the chosen image, if it is still in the viewer."""
         found = self._marks.get((id(self._dock.image_step.layer), kind))
         return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
@@ -93,7 +114,7 @@ class ClassicalControl:
         dock.viewer.layers.selection.active = layer
         layer.mode = "add" if kind == "points" else "add_rectangle"
 
-    def _started_from(self) -> dict[str, Any]:
+    def _started_from(self) -> Started:
         """Seeds or box as the technique needs them.
 
         Raises
@@ -114,11 +135,11 @@ class ClassicalControl:
             return {"seeds": seeds}
         layer = self.marks(needs) if needs else None
         if needs == "points":
-            if layer is None:
+            if not isinstance(layer, Points):
                 raise InputError("There are no points yet.", hint="Press Place points, then click on each object.")
             return {"seeds": seeds_of_points(layer, image, axes)}
         if needs == "box":
-            if layer is None:
+            if not isinstance(layer, Shapes):
                 raise InputError("There is no box yet.", hint="Press Draw the box, then draw it around the object.")
             return {"box": box_of_shapes(layer, image, axes)}
         return {}
@@ -138,7 +159,7 @@ class ClassicalControl:
         self.hide()
         engine, background = dock.engine, self._background
 
-        def answer(image: Any, region: Any) -> Job[Segmentation]:
+        def answer(image: Image, region: Box | None) -> Job[Segmentation]:
             found = yield from engine.segment(image, recipe, region=region, **marks)
             return without_label(found, background) if background else found
 
@@ -169,11 +190,11 @@ class ClassicalControl:
         part, engine, background = image if frame is None else image.frame(frame), dock.engine, self._background
         wanted = self.page.histogram.empty and not self.page.histogram.isHidden()
 
-        def work() -> Any:
+        def work() -> tuple[Live, Counts | None]:
             counts = engine.histogram(part, recipe.channel) if wanted else None
             return self._previewer_of(part).visible(recipe, region, **marks), counts
 
-        def done(value: Any) -> None:
+        def done(value: tuple[Live, Counts | None]) -> None:
             (labels, origin, text), counts = value
             if counts is not None:
                 self.page.histogram.set_counts(*counts)
@@ -201,7 +222,9 @@ class ClassicalControl:
             self._dock.viewer.layers.remove(self._layer)
         self._layer = None
 
-    def _show(self, labels: np.ndarray, origin: tuple[int, ...], layer: Any, axes: str, frame: int | None) -> None:
+    def _show(
+        self, labels: np.ndarray, origin: tuple[int, ...], layer: ImageLayer, axes: str, frame: int | None
+    ) -> None:
         viewer = self._dock.viewer
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))

@@ -80,6 +80,8 @@ class SegmentationDock(QWidget):
         self.image_step.fill_samples(self.engine.samples())
         self._apply_settings()
         self._on_image()
+        for sentence in self.engine.part_problems():
+            self.say(sentence)
 
     def _assemble(self) -> None:
         inside = QWidget()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image as ImageLayer
 
-from napari_segplugin.core import Image, Note, SegPluginError, TileSpec
+from napari_segplugin.core import Event, Image, Note, SegPluginError, TileSpec
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.widgets._parts import button
@@ -25,7 +25,7 @@ class EdgeControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self._target: tuple[Any, str, int | None] | None = None
+        self._target: tuple[ImageLayer, str, int | None] | None = None
         self.button = button(
             "Edge map",
             "edge_button",
@@ -73,7 +73,7 @@ class EdgeControl:
             f"Finding edges of {layer.name}",
         )
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
             self._dock.say(told(event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -130,7 +131,16 @@ class EditControl:
         choice = dock.method_step.choice()
         objects = choice is not None and choice.spec.task is Task.INSTANCE
         classes = choice.spec.classes if objects else ClassTable.named(["object"])
-        dock.runs.results.append(adopt(layer, dock.image_step.layer, dock.image_step.axes, classes))
+        things = [c for c in classes if c.id in classes.thing_ids]
+        if len(things) == 1 or "class" in layer.features.columns:
+            self._adopt_as(layer, classes)
+            return
+        ask = [(c.name, f"adopt_{c.id}", partial(self._adopt_as, layer, classes, c.id)) for c in things]
+        dock.say(f"Nothing says of which class the objects of “{layer.name}” are. Which are most of them?", answers=ask)
+
+    def _adopt_as(self, layer: Labels, classes: ClassTable, class_id: int = 0) -> None:
+        dock = self._dock
+        dock.runs.results.append(adopt(layer, dock.image_step.layer, dock.image_step.axes, classes, class_id))
         dock.refresh()
 
     def _on_selected(self, event: Any = None) -> None:

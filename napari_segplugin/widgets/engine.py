@@ -73,6 +73,9 @@ class Engine(Protocol):
     def samples(self) -> tuple[str, ...]:
         """Names of the sample images."""
 
+    def part_problems(self) -> tuple[str, ...]:
+        """A sentence for each thing that another package offers and that cannot be used."""
+
     def recommend_loss(
         self, class_counts: Sequence[float] | np.ndarray, /, *, known_share: float, task: Task
     ) -> tuple[LossSpec, str]:

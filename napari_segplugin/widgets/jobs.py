@@ -23,7 +23,7 @@ from typing import Any, cast
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 from superqt.utils import WorkerBase
 
-from napari_segplugin.core import Event, Preview, SegPluginError, Step
+from napari_segplugin.core import Event, Job, Preview, SegPluginError, Step
 from napari_segplugin.widgets.where import told
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class JobWorker(WorkerBase):
     mailbox : Mailbox
     """
 
-    def __init__(self, make: Callable[[], Any], mailbox: Mailbox) -> None:
+    def __init__(self, make: Callable[[], object], mailbox: Mailbox) -> None:
         super().__init__()
         self._make, self._mailbox = make, mailbox
 
@@ -91,7 +91,7 @@ class JobWorker(WorkerBase):
         with suppress(RuntimeError):
             super().run()
 
-    def work(self) -> Any:
+    def work(self) -> object:
         """Run the job; what it raises comes back as a :class:`Failure`.
 
         It does not go the way of the signal for errors: to that one napari 0.7 connects functions of its own that fail
@@ -102,14 +102,14 @@ class JobWorker(WorkerBase):
         except Exception as error:  # noqa: BLE001 (nothing is swallowed: every kind of error is handed on to the window)
             return Failure(error)
 
-    def _drive(self) -> Any:
+    def _drive(self) -> object:
         """Run the job; close it whatever happens."""
         if self.abort_requested:
             return None
-        job = self._make()
-        if not hasattr(job, "send"):
-            return job
-        with closing(job):
+        made = self._make()
+        if not hasattr(made, "send"):
+            return made
+        with closing(cast("Job[object]", made)) as job:
             while not self.abort_requested:
                 try:
                     event = next(job)
@@ -140,7 +140,7 @@ class JobRunner(QObject):
         super().__init__(parent)
         self._registered = registered
         self._worker: JobWorker | None = None
-        self._outcome: tuple[str, Any] | None = None
+        self._outcome: tuple[str, object] | None = None
         self._mailbox = Mailbox()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -151,7 +151,7 @@ class JobRunner(QObject):
         """Whether a job runs."""
         return self._worker is not None
 
-    def start(self, make: Callable[[], Any], title: str) -> None:
+    def start(self, make: Callable[[], object], title: str) -> None:
         """Start a job.
 
         Parameters
@@ -201,7 +201,7 @@ class JobRunner(QObject):
         for event in self._mailbox.take():
             self.happened.emit(event)
 
-    def _on_returned(self, value: Any) -> None:
+    def _on_returned(self, value: object) -> None:
         self._outcome = ("failed", value.error) if isinstance(value, Failure) else ("returned", value)
 
     def _on_finished(self, _: None = None) -> None:
@@ -233,12 +233,12 @@ class Background(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._running: dict[str, JobRunner] = {}
-        self._next: dict[str, tuple[Callable[[], Any], Callable[[Any], None], Callable[[BaseException], None]]] = {}
+        self._next: dict[str, tuple[Callable[[], object], Callable[[Any], None], Callable[[BaseException], None]]] = {}
 
     def run(
         self,
         kind: str,
-        work: Callable[[], Any],
+        work: Callable[[], object],
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -249,7 +249,7 @@ class Background(QObject):
         runner = JobRunner(self, registered=False)
         self._running[kind] = runner
 
-        def finish(then: Callable[[Any], None], value: Any) -> None:
+        def finish(then: Callable[[Any], None], value: object) -> None:
             self._running.pop(kind, None)
             runner.deleteLater()
             newer = self._next.pop(kind, None)
@@ -279,10 +279,10 @@ class Background(QObject):
 class _Titled:
     """A callable with a name that a person can read: napari shows it when the window is closed."""
 
-    def __init__(self, make: Callable[[], Any], title: str) -> None:
+    def __init__(self, make: Callable[[], object], title: str) -> None:
         self._make, self._title = make, title
 
-    def __call__(self) -> Any:
+    def __call__(self) -> object:
         """Make the job."""
         return self._make()
 
@@ -290,7 +290,7 @@ class _Titled:
         return self._title
 
 
-def _registered_worker(make: Callable[[], Any], mailbox: Mailbox, title: str) -> JobWorker:
+def _registered_worker(make: Callable[[], object], mailbox: Mailbox, title: str) -> JobWorker:
     """A worker that napari knows of, so that closing the window asks first and stops it."""
     from napari.qt.threading import create_worker
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_segplugin.core import SegPluginError
+from napari_segplugin.core import Segmentation, SegPluginError
 from napari_segplugin.door.window import image_key
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
@@ -14,8 +14,13 @@ from napari_segplugin.viewer.kept import Kept, KeptResult, read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.results import Result
+from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.weak import put_back
 from napari_segplugin.widgets._timers import timer
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+    from napari.layers import Labels, Points, Shapes
 
 SYNC_MS = 1000
 """Records are written at once; a moment after the last one the system is asked to bring them to the disk."""
@@ -32,7 +37,7 @@ class JournalControl:
     def __init__(self, dock: Any) -> None:
         self._dock = dock
         self._recorders: dict[int, Recorder] = {}
-        self._images: dict[int, Any] = {}  # layers are kept, so that no other gets their identity
+        self._images: dict[int, ImageLayer] = {}  # layers are kept, so that no other gets their identity
         self._numbers: dict[int, int] = {}
         self._known: dict[int, int] = {}
         self._restored: set[int] = set()
@@ -47,7 +52,7 @@ class JournalControl:
 
     # --- recording ------------------------------------------------------------------------------------------------
 
-    def _recorder(self, image_layer: Any) -> Recorder:
+    def _recorder(self, image_layer: ImageLayer) -> Recorder:
         """The recorder of an image; what it records waits until the file is known."""
         found = self._recorders.get(id(image_layer))
         if found is None:
@@ -62,11 +67,11 @@ class JournalControl:
             self._dock.fail(error)
         self._told = True
 
-    def paint(self, layer: Any, known: bool = False) -> None:
+    def paint(self, layer: Labels, known: bool = False) -> None:
         """Record the strokes on the corrections layer of the chosen image."""
         self._recorder(self._dock.image_step.layer).paint(layer, known)
 
-    def marks(self, kind: str, layer: Any) -> None:
+    def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record the reviewed area ("reviewed"), points, boxes or empty areas of the chosen image."""
         self._recorder(self._dock.image_step.layer).marks(kind, layer)
 
@@ -169,7 +174,7 @@ class JournalControl:
 
         dock.background.run("restore", look, done, dock.fail)
 
-    def _offer(self, recorder: Recorder, key: str, kept: Kept, layer: Any) -> None:
+    def _offer(self, recorder: Recorder, key: str, kept: Kept, layer: ImageLayer) -> None:
         self._asked.add(key)
         steps = f"{kept.steps} step{'s' * (kept.steps != 1)}"
         self._dock.say(
@@ -180,7 +185,7 @@ class JournalControl:
             ],
         )
 
-    def restore(self, recorder: Recorder, key: str, kept: Kept, image_layer: Any) -> None:
+    def restore(self, recorder: Recorder, key: str, kept: Kept, image_layer: ImageLayer) -> None:
         """Show the work as it was, and go on with its file."""
         dock = self._dock
         if dock.image_step.layer is not image_layer:
@@ -195,11 +200,11 @@ class JournalControl:
         for kind, marks in kept.marks.items():
             self._restore_marks(kind, marks)
 
-        def work() -> list[tuple[KeptResult, Any, dict[str, Any]]]:
+        def work() -> list[tuple[KeptResult, Segmentation, Features]]:
             edited = [(r, r.edited(axes, rgb)) for r in kept.results]
             return [(r, e, features_of(e)) for r, e in edited]
 
-        def done(found: list[tuple[KeptResult, Any, dict[str, Any]]]) -> None:
+        def done(found: list[tuple[KeptResult, Segmentation, Features]]) -> None:
             for result, edited, features in found:
                 self._restore_result(result, edited, features, image_layer, axes, fresh)
             dock.refresh()
@@ -225,7 +230,13 @@ class JournalControl:
             layer.mode = "pan_zoom"
 
     def _restore_result(
-        self, kept: KeptResult, edited: Any, features: dict[str, Any], image_layer: Any, axes: str, known: bool
+        self,
+        kept: KeptResult,
+        edited: Segmentation,
+        features: Features,
+        image_layer: ImageLayer,
+        axes: str,
+        known: bool,
     ) -> None:
         dock = self._dock
         name = f"{image_layer.name} · {edited.task}"

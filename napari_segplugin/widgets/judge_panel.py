@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin import jobs
-from napari_segplugin.core import InputError, SegPluginError, Task
+from napari_segplugin.core import InputError, Job, SegPluginError, Task
+from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer import panels
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._judge_results import JudgeResults
@@ -32,6 +34,12 @@ from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.step_result import ProgressLine
 
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels, Layer
+
+    from napari_segplugin.door.window import Comparison, Report
+
 LAYERS, FOLDERS = "layers", "folders"
 _TASKS = (("Objects", Task.INSTANCE), ("Pixel classes", Task.SEMANTIC), ("Objects and areas", Task.PANOPTIC))
 
@@ -46,15 +54,15 @@ class JudgePanel(QWidget):
         The result; the active or the first labels layer by default.
     """
 
-    def __init__(self, napari_viewer: Any, layer: Any = None) -> None:
+    def __init__(self, napari_viewer: ViewerModel, layer: Labels | None = None) -> None:
         super().__init__()
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.setObjectName("judge_panel")
         self.job, self.background = JobRunner(self), Background(self)
         self.flyer = Flyer(self.viewer, self)
-        self.report: Any = None
-        self.overlay: Any = None
-        self._judged: Any = None
+        self.report: Report | None = None
+        self.overlay: Labels | None = None
+        self._judged: Labels | None = None
         self._layers_timer = timer(self, 50, self._on_layers)
         self._assemble()
         self._connect()
@@ -104,7 +112,7 @@ class JudgePanel(QWidget):
         layout.addWidget(self.save_button)
         self.setMinimumWidth(300)
 
-    def _options(self) -> Any:
+    def _options(self) -> Fold:
         self.threshold = QDoubleSpinBox()
         describe(
             self.threshold, "judge_threshold", "IoU of a hit", "Smallest IoU at which two objects count as the same."
@@ -156,7 +164,7 @@ class JudgePanel(QWidget):
             emitter.connect(callback)
         job, background = self.job, self.background
 
-        def let_go(*_: Any) -> None:
+        def let_go(*_: object) -> None:
             for emitter, callback in links:
                 with suppress(ValueError, RuntimeError):
                     emitter.disconnect(callback)
@@ -173,14 +181,14 @@ class JudgePanel(QWidget):
 
         self.setStyleSheet(style_sheet(get_theme(self.viewer.theme)))
 
-    def closeEvent(self, event: Any) -> None:
+    def closeEvent(self, event: QCloseEvent | None) -> None:
         """Cancel what runs."""
         self._let_go()
         super().closeEvent(event)
 
     # --- what is compared -----------------------------------------------------------------------------------------
 
-    def _on_layers(self, wanted: Any = None) -> None:
+    def _on_layers(self, wanted: Layer | None = None) -> None:
         layers = panels.labels_layers(self.viewer)
         entries = [(str(a.name), a) for a in layers]
         result, truth = panels.guess_pair(layers, wanted or self.result_choice.currentData())
@@ -190,7 +198,7 @@ class JudgePanel(QWidget):
         self._on_result()
         self._refresh()
 
-    def choose_layer(self, layer: Any) -> None:
+    def choose_layer(self, layer: Labels | None) -> None:
         """Judge another layer."""
         self._on_layers(layer)
 
@@ -230,7 +238,7 @@ class JudgePanel(QWidget):
 
     def run(self) -> None:
         """Start to compare."""
-        options: dict[str, Any] = {
+        options: _Options = {
             "tolerance": self.tolerance.value() or None,
             "surfaces": self.distances.isChecked(),
         }
@@ -239,7 +247,7 @@ class JudgePanel(QWidget):
             folders = self.result_folder.path, self.truth_folder.path
             self._judged = None
 
-            def make() -> Any:
+            def make() -> Job[Comparison] | Job[Report]:
                 return jobs.evaluate(*folders, task=task, **options)
 
         else:
@@ -247,7 +255,7 @@ class JudgePanel(QWidget):
             frozen = panels.freeze(result), panels.freeze(truth)
             self._judged = result
 
-            def make() -> Any:
+            def make() -> Job[Comparison] | Job[Report]:
                 return _compare(frozen, task, threshold, options)
 
         try:
@@ -261,7 +269,7 @@ class JudgePanel(QWidget):
     def _on_failed(self, error: BaseException) -> None:
         self.messages.show_message(*explain(error))
 
-    def _on_returned(self, found: Any) -> None:
+    def _on_returned(self, found: Comparison | Report) -> None:
         self.report = self.results.show_found(found)
         if hasattr(found, "overlay"):
             self._show_overlay(found.overlay)
@@ -272,14 +280,14 @@ class JudgePanel(QWidget):
     def _show_overlay(self, overlay: np.ndarray) -> None:
         if self._judged is None:
             return
-        there = self.overlay is not None and any(a is self.overlay for a in self.viewer.layers)
+        old = self.overlay if any(a is self.overlay for a in self.viewer.layers) else None
         made = panels.outcome_layer(self._judged, overlay)
-        if there and self.overlay.data.shape == made.data.shape:
-            self.overlay.data = made.data
-            self.overlay.name = made.name
+        if old is not None and old.data.shape == made.data.shape:
+            old.data = made.data
+            old.name = made.name
             return
-        if there:
-            self.viewer.layers.remove(self.overlay)
+        if old is not None:
+            self.viewer.layers.remove(old)
         self.overlay = made
         made.visible = self.overlay_check.isChecked()
         active = self.viewer.layers.selection.active
@@ -322,10 +330,15 @@ class JudgePanel(QWidget):
 
             return write_text(path, text_of())
 
-        def done(place: Any) -> None:
+        def done(place: Path) -> None:
             self.messages.show_message(f"Saved {place}.")
 
         self.background.run("save", work, done, self._on_failed)
+
+
+class _Options(TypedDict):
+    tolerance: float | None
+    surfaces: bool
 
 
 class _FolderButton(QWidget):
@@ -352,14 +365,16 @@ class _FolderButton(QWidget):
         self.button.setToolTip(path)
 
 
-def _compare(frozen: Any, task: Task, threshold: float, options: dict[str, Any]) -> Any:
+def _compare(
+    frozen: tuple[panels.Frozen, panels.Frozen], task: Task, threshold: float, options: _Options
+) -> Job[Comparison]:
     """The comparison of two frozen layers, as a job."""
     from dataclasses import replace
 
     first, second = frozen
     result, truth = panels.pair_of(first, second, task)
     about = frozen[0][1]
-    if task is Task.SEMANTIC and "classes" not in (about.get("metadata") or {}).get("segplugin", {}):
+    if task is Task.SEMANTIC and "classes" not in json_object((about.get("metadata") or {}).get("segplugin")):
         # neither says what its classes are: as many as either shows
         result = replace(result, classes=max(result.classes, truth.classes, key=len))
     # the truth is read along the axes of the result, whatever its own layer is called

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from qtpy.QtWidgets import QDoubleSpinBox, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import LossSpec, LossTerm
 from napari_segplugin.widgets._parts import button, combo, describe, fill_combo, row, tell, wrapped
@@ -25,7 +23,7 @@ class LossEditor(QWidget):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
-        self._lines: list[tuple[Any, Any, Any, LossTerm]] = []
+        self._lines: list[tuple[QWidget, QComboBox, QDoubleSpinBox, LossTerm]] = []
         self._rows = QVBoxLayout()
         self._rows.setSpacing(4)
         layout = QVBoxLayout(self)
@@ -70,14 +68,14 @@ class LossEditor(QWidget):
         self._lines.append((line, box, weight, term))
         self._rows.addWidget(line)
 
-    def _explain(self, box: Any) -> None:
+    def _explain(self, box: QComboBox) -> None:
         name = box.currentData()
         registry = self._engine.losses()
         if name in registry:
             found = registry[name]
             box.setToolTip(f"<p>{found.summary or found.title} <i>{found.reference}</i></p>")
 
-    def _remove(self, line: Any) -> None:
+    def _remove(self, line: QWidget) -> None:
         if len(self._lines) > 1:
             self._lines = [a for a in self._lines if a[0] is not line]
             line.hide()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ObjectTable
-from napari_segplugin.data.table import MeasureTable
+from napari_segplugin.data.table import MeasureTable, TableView
 from napari_segplugin.viewer import panels
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._kept import KeptObjects
@@ -24,6 +25,11 @@ from napari_segplugin.widgets._plot_fold import PlotFold
 from napari_segplugin.widgets._range_filter import RangeFilter
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.jobs import Background, explain
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels, Layer
+    from napari.utils.events import Event, EventEmitter
 
 QUIET_MS = 400
 """Labels are measured again when nothing was painted for so long, or twice as long as measuring takes."""
@@ -39,15 +45,15 @@ class MeasurePanel(QWidget):
         What to measure; the active or the first labels layer by default.
     """
 
-    def __init__(self, napari_viewer: Any, layer: Any = None) -> None:
+    def __init__(self, napari_viewer: ViewerModel, layer: Labels | None = None) -> None:
         super().__init__()
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.setObjectName("measure_panel")
         self.background = Background(self)
         self.flyer = Flyer(self.viewer, self)
-        self.layer: Any = None
+        self.layer: Labels | None = None
         self.kept = KeptObjects(self)
-        self._links: list[tuple[Any, Any]] = []
+        self._links: list[tuple[EventEmitter, Callable[[Event], None]]] = []
         self._step: tuple[int, ...] = ()
         self._measure_timer = timer(self, QUIET_MS, self.measure)
         self._layers_timer = timer(self, 50, self._on_layers)
@@ -111,7 +117,7 @@ class MeasurePanel(QWidget):
         clicks.append(on_click)
         background = self.background
 
-        def let_go(*_: Any) -> None:
+        def let_go(*_: object) -> None:
             for emitter, callback in links:
                 with suppress(ValueError, RuntimeError):
                     emitter.disconnect(callback)
@@ -130,24 +136,24 @@ class MeasurePanel(QWidget):
 
         self.setStyleSheet(style_sheet(get_theme(self.viewer.theme)))
 
-    def closeEvent(self, event: Any) -> None:
+    def closeEvent(self, event: QCloseEvent | None) -> None:
         """Forget the layer; nothing that was hidden stays hidden."""
         self._let_go()
         super().closeEvent(event)
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
-    def _on_layers(self, wanted: Any = None) -> None:
+    def _on_layers(self, wanted: Layer | None = None) -> None:
         layers = panels.labels_layers(self.viewer)
         keep = next((a for a in (wanted, self.layer) if any(a is found for found in layers)), None)
         fill_combo(self.layer_choice, [(str(a.name), a) for a in layers], keep)
         self._follow(self.layer_choice.currentData())
 
-    def choose_layer(self, layer: Any) -> None:
+    def choose_layer(self, layer: Labels | None) -> None:
         """Measure another layer."""
         self._on_layers(layer)
 
-    def _follow(self, layer: Any) -> None:
+    def _follow(self, layer: Labels | None) -> None:
         """Measure a layer, now and whenever it changes."""
         images = panels.images_over(self.viewer, layer) if layer is not None else []
         wanted = self.image_choice.currentData() if layer is self.layer else images[0] if images else None
@@ -166,7 +172,7 @@ class MeasurePanel(QWidget):
         self._show(None)
         self.measure()
 
-    def _on_redraw(self, event: Any = None) -> None:
+    def _on_redraw(self, event: Event | None = None) -> None:
         """Undo and redo say nothing but that the layer is drawn anew; so does another slice, which changes nothing."""
         step = tuple(self.viewer.dims.current_step)
         if step == self._step:
@@ -226,7 +232,7 @@ class MeasurePanel(QWidget):
             self._select(int(self.layer.selected_label))
 
     @property
-    def view(self) -> Any:
+    def view(self) -> TableView | None:
         """Which rows are shown; None before anything was measured."""
         return self.table.model_.view
 
@@ -278,16 +284,20 @@ class MeasurePanel(QWidget):
 
     def _on_chosen(self, row: int) -> None:
         """A row was chosen: select the object and fly to it."""
-        table, layer = self.view.table, self.layer
+        view, layer = self.view, self.layer
+        if view is None or layer is None:
+            return
+        table = view.table
         number = int(table["label"].values[row])
         frame = int(table["frame"].values[row]) if "frame" in table else None
         self.plot.mark(row)
         layer.selected_label = number
         self.flyer.go(layer, table.boxes[row], frame)
 
-    def _on_selected(self, event: Any = None) -> None:
-        with suppress(RuntimeError):
-            self._select(int(self.layer.selected_label))
+    def _on_selected(self, event: Event | None = None) -> None:
+        if self.layer is not None:
+            with suppress(RuntimeError):
+                self._select(int(self.layer.selected_label))
 
     def _select(self, number: int) -> None:
         """Find the row of an object that was selected in the viewer."""
@@ -301,11 +311,11 @@ class MeasurePanel(QWidget):
         self.table.choose(at)
         self.plot.mark(None if at is None else int(view.rows[at]))
 
-    def _on_click(self, viewer: Any, event: Any) -> Iterator[None]:
+    def _on_click(self, viewer: ViewerModel, event: Event) -> Iterator[None]:
         """A click (no drag) on an object finds its row, in whatever mode that does not paint."""
         layer = self.layer
         shown = self.kept.layer if self.kept.layer is not None else layer
-        if layer is None or not shown.visible or str(layer.mode) not in ("pan_zoom", "Mode.PAN_ZOOM"):
+        if layer is None or shown is None or not shown.visible or str(layer.mode) not in ("pan_zoom", "Mode.PAN_ZOOM"):
             return
         yield
         while event.type == "mouse_move":
@@ -328,7 +338,7 @@ class MeasurePanel(QWidget):
     def save(self, path: str) -> None:
         """Write the rows that are shown, in their order."""
         view, layer = self.view, self.layer
-        if view is None:
+        if view is None or layer is None:
             return
         text_of, rows, about = view.table.to_csv, view.rows.copy(), f"Objects of {layer.name}"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QWidget
 
 from napari_segplugin.core import Task
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled, row
@@ -49,15 +50,15 @@ class NetworkOptions(Fold):
         )
         self._row: NetworkRow | None = None
         self._objects = False
-        self.switches: dict[str, Any] = {}
+        self.switches: dict[str, QCheckBox] = {}
         for name, (title, tip) in _SWITCHES.items():
             box = QCheckBox(title)
             describe(box, f"option_{name}", title, tip)
             box.toggled.connect(lambda _: self.changed.emit())
             self.switches[name] = box
             self.rows.addWidget(box)
-        self.lists: dict[str, Any] = {}
-        self._lines: dict[str, Any] = {}
+        self.lists: dict[str, QComboBox] = {}
+        self._lines: dict[str, QWidget] = {}
         for name, (title, tip, entries) in _LISTS.items():
             self._add_list(name, title, tip, entries)
         heads = tuple((r.label, r.name) for r in HEADS)
@@ -74,7 +75,7 @@ class NetworkOptions(Fold):
         self._weights_line = row(self.weights_button, stretch=(1,))
         self.rows.addWidget(self._weights_line)
 
-    def _add_list(self, name: str, title: str, tip: str, entries: Any) -> None:
+    def _add_list(self, name: str, title: str, tip: str, entries: Sequence[tuple[str, str]]) -> None:
         box = combo(f"option_{name}", title, tip)
         fill_combo(box, list(entries))
         box.currentIndexChanged.connect(lambda _: self._on_list())
@@ -104,11 +105,11 @@ class NetworkOptions(Fold):
         named = self._row is not None and "encoder" in self._row.options
         self._weights_line.setVisible(named and str(self.lists["encoder"].currentData()).startswith("resnet"))
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JsonDict:
         """What differs from the defaults of the network."""
         if self._row is None:
             return {}
-        chosen = {n: box.isChecked() for n, box in self.switches.items()}
+        chosen: JsonDict = {n: box.isChecked() for n, box in self.switches.items()}
         chosen |= {n: str(box.currentData()) for n, box in self.lists.items() if n != "objects"}
         return {n: v for n, v in chosen.items() if n in self._row.options and v != self._row.options[n]}
 

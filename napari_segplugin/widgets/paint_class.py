@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task
 from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import FIRST_AREA, OBJECTS, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
-from napari_segplugin.widgets._parts import combo, fill_combo, labelled, swatch
+from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
 
+NEW_OBJECT = -1
+"""What the button for another object asks for, where others ask for a paint value."""
 _TIP = "The class of the next object, point or box. What is already painted keeps its class."
 
 
@@ -28,22 +30,32 @@ def offered(classes: ClassTable, task: Task) -> list[str]:
 
 
 class PaintClass(QWidget):
-    """The list.
+    """The list, and a button that appears when another class is chosen: to change the last object, too.
 
     Signals
     -------
     chosen(str) : a person chose a class
+    change_asked(int) : the number of a painted object that is to get the class, too
     """
 
     chosen = Signal(str)
+    change_asked = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
+        self._number = 0
         self.choice = combo("paint_class", "Class of the next object", _TIP)
         self.choice.activated.connect(lambda _: self.chosen.emit(self.name))
+        self.change = button(
+            "",
+            "reclass",
+            "Give the object that you painted last this class, too. Ctrl+Z takes it back.",
+            lambda: self.change_asked.emit(self._number),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(labelled("Next is", self.choice))
+        layout.addWidget(row(labelled("Next is", self.choice), self.change, stretch=(1, 0)))
+        self.offer(0)
         self.hide()
 
     @property
@@ -56,10 +68,13 @@ class PaintClass(QWidget):
         names = [] if classes is None else offered(classes, task)
         if names != [self.choice.itemData(i) for i in range(self.choice.count())]:
             fill_combo(self.choice, [(n, n) for n in names])
-        for i, name in enumerate(names):
-            color = next(c.color for c in classes or () if c.name == name)
-            self.choice.setItemIcon(i, swatch(color))
         self.setVisible(len(names) > 1)
+
+    def offer(self, number: int) -> None:
+        """Offer to change a painted object; 0 takes the offer away."""
+        self._number = number
+        self.change.setText(f"Object {number} too")
+        self.change.setVisible(number > 0)
 
     def show_class(self, name: str) -> None:
         """Choose a class without telling anybody; an empty or unknown name chooses none."""
@@ -80,6 +95,7 @@ class PaintClassControl:
         self._dock = dock
         self.row: PaintClass = dock.improve_step.paint_class
         self.row.chosen.connect(self.choose)
+        self.row.change_asked.connect(self.change)
 
     def follow(self, layer: Labels) -> None:
         """Note the class of what is painted on a corrections layer from now on."""
@@ -117,26 +133,28 @@ class PaintClassControl:
             name_classes(layer, {number: name})
             dock.refresh()
         elif not is_object(number) or names.get(number, name) != name:
-            layer.selected_label = self.next_number(layer)
-            self.row.show_class(name)
-            if painted:
-                self._offer(layer, number, names[number], name)
+            self._begin(layer, name)
+            self.row.offer(number if painted else 0)
 
-    def _offer(self, layer: Labels, number: int, old: str, new: str) -> None:
-        self._dock.say(
-            f"The next object will be “{new}”. Object {number} stays “{old}”.",
-            answers=[(f"Make it “{new}” too", "reclass", lambda: self.change(layer, number, new))],
-        )
+    def _begin(self, layer: Labels, name: str) -> None:
+        """Take a fresh number into the brush."""
+        layer.selected_label = self.next_number(layer)
+        layer.mode = "paint" if layer.mode == "erase" else layer.mode
+        self.row.show_class(name)
+        push = self._dock.improve_step.paints.findChild(QPushButton, f"paint_{NEW_OBJECT}")
+        if push is not None:
+            push.setChecked(True)
 
-    def change(self, layer: Labels, number: int, name: str) -> None:
-        """Give a painted object another class, as one step that can be undone: it gets a number of that class."""
-        where = np.nonzero(np.asarray(layer.data) == number)
-        if len(where[0]):
+    def change(self, number: int) -> None:
+        """Give a painted object the class that is chosen, as one step that can be undone: it gets another number."""
+        layer, name = self._dock.paint.layer, self.row.name
+        where = () if layer is None else np.nonzero(np.asarray(layer.data) == number)
+        if layer is not None and len(where[0]):
             fresh = self.next_number(layer)
             name_classes(layer, {fresh: name})
             layer.data_setitem(where, fresh)
-            layer.selected_label = self.next_number(layer)
-            self.row.show_class(name)
+            self._begin(layer, name)
+        self.row.offer(0)
 
     def rename(self, layer: Labels, old: str, new: str) -> None:
         """A person renamed a class."""
@@ -146,6 +164,7 @@ class PaintClassControl:
 
     def _on_paint(self, event: Any) -> None:
         layer = event.source
+        self.row.offer(0)
         if paints_on(layer) != OBJECTS:
             return
         known, fresh = class_names(layer), dict[int, str]()
@@ -172,6 +191,7 @@ class PaintClassControl:
         layer, choice = event.source, self._dock.method_step.choice()
         number = int(layer.selected_label)
         with suppress(RuntimeError):
+            self.row.offer(0)
             if paints_on(layer) != OBJECTS:
                 if choice is not None and 0 < number < len(choice.spec.classes):
                     self.row.show_class(choice.spec.classes[number].name)
@@ -202,4 +222,4 @@ def _unnamed_last(entry: tuple[str, int]) -> tuple[bool, str]:
     return entry[0] == "without a class", entry[0]
 
 
-__all__ = ["PaintClass", "PaintClassControl", "by_class", "offered"]
+__all__ = ["NEW_OBJECT", "PaintClass", "PaintClassControl", "by_class", "offered"]

@@ -32,8 +32,8 @@ from napari_segplugin.viewer.corrections import (
 from napari_segplugin.viewer.kept import Kept
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
-from napari_segplugin.widgets.paint_class import PaintClassControl, by_class
-from napari_segplugin.widgets.step_improve import ERASE, NEW_OBJECT
+from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClassControl, by_class
+from napari_segplugin.widgets.step_improve import ERASE
 from napari_segplugin.widgets.weak_control import WeakControl
 
 COUNT_MS = 300

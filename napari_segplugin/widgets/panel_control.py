@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+    from qtpy.QtWidgets import QDockWidget
+
+    from napari_segplugin.widgets.judge_panel import JudgePanel
+    from napari_segplugin.widgets.measure_panel import MeasurePanel
 
 HIGH = 820
 """Height of a window, in pixels, from which on the table lies at the bottom."""
@@ -19,7 +27,7 @@ class PanelControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self._open: dict[str, tuple[Any, Any]] = {}
+        self._open: dict[str, tuple[MeasurePanel | JudgePanel, QDockWidget]] = {}
 
     def measure(self) -> None:
         """Measure the result of the chosen image."""
@@ -37,7 +45,9 @@ class PanelControl:
 
         self._show("Judge against ground truth", JudgePanel, area="right", tabify=True)
 
-    def _show(self, name: str, make: Callable[..., Any], **where: Any) -> None:
+    def _show(
+        self, name: str, make: Callable[[ViewerModel, Labels | None], MeasurePanel | JudgePanel], **where: str | bool
+    ) -> None:
         dock = self._dock
         result = dock.runs.result_of(dock.image_step.layer)
         layer = dock.views.objects_of(result) if result is not None else None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSlider, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSlider, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Parameter
-from napari_segplugin.widgets._parts import combo, describe, fill_combo, labelled, row
+from napari_segplugin.core.parameters import Value
+from napari_segplugin.core.types import Json, scalar
+from napari_segplugin.widgets._parts import clear_layout, combo, describe, fill_combo, labelled, row
 
+Editor: TypeAlias = QCheckBox | QComboBox | QSpinBox | QDoubleSpinBox
 _STEPS = 200
 
 
@@ -31,21 +34,17 @@ class ParameterForm(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)
         self.parameters: tuple[Parameter, ...] = ()
-        self.editors: dict[str, Any] = {}
+        self.editors: dict[str, Editor] = {}
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Sequence[Parameter]) -> None:
         """Show other parameters, at their defaults."""
-        while (item := self._rows.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._rows)
         self.parameters, self.editors = tuple(parameters), {}
         for parameter in self.parameters:
             self._rows.addWidget(self._line(parameter))
 
-    def _line(self, p: Parameter) -> Any:
+    def _line(self, p: Parameter) -> QWidget:
         if p.kind == "bool":
             box = QCheckBox(p.title)
             box.setChecked(bool(p.default))
@@ -67,51 +66,60 @@ class ParameterForm(QWidget):
             return labelled(p.title, spin)
         return labelled(p.title, row(_slider(p, spin), spin, stretch=(1, 0)))
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Value]:
         """What is set, by name."""
         return {p.name: self._value(p) for p in self.parameters}
 
-    def _value(self, p: Parameter) -> Any:
+    def _value(self, p: Parameter) -> Value:
         editor = self.editors[p.name]
-        if p.kind == "bool":
+        if isinstance(editor, QCheckBox):
             return editor.isChecked()
-        return editor.currentData() if p.kind == "choice" else editor.value()
+        return str(editor.currentData()) if isinstance(editor, QComboBox) else editor.value()
 
-    def set_values(self, values: Mapping[str, Any]) -> None:
+    def set_values(self, values: Mapping[str, Json]) -> None:
         """Show values; names that are not here are left out. `changed` is emitted once."""
         self.blockSignals(True)
         for p in self.parameters:
             if p.name not in values:
                 continue
             editor, value = self.editors[p.name], values[p.name]
-            if p.kind == "bool":
+            if isinstance(editor, QCheckBox):
                 editor.setChecked(bool(value))
-            elif p.kind == "choice":
+            elif isinstance(editor, QComboBox):
                 editor.setCurrentIndex(max(0, editor.findData(value)))
             else:
-                editor.setValue(value)
+                _set(editor, scalar(values, p.name))
         self.blockSignals(False)
         self.changed.emit()
 
 
-def _spin(p: Parameter) -> Any:
-    """A box for a number; without limits it takes any that a person can type."""
-    if p.kind == "int":
-        spin: Any = QSpinBox()
-        spin.setRange(int(p.low if p.low is not None else -(2**31)), int(p.high if p.high is not None else 2**31 - 1))
-        spin.setSingleStep(int(p.step or 1))
+def _set(spin: QSpinBox | QDoubleSpinBox, value: float) -> None:
+    """Put a number into a box of its kind."""
+    if isinstance(spin, QSpinBox):
+        spin.setValue(round(value))
     else:
-        spin = QDoubleSpinBox()
+        spin.setValue(value)
+
+
+def _spin(p: Parameter) -> QSpinBox | QDoubleSpinBox:
+    """A box for a number; without limits it takes any that a person can type."""
+    spin: QSpinBox | QDoubleSpinBox
+    if p.kind == "int":
+        spin = whole = QSpinBox()
+        whole.setRange(int(p.low if p.low is not None else -(2**31)), int(p.high if p.high is not None else 2**31 - 1))
+        whole.setSingleStep(int(p.step or 1))
+    else:
+        spin = real = QDoubleSpinBox()
         step = p.step or 0.1
-        spin.setDecimals(max(2, -math.floor(math.log10(step))))
-        spin.setRange(p.low if p.low is not None else -1e12, p.high if p.high is not None else 1e12)
-        spin.setSingleStep(step)
-    spin.setValue(p.default)
+        real.setDecimals(max(2, -math.floor(math.log10(step))))
+        real.setRange(p.low if p.low is not None else -1e12, p.high if p.high is not None else 1e12)
+        real.setSingleStep(step)
+    _set(spin, float(p.default))
     spin.setKeyboardTracking(False)
     return spin
 
 
-def _slider(p: Parameter, spin: Any) -> Any:
+def _slider(p: Parameter, spin: QSpinBox | QDoubleSpinBox) -> QSlider:
     """A slider that moves with the box. Where the range spans decades, its way is logarithmic."""
     low, high = float(p.low or 0), float(p.high or 0)
     far = low > 0 and high / low >= 50
@@ -129,7 +137,7 @@ def _slider(p: Parameter, spin: Any) -> Any:
     def move(at: int) -> None:
         share = at / top
         value = low * (high / low) ** share if far else low + share * (high - low)
-        spin.setValue(round(value) if p.kind == "int" else value)
+        _set(spin, value)
 
     def follow(value: float) -> None:
         slider.blockSignals(True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
@@ -14,6 +14,11 @@ from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical
 from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.pointer import COLOR
 from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
+
+if TYPE_CHECKING:
+    from napari_segplugin.door.window import Proposed
+    from napari_segplugin.widgets.edit_control import EditControl
+    from napari_segplugin.widgets.edit_target import Target
 
 PROPOSAL = "proposal"
 
@@ -27,15 +32,15 @@ class PromptControl:
     edits : EditControl
     """
 
-    def __init__(self, dock: Any, edits: Any) -> None:
+    def __init__(self, dock: Any, edits: EditControl) -> None:
         self._dock, self._edits = dock, edits
-        self._target: Any = None
-        self._found: list[Any] = []
+        self._target: Target | None = None
+        self._found: list[Proposed] = []
         self._at = 0
         self._frame: int | None = None
         self._layer: Labels | None = None
 
-    def ask(self, target: Any, point: np.ndarray | None = None, box: np.ndarray | None = None) -> None:
+    def ask(self, target: Target, point: np.ndarray | None = None, box: np.ndarray | None = None) -> None:
         """Ask the model what lies at a voxel, or in a box that was drawn; it answers in a worker.
 
         Parameters
@@ -98,27 +103,27 @@ class PromptControl:
         return tuple(out)
 
     @staticmethod
-    def _frame_of(target: Any, points: np.ndarray | None) -> int | None:
+    def _frame_of(target: Target, points: np.ndarray | None) -> int | None:
         if "T" not in target.axes or points is None:
             return None
         return round(float(np.atleast_2d(points)[0, target.axes.index("T")]))
 
-    def _box(self, region: Box, target: Any) -> Box:
+    def _box(self, region: Box, target: Target) -> Box:
         """A region in the axes Z, Y, X as a box of the layer."""
         sides = dict(zip([a for a in "ZYX" if a in target.axes], region, strict=True))
         if self._frame is not None:
             sides["T"] = slice(self._frame, self._frame + 1)
         return tuple(sides.get(a, slice(0, 1)) for a in target.axes)
 
-    def _mask(self) -> np.ndarray:
+    def _mask(self, target: Target) -> np.ndarray:
         """The proposal in the order of the layer."""
         mask = self._found[self._at].mask
         mask = mask[None] if self._frame is not None else mask
-        return to_layer_order(mask, self._target.result.axes, self._target.rgb)
+        return to_layer_order(mask, target.result.axes, target.rgb)
 
     # --- the proposal ---------------------------------------------------------------------------------------------
 
-    def _show(self, target: Any, found: list[Any]) -> None:
+    def _show(self, target: Target, found: list[Proposed]) -> None:
         if self._edits.tool != "add" or self._edits.target is not target:
             return  # the person went on to something else
         self._put_away()
@@ -128,7 +133,7 @@ class PromptControl:
         origin = origin if self._frame is None else (self._frame, *origin)
         axes = target.result.axes
         self._layer = Labels(
-            self._mask().astype(np.uint8),
+            self._mask(target).astype(np.uint8),
             name=PROPOSAL,
             colormap=label_colormap_of({1: COLOR}),
             metadata={"segplugin": {"role": "proposal"}},
@@ -138,27 +143,28 @@ class PromptControl:
         viewer.add_layer(self._layer)
         viewer.layers.selection.active = target.layer
         bind(target.layer, PROPOSAL_KEYS, self.answer)
-        self._tell()
+        self._tell(target)
 
-    def _tell(self) -> None:
+    def _tell(self, target: Target) -> None:
         found = self._found[self._at]
         more = f"Proposal {self._at + 1} of {len(self._found)}"
-        size = voxels(int(found.mask.sum()), 3 if "Z" in self._target.result.axes else 2)
-        name = self._edits.panel.new_class or self._target.classes[found.class_id].name
+        size = voxels(int(found.mask.sum()), 3 if "Z" in target.result.axes else 2)
+        name = self._edits.panel.new_class or target.classes[found.class_id].name
         self._edits.panel.show_tool("add", "Enter: use it. Tab: show another. Esc: discard it.")
         self._edits.panel.show_proposal(f"{more} · {name} · {size}")
 
     def answer(self, word: str) -> None:
         """ "take", "other" or "no"."""
-        if not self._found or self._layer is None:
+        target = self._target
+        if not self._found or self._layer is None or target is None:
             return
         if word == "other":
             self._at = (self._at + 1) % len(self._found)
-            self._layer.data = self._mask().astype(np.uint8)
-            self._tell()
+            self._layer.data = self._mask(target).astype(np.uint8)
+            self._tell(target)
             return
-        target, found = self._target, self._found[self._at]
-        mask, box = self._mask(), self._box(found.region, target)
+        found = self._found[self._at]
+        mask, box = self._mask(target), self._box(found.region, target)
         self._put_away()
         self._edits.ready_again(target)
         if word == "take":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,12 @@ from napari_segplugin.data.doubt import Doubt, doubts
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._timers import timer
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_segplugin.widgets.edit_control import EditControl
+    from napari_segplugin.widgets.edit_target import Target
 
 ALONE_MS = 450
 DONE = {ACCEPTED, CORRECTED, REJECTED}
@@ -26,25 +32,25 @@ class QueueControl:
     edits : EditControl
     """
 
-    def __init__(self, dock: Any, edits: Any) -> None:
+    def __init__(self, dock: Any, edits: EditControl) -> None:
         self._dock, self._edits = dock, edits
         self._orders: dict[int, list[Doubt]] = {}
         self._passed: dict[int, set[int]] = {}
         self._flyer = Flyer(dock.viewer, dock)
-        self._alone: Any = None
+        self._alone: Labels | None = None
         self._alone_timer = timer(dock, ALONE_MS, self._show_all)
 
-    def progress(self, target: Any) -> tuple[int, int]:
+    def progress(self, target: Target) -> tuple[int, int]:
         """Objects that were looked at, and all of them."""
         done: tuple[int, int] = target.editor.rows.count(DONE)
         return done
 
-    def reason(self, target: Any, number: int) -> str:
+    def reason(self, target: Target, number: int) -> str:
         """Why an object is in doubt; empty where that is not known."""
         order = self._orders.get(id(target), ())
         return next((d.reason for d in order if d.number == number), "")
 
-    def act(self, target: Any, action: str) -> None:
+    def act(self, target: Target, action: str) -> None:
         """Next, Accept, Fix or Reject."""
         number = self._edits.chosen
         if action != "next" and not number:
@@ -59,13 +65,13 @@ class QueueControl:
         self._passed.setdefault(id(target), set()).add(number)
         self.next(target)
 
-    def _fix(self, target: Any) -> None:
+    def _fix(self, target: Target) -> None:
         self._edits.put_down()
         self._dock.viewer.dims.ndisplay = 2
         self._dock.viewer.layers.selection.active = target.layer
         target.layer.mode = "paint"
 
-    def next(self, target: Any) -> None:
+    def next(self, target: Target) -> None:
         """Go to the next object; the order is worked out when it is first asked for."""
         order = self._orders.get(id(target))
         if order is None:
@@ -83,7 +89,7 @@ class QueueControl:
         passed.add(found.number)
         self.go(target, found.number)
 
-    def go(self, target: Any, number: int) -> None:
+    def go(self, target: Target, number: int) -> None:
         """Choose an object and bring it into view."""
         box = target.editor.boxes.box(number)
         if box is None:
@@ -99,7 +105,7 @@ class QueueControl:
             self._flyer.go(target.layer, ends)
         self._show_alone(target.layer)
 
-    def _show_alone(self, layer: Any) -> None:
+    def _show_alone(self, layer: Labels) -> None:
         """Show the chosen object alone for a moment, so that it is seen which one is meant."""
         if not layer.show_selected_label:
             layer.show_selected_label = True
@@ -111,7 +117,7 @@ class QueueControl:
         if layer is not None:
             layer.show_selected_label = False
 
-    def _work_out(self, target: Any) -> None:
+    def _work_out(self, target: Target) -> None:
         editor, data = target.editor, target.layer.data
         scores, groups = editor.rows.column("score"), editor.rows.column("class")
         border = [i for i, a in enumerate(target.axes) if a in "ZYX"]
@@ -120,7 +126,7 @@ class QueueControl:
         def work() -> tuple[list[Doubt], ObjectBoxes]:
             # boxes of its own: those of the editor change while this runs
             boxes = ObjectBoxes(data)
-            wanted = scores or dict.fromkeys(boxes, float("nan"))
+            wanted = cast("dict[int, float]", scores) or dict.fromkeys(boxes, float("nan"))
             return doubts(data, wanted, groups=groups, border_axes=border, other=other, boxes=boxes), boxes
 
         def done(value: tuple[list[Doubt], ObjectBoxes]) -> None:
@@ -132,13 +138,14 @@ class QueueControl:
 
         self._dock.background.run(f"doubt {id(target)}", work, done, self._dock.fail)
 
-    def _other_pass(self, target: Any) -> Any:
+    def _other_pass(self, target: Target) -> np.ndarray | None:
         """The labels of an earlier result of the same image, where there is one."""
         mine = target.result
         for result in reversed(self._dock.runs.results):
             same = result.image_layer is mine.image_layer and result.segmentation.task is mine.segmentation.task
             if result is not mine and same and result.before.shape == target.layer.data.shape:
-                return result.before
+                before: np.ndarray = result.before
+                return before
         return None
 
 

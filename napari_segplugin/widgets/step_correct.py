@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS, shortcuts, shown
 from napari_segplugin.widgets._parts import (
@@ -78,7 +77,7 @@ class CorrectPanel(Fold):
         super().__init__(
             "Correct objects", "correct_fold", "Merge, split, correct and accept the objects of the result."
         )
-        self.buttons: dict[str, Any] = {}
+        self.buttons: dict[str, QPushButton] = {}
         self.adopt = button(
             "Correct the selected labels",
             "adopt_button",
@@ -115,7 +114,7 @@ class CorrectPanel(Fold):
         if self.buttons[action].isEnabled():
             self.asked.emit(action)
 
-    def _fill(self, holder: Any, entries: Sequence[tuple[str, str, str]], columns: int) -> None:
+    def _fill(self, holder: QWidget, entries: Sequence[tuple[str, str, str]], columns: int) -> None:
         grid = QGridLayout(holder)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)

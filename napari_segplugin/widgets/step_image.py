@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QLabel, QMenu
@@ -19,8 +20,22 @@ from napari_segplugin.viewer.layers import (
     level0,
     spacing_of_layer,
 )
-from napari_segplugin.widgets._parts import StepBox, button, combo, describe, fill_combo, labelled, row, wrapped
+from napari_segplugin.widgets._parts import (
+    StepBox,
+    button,
+    clear_layout,
+    combo,
+    describe,
+    fill_combo,
+    labelled,
+    layout_of,
+    row,
+    wrapped,
+)
 from napari_segplugin.widgets.where import told
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 UNITS = ("pixel", "nm", "um", "mm", "cm", "m")
 
@@ -45,7 +60,7 @@ class ImageStep(StepBox):
     open_requested = Signal(str)
     sample_requested = Signal(str)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(1, "Image", "step_image")
         self._viewer = viewer
         self._axes = ""
@@ -88,7 +103,7 @@ class ImageStep(StepBox):
 
     def _build_spacing(self) -> None:
         self._axes_row = labelled("Axes", self.axes_choice)
-        self.spins: dict[str, Any] = {}
+        self.spins: dict[str, _ShortSpin] = {}
         self.unit_choice = combo("unit_choice", "Unit", "Unit of the pixel size. Measurements use it.")
         fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in UNITS])
         self.unit_choice.setMinimumContentsLength(3)
@@ -110,9 +125,10 @@ class ImageStep(StepBox):
     # --- what the other steps ask ---------------------------------------------------------------------------------
 
     @property
-    def layer(self) -> Any:
+    def layer(self) -> ImageLayer | None:
         """The chosen layer or None."""
-        return self.choice.currentData()
+        layer: ImageLayer | None = self.choice.currentData()
+        return layer
 
     @property
     def axes(self) -> str:
@@ -154,7 +170,7 @@ class ImageStep(StepBox):
         if self.layer is not before or not layers:
             self._on_layer()
 
-    def choose(self, layer: Any) -> None:
+    def choose(self, layer: ImageLayer) -> None:
         """Choose a layer."""
         for i in range(self.choice.count()):
             if self.choice.itemData(i) is layer:
@@ -204,11 +220,8 @@ class ImageStep(StepBox):
 
     def _ask(self) -> None:
         """Show the question and a button for each answer, or nothing."""
-        layout = self.answers.layout()
-        while layout.count():
-            widget = layout.takeAt(0).widget()
-            widget.hide()
-            widget.deleteLater()
+        layout = layout_of(self.answers)
+        clear_layout(layout)
         self.question.setText(self._doubt)
         self.question.setVisible(bool(self._doubt))
         self.answers.setVisible(bool(self._doubt))
@@ -256,7 +269,7 @@ class ImageStep(StepBox):
         if [new[a] for a in spatial] == list(old) and unit == old_unit:
             return
         shown = self._axes[:-1] if getattr(layer, "rgb", False) else self._axes
-        layer.scale = [new.get(a, s) for a, s in zip(shown, layer.scale, strict=True)]
+        layer.scale = np.array([new.get(a, s) for a, s in zip(shown, layer.scale, strict=True)])
         layer.units = tuple(unit if a in "ZYX" else str(u) for a, u in zip(shown, layer.units, strict=True))
         self._show()
         self.moved.emit()

@@ -37,13 +37,13 @@ from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
 from napari_segplugin.widgets.loss_table import LossEditor
-from napari_segplugin.widgets.paint_class import PaintClass
+from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
 from napari_segplugin.widgets.verdict import Verdict
 from napari_segplugin.widgets.weak_control import WeakRow
 
-NEW_OBJECT, ERASE = -1, 0
+ERASE = 0
 
 
 class ImproveStep(StepBox):

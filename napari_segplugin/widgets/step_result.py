@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QProgressBar
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton
 
-from napari_segplugin.core import Stage, Step
+from napari_segplugin.core import Event, Stage, Step
 from napari_segplugin.widgets._parts import (
     StepBox,
     button,
@@ -61,7 +60,7 @@ class ProgressLine:
         self.bar.show()
         self.text.show()
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Show a stage or a step."""
         if isinstance(event, Stage):
             self.text.setText(event.text)
@@ -156,7 +155,7 @@ class ResultStep(StepBox):
             "Compare the result with a ground truth: scores, hits and misses.",
             self.judge_requested.emit,
         )
-        self.view_buttons: dict[str, Any] = {}
+        self.view_buttons: dict[str, QPushButton] = {}
         for kind, (text, tip) in _VIEWS.items():
             push = button(text, f"view_{kind}", tip)
             push.setCheckable(True)
@@ -208,7 +207,7 @@ class ResultStep(StepBox):
         set_primary(self.run_button, can_run and next_step)
         set_primary(self.cancel_button, running)
 
-    def show_views(self, on: Any) -> None:
+    def show_views(self, on: Collection[str] | None) -> None:
         """Which views of the result are shown; None where it has no objects to show in different ways."""
         self._views.setVisible(on is not None)
         for kind, push in self.view_buttons.items():

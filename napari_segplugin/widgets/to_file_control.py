@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_segplugin.core import InputError, Job, Note, Segmentation, SegPluginError
+from napari_segplugin.core import Event, InputError, Job, Note, Segmentation, SegPluginError
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.widgets.where import told
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+    from napari_segplugin.viewer.table import Features
 
 
 class ToFileControl:
@@ -21,7 +26,7 @@ class ToFileControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self._target: tuple[Any, str] | None = None
+        self._target: tuple[ImageLayer, str] | None = None
 
     def start(self, path: str) -> None:
         """Run the chosen network on the whole image."""
@@ -56,14 +61,14 @@ class ToFileControl:
             f"Segmenting {layer.name} into {Path(path).name}",
         )
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
             self._dock.say(told(event))
         else:
             self._dock.result_step.progress.take(event)
 
-    def finish(self, value: tuple[Segmentation, dict[str, Any], list[Path]]) -> None:
+    def finish(self, value: tuple[Segmentation, Features, list[Path]]) -> None:
         """Show the file; its pieces are read when they are looked at."""
         import dask.array
 

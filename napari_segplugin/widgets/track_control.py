@@ -27,7 +27,12 @@ from napari_segplugin.viewer.tracks import (
 from napari_segplugin.widgets._parts import Fold, button, describe, labelled
 
 if TYPE_CHECKING:
+    from napari.layers import Tracks
+
+    from napari_segplugin.core import Event
     from napari_segplugin.door.window import Tracking
+    from napari_segplugin.viewer.edits import Editor
+    from napari_segplugin.viewer.history import EditStep
 
 LINK, AGAIN = "Link through time", "Link again"
 
@@ -52,8 +57,8 @@ class TrackControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
-        self._shown: dict[int, tuple[Result, Any, Tracking]] = {}
-        self._followed: list[Any] = []
+        self._shown: dict[int, tuple[Result, Tracks, Tracking]] = {}
+        self._followed: list[Editor] = []
         self._target: tuple[Result, int] | None = None
         self.fold = Fold(
             LINK, "track_fold", "Follow each object from one time point to the next, with its path and its daughters."
@@ -141,7 +146,7 @@ class TrackControl:
         target = self._dock.edits.targets.get(id(result))
         return 0 if target is None else int(target.editor.version)
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Show an event of the running job."""
         self._dock.result_step.progress.take(event)
 
@@ -231,7 +236,7 @@ class TrackControl:
             self._followed.append(target.editor)
             target.editor.stepped.connect(lambda step, back: self._on_step(result, step, back))
 
-    def _on_step(self, result: Result, step: Any, back: bool) -> None:
+    def _on_step(self, result: Result, step: EditStep, back: bool) -> None:
         """A linking was taken back, or done again: its paths go along."""
         old, new = step.note.get("tracking", (None, None))
         wanted = old if back else new

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
+import numpy as np
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QVBoxLayout, QWidget
 
 from napari_segplugin.core import AugmentSpec
@@ -44,6 +45,18 @@ _STRENGTHS = (
 )
 
 
+class Settings(TypedDict):
+    """Fields of a :class:`~napari_segplugin.core.TrainSpec`."""
+
+    balance: bool
+    regulariser: float
+    teacher: float
+    rehearsal: float
+    freeze: float
+    layer_decay: float
+    augmentation: AugmentSpec | None
+
+
 class TrainingOptions(QWidget):
     """Two folds: how it learns, and how patches are varied.
 
@@ -53,7 +66,7 @@ class TrainingOptions(QWidget):
         Is called when someone wants to see augmented patches.
     """
 
-    def __init__(self, preview: Callable[[], Any]) -> None:
+    def __init__(self, preview: Callable[[], object]) -> None:
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -61,7 +74,7 @@ class TrainingOptions(QWidget):
         layout.addWidget(self._learning())
         layout.addWidget(self._augmentation(preview))
 
-    def _learning(self) -> Any:
+    def _learning(self) -> Fold:
         fold = Fold(
             "Few or uneven labels",
             "learning_fold",
@@ -119,7 +132,7 @@ class TrainingOptions(QWidget):
             fold.rows.addWidget(widget)
         return fold
 
-    def _augmentation(self, preview: Callable[[], Any]) -> Any:
+    def _augmentation(self, preview: Callable[[], object]) -> Fold:
         fold = Fold(
             "Augmentation",
             "augment_fold",
@@ -143,7 +156,7 @@ class TrainingOptions(QWidget):
                 "Untick if up and down, or left and right, have a meaning.",
             )
             rows.addWidget(box)
-        self.spins: dict[str, Any] = {}
+        self.spins: dict[str, QDoubleSpinBox] = {}
         for name, title, low, high, step, tip in _STRENGTHS:
             spin = _spin(low, high, step, getattr(start, name))
             describe(spin, f"augment_{name}", title, tip)
@@ -167,7 +180,7 @@ class TrainingOptions(QWidget):
         values: dict[str, Any] = {name: float(spin.value()) for name, spin in self.spins.items()}
         return replace(AugmentSpec(), rotate=self.rotate.isChecked(), flip=self.flip.isChecked(), **values)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """The fields of a :class:`~napari_segplugin.core.TrainSpec` that are set here."""
         return {
             "balance": self.balance.isChecked(),
@@ -179,13 +192,13 @@ class TrainingOptions(QWidget):
             "augmentation": self.augmentation(),
         }
 
-    def show_examples(self, picture: Any) -> None:
+    def show_examples(self, picture: np.ndarray | None) -> None:
         """Show a grid of augmented patches, (Y, X, 3) of uint8."""
         self.picture.set_array(picture)
         self.picture.setVisible(picture is not None)
 
 
-def _spin(low: float, high: float, step: float, value: float) -> Any:
+def _spin(low: float, high: float, step: float, value: float) -> QDoubleSpinBox:
     spin = QDoubleSpinBox()
     spin.setRange(low, high)
     spin.setSingleStep(step)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from napari_segplugin.core import Task
 from napari_segplugin.viewer.component_views import ComponentViews
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.views import LinkedViews, found_of_classes
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
 
 class ViewControl:
@@ -51,11 +55,11 @@ class ViewControl:
             self._of(result).show(kind, on)
         self.refresh()
 
-    def objects_of(self, result: Result) -> Any:
+    def objects_of(self, result: Result) -> Labels:
         """The layer that shows the objects of a result; the result itself where there is no other."""
         linked = self._linked.get(id(result.layer))
         view = linked.views.get("instance") if linked is not None else None
-        return view if any(view is a for a in self._dock.viewer.layers) else result.layer
+        return view if view is not None and any(view is a for a in self._dock.viewer.layers) else result.layer
 
     def refresh(self) -> None:
         """Say in the dock what is shown."""
@@ -67,7 +71,7 @@ class ViewControl:
             return
         objects, classes = self.objects_of(result), result.segmentation.classes
         same = [c.name for c in table.table] == [c.name for c in classes]
-        counted: Any = None
+        counted: Sequence[int] | None = None
         if (
             result.segmentation.task is Task.SEMANTIC
         ):  # its rows are the classes themselves; pieces have rows of their own

@@ -13,12 +13,14 @@ pytest.importorskip("torch")
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory):
     """Saves a random bundle of a task and returns its folder."""
-    from napari_segplugin.core import ClassTable, Kind, ModelSpec, Task
+    from napari_segplugin.core import ClassInfo, ClassTable, Kind, ModelSpec, Task
     from napari_segplugin.engine.train.train import new_bundle
     from napari_segplugin.io import save_bundle
 
-    def make(task="instance", ndim=2, names=("cell",)):
+    def make(task="instance", ndim=2, names=("cell",), stuff=()):
         table = ClassTable.named(names, Kind.STUFF if task == "semantic" else Kind.THING)
+        rows = [ClassInfo(c.id, c.name, c.color, Kind.STUFF if c.name in stuff else c.kind) for c in table]
+        table = ClassTable(tuple(rows))
         spec = ModelSpec("unet", ndim, 1, Task(task), table, {"widths": (4, 8)})
         folder = tmp_path_factory.mktemp("bundles") / f"tiny-{task}"
         return save_bundle(new_bundle(spec, name="tiny"), folder)

@@ -5,6 +5,7 @@ Everything runs in other interpreters: the registries of this one must not know 
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,9 +67,13 @@ def commands(*lines, path=()):
 @pytest.fixture(scope="module")
 def extra(tmp_path_factory):
     """The folder in which the package is installed."""
-    target = tmp_path_factory.mktemp("site")
+    return install(HERE / "segplugin_extra", tmp_path_factory.mktemp("site"))
+
+
+def install(project, target):
+    """Build a project and put it into a folder; the folder."""
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    done = python("-m", "pip", "install", *options, "--target", target, HERE / "segplugin_extra")
+    done = python("-m", "pip", "install", *options, "--target", target, project)
     assert done.returncode == 0, done.stderr
     return target
 
@@ -209,6 +214,29 @@ def test_a_format_is_written_and_read_and_a_metric_stands_in_the_report(extra, t
     both = ((truth > 0) & (shifted > 0)).sum() / np.sqrt((truth > 0).sum() * (shifted > 0).sum())
     assert f"{both:.6f}"[:-1] in found
     assert "(by segplugin-extra)" in found
+
+
+def test_the_example_of_the_manual_works(tmp_path):
+    """Its files as they stand there, installed, and its lines of Python."""
+    page = (HERE.parents[1] / "docs" / "extend.md").read_text(encoding="utf-8")
+    files = re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```", page, re.M | re.S)
+    assert [name for name, _ in files] == [
+        "pyproject.toml",
+        "src/segplugin_mine/__init__.py",
+        "src/segplugin_mine/network.py",
+    ]
+    for name, text in files:
+        place = tmp_path / "project" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    site = install(tmp_path / "project", tmp_path / "site")
+    example = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)[-1]
+    done = python("-c", example, path=[site], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    test = HERE.parent / "networks" / "test_models.py"
+    asked = ("-q", "-p", "no:cacheprovider", "-k", "mine and (tile or size)", str(test))
+    done = python("-m", "pytest", *asked, path=[site], cwd=HERE.parents[1])
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_the_promise_tests_find_the_rows_of_other_packages(extra):

@@ -67,6 +67,7 @@ class FakeEngine:
     tiles: int = 4
     trouble: BaseException | None = None
     nothing: bool = False
+    problems: tuple[str, ...] = ()
     shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
     closed: list[str] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -201,6 +202,9 @@ class FakeEngine:
             return real.visible(recipe, region, **marks)
 
         return SimpleNamespace(image=image, visible=visible)
+
+    def part_problems(self) -> tuple[str, ...]:
+        return self.problems
 
     def recommend_loss(self, counts: Any, *, known_share: float, task: Task) -> Any:
         return window.recommend_loss(counts, known_share=known_share, task=task)

@@ -544,6 +544,15 @@ def test_a_session_folder_that_cannot_be_written_is_said_once(dock: Any, qtbot: 
 # --- closing ----------------------------------------------------------------------------------------------------------
 
 
+def test_what_another_package_offers_in_vain_is_a_sentence(make_napari_viewer: Any, qtbot: Any, tmp_path: Path) -> None:
+    from napari_segplugin.widgets.dock import SegmentationDock
+
+    engine = FakeEngine(problems=("The network 'mine' of the package 'mine-extra' cannot be used: it gives nothing.",))
+    dock = SegmentationDock(make_napari_viewer(), engine=engine, session=Session(tmp_path))
+    qtbot.addWidget(dock)
+    assert "mine-extra" in dock.messages.text.text()
+
+
 @pytest.mark.parametrize("kind", ["run", "train"])
 def test_closing_the_window_while_a_job_runs(make_napari_viewer: Any, qtbot: Any, tmp_path: Path, kind: str) -> None:
     from napari_segplugin.widgets.dock import SegmentationDock

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari_segplugin.widgets._engine import Engine
 
 from napari_segplugin.classical import TECHNIQUES
 from napari_segplugin.core import Image, Task
+from napari_segplugin.door import window
+from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 from napari_segplugin.widgets.network_options import NetworkOptions
@@ -85,7 +86,7 @@ def test_parts_of_other_packages_stand_in_the_lists_with_their_package(
     monkeypatch.setitem(HEADS._rows, "whole", replace(HEADS["distance"], name="whole", title="Whole", package="more"))
     row = replace(TECHNIQUES["threshold"], name="bright", title="Bright", group="", package="more")
     monkeypatch.setitem(TECHNIQUES._rows, "bright", row)
-    step = MethodStep(Engine())
+    step = MethodStep(window, Session(None))
     qtbot.addWidget(step)
     lists = (step.network_choice, step.options.lists["objects"], step.classical.technique_choice)
     step.classical.set_image(Image(np.zeros((8, 8)), "YX"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,7 +46,7 @@ from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
 __all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
 
-Labels: TypeAlias = ArrayLike | Segmentation
+Labels = ArrayLike | Segmentation
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
 

@@ -13,6 +13,7 @@ from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import ReadyNetwork, prepare
 from napari_segplugin.networks import network_row
+from napari_segplugin.tasks import turns
 
 _GB = 2**30
 # On a CPU a tile of this many voxels takes a fraction of a second (2D) or a few seconds (3D): short enough to cancel,
@@ -149,6 +150,11 @@ def set_up(
         If image, model, region, tiles and device do not go together.
     """
     check_fit(image, bundle.spec)
+    if tiles.mirror and not turns(bundle.spec):
+        raise InputError(
+            "What this model says of a voxel means something else in a mirror, so mirrored copies have no average.",
+            hint="Predict without mirrored copies",
+        )
     wanted = check_region(image, region)
     where = resolve(device)
     network = prepare(bundle, where, inference_dtype(where, precision_of(bundle.spec, tiles)))

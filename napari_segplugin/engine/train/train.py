@@ -43,7 +43,7 @@ from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import safe_precision
 from napari_segplugin.engine.train.thresholds import calibrated
 from napari_segplugin.networks import build, is_detector
-from napari_segplugin.tasks import codec_of, n_maps
+from napari_segplugin.tasks import codec_of, n_maps, turns
 
 
 def new_bundle(
@@ -234,6 +234,8 @@ def _sampler(
 ) -> PatchSampler:
     """Draws patches from the samples, and from earlier ones their share."""
     augment = (spec.augmentation or recipe.augment or safe_augmentation(model)) if spec.augment else IDENTITY
+    if not turns(model):
+        augment = replace(augment, rotate=False, angle=0.0, flip=False)
     share = spec.rehearsal if earlier else 0.0
     shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
     samples = [*prepared, *earlier]

@@ -218,7 +218,7 @@ def test_panoptic_files_bring_their_classes(tmp_path) -> None:
 
 
 def test_folders_that_are_not_there_or_empty(tmp_path) -> None:
-    with pytest.raises(InputError, match="no such file or folder"):
+    with pytest.raises(InputError, match="There is no such file or folder"):
         drain(evaluate_files(tmp_path / "no", tmp_path, task="instance"))
     with pytest.raises(InputError, match="no files to compare"):
         drain(evaluate_files(tmp_path, tmp_path, task="instance"))

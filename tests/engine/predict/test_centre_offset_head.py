@@ -189,8 +189,8 @@ def test_streaming_equals_in_memory(tmp_path, monkeypatch, task, ndim, axes, sha
     module = sys.modules["napari_segplugin.engine.predict.predict"]
     monkeypatch.setattr(module, "block_size", lambda s, memory: ((19,) * len(s), 10**6))
     # scratch keeps half precision; the memory has to be as coarse for an exact comparison
-    halved = module._Work._decode
-    monkeypatch.setattr(module._Work, "_decode", lambda self, maps: halved(self, maps.astype(np.float16)))
+    halved = module._Prediction._decode
+    monkeypatch.setattr(module._Prediction, "_decode", lambda self, maps: halved(self, maps.astype(np.float16)))
     tiles = TileSpec(precision="float32")
     memory = drain(predict(image, bundle, device="cpu", tiles=tiles))
     stream = drain(predict(image, bundle, device="cpu", tiles=tiles, output=tmp_path / "labels.zarr"))

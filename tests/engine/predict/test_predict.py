@@ -584,6 +584,14 @@ def test_a_head_may_bring_a_block_decoder_which_has_to_be_one(in_memory, monkeyp
         blocks_of(spec)
 
 
+def test_a_head_whose_maps_do_not_turn_is_not_mirrored(in_memory, monkeypatch):
+    monkeypatch.setitem(HEADS._rows, "whole", replace(in_memory, turns=False))
+    with pytest.raises(InputError, match="means something else in a mirror"):
+        drain(
+            predict(noise((40, 44), "YX"), with_head(bundle_of(), "whole"), tiles=TileSpec(mirror=True), device="cpu")
+        )
+
+
 def test_a_bundle_says_which_packages_its_network_and_head_come_from(in_memory, monkeypatch):
     row = replace(NETWORKS["unet"], name="theirs", package="more-networks")
     monkeypatch.setitem(NETWORKS._rows, "theirs", row)
