@@ -13,6 +13,7 @@ from napari_segplugin.core import SegPluginError
 from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.geometry import placement
+from napari_segplugin.widgets._canvas import safe_removal
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets._timers import Later, timer
@@ -152,6 +153,7 @@ class SegmentationDock(QWidget):
     def _watch(self) -> None:
         """Follow the viewer, and let go of it when the dock is destroyed."""
         layers, theme = self.viewer.layers.events, self.viewer.events.theme
+        safe_removal(self.viewer)
         # napari keeps bound methods weakly, but a Qt object dies in C++ before it dies in Python: disconnect by hand.
         soon = Later(self._names_timer)
         restyle = Later(timer(self, 0, self._restyle))
