@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
+from napari_segplugin.core.words import csv_text
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.io.object_classes import class_number, read_object_classes, table_beside
 from napari_segplugin.io.pairs import open_labels
@@ -97,7 +98,7 @@ def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) 
         )
     try:
         points = np.array([[float(row[name]) for name in names] for row in rows])
-        kinds = tuple(_number(row["class"], classes) for row in rows) if "class" in heading else ()
+        kinds = tuple(_number(csv_text(row["class"] or ""), classes) for row in rows) if "class" in heading else ()
     except InputError:
         raise
     except (TypeError, ValueError) as error:
