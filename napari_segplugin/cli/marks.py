@@ -141,7 +141,7 @@ def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -
         boxes = [tuple(slice(int(start), int(stop)) for start, stop in box) for box in spans]
     except InputError:
         raise
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise InputError("The file of boxes is not a list of boxes.", got=str(error), accepted=_FORM) from error
     if any(len(box) != ndim for box in boxes):
         raise InputError(f"A box needs a start and a stop along each of {ndim} axes for this image.", accepted=_FORM)
