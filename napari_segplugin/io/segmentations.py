@@ -14,6 +14,7 @@ import numpy as np
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json
+from napari_segplugin.core.words import csv_text
 from napari_segplugin.io.files import Format, as_path, check_readable, reading
 from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
 
@@ -156,5 +157,6 @@ def _rows(path: Path) -> dict[int, tuple[int, float, str]]:
         return {}
     with reading(path, "table of objects"), path.open(newline="", encoding="utf-8") as stream:
         return {
-            int(r["label"]): (int(r["class"]), float(r["score"] or "nan"), r["status"]) for r in csv.DictReader(stream)
+            int(r["label"]): (int(r["class"]), float(r["score"] or "nan"), csv_text(r["status"]))
+            for r in csv.DictReader(stream)
         }
