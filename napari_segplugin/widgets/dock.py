@@ -18,6 +18,7 @@ from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
 from napari_segplugin.widgets._settings import setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.classical_control import ClassicalControl
+from napari_segplugin.widgets.doctor_control import DoctorControl
 from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
@@ -72,6 +73,7 @@ class SegmentationDock(QWidget):
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
+        self.doctor = DoctorControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
@@ -114,6 +116,7 @@ class SegmentationDock(QWidget):
         method.changed.connect(self._on_method)
         method.load_requested.connect(self.files.open_bundle)
         method.refused.connect(self.say)
+        method.tile_options.check_requested.connect(self.doctor.start)
         result.run_requested.connect(self._run)
         result.file_requested.connect(self.to_file.start)
         result.view_requested.connect(self.views.show)
