@@ -313,7 +313,7 @@ def _own_workers(stack: ExitStack, workers: Mapping[str, int]) -> dict[str, str 
     from distributed import LocalCluster
 
     own = _own_key()
-    pages = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker", "nanny")}
+    pages: dict[str, list[str]] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker", "nanny")}
     stack.enter_context(dask.config.set(pages))
     # a port of its own for the empty server: the usual one, 8787, may be in use, and looks like a dashboard
     quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
