@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from napari_segplugin.core.words import csv_cell, pixel
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
+KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
+"""Environment variable; "1" writes whole paths of images into recipes, not names alone."""
 _PIECE = 2**24  # voxels that are looked at once
 
 
@@ -233,9 +235,21 @@ def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
         "axes": s.axes,
         "spacing": list(s.spacing),
         "unit": s.unit,
-        "recipe": s.recipe,
+        "recipe": s.recipe if os.environ.get(KEEP_PATHS, "") == "1" else _without_folders(s.recipe),
     }
     return dict(json_object(_plain(about)))
+
+
+def _without_folders(recipe: Mapping[str, Json], inner: str = "") -> JsonDict:
+    """The recipe with the name of its image alone: folders are called after patients and people, and files travel."""
+    found: JsonDict = {}
+    for key, value in recipe.items():
+        if isinstance(value, Mapping):
+            value = _without_folders(value, key)
+        elif inner == "input" and key == "source":
+            value = PureWindowsPath(str(value)).name  # which takes both kinds of slashes
+        found[key] = value
+    return found
 
 
 def _plain(value: object) -> Json:
