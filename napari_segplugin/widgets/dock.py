@@ -65,8 +65,7 @@ class SegmentationDock(QWidget):
         self._job_kind, self._why = "", ""
         self._devices_known = self._closed = False
         self.messages = MessageBar()
-        self.image_step = ImageStep(self.viewer)
-        self.method_step = MethodStep(self.engine, self.session)
+        self.image_step, self.method_step = ImageStep(self.viewer), MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs, self.to_file = FileControl(self), RunControl(self), ToFileControl(self)
@@ -74,8 +73,7 @@ class SegmentationDock(QWidget):
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
-        self.doctor = DoctorControl(self)
-        self.gone = GoneControl(self)
+        self.doctor, self.gone = DoctorControl(self), GoneControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
