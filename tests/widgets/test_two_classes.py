@@ -184,7 +184,7 @@ def test_points_and_boxes_are_of_the_class_that_is_chosen_when_they_are_made(two
     points.add([12, 12])
     assert two.paint.copy().point_class == (1, 2, 2)
     points.features = points.features.assign(**{"class": ["cell", "stone", "dirt"]})
-    with pytest.raises(InputError, match=r"marks without a class.*Got 'stone'. Accepted: cell, dirt"):
+    with pytest.raises(InputError, match=r"points or boxes without a class.*Got 'stone'. Accepted: cell, dirt"):
         two.paint.copy()
 
 
@@ -236,7 +236,7 @@ def test_strokes_of_classes_are_not_taken_for_objects(with_image: Any) -> None:
     with_image.improve_step.layer_button.click()
     square(with_image, 0)
     find(with_image, Task.INSTANCE)
-    with pytest.raises(InputError, match="holds strokes of classes, and whole objects are needed"):
+    with pytest.raises(InputError, match="contains strokes of classes, but whole objects are needed"):
         with_image.paint.copy()
     with_image.improve_step.layer_button.click()
     assert "strokes of classes" in with_image.messages.text.text()
@@ -378,7 +378,7 @@ def test_objects_of_a_file_without_classes_are_not_given_the_one_that_is_chosen(
     two_classes(dock)
     dock.messages.findChild(object, "restore_yes").click()
     qtbot.waitUntil(lambda: len(dock.paint.counts) == 2, timeout=5000)
-    with pytest.raises(InputError, match="marks without a class"):
+    with pytest.raises(InputError, match="points or boxes without a class"):
         dock.paint.copy()
     dock.viewer.layers.remove(dock.paint.weak.layer("points"))
     assert said(dock) == {}
