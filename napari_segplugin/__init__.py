@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.door.calls import finetune, predict, segment, train
-    from napari_segplugin.door.catalog import ModelInfo, devices, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
     from napari_segplugin.door.results import (
         evaluate,
         load_model,
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         track,
         write_segmentation,
     )
+    from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
@@ -73,10 +74,11 @@ _CORE = (
 _NAMES = {
     "core": _CORE,
     "door.calls": "finetune predict segment train",
-    "door.catalog": "ModelInfo devices models new_model recipes sample samples",
+    "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
     "door.results": "evaluate load_model measure save_model track write_segmentation",
     "data.corrections": "Corrections",
     "data.table": "MeasureTable",
+    "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
     "engine.track.track": "TrackSpec Tracking",
@@ -99,6 +101,7 @@ __all__ = [
     "ClassicalRecipe",
     "CleanupStep",
     "Corrections",
+    "DoctorReport",
     "FineTuneResult",
     "Image",
     "InputError",
@@ -124,6 +127,7 @@ __all__ = [
     "__version__",
     "connect",
     "devices",
+    "doctor",
     "drain",
     "evaluate",
     "finetune",

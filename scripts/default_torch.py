@@ -1,7 +1,7 @@
 """Use the dock on a screen that Mesa draws, with the torch that pip takes by itself; see scripts/check-default-torch.sh.
 
-    python scripts/default_torch.py           open, Run, instant answer, fine-tune, Run again
-    python scripts/default_torch.py CASE      how else triton can come: before the window, after it, by a compiler
+python scripts/default_torch.py           open, Run, instant answer, fine-tune, Run again
+python scripts/default_torch.py CASE      how else triton can come: before the window, after it, by a compiler
 """
 
 from __future__ import annotations

@@ -20,6 +20,10 @@ FACES = re.compile(r"\bstep [1-9]|\bdock\b|\bpress\b|\bbutton\b|\bAdvanced\b|--[
 ALLOWED = {
     ("networks/resnet.py", " --index-url https://download.pytorch.org/whl/"): "an option of pip",
     ("networks/resnet.py", "Run: pip install --force-reinstall torch torchvision"): "an option of pip",
+    ("engine/doctor/card.py", "--query-gpu=name,driver_version"): "an option of nvidia-smi",
+    ("engine/doctor/card.py", "--format=csv,noheader"): "an option of nvidia-smi",
+    ("engine/doctor/examine.py", " --no-deps napari-segplugin"): "an option of pip",
+    ("engine/doctor/report.py", "pip install --force-reinstall"): "an option of pip",
     (
         "door/progress.py",
         "\nEnding the training and keeping the best state; press Ctrl-C again to cancel.\n",

@@ -71,7 +71,7 @@ class TechniqueRow(_WithParameters):
 
     Examples
     --------
-    >>> TechniqueRow("mine", "Mine", "my_package.mine:mine", parameters=(Parameter("level", 0.5, "Level"),)).options
+    >>> TechniqueRow("mine", "Mine", "my_package.mine:mine", parameters=(Parameter("level", 0.5, "MeasuredLevel"),)).options
     {'level': 0.5}
     """
 

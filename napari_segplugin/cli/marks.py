@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
+from napari_segplugin.core.words import csv_text
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.io.object_classes import class_number, read_object_classes, table_beside
 from napari_segplugin.io.pairs import open_labels
@@ -97,7 +98,7 @@ def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) 
         )
     try:
         points = np.array([[float(row[name]) for name in names] for row in rows])
-        kinds = tuple(_number(row["class"], classes) for row in rows) if "class" in heading else ()
+        kinds = tuple(_number(csv_text(row["class"] or ""), classes) for row in rows) if "class" in heading else ()
     except InputError:
         raise
     except (TypeError, ValueError) as error:
@@ -140,7 +141,7 @@ def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -
         boxes = [tuple(slice(int(start), int(stop)) for start, stop in box) for box in spans]
     except InputError:
         raise
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise InputError("The file of boxes is not a list of boxes.", got=str(error), accepted=_FORM) from error
     if any(len(box) != ndim for box in boxes):
         raise InputError(f"A box needs a start and a stop along each of {ndim} axes for this image.", accepted=_FORM)

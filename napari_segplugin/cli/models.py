@@ -1,4 +1,4 @@
-"""The command ``models``: what there is to predict with, and what models are made from."""
+"""The commands ``models`` and ``doctor``: what there is to predict with, and whether this computer is fit for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def models(options: Namespace) -> Result:
     rows = [_described(info) for info in seg.models(*options.folders).values()]
     lines = [f"{r['key']:<16} {r.get('summary') or r.get('error')}" for r in rows]
     return {"command": "models", "models": rows, "problems": _problems()}, "\n".join(lines) or "There are no models."
+
+
+def doctor(options: Namespace) -> Result:
+    """Look whether this computer is fit for the program; the command has failed where something stops it."""
+    report = seg.doctor(options.folder)
+    return {"command": "doctor", **report.to_json(), "failed": not report.works}, report.text()
 
 
 def _problems() -> list[str]:
@@ -57,4 +63,4 @@ def _described(info: seg.ModelInfo) -> dict[str, Any]:
     return row | {"description": info.description, "summary": str(info)}
 
 
-__all__ = ["models"]
+__all__ = ["doctor", "models"]

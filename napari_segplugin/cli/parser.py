@@ -23,7 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {napari_segplugin.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _track, _export, _models):
+    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _track, _export, _models, _doctor):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print only one JSON object on stdout")
         command.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -274,6 +274,14 @@ def _models(commands: Commands) -> argparse.ArgumentParser:
         action="store_true",
         help="list all networks, losses, techniques, formats and metrics, and the packages they come from",
     )
+    p.set_defaults(home="models")
+    return p
+
+
+def _doctor(commands: Commands) -> argparse.ArgumentParser:
+    more = "Packages, graphics card and driver, memory, disk, folders. The report can be published as it is."
+    p = _command(commands, "doctor", "check this computer", more)
+    p.add_argument("--folder", default="", metavar="DIR", help="the session folder (default: the usual one)")
     p.set_defaults(home="models")
     return p
 

@@ -48,7 +48,7 @@ def measure(options: Namespace) -> Result:
             axes = "ZYX"[-len(labels.shape) :]
             found = replace(found, labels=labels, axes=axes, spacing=image.canonical_spacing, unit=image.unit)
         table = seg.measure(found, image)
-    text = table.to_csv(about=str(options.labels))
+    text = table.to_csv(about=Path(options.labels).name)
     if options.output:
         write_text(options.output, text)
     columns = [{"name": c.name, "title": c.title, "definition": c.definition} for c in table]

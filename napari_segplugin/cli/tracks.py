@@ -36,7 +36,7 @@ def track(options: Namespace) -> Result:
         column = Column("parent", "parent", parent, "Track that it came from by division; 0 if it did not.")
         stem = place.with_suffix("")
         files = write_segmentation(found.segmentation, place)
-        files.append(write_text(f"{stem}.csv", table.with_columns({"parent": column}).to_csv(about=str(path))))
+        files.append(write_text(f"{stem}.csv", table.with_columns({"parent": column}).to_csv(about=Path(path).name)))
         graph = {str(child): parents for child, parents in found.graph.items()}
         files.append(write_text(f"{stem}.graph.json", json.dumps(graph, indent=2)))
         divisions = len({p[0] for p in found.graph.values()})

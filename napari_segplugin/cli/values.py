@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from napari_segplugin.core import LossSpec, LossTerm, Registry
+from napari_segplugin.core import InputError, LossSpec, LossTerm, Registry
 from napari_segplugin.losses import LOSSES
 
 
@@ -30,8 +31,11 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between them."""
-    return tuple(float(part) for part in text.split(","))
+    """Sizes with commas between them: numbers that are positive and finite."""
+    found = tuple(float(part) for part in text.split(","))
+    if not all(math.isfinite(n) and n > 0 for n in found):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of positive numbers")
+    return found
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -96,7 +100,10 @@ def loss_term(text: str) -> LossTerm:
     name, _, weight = text.partition(":")
     if name not in LOSSES:
         raise argparse.ArgumentTypeError(f"there is no loss '{name}'; choose from {', '.join(LOSSES.names())}")
-    return LossTerm(name, float(weight or 1))
+    try:
+        return LossTerm(name, float(weight or 1))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def loss_of(terms: list[LossTerm] | None) -> LossSpec:

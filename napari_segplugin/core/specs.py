@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
@@ -36,6 +37,13 @@ class LossJson(TypedDict):
     terms: list[dict[str, Json]]
 
 
+def _finite(value: object) -> bool:
+    """Whether every number in a value, lists included, is neither NaN nor infinite."""
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 @dataclass(frozen=True)
 class LossTerm:
     """One row of a sum of losses: a registry name, its weight in the sum, and its options."""
@@ -43,6 +51,15 @@ class LossTerm:
     name: str
     weight: float = 1.0
     options: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # said here, when it is typed, and not after the images were read and the old model was judged
+        wrong = [word for word, value in {"weight": self.weight, **self.options}.items() if not _finite(value)]
+        if wrong:
+            raise InputError(
+                f"The loss '{self.name}' has a weight or an option that is not a finite number.",
+                got=", ".join(f"{word} {dict(self.options, weight=self.weight)[word]}" for word in wrong),
+            )
 
 
 @dataclass(frozen=True)
@@ -247,6 +264,9 @@ class TrainSpec:
     exemplars: int = 24
 
     def __post_init__(self) -> None:
+        for word in ("seconds", "steps", "learning_rate", "batch", "validate_every"):
+            if not _finite(getattr(self, word)):
+                raise InputError(f"The setting {word} is not a finite number.", got=getattr(self, word))
         if self.seconds <= 0 and self.steps <= 0:
             raise InputError(
                 "Training needs a time limit or a number of steps.",

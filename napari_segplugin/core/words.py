@@ -1,13 +1,19 @@
-"""Words that every floor shares: pixel or voxel, and the settings that a sentence may point to."""
+"""Words that every floor shares: pixel or voxel, the settings that a sentence may point to, names made harmless."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
 Setting: TypeAlias = Literal[
     "axes", "classes", "device", "file", "folder", "model", "surfaces", "task", "tile_overlap", "tile_size", "zoom"
 ]
 """Settings that an error or a note may point to; the dock and the command line each say where theirs is."""
+
+_LONGEST = 100
+_IN_NO_NAME = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
+# what spreadsheets take for the beginning of a formula, in narrow and in wide letters
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 def pixel(ndim: int) -> str:
@@ -56,4 +62,49 @@ def plain_metric(name: str) -> str:
     return name if plain == name else f"{plain} (kept aside)"
 
 
-__all__ = ["Setting", "pixel", "plain_metric", "voxels"]
+def plain_name(name: str, default: str = "unnamed") -> str:
+    """A name as one part of a file's name: no folders, nothing that a file system forbids, no dots at its ends.
+
+    Parameters
+    ----------
+    name : str
+    default : str
+        What is taken where nothing is left.
+
+    Examples
+    --------
+    >>> plain_name("../../etc/cell: α"), plain_name("cell 1"), plain_name("..")
+    ('etc_cell_ α', 'cell 1', 'unnamed')
+    """
+    return _IN_NO_NAME.sub("_", name).strip("._ ")[:_LONGEST].rstrip(". ") or default
+
+
+def csv_cell(text: str) -> str:
+    """A text as a cell of a CSV file, with an apostrophe in front where a spreadsheet would compute it.
+
+    Numbers stay as they are. :func:`csv_text` gives the text back.
+
+    Examples
+    --------
+    >>> csv_cell("=1+1"), csv_cell("cell"), csv_cell("-1.5")
+    ("'=1+1", 'cell', '-1.5')
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def csv_text(cell: str) -> str:
+    """What :func:`csv_cell` made a cell of.
+
+    Examples
+    --------
+    >>> csv_text("'=1+1"), csv_text("cell"), csv_text("'cell'")
+    ('=1+1', 'cell', "'cell'")
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", text, re.ASCII) is not None
+
+
+__all__ = ["Setting", "csv_cell", "csv_text", "pixel", "plain_metric", "plain_name", "voxels"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_segplugin.core import InputError
 from napari_segplugin.core.types import Cell
+from napari_segplugin.core.words import csv_cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +127,9 @@ class MeasureTable:
         out = io.StringIO()
         for line in [about, *(f"{c.title}: {c.definition}" for c in self.columns)]:
             if line:
-                out.write(f"# {line}\n")
+                out.write(f"# {' '.join(line.splitlines())}\n")
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([c.title for c in self.columns])
+        writer.writerow([csv_cell(c.title) for c in self.columns])
         writer.writerows(zip(*(_texts(c.values[chosen]) for c in self.columns), strict=True))
         return out.getvalue()
 
@@ -136,8 +137,7 @@ class MeasureTable:
 def _texts(values: np.ndarray) -> list[Cell]:
     """Values for CSV: a number that is not defined is an empty field."""
     if values.dtype.kind != "f":
-        found: list[Cell] = values.tolist()
-        return found
+        return [csv_cell(v) if isinstance(v, str) else v for v in values.tolist()]
     return ["" if v != v else f"{v:.7g}" for v in values.tolist()]
 
 

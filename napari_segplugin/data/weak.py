@@ -303,7 +303,10 @@ def checked_box(box: Box, shape: Sequence[int]) -> Box:
         raise InputError(
             "A box needs a start and an end along each axis of the image.", got=len(box), accepted=str(len(shape))
         )
-    spans = tuple(slice(*s.indices(n)[:2]) for s, n in zip(box, shape, strict=True))
+    # no negative number counts from the end here: such a box would mark pixels at the other side of the image
+    spans = tuple(
+        slice(max(s.start or 0, 0), n if s.stop is None else min(s.stop, n)) for s, n in zip(box, shape, strict=True)
+    )
     if any(s.stop <= s.start for s in spans):
         raise InputError(
             "A box lies outside the image, or is empty.",

@@ -22,6 +22,8 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import class_table
+from napari_segplugin.engine.doctor.report import DoctorReport
+from napari_segplugin.engine.doctor.screen import Screen
 from napari_segplugin.engine.parts import PARTS, part_problems
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.io import load_bundle, load_recipe, shipped_bundles, shipped_recipes
@@ -180,6 +182,35 @@ def devices() -> list[tuple[str, str]]:
     return available_devices()
 
 
+def doctor(folder: str | Path = "", *, window: Screen | None = None) -> DoctorReport:
+    """Look whether this computer is fit for the program: packages, card and driver, memory, disk, folders, models.
+
+    Takes some seconds: packages are tried in another process, so that one that is broken harms nobody. Then torch is
+    imported, where that is possible.
+
+    Parameters
+    ----------
+    folder : path
+        The session folder; the usual one where empty.
+    window : Screen, optional
+        What a running window knows of its screen; the dock hands it in.
+
+    Returns
+    -------
+    DoctorReport
+        Its texts hold no user name, computer name or private folder, so that it can be published.
+
+    Examples
+    --------
+    >>> report = doctor()
+    >>> [finding.name for finding in report.findings][:2]
+    ['system', 'python']
+    """
+    from napari_segplugin.engine.doctor.examine import examine
+
+    return examine(folder, window)
+
+
 def new_model(
     network: str = "unet",
     *,
@@ -260,6 +291,7 @@ __all__ = [
     "TECHNIQUES",
     "ModelInfo",
     "devices",
+    "doctor",
     "models",
     "network_facts",
     "new_bundle",

@@ -25,6 +25,7 @@ from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.door import catalog
 from napari_segplugin.door.catalog import (
     devices,
+    doctor,
     network_facts,
     new_bundle,
     part_problems,
@@ -34,6 +35,8 @@ from napari_segplugin.door.catalog import (
     shipped_specs,
 )
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
+from napari_segplugin.engine.doctor.report import DoctorReport
+from napari_segplugin.engine.doctor.screen import Screen
 from napari_segplugin.engine.session import Session, image_key
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_from_json
@@ -176,6 +179,8 @@ def histogram(image: Image, channel: int) -> tuple[np.ndarray, float, float]:
 
 __all__ = [
     "LIVE_VOXELS",
+    "DoctorReport",
+    "Screen",
     "Session",
     "TrackSpec",
     "Tracking",
@@ -183,6 +188,7 @@ __all__ = [
     "companion",
     "compare",
     "devices",
+    "doctor",
     "edge_map",
     "estimate",
     "evaluate",

@@ -149,12 +149,24 @@ def load(bundle: ModelBundle, *, finite: bool = True) -> nn.Module:
             got=_difference(wanted, given),
             hint="The files of the model do not belong together: save or download the model again",
         )
-    bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()] if finite else []
+    if finite:
+        check_finite(bundle)
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
+    return network
+
+
+def check_finite(bundle: ModelBundle) -> None:
+    """See that every weight is a number.
+
+    Raises
+    ------
+    InputError
+        If one is NaN or infinite.
+    """
+    bad = [k for k, v in bundle.weights.items() if not np.isfinite(v).all()]
     if bad:
         problem = f"The weights of '{bundle.name}' contain values that are not numbers."
         raise InputError(problem, got=", ".join(bad[:3]), hint="Use an earlier model")
-    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in bundle.weights.items()})
-    return network
 
 
 def _difference(wanted: Mapping[str, object], given: Mapping[str, object]) -> str:
@@ -338,6 +350,7 @@ def peak_values(network: nn.Module, probe: Tensor) -> float:
 __all__ = [
     "ReadyNetwork",
     "activate",
+    "check_finite",
     "fingerprint",
     "fold",
     "layout",

@@ -125,11 +125,12 @@ class Session:
             If the folder cannot be written.
         """
         from napari_segplugin.io import save_bundle
+        from napari_segplugin.io.files import private_folder
 
         stem = re.sub(r"[^\w.-]+", "-", bundle.name).strip("-.") or "model"
         with self._plain_errors("The model could not be saved in the session folder"):
             folder = self.folder / "models"
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
             target = folder / stem
             n = 2
             while target.exists():

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 TRITON = "triton._C.libtriton"
 """The compiled part of triton, with LLVM in it."""
@@ -88,6 +89,20 @@ def keep_triton_apart() -> bool:
     return True
 
 
+def triton_state() -> Literal["absent", "apart", "loose"]:
+    """Whether triton's compiled part is loaded, and if so, whether with its own symbols first or as usual ("loose").
+
+    Examples
+    --------
+    >>> triton_state() in ("absent", "apart", "loose")
+    True
+    """
+    module = sys.modules.get(TRITON)
+    if module is None:
+        return "absent"
+    return "apart" if isinstance(getattr(module.__spec__, "loader", None), _BoundApart) else "loose"
+
+
 def preload_torch() -> bool:
     """Load torch's libraries before the import of torch.
 
@@ -136,4 +151,4 @@ def bring_torch() -> None:
             importlib.import_module("napari_segplugin.engine.network")
 
 
-__all__ = ["bring_torch", "keep_triton_apart", "preload_torch", "quiet_import"]
+__all__ = ["bring_torch", "keep_triton_apart", "preload_torch", "quiet_import", "triton_state"]

@@ -78,7 +78,7 @@ def _source(labels: LabelsToWrite) -> Path:
         raise InputError(
             "A DICOM segmentation needs the DICOM images that it was made from.",
             got=f"'{source}', which does not exist" if source else "labels without a record of their source",
-            hint="Segment a DICOM series that was opened from its folder, or choose .nii.gz.",
+            hint="Segment a DICOM series that was opened from its folder, put the labels beside that folder, or choose .nii.gz.",
         )
     return Path(source)
 

@@ -316,6 +316,42 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return place
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder that its owner alone may enter, or close one that is there; Windows keeps its own rights.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _close(path, 0o700)
+
+
+def private_file(path: Path) -> None:
+    """Let the owner alone read and write a file, which is made where there is none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    _close(path, 0o600)
+
+
+def close_to_others(path: Path) -> None:
+    """Let the owner alone read and write a file that may be there; what belongs to somebody else stays as it is."""
+    _close(path, 0o600)
+
+
+def _close(path: Path, mode: int) -> None:
+    # another owner's, a share or a memory card that knows no rights: the work is worth more than the mode
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            path.chmod(mode)
+
+
 def native(array: np.ndarray) -> np.ndarray:
     """The array in the byte order of this machine (torch and numba take no other)."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

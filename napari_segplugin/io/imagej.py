@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.core.words import plain_name
 from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, planes, rgb
 from napari_segplugin.io.outlines import Polygon, outlines
@@ -53,7 +54,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
             roi = _roi(roifile, list(parts))
             _place(roi, at)
             name = [f"{label:0{digits}}", *(f"{axis.lower()}{n + 1:04}" for axis, n in at.items())]
-            _dress(roi, "-".join([*name, rows[label].kind.name]), rows[label])
+            _dress(roi, "-".join([*name, plain_name(rows[label].kind.name)]), rows[label])
             made.append(roi)
     if not made:
         raise InputError("There are no objects to write as ImageJ ROIs.", hint="Choose labels that contain objects.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError
+from napari_segplugin.core.words import csv_text
 from napari_segplugin.io.files import as_path, reading
 from napari_segplugin.io.formats import stem_of
 from napari_segplugin.io.pairs import open_labels
@@ -37,7 +38,7 @@ def class_number(text: str, classes: ClassTable) -> int:
     >>> class_number("debris", table), class_number("1", table)
     (2, 1)
     """
-    named = next((c.id for c in classes if c.name == text.strip()), None)
+    named = next((c.id for c in classes if c.name in (text, text.strip())), None)
     number = int(text) if named is None and text.strip().isdecimal() else named
     if number is None or number >= len(classes):
         raise InputError(
@@ -85,7 +86,9 @@ def read_object_classes(path: str | os.PathLike[str], labels: np.ndarray, classe
             accepted="label, and name or class",
         )
     with reading(place, "table of classes"):
-        said = {int(r[number]): next((str(r[c]) for c in columns if r[c] and str(r[c]).strip()), "") for r in rows}
+        said = {
+            int(r[number]): next((csv_text(str(r[c])) for c in columns if r[c] and str(r[c]).strip()), "") for r in rows
+        }
     return {n: class_number(text, classes) for n, text in said.items() if n in wanted and text}
 
 

@@ -16,9 +16,12 @@ from scipy import ndimage
 
 from napari_segplugin.core import InputError, Kind, Segmentation
 from napari_segplugin.core.types import JsonDict
+from napari_segplugin.core.words import plain_name
+from napari_segplugin.io.beside import inside
 from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
 from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
 from napari_segplugin.io.objects import CROWD, CocoFile, Described, ObjectEntry, add_row, describe, planes, rgb
+from napari_segplugin.io.raster import bounded
 
 _KIND = "COCO panoptic"
 _MOST = 2**24
@@ -44,7 +47,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
                 hint="Renumber the objects from 1.",
             )
         entry = image_entry(labels, number, at, plane)
-        name = f"{Path(str(entry['file_name'])).stem}.png"
+        name = f"{plain_name(Path(str(entry['file_name'])).stem)}.png"
         imageio.imwrite(folder / name, _as_colors(plane), plugin="pillow", extension=".png")
         images.append(entry)
         annotations.append({"image_id": number, "file_name": name, "segments_info": _segments(plane, rows)})
@@ -88,7 +91,8 @@ def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
     stack: list[np.ndarray] = []
     rows: dict[int, ObjectEntry] = {}
     for entry in about["annotations"]:
-        colors = np.asarray(imageio.imread(_folder(path) / entry["file_name"], plugin="pillow", mode="RGB"), np.int32)
+        picture = inside(_folder(path), entry["file_name"], path)
+        colors = np.asarray(imageio.imread(picture, plugin="pillow", mode="RGB"), np.int32)
         stack.append(colors @ np.array([1, 256, 65536], np.int32))
         for segment in entry["segments_info"]:
             add_row(rows, int(segment["id"]), segment)
@@ -104,14 +108,14 @@ def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
 
 def read(path: Path) -> Found:
     """Read the numbers of the segments."""
-    with reading(path, _KIND):
+    with reading(path, _KIND), bounded(path):
         labels, about, _ = _load(path)
     return as_found(labels, about, path)
 
 
 def read_segmentation(path: Path) -> Segmentation:
     """Read the segments with their classes, things and stuff."""
-    with reading(path, _KIND):
+    with reading(path, _KIND), bounded(path):
         labels, about, rows = _load(path)
     there = set(np.unique(labels).tolist())
     lost = sorted(there - {0, *rows})

@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.core.specs import ClassesJson
-from napari_segplugin.core.types import Json
+from napari_segplugin.core.types import Json, json_object
+from napari_segplugin.core.words import csv_text
 from napari_segplugin.io.files import Format, as_path, check_readable, reading
 from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
 
@@ -80,7 +81,7 @@ def read_segmentation(
     kind = Task(about.get("task", task or Task.INSTANCE))
     table = classes_from_json(about["classes"]) if "classes" in about else classes or _classes(labels, kind)
     spacing = tuple(float(sizes[a]) for a in axes if a in "ZYX")
-    recipe = about.get("recipe") or {}
+    recipe = _placed(about.get("recipe") or {}, place.parent)
     rows = _objects(place, labels, kind)
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
 
@@ -109,6 +110,15 @@ def recorded_task(path: Path) -> Task:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name((stem_of(path) or path.name) + ending)
+
+
+def _placed(recipe: dict[str, Json], folder: Path) -> dict[str, Json]:
+    """The recipe with the path of its image, where that lies beside the labels: files hold its name alone."""
+    about = json_object(recipe.get("input"))
+    name = str(about.get("source", ""))
+    if not name or Path(name).name != name or not (folder / name).exists():
+        return recipe
+    return {**recipe, "input": {**about, "source": str(folder / name)}}
 
 
 def _recipe(path: Path) -> RecipeFile:
@@ -156,5 +166,6 @@ def _rows(path: Path) -> dict[int, tuple[int, float, str]]:
         return {}
     with reading(path, "table of objects"), path.open(newline="", encoding="utf-8") as stream:
         return {
-            int(r["label"]): (int(r["class"]), float(r["score"] or "nan"), r["status"]) for r in csv.DictReader(stream)
+            int(r["label"]): (int(r["class"]), float(r["score"] or "nan"), csv_text(r["status"]))
+            for r in csv.DictReader(stream)
         }

@@ -16,6 +16,7 @@ import zarr
 
 from napari_segplugin.core import InputError, guess_axes
 from napari_segplugin.core.types import Array, JsonDict
+from napari_segplugin.io.beside import inside
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native, reading
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import one_unit, short_unit
@@ -67,6 +68,7 @@ def _complaints() -> Iterator[list[str]]:
 
 
 def _read(tif: tifffile.TiffFile, path: Path) -> Found:
+    _check_companions(tif, path)
     if not tif.series or not tif.series[0].shape or 0 in tif.series[0].shape:
         raise InputError(
             f"'{path.name}' contains no image.", got="a TIFF without pages", hint="Copy the file again from its source."
@@ -87,6 +89,20 @@ def _read(tif: tifffile.TiffFile, path: Path) -> Found:
         array, letters, metadata = _without_extras(array, letters, series, metadata)
     axes, doubt = _name_axes(letters, array.shape)
     return Found(array, axes, doubt, spacing, unit, metadata)
+
+
+def _check_companions(tif: tifffile.TiffFile, path: Path) -> None:
+    """Planes may lie in other files, which OME-XML or an index names: only those beside the file are opened."""
+    names: set[str] = set()
+    if tif.is_ome and tif.ome_metadata:
+        for element in ElementTree.fromstring(tif.ome_metadata).iter():
+            if element.tag.endswith(("UUID", "BinaryOnly")):
+                names |= {element.get("FileName", ""), element.get("MetadataFile", "")}
+    index = path.with_name("NDTiff.index")
+    if tif.is_ndtiff and index.is_file():
+        names |= {row[1] for row in tifffile.read_ndtiff_index(index)}
+    for name in sorted(names - {"", path.name}):
+        inside(path.parent, name, path)
 
 
 def _check_compression(series: tifffile.TiffPageSeries, path: Path) -> None:

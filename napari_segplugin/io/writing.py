@@ -8,16 +8,18 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
-from napari_segplugin.core.words import pixel
+from napari_segplugin.core.words import csv_cell, pixel
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
+KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
+"""Environment variable; "1" writes whole paths of images into recipes, not names alone."""
 _PIECE = 2**24  # voxels that are looked at once
 
 
@@ -233,9 +235,21 @@ def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
         "axes": s.axes,
         "spacing": list(s.spacing),
         "unit": s.unit,
-        "recipe": s.recipe,
+        "recipe": s.recipe if os.environ.get(KEEP_PATHS, "") == "1" else _without_folders(s.recipe),
     }
     return dict(json_object(_plain(about)))
+
+
+def _without_folders(recipe: Mapping[str, Json], inner: str = "") -> JsonDict:
+    """The recipe with the name of its image alone: folders are called after patients and people, and files travel."""
+    found: JsonDict = {}
+    for key, value in recipe.items():
+        if isinstance(value, Mapping):
+            value = _without_folders(value, key)
+        elif inner == "input" and key == "source":
+            value = PureWindowsPath(str(value)).name  # which takes both kinds of slashes
+        found[key] = value
+    return found
 
 
 def _plain(value: object) -> Json:
@@ -260,12 +274,13 @@ def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, in
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         head = ["label", "class", "name", "score", "status", "voxels", f"size ({s.unit}{power})"]
-        writer.writerow([*head, *labels.columns])
+        writer.writerow([csv_cell(title) for title in (*head, *labels.columns)])
         more = zip(*labels.columns.values(), strict=True) if labels.columns else itertools.repeat(())
         table = s.objects
         rows = zip(table.label.tolist(), table.class_id.tolist(), table.score.tolist(), table.status, strict=True)
         for (label, class_id, score, status), extra in zip(rows, more, strict=False):
             voxels = counts.get(int(label), 0)
             mark = "" if np.isnan(score) else f"{score:.4f}"
-            first = [label, class_id, names.get(class_id, ""), mark, status, voxels, f"{voxels * voxel:.6g}"]
+            name = csv_cell(names.get(class_id, ""))
+            first = [label, class_id, name, mark, csv_cell(status), voxels, f"{voxels * voxel:.6g}"]
             writer.writerow([*first, *(f"{value:.6g}" for value in extra)])

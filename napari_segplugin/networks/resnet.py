@@ -231,9 +231,16 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     Raises
     ------
     InputError
-        If the file is missing, damaged, or holds more than weights.
+        If the file is missing, damaged, or holds more than weights, or PyTorch is too old to open it safely.
     """
     path = Path(path)
+    # before 2.6 a prepared file could run code although only weights are asked for (CVE-2025-32434)
+    if path.suffix != ".safetensors" and tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6):
+        raise InputError(
+            f"The weights in '{path.name}' cannot be read safely with this version of PyTorch.",
+            got=f"torch {torch.__version__}",
+            accepted="torch 2.6 or newer, or a .safetensors file",
+        )
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except (OSError, SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_segplugin.core import InputError
+from napari_segplugin.io.files import close_to_others, private_file, private_folder
 
 _MAGIC = b"SGJ1"
 _HEAD = struct.Struct("<4sIII")
@@ -58,6 +59,7 @@ def read_records(path: str | Path) -> tuple[list[Record], int]:
     InputError
         If the file is there and cannot be opened.
     """
+    close_to_others(Path(path))
     try:
         data = Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -159,9 +161,12 @@ class Journal:
         self.trouble = None
 
     def _begin(self, path: Path) -> FileIO:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # what is in it are edits of images of people, perhaps
+        private_folder(path.parent)
+        close_to_others(path)
         if self._end is None and path.exists():
             os.replace(path, path.with_suffix(path.suffix + ".old"))
+        private_file(path)
         file = open(path, "ab", buffering=0)  # noqa: SIM115 - stays open for the session
         if self._end is not None:
             file.truncate(self._end)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from napari_segplugin.door.window import Session
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
 PLUGIN, SECTION = "napari-segplugin", "segmentation"
 
 Setting = TypeVar("Setting", str, int)
+_sessions: weakref.WeakKeyDictionary[ViewerModel, Session] = weakref.WeakKeyDictionary()
 
 
 def setting(name: str, default: Setting) -> Setting:
@@ -27,3 +35,17 @@ def setting(name: str, default: Setting) -> Setting:
     except (AttributeError, KeyError):
         # The plugin is used without having been registered: from a script or a test.
         return default
+
+
+def session_of(viewer: ViewerModel) -> Session:
+    """The session of a viewer: a dock that is closed and opened again finds the models that were made.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+    folder = setting("session_folder", "")
+    found = _sessions.get(viewer)
+    if found is None or (folder and found.folder != Path(folder)):
+        found = _sessions[viewer] = Session(folder or None)
+    return found

@@ -68,6 +68,7 @@ class ClassicalControl:
         self._dock = dock
         self._marks: dict[tuple[int, str], Points | Shapes] = {}
         self._layer: Labels | None = None
+        self._of: ImageLayer | None = None
         self._stop = threading.Event()
         self._background = 0
         self._previewer: Any = None
@@ -216,6 +217,11 @@ class ClassicalControl:
             self._previewer = self._dock.engine.previewer(image)
         return self._previewer
 
+    def forget_gone(self) -> None:
+        """Take the live layer away if its image is no longer in the viewer."""
+        if self._of is not None and not any(a is self._of for a in self._dock.viewer.layers):
+            self.hide()
+
     def hide(self) -> None:
         """Take the live layer away."""
         if self._layer is not None and any(a is self._layer for a in self._dock.viewer.layers):
@@ -226,6 +232,9 @@ class ClassicalControl:
         self, labels: np.ndarray, origin: tuple[int, ...], layer: ImageLayer, axes: str, frame: int | None
     ) -> None:
         viewer = self._dock.viewer
+        if not self._dock.gone.there(layer):
+            return
+        self._of = layer
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
@@ -14,13 +14,16 @@ from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
-from napari_segplugin.widgets._settings import setting
+from napari_segplugin.widgets._settings import session_of, setting
 from napari_segplugin.widgets._timers import Later, timer
+from napari_segplugin.widgets._undocked import Undocked
 from napari_segplugin.widgets.classical_control import ClassicalControl
+from napari_segplugin.widgets.doctor_control import DoctorControl
 from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
+from napari_segplugin.widgets.gone_control import GoneControl
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.journal_control import JournalControl
@@ -55,15 +58,14 @@ class SegmentationDock(QWidget):
         # napari hands plugins a proxy that wraps every layer anew; layers are compared by identity here.
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.engine: Engine = engine or window
-        self.session = session or Session(setting("session_folder", "") or None)
+        self.session = session or session_of(self.viewer)
         self.setObjectName("segmentation_dock")
         self.job = JobRunner(self)
         self.background = Background(self)
-        self._job_kind = ""
-        self._devices_known = False
+        self._job_kind, self._why = "", ""
+        self._devices_known = self._closed = False
         self.messages = MessageBar()
-        self.image_step = ImageStep(self.viewer)
-        self.method_step = MethodStep(self.engine, self.session)
+        self.image_step, self.method_step = ImageStep(self.viewer), MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
         self.files, self.runs, self.to_file = FileControl(self), RunControl(self), ToFileControl(self)
@@ -71,6 +73,7 @@ class SegmentationDock(QWidget):
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
+        self.doctor, self.gone = DoctorControl(self), GoneControl(self)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
@@ -113,6 +116,7 @@ class SegmentationDock(QWidget):
         method.changed.connect(self._on_method)
         method.load_requested.connect(self.files.open_bundle)
         method.refused.connect(self.say)
+        method.tile_options.check_requested.connect(self.doctor.start)
         result.run_requested.connect(self._run)
         result.file_requested.connect(self.to_file.start)
         result.view_requested.connect(self.views.show)
@@ -155,8 +159,10 @@ class SegmentationDock(QWidget):
         # napari keeps bound methods weakly, but a Qt object dies in C++ before it dies in Python: disconnect by hand.
         soon = Later(self._names_timer)
         restyle = Later(timer(self, 0, self._restyle))
-        links = [(e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)]
-        links.append((theme, restyle))
+        links: list[tuple[Any, Callable[[Any], None]]] = [
+            (e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)
+        ]
+        links += [(layers.removed, self.gone.removed), (theme, restyle)]
         for emitter, callback in links:
             emitter.connect(callback)
         session, on_bundle = self.session, self._on_bundle
@@ -178,12 +184,23 @@ class SegmentationDock(QWidget):
 
         self._let_go = let_go
         self.destroyed.connect(let_go)
+        Undocked(self, self._close)
         self._restyle()
 
     def closeEvent(self, event: Any) -> None:
         """Cancel what runs; the window may close."""
-        self._let_go()
+        self._close()
         super().closeEvent(event)
+
+    def _close(self) -> None:
+        """Cancel what runs, take away what only the dock keeps up to date, and follow nothing any more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._let_go()
+        for waiting in self.findChildren(QTimer):
+            waiting.stop()
+        self.gone.take_previews()
 
     def _restyle(self) -> None:
         from napari.utils.theme import get_theme
@@ -225,13 +242,19 @@ class SegmentationDock(QWidget):
             self.fail(error)
             return
         self.messages.clear()
-        self._job_kind = kind
+        self._job_kind, self._why = kind, ""
         self.refresh()
 
     def _control(self) -> Any:
         return {"run": self.runs, "file": self.to_file, "track": self.tracks, "edges": self.edge_maps}.get(
             self._job_kind, self.train
         )
+
+    def cancel_work_on(self, layer: Any, why: str) -> None:
+        """Cancel the running job if it makes no sense without a layer, and say why when it has ended."""
+        if self._job_kind and any(layer is a for a in self._control().works_on):
+            self._why = why
+            self.job.cancel()
 
     def _on_event(self, event: Any) -> None:
         self._control().take(event)
@@ -247,7 +270,9 @@ class SegmentationDock(QWidget):
 
     def _on_returned(self, value: Any) -> None:
         control = self._control()
-        self._end()
+        if self._end() != "train" and self._why:  # it was ready in the moment when its image went
+            self._on_cancelled()
+            return
         try:
             control.finish(value)
         except SegPluginError as error:
@@ -262,7 +287,7 @@ class SegmentationDock(QWidget):
 
     def _on_cancelled(self) -> None:
         self._end()
-        self.say("Cancelled. Nothing is changed.")
+        self.say(self._why or "Cancelled. Nothing is changed.")
         self.refresh()
 
     def fill_devices(self) -> None:
@@ -314,6 +339,8 @@ class SegmentationDock(QWidget):
 
     def refresh(self) -> None:
         """Enable, highlight and say what is missing, in all four steps."""
+        if self._closed:
+            return
         step, choice = self.image_step, self.method_step.choice()
         classical = self.method_step.is_classical
         ready = step.ready and choice is not None

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.door.window import (
+        DoctorReport,
         Estimate,
         FineTuneResult,
         ForestAnswer,
         PixelForest,
         Previewer,
         Proposed,
+        Screen,
         Tracking,
         TrackSpec,
     )
@@ -108,6 +110,9 @@ class Engine(Protocol):
 
     def devices(self) -> list[tuple[str, str]]:
         """(key, title) of each device."""
+
+    def doctor(self, folder: str | Path, /, *, window: Screen | None) -> DoctorReport:
+        """Look whether this computer is fit for the program."""
 
     def new_bundle(self, spec: ModelSpec, name: str, encoder_weights: str = "", /) -> ModelBundle:
         """A network with random weights, or with an encoder that is trained already."""

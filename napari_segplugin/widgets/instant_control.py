@@ -31,7 +31,7 @@ class InstantControl:
         self._dock = dock
         self._layer: Labels | None = None
         self._forests: dict[tuple[int, int | None], Any] = {}
-        self._key: Any = None
+        self._of: Any = None
 
     @property
     def live(self) -> bool:
@@ -110,6 +110,11 @@ class InstantControl:
             self._dock.viewer.layers.remove(self._layer)
         self._layer = None
 
+    def forget_gone(self) -> None:
+        """Take the live answer away if its image is no longer in the viewer."""
+        if self._of is not None and not any(a is self._of for a in self._dock.viewer.layers):
+            self.hide()
+
     def _question(self) -> Any:
         """Everything that an answer needs, copied; None, with a sentence, where something is missing."""
         dock = self._dock
@@ -129,6 +134,9 @@ class InstantControl:
 
     def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
         viewer = self._dock.viewer
+        if not self._dock.gone.there(layer):
+            return
+        self._of = layer
         origin = json_integers(segmentation.recipe["origin"])
         labels = np.asarray(segmentation.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)

@@ -233,6 +233,7 @@ class Background(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._running: dict[str, JobRunner] = {}
+        self._abandoned = False
         self._next: dict[str, tuple[Callable[[], object], Callable[[Any], None], Callable[[BaseException], None]]] = {}
 
     def run(
@@ -242,7 +243,9 @@ class Background(QObject):
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Run `work` in a thread, then `done` or `failed` on the GUI thread."""
+        """Run `work` in a thread, then `done` or `failed` on the GUI thread; nothing once everything was abandoned."""
+        if self._abandoned:
+            return
         if kind in self._running:
             self._next[kind] = (work, done, failed)
             return
@@ -269,7 +272,8 @@ class Background(QObject):
         return bool(self._running)
 
     def abandon(self) -> None:
-        """Cancel everything and forget it."""
+        """Cancel everything and forget it, for good: the window is closed."""
+        self._abandoned = True
         self._next.clear()
         for runner in self._running.values():
             runner.abandon()

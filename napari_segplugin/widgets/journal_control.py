@@ -107,6 +107,10 @@ class JournalControl:
         if number is not None and recorder is not None and recorder.journal.begun:
             recorder.gone(number)
 
+    def back(self, result: Result) -> None:
+        """A result that was removed returns: it is recorded anew, with its edits, when it is got hold of."""
+        self._restored.add(id(result))
+
     def forget_images(self) -> None:
         """Close the journals of images that are no longer in the viewer."""
         there = {id(layer) for layer in self._dock.viewer.layers}

@@ -31,6 +31,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets._timers import Later, timer
+from napari_segplugin.widgets._undocked import Undocked
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.step_result import ProgressLine
 
@@ -174,6 +175,7 @@ class JudgePanel(QWidget):
 
         self._let_go = let_go
         self.destroyed.connect(let_go)
+        Undocked(self, let_go)
         self._restyle()
 
     def _restyle(self) -> None:

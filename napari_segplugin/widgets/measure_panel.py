@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_comb
 from napari_segplugin.widgets._plot_fold import PlotFold
 from napari_segplugin.widgets._range_filter import RangeFilter
 from napari_segplugin.widgets._timers import Later, timer
+from napari_segplugin.widgets._undocked import Undocked
 from napari_segplugin.widgets.jobs import Background, explain
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class MeasurePanel(QWidget):
 
         self._let_go = let_go
         self.destroyed.connect(let_go)
+        Undocked(self, let_go)
         self._restyle()
 
     def _restyle(self) -> None:

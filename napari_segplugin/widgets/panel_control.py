@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ class PanelControl:
         dock = self._dock
         result = dock.runs.result_of(dock.image_step.layer)
         layer = dock.views.objects_of(result) if result is not None else None
-        if name in self._open:
+        if name in self._open and self._open[name][0].parent() is not None:
             panel, holder = self._open[name]
             panel.choose_layer(layer)
         else:
             panel = make(dock.viewer, layer)
             holder = dock.viewer.window.add_dock_widget(panel, name=name, **where)
             self._open[name] = (panel, holder)
-            panel.destroyed.connect(lambda *_: self._open.pop(name, None))
+            panel.destroyed.connect(partial(self._forget, panel))
         holder.show()
         holder.raise_()
+
+    def _forget(self, panel: MeasurePanel | JudgePanel, _: object = None) -> None:
+        self._open = {name: found for name, found in self._open.items() if found[0] is not panel}

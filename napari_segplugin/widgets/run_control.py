@@ -97,6 +97,11 @@ class RunControl:
         dock.result_step.show_summary("")
         dock.start_job("run", make, f"Segmenting {layer.name}")
 
+    @property
+    def works_on(self) -> tuple[Any, ...]:
+        """Layers without which the running job makes no sense."""
+        return () if self._target is None else (self._target[0],)
+
     def take(self, event: Any) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):

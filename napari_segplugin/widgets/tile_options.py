@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QSpinBox
 
 from napari_segplugin.core import TileSpec
-from napari_segplugin.widgets._parts import Fold, combo, describe, fill_combo, labelled
+from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled
 
 ZOOMS = (
     ("off (image as it is)", 1.0),
@@ -25,6 +25,10 @@ _TILE_TIP = "The image is segmented in tiles. Longest side of a tile, in pixels 
 "needs more memory."
 _HALO_TIP = "How far tiles overlap, in pixels (voxels in 3D). Larger avoids visible seams and takes longer."
 
+_CHECK_TIP = (
+    "Checks packages, graphics card, memory, disk and folders, and writes a report for a question or a bug report."
+)
+
 
 class TileOptions(Fold):
     """A fold of settings with safe defaults.
@@ -32,9 +36,11 @@ class TileOptions(Fold):
     Signals
     -------
     changed : any of them
+    check_requested : look whether this computer is fit
     """
 
     changed = Signal()
+    check_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__("Advanced", "advanced", "Tiles, precision, zoom, mirroring. The defaults are a good choice.")
@@ -68,6 +74,8 @@ class TileOptions(Fold):
         )
         self.mirror_box.toggled.connect(lambda _: self.changed.emit())
         self.rows.addWidget(self.mirror_box)
+        self.check_button = button("Check this computer…", "check_computer", _CHECK_TIP, self.check_requested.emit)
+        self.rows.addWidget(self.check_button)
 
     def spec(self, ndim: int) -> TileSpec:
         """The settings for a network of `ndim` dimensions."""

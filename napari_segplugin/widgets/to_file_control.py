@@ -61,6 +61,11 @@ class ToFileControl:
             f"Segmenting {layer.name} into {Path(path).name}",
         )
 
+    @property
+    def works_on(self) -> tuple[ImageLayer, ...]:
+        """Layers without which the running job makes no sense."""
+        return () if self._target is None else (self._target[0],)
+
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):

@@ -27,7 +27,7 @@ from napari_segplugin.viewer.tracks import (
 from napari_segplugin.widgets._parts import Fold, button, describe, labelled
 
 if TYPE_CHECKING:
-    from napari.layers import Tracks
+    from napari.layers import Layer, Tracks
 
     from napari_segplugin.core import Event
     from napari_segplugin.door.window import Tracking
@@ -145,6 +145,11 @@ class TrackControl:
     def _version(self, result: Result) -> int:
         target = self._dock.edits.targets.get(id(result))
         return 0 if target is None else int(target.editor.version)
+
+    @property
+    def works_on(self) -> tuple[Layer, ...]:
+        """Layers without which the running job makes no sense."""
+        return () if self._target is None else (self._target[0].layer, self._target[0].image_layer)
 
     def take(self, event: Event) -> None:
         """Show an event of the running job."""

@@ -180,11 +180,23 @@ class TrainControl:
 
     # --- the preview ----------------------------------------------------------------------------------------------
 
+    @property
+    def works_on(self) -> tuple[Any, ...]:
+        """Layers without which the running job makes no sense."""
+        return () if self._target is None else (self._target[0],)
+
+    def forget_gone(self) -> None:
+        """Take the preview away if its image is no longer in the viewer."""
+        if self._target is not None and not self._dock.gone.there(self._target[0]):
+            self.hide_preview()
+
     def _show_preview(self, event: Preview) -> None:
         if self._target is None:
             return
         layer, axes, frame, classes = self._target
         viewer = self._dock.viewer
+        if not self._dock.gone.there(layer):
+            return
         origin = tuple(event.origin) if frame is None else (frame, *event.origin)
         labels = np.asarray(event.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)

@@ -59,6 +59,8 @@ def test_a_table_that_is_none_is_refused(tmp_path, text, match):
     [
         ("{", "cannot be read"),
         ("[1, 2]", "not a list of boxes"),
+        ("[[[0, Infinity], [0, 4]]]", "not a list of boxes"),
+        ("[[[NaN, 3], [0, 4]]]", "not a list of boxes"),
         ("[[[0, 4]]]", "a start and a stop along each of 2 axes"),
         ("[{}]", "not a list"),
     ],

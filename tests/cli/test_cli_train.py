@@ -244,3 +244,33 @@ def test_terms_of_weak_labels_and_tensorboard_reach_the_training(run, files, fol
     spec = load_bundle(files.folder / "new").history[-1]["spec"]
     assert (spec["regulariser"], spec["teacher"]) == (0.5, 0.25)
     assert sum(p.stat().st_size for p in board.iterdir()) > 200
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "x", "--output", "y"], ["finetune", "x", "--model", "m", "--output", "y"]]
+)
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--loss", "dice:nan"], "loss 'dice'"),
+        (["--loss", "dice:inf"], "loss 'dice'"),
+        (["--spacing", "nan,1"], "'nan,1' is not a list of positive numbers"),
+        (["--spacing", "inf,1"], "not a list of positive numbers"),
+        (["--spacing", "0,1"], "not a list of positive numbers"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_by_the_parser(capsys, command, more, words):
+    from napari_segplugin.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main([*command, *more])
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_numbers_of_a_training_that_are_none_are_refused_before_anything_is_read(run, files, folder):
+    for word in ("--learning-rate", "--regulariser", "--teacher"):
+        got = run("train", folder, "--output", files.folder / "new", word, "nan", *FAST)
+        assert got.code == 2
+        assert "nan" in got.err
+        assert not (files.folder / "new").exists()

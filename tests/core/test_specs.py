@@ -1,6 +1,7 @@
 """Settings survive a round trip through JSON text, and unknown fields are named."""
 
 import json
+import math
 
 import pytest
 
@@ -57,3 +58,22 @@ def test_a_network_needs_two_or_three_dimensions_and_a_channel(ndim, channels, w
 def test_a_training_without_an_end_is_refused():
     with pytest.raises(InputError, match="needs a time limit"):
         TrainSpec(seconds=0, steps=0)
+
+
+@pytest.mark.parametrize(
+    ("weight", "options"),
+    [(math.nan, {}), (math.inf, {}), (1.0, {"class_weights": [1.0, math.nan]}), (1.0, {"alpha": -math.inf})],
+)
+def test_a_loss_with_a_number_that_is_none_cannot_be_made(weight, options):
+    with pytest.raises(InputError, match=r"loss 'dice'.*not a finite number"):
+        LossTerm("dice", weight, options)
+    data = {"terms": [{"name": "dice", "weight": weight, "options": options}]}
+    with pytest.raises(InputError, match="not a finite number"):
+        train_spec_from_json({"loss": data})
+
+
+@pytest.mark.parametrize("word", ["seconds", "learning_rate", "validate_every"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_training_with_a_number_that_is_none_cannot_be_set_up(word, value):
+    with pytest.raises(InputError, match=f"setting {word} is not a finite number"):
+        TrainSpec(**{"steps": 5, word: value})

@@ -187,6 +187,16 @@ def test_csv_names_what_every_column_is(table) -> None:
     assert [r["area (µm²)"] for r in rows] == ["4", ""]
 
 
+def test_no_text_of_a_table_is_a_formula() -> None:
+    columns = (
+        Column("class", "class", np.array(["=1+1", "@x"], object), "Which\n=1+1"),
+        Column("drift", "-drift", np.array([-1.5, -2.0]), "How far."),
+    )
+    text = MeasureTable(columns, np.zeros((2, 2, 2), int)).to_csv(about="x\n=2+2")
+    assert text.splitlines()[3:] == ["class,'-drift", "'=1+1,-1.5", "'@x,-2"]
+    assert [line[:2] for line in text.splitlines()[:3]] == ["# "] * 3
+
+
 def test_sorting_keeps_equal_values_in_order_and_undefined_ones_last(table) -> None:
     view = TableView(table)
     view.sort("area")

@@ -137,7 +137,7 @@ class TestAreas:
         marks = Corrections(paint, painted_class={1: 1, 2: 1, 3: 1} | {60000 + i: 3 for i in range(4)})
         sample = to_sample(image(), marks, Task.PANOPTIC, MIXED)
         split = split_strokes(sample, MIXED)
-        assert split.sentence == "Judged on held-out objects: 1 cell, 1 tissue."
+        assert split.sentence == "Checked on objects that were kept aside: 1 cell, 1 tissue."
         for value in np.unique(paint[paint > 0]):
             assert split.heldout.known[paint == value].mean() in (0, 1)
         assert count_strokes(sample, MIXED)["tissue"] == (4, 4 * 26)
@@ -208,7 +208,7 @@ class TestFilm:
         assert self.film().frame(None).axes == "TYX"
 
     def test_a_film_is_taken_one_time_point_at_a_time(self):
-        with pytest.raises(InputError, match="Take one time point"):
+        with pytest.raises(InputError, match="Use one time point"):
             to_sample(image(), self.film(), Task.INSTANCE, TWO)
 
     def test_axes_have_to_fit(self):

@@ -104,7 +104,9 @@ class TestBoxes:
         assert labels.instances[4, 15, 15] == 1
         assert not (labels.shape_known & (labels.instances > 0)).any()
 
-    @pytest.mark.parametrize("box", [(slice(30, 40), slice(0, 4)), (slice(5, 5), slice(0, 4))])
+    @pytest.mark.parametrize(
+        "box", [(slice(30, 40), slice(0, 4)), (slice(5, 5), slice(0, 4)), (slice(-9, -2), slice(0, 4))]
+    )
     def test_a_box_without_voxels_is_refused(self, box):
         with pytest.raises(InputError, match="outside the image"):
             objects_from_boxes(np.zeros((1, 20, 20)), [box], (1, 1))

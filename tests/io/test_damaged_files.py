@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image as pillow
 
 from napari_segplugin.core import InputError, SegPluginError
-from napari_segplugin.io import read_image, read_labels, tiff
+from napari_segplugin.io import read_image, read_labels, tiff, write_segmentation
 from napari_segplugin.io.files import reading
 
 NAMES = ["a.tif", "plain.tif", "imagej.tif", "a.ome.tif", "a.png", "a.jpg", "a.npy", "a.nii", "a.nii.gz"]
@@ -291,3 +292,20 @@ def test_gzip_and_json_of_something_else(tmp_path) -> None:
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(json.dumps({"a": 1}).encode()))
     with pytest.raises(InputError, match="cannot be read as NIfTI"):
         read_image(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels])
+def test_a_picture_that_would_fill_the_memory_is_refused_unless_it_is_allowed(tmp_path, read, monkeypatch) -> None:
+    imageio.imwrite(tmp_path / "a.png", np.ones((30, 40), np.uint8))
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(InputError, match=r"'a\.png' says that it has very many pixels.*1200.*SEGPLUGIN_ALLOW_LARGE=1"):
+        read(tmp_path / "a.png")
+    monkeypatch.setenv("SEGPLUGIN_ALLOW_LARGE", "1")
+    read(tmp_path / "a.png")
+
+
+def test_a_panoptic_picture_that_would_fill_the_memory_is_refused(tmp_path, make_segmentation, monkeypatch) -> None:
+    path, *_ = write_segmentation(make_segmentation(np.ones((30, 40), int), "YX"), tmp_path / "a.panoptic.json")
+    monkeypatch.setattr(pillow, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(InputError, match="very many pixels"):
+        read_labels(path)

@@ -1,10 +1,14 @@
 """Classes of objects from tables and images."""
 
+import csv
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.io import write_segmentation
 from napari_segplugin.io.object_classes import class_number, read_object_classes, table_beside
 
 TWO = ClassTable.named(["cell", "debris"])
@@ -63,3 +67,18 @@ def test_the_table_beside_labels_is_found_by_its_name(tmp_path):
 
 def test_a_class_that_is_named_like_a_number_is_found_by_its_name():
     assert class_number("2", ClassTable.named(["2", "1"])) == 1
+
+
+def test_names_that_look_like_formulas_come_back_from_our_own_table(tmp_path):
+    names = ["=HYPERLINK(1)", "@cell", "-nucleus", "'=quoted", "+1", "\tx"]
+    classes = ClassTable.named(names)
+    labels = np.arange(8).reshape(2, 4)[:, :]
+    labels[labels == 7] = 0
+    kinds = ObjectTable.of(labels)
+    table = replace(kinds, class_id=np.arange(1, 7))
+    seg = Segmentation(Task.INSTANCE, labels, table, classes, "YX", (1.0, 1.0))
+    *_, path = write_segmentation(seg, tmp_path / "a.tif", columns={"growth": -np.arange(6.0)})
+    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
+    assert [r["name"][0] for r in rows] == ["'", "'", "'", "'", "+", "'"]
+    assert [r["growth"] for r in rows] == ["-0", "-1", "-2", "-3", "-4", "-5"], "numbers are left alone"
+    assert read_object_classes(path, labels, classes) == {n: n for n in range(1, 7)}

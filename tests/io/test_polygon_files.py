@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -116,3 +117,14 @@ def test_written_only_formats_say_so(tmp_path, seg) -> None:
     path, *_ = write_segmentation(seg, tmp_path / "a.geojson")
     with pytest.raises(InputError, match="can be written but not read"):
         read_labels(path)
+
+
+def test_a_class_name_leads_no_entry_of_the_archive_out_of_its_folder(tmp_path) -> None:
+    pytest.importorskip("roifile")
+    labels = np.zeros((6, 7), np.int32)
+    labels[1:3, 1:3] = 1
+    classes = ClassTable.named(["/../../etc/passwd\\..\\x"])
+    seg = Segmentation(Task.INSTANCE, labels, ObjectTable.of(labels), classes, "YX", (1.0, 1.0))
+    path, *_ = write_segmentation(seg, tmp_path / "a.roi.zip")
+    (entry,) = zipfile.ZipFile(path).namelist()
+    assert entry == "1-etc_passwd_.._x.roi"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
 from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
-from napari_segplugin.io import FORMATS, npy, read_image, read_labels, write_segmentation
+from napari_segplugin.io import FORMATS, npy, read_image, read_labels, read_segmentation, write_segmentation
 from napari_segplugin.io import tiff as tiff_module
 
 EXTENSIONS = [".tif", ".tiff", ".ome.tif", ".zarr", ".npy", ".nii.gz", ".nii"]
@@ -304,3 +304,37 @@ def test_error_of_a_library_becomes_a_sentence(tmp_path, make_segmentation, monk
     monkeypatch.setattr(npy, "FORMAT", type(npy.FORMAT)(write=fail))
     with pytest.raises(InputError, match='"not today"'):
         write_segmentation(make_segmentation(np.ones((3, 9, 11), int)), tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("source", ["/home/study/Doe, Jane/ct.nii.gz", "D:\\study\\Doe, Jane\\ct.nii.gz", "ct.nii.gz"])
+def test_no_folder_of_the_image_stands_in_what_is_written(tmp_path, make_segmentation, source, monkeypatch) -> None:
+    recipe = {
+        "input": {"source": source, "name": "ct"},
+        "before": {"input": {"source": source}},
+        "model": {"source": "u/v"},
+    }
+    seg = make_segmentation(np.ones((3, 4, 5), int), recipe=recipe)
+    for extension in (".tif", ".ome.zarr", ".npy", ".coco.json", ".geojson"):
+        write_segmentation(seg, tmp_path / f"a{extension}")
+    found = json.loads((tmp_path / "a.recipe.json").read_text(encoding="utf-8"))["recipe"]
+    assert found["input"] == {"source": "ct.nii.gz", "name": "ct"}
+    assert found["before"] == {"input": {"source": "ct.nii.gz"}}
+    assert found["model"] == {"source": "u/v"}
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and b"Jane" in p.read_bytes()]
+    assert seg.recipe["input"]["source"] == source, "what is in memory is not changed"
+    monkeypatch.setenv("SEGPLUGIN_KEEP_PATHS", "1")
+    write_segmentation(seg, tmp_path / "b.npy")
+    assert json.loads((tmp_path / "b.recipe.json").read_text(encoding="utf-8"))["recipe"]["input"]["source"] == source
+
+
+def test_the_image_is_found_again_where_it_lies_beside_its_labels(tmp_path, make_segmentation) -> None:
+    for folder, there in (("one", True), ("two", False)):
+        (tmp_path / folder).mkdir()
+        image = tmp_path / folder / "ct.npy"
+        np.save(image, np.ones((3, 4, 5)))
+        seg = make_segmentation(np.ones((3, 4, 5), int), recipe={"input": {"source": str(image)}})
+        write_segmentation(seg, tmp_path / folder / "a.npy")
+        if not there:
+            image.unlink()
+        back = read_segmentation(tmp_path / folder / "a.npy")
+        assert back.recipe["input"]["source"] == (str(image) if there else "ct.npy")

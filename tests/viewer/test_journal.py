@@ -356,3 +356,33 @@ def test_points_and_boxes_come_back_with_their_classes(tmp_path: Path) -> None:
     points = weak_layer("points", image, "YX")
     put_back(points, kept.marks["points"])
     assert points.features["class"].tolist() == [2, 1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights in another way")
+def test_a_journal_is_its_owners_alone_and_an_open_one_is_closed(tmp_path: Path) -> None:
+    def mode(path: Path) -> int:
+        return path.stat().st_mode & 0o777
+
+    path = tmp_path / "journals" / "a.journal"
+    journal = Journal()
+    journal.open(path)
+    journal.append({"kind": "x"})
+    journal.close()
+    assert (mode(path.parent), mode(path)) == (0o700, 0o600)
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    _, end = read_records(path)
+    assert mode(path) == 0o600
+    path.chmod(0o644)
+    journal = Journal()
+    journal.open(path, end)
+    journal.append({"kind": "y"})
+    journal.close()
+    assert (mode(path.parent), mode(path)) == (0o700, 0o600)
+    assert [r.header["kind"] for r in read_records(path)[0]] == ["x", "y"]
+    path.chmod(0o644)
+    journal = Journal()
+    journal.open(path)
+    journal.append({"kind": "z"})
+    journal.close()
+    assert [mode(p) for p in sorted(path.parent.iterdir())] == [0o600, 0o600], "the one that was set aside too"

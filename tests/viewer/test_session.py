@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,10 @@ def test_another_image_has_another_key() -> None:
 def test_the_folder_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "/somewhere/else")
     assert home_folder() == Path("/somewhere/else")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights in another way")
+def test_models_of_a_session_are_their_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir(mode=0o755)
+    Session(tmp_path).save_bundle(bundle("a"))
+    assert (tmp_path / "models").stat().st_mode & 0o777 == 0o700

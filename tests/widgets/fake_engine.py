@@ -33,6 +33,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.door import window
+from napari_segplugin.engine.doctor.report import DoctorReport, Finding, Level
 from napari_segplugin.io.samples import SampleImage
 from napari_segplugin.losses import LossRow
 from napari_segplugin.networks import NetworkRow
@@ -114,6 +115,13 @@ class FakeEngine:
 
     def devices(self) -> list[tuple[str, str]]:
         return [("cpu", "CPU, 2 cores"), ("cuda:0", "NVIDIA Something")]
+
+    def doctor(self, folder: Any, *, window: Any) -> Any:
+        self.calls.append(("doctor", (folder, window)))
+        if self.trouble is not None:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+        return DoctorReport((Finding("disk", "0 GB", Level.WARNING, "The disk is full. Free some space."),))
 
     def new_bundle(self, model: ModelSpec, name: str, encoder_weights: str = "") -> ModelBundle:
         self.calls.append(("new_bundle", (model, encoder_weights)))

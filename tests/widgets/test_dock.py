@@ -293,11 +293,12 @@ def test_nothing_found_is_said(with_image: Any, engine: FakeEngine, qtbot: Any) 
     assert "Nothing was found" in with_image.result_step.summary.text()
 
 
-def test_an_image_deleted_during_the_job_still_gets_its_result(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
+def test_an_image_deleted_during_the_job_cancels_it(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
     engine.pause = 0.05
     run(with_image, qtbot, lambda: (with_image.result_step.run_button.click(), with_image.viewer.layers.clear()))
-    assert with_image.runs.results[-1].layer in with_image.viewer.layers
-    assert message(with_image) == ""
+    assert with_image.runs.results == []
+    assert len(with_image.viewer.layers) == 0
+    assert "was removed" in message(with_image)
 
 
 def test_save_writes_the_result_as_edited(with_image: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def channel_values(sample: np.ndarray, smooth: float, spacing: tuple[float, ...]
     return values[np.isfinite(values)] if values.dtype.kind == "f" else values
 
 
-class Level(TypedDict):
+class MeasuredLevel(TypedDict):
     """The value that parts a whole image, and the least and the greatest of the image."""
 
     threshold: float
@@ -105,7 +105,7 @@ def measure(
     factor: float,
     smooth: float,
     **_: object,
-) -> Level:
+) -> MeasuredLevel:
     """The threshold of the whole image.
 
     Returns
@@ -123,7 +123,7 @@ def threshold(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Level,
+    measured: MeasuredLevel,
     objects: str = "bright",
     smooth: float = 0.0,
     **_: object,
@@ -155,7 +155,7 @@ def hysteresis(
     image: np.ndarray,
     *,
     spacing: tuple[float, ...],
-    measured: Level,
+    measured: MeasuredLevel,
     weak: float = 0.6,
     objects: str = "bright",
     smooth: float = 0.0,

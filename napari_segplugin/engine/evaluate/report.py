@@ -10,6 +10,7 @@ import textwrap
 from dataclasses import dataclass
 
 from napari_segplugin.core import InputError, Task
+from napari_segplugin.core.words import csv_cell
 
 ALL = "all"
 """The "class" of a row that speaks of all classes or objects together."""
@@ -138,7 +139,7 @@ class Report:
         writer.writerow(["class", "metric", "value", "unit", "images", "definition"])
         for r in self.rows:
             value = "" if math.isnan(r.value) else repr(float(r.value))
-            writer.writerow([r.class_name, r.metric, value, r.unit, r.images, r.definition])
+            writer.writerow([csv_cell(r.class_name), r.metric, value, r.unit, r.images, r.definition])
         return out.getvalue()
 
     def text(self, width: int = 100) -> str:

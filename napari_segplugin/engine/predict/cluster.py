@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, ru
 from napari_segplugin.version import __version__
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, Future, LocalCluster, Security
 
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
@@ -246,7 +246,8 @@ def connect(where: str) -> Iterator[Cluster]:
     ----------
     where : str
         Address of a scheduler ("tcp://10.0.0.1:8786"), the JSON file that a scheduler wrote, or "local:4": as many
-        processes on this computer ("local": one a core).
+        processes on this computer ("local": one a core), which nobody else can reach: they listen on the loopback address
+        alone and talk TLS with a key made for the run.
 
     Yields
     ------
@@ -255,7 +256,7 @@ def connect(where: str) -> Iterator[Cluster]:
     Raises
     ------
     MissingExtraError
-        If dask.distributed is not installed.
+        If dask.distributed is not installed, or cryptography for local processes.
     InputError
         If nothing answers at that place, or its workers cannot do the work.
 
@@ -270,18 +271,18 @@ def connect(where: str) -> Iterator[Cluster]:
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise MissingExtraError("distributed", "use a dask cluster", "cluster") from error
     with ExitStack() as stack:
         # tiles travel with their tasks; dask calls that large, with advice that does not hold here
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "10 GB"}))
         word, _, count = where.partition(":")
-        place: dict[str, str | LocalCluster] = (
+        place: dict[str, str | LocalCluster | Security] = (
             {"scheduler_file": where} if Path(where).is_file() else {"address": where}
         )
         if word == "local":
-            place = {"address": stack.enter_context(LocalCluster(**_local(where, count), dashboard_address=None))}
+            place = _own_workers(stack, _local(where, count))
         try:
             # not the default: lazy arrays of others, of napari above all, go on computing here
             client = Client(**place, timeout=10, set_as_default=False)
@@ -299,6 +300,43 @@ def _local(where: str, count: str) -> dict[str, int]:
     if count and not (count.isdecimal() and int(count)):
         raise InputError("The number of local workers is not a number.", got=where, accepted="local, local:4")
     return {"n_workers": int(count) if count else os.cpu_count() or 1, "threads_per_worker": 1}
+
+
+def _own_workers(stack: ExitStack, workers: Mapping[str, int]) -> dict[str, str | LocalCluster | Security]:
+    """Start workers that only this process can talk to; how a client finds them.
+
+    Whoever reaches a scheduler runs code as its owner. These listen on the loopback address, and the key of this run, which
+    is in the memory of these processes alone, shuts out the other people on this computer. The pages that dask serves over
+    HTTP ask for no key: there are none.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    own = _own_key()
+    pages: dict[str, list[str]] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker", "nanny")}
+    stack.enter_context(dask.config.set(pages))
+    # a port of its own for the empty server: the usual one, 8787, may be in use, and looks like a dashboard
+    quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    local = LocalCluster(
+        **workers, host="127.0.0.1", protocol="tls://", security=own, dashboard_address=None, scheduler_kwargs=quiet
+    )
+    return {"address": stack.enter_context(local), "security": own}
+
+
+def _own_key() -> Security:
+    """A key and a certificate made for one run; they are written to no file.
+
+    Raises
+    ------
+    MissingExtraError
+        If the package that makes them is not installed: without it every user of the computer could join in.
+    """
+    from distributed import Security
+
+    try:
+        return Security.temporary()
+    except ImportError as error:
+        raise MissingExtraError("cryptography", "start a dask cluster that is closed to others", "cluster") from error
 
 
 def _same(bundle: ModelBundle) -> ModelBundle:

@@ -165,6 +165,8 @@ def track(segmentation: Segmentation, spec: TrackSpec | None = None, *, before: 
 
 
 def _check(s: Segmentation, before: Array | None) -> None:
+    if not all(np.isfinite(size) and size > 0 for size in s.spacing):
+        raise InputError("The pixel size is not a positive number.", got=tuple(s.spacing))
     if s.task is Task.SEMANTIC:
         raise InputError("Classes cannot be linked through time, only objects.", hint="Use a result with objects")
     if s.axes not in ("TYX", "TZYX"):

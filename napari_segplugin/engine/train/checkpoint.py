@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from napari_segplugin.core import InputError
+from napari_segplugin.io.files import close_to_others, private_file, private_folder
 
 FILE = "training.safetensors"
 
@@ -56,8 +57,13 @@ class Checkpoint:
         }
         part = self.path.with_suffix(".part")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.parent.is_dir():
+                close_to_others(self.path)  # the folder may be the person's own, with other things in it
+            else:
+                private_folder(self.path.parent)
+            private_file(part)
             save_file(flat, part, {"key": self.key, "words": json.dumps(words)})
+            close_to_others(part)
             os.replace(part, self.path)
         except (OSError, SafetensorError) as error:
             raise InputError(
@@ -72,6 +78,7 @@ class Checkpoint:
         """What was written, by group, and the words; None where there is nothing that belongs to this training."""
         if not self.path.is_file():
             return None
+        close_to_others(self.path)
         try:
             words = _header(self.path)
             flat = load_file(self.path)

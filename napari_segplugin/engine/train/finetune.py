@@ -29,7 +29,7 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
-from napari_segplugin.engine.network import load
+from napari_segplugin.engine.network import check_finite, load
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
@@ -107,8 +107,9 @@ def finetune(
     Raises
     ------
     InputError
-        If nothing is painted, a class lacks strokes, or shapes do not fit.
+        If nothing is painted, a class lacks strokes, shapes do not fit, or a weight of the model is not a number.
     """
+    check_finite(bundle)
     images = [image] if isinstance(image, Image) else list(image)
     marks = [corrections] if isinstance(corrections, Corrections) else list(corrections)
     if len(images) != len(marks):

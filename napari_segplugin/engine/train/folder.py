@@ -25,7 +25,7 @@ from napari_segplugin.core import (
     TrainSpec,
 )
 from napari_segplugin.core.training import FineTuneResult
-from napari_segplugin.engine.network import load
+from napari_segplugin.engine.network import check_finite, load
 from napari_segplugin.engine.train.finetune import next_name
 from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
@@ -153,8 +153,9 @@ def train_labelled(
     Raises
     ------
     InputError
-        If an image and its labels do not fit, or the share is not below 1.
+        If an image and its labels do not fit, the share is not below 1, or a weight of the model is not a number.
     """
+    check_finite(bundle)
     task, classes = bundle.spec.task, bundle.spec.classes
     samples = [make_sample(d.image, d.labels, task, classes, kinds=d.kinds, ignore=ignore) for d in data]
     learn, held = hold_out(samples, share, spec.seed, bundle.spec.ndim)

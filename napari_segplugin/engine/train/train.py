@@ -31,7 +31,7 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
-from napari_segplugin.engine.network import fingerprint, load, map_kinds, with_packages
+from napari_segplugin.engine.network import check_finite, fingerprint, load, map_kinds, with_packages
 from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.balance import balanced, class_counts
@@ -309,10 +309,11 @@ def train(
     Raises
     ------
     InputError
-        If there is no sample or one does not fit the network.
+        If there is no sample or one does not fit the network, or a weight of the model is not a number.
     """
     if not samples:
         raise InputError("Training needs at least one image with labels.", got="none")
+    check_finite(bundle)
     yield Stage("Preparing images")
     bundle = fit_to_objects(bundle, samples)
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})

@@ -286,6 +286,12 @@ def test_csv_reads_back():
     assert rows[1]["unit"] == "um"
 
 
+def test_a_class_that_is_named_like_a_formula_is_text_in_the_csv():
+    report = Report(Task.SEMANTIC, (ReportRow("=1+1", "IoU", -0.5, "Share."),), ())
+    row = next(csv.DictReader(io.StringIO(report.to_csv())))
+    assert (row["class"], row["value"]) == ("'=1+1", "-0.5")
+
+
 def test_text_is_aligned_and_says_each_definition_once():
     lines = REPORT.text().splitlines()
     assert lines[:4] == [

@@ -1,10 +1,13 @@
 """A cluster gives what one computer gives; what workers say, lose or cannot do reaches the person as a sentence."""
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -215,6 +218,61 @@ def test_no_workers_and_workers_of_another_version_are_refused(inside, monkeypat
     monkeypatch.setattr(module, "_version", missing)
     with pytest.raises(InputError, match="cannot import"):
         drain(predict(picture((40, 40), "YX"), small(), cluster=inside))
+
+
+STRANGER = """
+import os, sys
+from distributed import Client, Security
+if sys.argv[2] == "nobody":
+    os.setgid(65534)
+    os.setuid(65534)
+own = Security.temporary() if sys.argv[3] == "own key" else Security(require_encryption=False)
+address = sys.argv[1] if sys.argv[3] == "own key" else sys.argv[1].replace("tls://", "tcp://")
+try:
+    client = Client(address, timeout=3, set_as_default=False, security=own)
+    print("ran as", client.run_on_scheduler(os.getuid))
+except (OSError, TimeoutError) as error:
+    print("turned away:", type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("key", ["own key", "no key"])
+def test_another_user_of_this_computer_is_turned_away(two, key):
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    place = [two.client.scheduler.address, "nobody" if root else "same user", key]
+    for address in (place[0], *two.client.scheduler_info()["workers"]):
+        told = subprocess.run(
+            [sys.executable, "-c", STRANGER, address, *place[1:]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert told.stdout.startswith("turned away"), told.stdout + told.stderr
+    assert two.slots == 2, "those who belong to it go on"
+
+
+def test_a_local_cluster_listens_on_the_loopback_address_alone(two):
+    psutil = pytest.importorskip("psutil")
+    pids = [os.getpid(), *two.client.run(os.getpid).values()]
+    addresses = [two.client.scheduler.address, *two.client.scheduler_info()["workers"]]
+    assert all(a.startswith("tls://127.0.0.1:") for a in addresses)
+    ports = {int(a.rsplit(":", 1)[1]) for a in addresses}
+    heard = [c.laddr for pid in pids for c in psutil.Process(pid).net_connections("inet") if c.status == "LISTEN"]
+    assert ports <= {place.port for place in heard}
+    assert {place.ip for place in heard} <= {"127.0.0.1", "::1"}
+    assert 8787 not in {place.port for place in heard}
+    for port in {place.port for place in heard} - ports:  # what dask opens for pages shows none
+        for page in ("status", "info/main/workers.html", "json/identity.json", "metrics"):
+            with contextlib.suppress(OSError):  # an address that talks no HTTP, or shows no such page
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5).close()
+                raise AssertionError(f"{page} is served on port {port}")
+
+
+def test_the_package_that_makes_the_key_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(MissingExtraError, match=r"'cryptography'.*napari-segplugin\[cluster\]"), connect("local:1"):
+        pass
 
 
 def test_lazy_arrays_of_others_are_computed_as_before(two):

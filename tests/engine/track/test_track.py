@@ -364,3 +364,9 @@ def test_without_laptrack_one_sentence_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r'pip install "napari-segplugin\[tracks\]"'):
         drain(track(of(np.ones((2, 8, 8), int))))
+
+
+@pytest.mark.parametrize("size", [(float("nan"), 1.0), (1.0, float("inf")), (0.0, 1.0)])
+def test_a_pixel_size_that_is_none_is_refused(size: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="pixel size is not a positive number"):
+        next(track(replace(of(np.ones((2, 8, 8), int)), spacing=size)))

@@ -1,5 +1,7 @@
 """A training that was interrupted goes on exactly; a file that does not belong to it, or is damaged, is left alone."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,22 @@ def test_writing_says_what_is_wrong(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be saved for resuming"):
         Checkpoint(tmp_path / "file" / "x", "key").write({}, {})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights in another way")
+def test_a_checkpoint_is_its_owners_alone_and_an_open_one_is_closed(tmp_path):
+    def mode(path):
+        return path.stat().st_mode & 0o777
+
+    made = Checkpoint(tmp_path / "new", "key")
+    made.write({"a": {"b": np.zeros(3)}}, {})
+    assert (mode(made.path.parent), mode(made.path)) == (0o700, 0o600)
+    for touch in (made.read, lambda: made.write({"a": {"b": np.ones(3)}}, {})):
+        made.path.chmod(0o644)
+        touch()
+        assert mode(made.path) == 0o600
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    mine.chmod(0o755)
+    Checkpoint(mine, "key").write({"a": {"b": np.zeros(3)}}, {})
+    assert (mode(mine), mode(mine / FILE)) == (0o755, 0o600), "a folder of the person's stays as it is"

@@ -206,3 +206,11 @@ def test_a_plane_is_seen_with_the_intensities_of_its_volume():
     assert plane.low == whole.low
     assert plane.high == whole.high
     assert statistics(Image(volume.array[1], "YX")).high < whole.high
+
+
+def test_a_model_with_a_weight_that_is_no_number_is_refused_before_anything_is_read():
+    bundle = bundle_of()
+    first = next(iter(bundle.weights))
+    bundle.weights[first] = np.full_like(bundle.weights[first], np.inf)
+    with pytest.raises(InputError, match="contain values that are not numbers"):
+        next(finetune(image_and_objects()[0], Corrections(strokes()), bundle, SPEC))

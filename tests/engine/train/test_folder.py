@@ -21,7 +21,7 @@ from napari_segplugin.core import (  # noqa: E402
     TrainSpec,
     drain,
 )
-from napari_segplugin.engine.train.folder import train_folder  # noqa: E402
+from napari_segplugin.engine.train.folder import train_folder, train_labelled  # noqa: E402
 from napari_segplugin.engine.train.heldout import SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.samples import hold_out  # noqa: E402
 from napari_segplugin.engine.train.train import new_bundle  # noqa: E402
@@ -195,3 +195,12 @@ def test_a_doubt_about_axes_is_said_once_for_all_files(tmp_path):
     drain(train_folder(tmp_path, start, spec), events.append)
     doubts = [e.text for e in events if isinstance(e, Note) and "Taken as" in e.text]
     assert len(doubts) == 1
+
+
+def test_a_model_with_a_weight_that_is_no_number_is_refused():
+    spec = ModelSpec("unet", 2, 1, Task.SEMANTIC, ClassTable.named(["cell"]), {"widths": (4, 8)})
+    bundle = new_bundle(spec, name="tiny")
+    first = next(iter(bundle.weights))
+    bundle.weights[first] = np.full_like(bundle.weights[first], np.nan)
+    with pytest.raises(InputError, match="contain values that are not numbers"):
+        next(train_labelled([], bundle, TrainSpec(steps=1)))

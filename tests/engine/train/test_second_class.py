@@ -148,7 +148,7 @@ def test_a_network_from_scratch_needs_an_object_of_every_class():
     image, objects, kinds, _ = scene(2, False)
     only = np.where(np.isin(objects, [n for n, k in kinds.items() if k == 1]), 1, 0) * objects
     marks = Corrections(only.astype(np.uint16), painted_class=dict.fromkeys(kinds, 1))
-    with pytest.raises(InputError, match="there is none of debris"):
+    with pytest.raises(InputError, match="debris has none"):
         drain(finetune(image, marks, bundle_of(Task.INSTANCE, THINGS, 2), TRAINED))
 
 

@@ -269,7 +269,7 @@ def test_no_sample_is_refused():
 def test_a_loss_that_is_no_number_ends_the_training_with_advice():
     sample = scene()
     bundle = new_bundle(spec_of(), name="tiny")
-    broken = {k: np.full_like(v, np.nan) if v.dtype.kind == "f" else v for k, v in bundle.weights.items()}
+    broken = {k: np.full_like(v, 1e38) if v.dtype.kind == "f" else v for k, v in bundle.weights.items()}
     with pytest.raises(InputError, match=r"no longer a number.*Lower the learning rate"):
         drain(train([sample], type(bundle)("broken", bundle.spec, broken), steps(30)))
 
@@ -554,3 +554,11 @@ def test_float16_scales_the_loss_so_that_small_gradients_are_kept(monkeypatch):
         curves.append([e.value for e in events if isinstance(e, Metric) and e.name == "loss"])
     assert np.mean(curves[1][-8:]) < 0.7 * np.mean(curves[1][:4])
     assert np.mean(curves[1][-8:]) == pytest.approx(np.mean(curves[0][-8:]), rel=0.25)
+
+
+def test_a_model_with_a_weight_that_is_no_number_is_refused_before_anything_is_prepared():
+    bundle = new_bundle(spec_of(), name="tiny")
+    first = next(iter(bundle.weights))
+    bundle.weights[first] = np.full_like(bundle.weights[first], np.nan)
+    with pytest.raises(InputError, match=r"weights of 'tiny' contain values that are not numbers"):
+        next(train([scene()], bundle, steps(1)))
