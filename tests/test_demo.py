@@ -38,7 +38,7 @@ def test_the_whole_job_leaves_results_recipes_a_model_and_scores(tmp_path, tiny,
     }
     text = capsys.readouterr().out
     assert "AP@0.5: TP / (TP+FP+FN)" in text
-    assert "no benchmark" in text
+    assert "not a benchmark" in text
 
 
 def labelled(array):

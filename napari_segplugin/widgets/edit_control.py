@@ -136,7 +136,7 @@ class EditControl:
             self._adopt_as(layer, classes)
             return
         ask = [(c.name, f"adopt_{c.id}", partial(self._adopt_as, layer, classes, c.id)) for c in things]
-        dock.say(f"Nothing says of which class the objects of “{layer.name}” are. Which are most of them?", answers=ask)
+        dock.say(f"The class of the objects in “{layer.name}” is not known. Which class are most of them?", answers=ask)
 
     def _adopt_as(self, layer: Labels, classes: ClassTable, class_id: int = 0) -> None:
         dock = self._dock

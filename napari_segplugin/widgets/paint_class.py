@@ -49,7 +49,7 @@ class PaintClass(QWidget):
         self.change = button(
             "",
             "reclass",
-            "Give the object that you painted last this class, too. Undo with Ctrl+Z.",
+            "Also give this class to the object that you painted last. Undo with Ctrl+Z.",
             lambda: self.change_asked.emit(self._number),
         )
         layout = QVBoxLayout(self)

@@ -152,8 +152,9 @@ def set_up(
     check_fit(image, bundle.spec)
     if tiles.mirror and not turns(bundle.spec):
         raise InputError(
-            "What this model says of a voxel means something else in a mirror, so mirrored copies have no average.",
-            hint="Predict without mirrored copies",
+            "The output of this model changes its meaning when the image is mirrored, so mirrored copies cannot be "
+            "averaged.",
+            hint="Run without mirrored copies",
         )
     wanted = check_region(image, region)
     where = resolve(device)
