@@ -21,8 +21,10 @@ _ZOOM_TIP = (
     "Enlarges the image before it is segmented (below 1: reduces it), for objects much smaller or larger than those "
     "the model learnt. 2 × takes four times as long in 2D."
 )
-_TILE_TIP = "The image is segmented in tiles. Longest side of a tile, in pixels (voxels in 3D). Larger is faster and "
-"needs more memory."
+_TILE_TIP = (
+    "The image is segmented in tiles. Longest side of a tile, in pixels (voxels in 3D). Larger is faster and "
+    "needs more memory."
+)
 _HALO_TIP = "How far tiles overlap, in pixels (voxels in 3D). Larger avoids visible seams and takes longer."
 
 _CHECK_TIP = (
