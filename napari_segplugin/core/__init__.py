@@ -3,7 +3,13 @@
 from napari_segplugin.core.bundle import Exemplars, ModelBundle, Normalisation
 from napari_segplugin.core.chain import ClassicalRecipe, CleanupStep, recipe_from_json, recipe_to_json
 from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
-from napari_segplugin.core.errors import InputError, MissingExtraError, OutOfMemoryError, SegPluginError
+from napari_segplugin.core.errors import (
+    InputError,
+    MissingExtraError,
+    OutOfMemoryError,
+    SegPluginError,
+    is_out_of_memory,
+)
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
@@ -70,6 +76,7 @@ __all__ = [
     "classes_from_json",
     "drain",
     "guess_axes",
+    "is_out_of_memory",
     "labels_in",
     "load_target",
     "loss_spec_from_json",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import sys
+
 from napari_segplugin.core.words import Setting
 
 
@@ -93,3 +97,40 @@ class OutOfMemoryError(MemoryError, SegPluginError):
     def __init__(self, text: str, *, setting: Setting | None = None) -> None:
         super().__init__(text)
         self.setting = setting
+
+
+_NO_MEMORY = re.compile(
+    r"out of memory|not enough memory|can.?t allocate|cannot allocate|failed to allocate|alloc_failed|bad.alloc"
+    r"|could not create a (primitive(?! desc)|memory object)|unable to allocate",
+    re.IGNORECASE,
+)
+"""How torch's allocators, oneDNN, CUDA and its libraries, Apple's GPU and C++ say that memory is exhausted.
+
+oneDNN's "could not create a primitive descriptor" is another matter: it has no way to compute that at all.
+"""
+_PAGING_FILE = 1455
+"""Windows: the paging file is too small."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is exhausted, of the computer or of a graphics card.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of Python, numpy (a MemoryError, too), torch, or the system. Many of torch's say so in words only.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("could not create a primitive")), is_out_of_memory(RuntimeError("size mismatch"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _PAGING_FILE
+    if not isinstance(error, RuntimeError):
+        return False
+    torch = sys.modules.get("torch")  # only who has it in memory can have an error of it
+    kind = getattr(torch, "OutOfMemoryError", None) or getattr(getattr(torch, "cuda", None), "OutOfMemoryError", None)
+    return (kind is not None and isinstance(error, kind)) or bool(_NO_MEMORY.search(str(error)))

@@ -8,6 +8,7 @@ import os
 # torch at its first large allocation, so it has to stand before the import; a value set by the person stays.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -126,6 +127,15 @@ def free_memory(device: torch.device) -> int:
     return free_host_memory()
 
 
+def give_back(device: torch.device) -> None:
+    """After memory ran out: let go of what nobody uses any more, so that something smaller may fit."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 @cache
 def _bfloat16_pays() -> bool:
     """Whether a bfloat16 convolution beats float32 on this CPU: a few milliseconds, once a process.
@@ -179,6 +189,7 @@ __all__ = [
     "available_devices",
     "free_host_memory",
     "free_memory",
+    "give_back",
     "inference_dtype",
     "polite_threads",
     "resolve",

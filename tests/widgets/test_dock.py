@@ -270,8 +270,10 @@ def test_cancel_acts_at_the_next_tile_and_changes_nothing(with_image: Any, engin
     ("trouble", "words", "details"),
     [
         (InputError("The tile is too small.", hint="Choose 64."), "The tile is too small. Choose 64.", False),
-        (RuntimeError("CUDA error: out of memory"), "Something unexpected went wrong (CUDA error", True),
+        (RuntimeError("CUDA error: out of memory"), "The memory is full", True),
+        (RuntimeError("CUDA error: an illegal instruction"), "Something unexpected went wrong (CUDA error", True),
         (MemoryError(), "The memory is full", True),
+        (RuntimeError("could not create a primitive"), "The memory is full", True),
     ],
 )
 def test_a_failing_job_is_a_sentence_and_the_buttons_come_back(

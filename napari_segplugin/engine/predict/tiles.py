@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 import torch
 
-from napari_segplugin.core import Job, Note, OutOfMemoryError, Step
+from napari_segplugin.core import Job, Note, OutOfMemoryError, SegPluginError, Step, is_out_of_memory
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.tiles import Axis, Tile, split
+from napari_segplugin.engine.device import give_back
 from napari_segplugin.engine.network import ReadyNetwork
 
 Read = Callable[[Tile], np.ndarray]
@@ -24,16 +24,6 @@ Kept = TypeVar("Kept")
 
 Write: TypeAlias = Callable[[Tile, Kept], None]
 """Takes what :meth:`TileRun.kept` hands on; of :class:`Run` the kept part of a tile's maps, (K, [Z,] Y, X) float32."""
-
-_WORDS = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate",
-    "cannot allocate",
-    "alloc_failed",
-    "bad_alloc",
-    "bad allocation",
-)
 
 
 @dataclass
@@ -101,13 +91,6 @@ class _Overflow(Exception):
     """Numbers too large for float16 came up; float32 is needed."""
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; the CPU allocator and older drivers only say so in words."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _WORDS)
-
-
 def run_tiles(
     run: TileRun[Made, Kept], tiles: Sequence[Tile], axes: Sequence[Axis], read: Read, write: Write[Kept]
 ) -> Job[int]:
@@ -148,9 +131,7 @@ def run_tiles(
             yield Step(done, done + len(pending))
             continue
         pending.extendleft(reversed(group))
-        gc.collect()
-        if run.network.device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(run.network.device)
         pending, sentence = _retreat(run, pending, len(group), axes, error)
         yield Note(sentence)
     return done
@@ -170,8 +151,10 @@ def _attempt(run: TileRun[Made, Kept], group: Sequence[Tile], read: Read, write:
         results = run.maps([read(tile) for tile in group])
     except _Overflow as error:
         return error.with_traceback(None)
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
+    except SegPluginError:
+        raise
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
             raise
         return error.with_traceback(None)
     for tile, maps in zip(group, results, strict=True):
@@ -214,4 +197,4 @@ def _size(tile: Tile) -> str:
     return " × ".join(str(n) for n in tile.shape)
 
 
-__all__ = ["Read", "Run", "TileRun", "Write", "out_of_memory", "run_tiles"]
+__all__ = ["Read", "Run", "TileRun", "Write", "run_tiles"]

@@ -22,6 +22,7 @@ from napari_segplugin.engine.torch_import import quiet_import
 from napari_segplugin.engine.train.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import (
+    CarefulSteps,
     Stepper,
     fast_layout,
     freeze,
@@ -163,6 +164,8 @@ def run_loop(
     ------
     InputError
         If the loss becomes NaN or infinite and stays so.
+    OutOfMemoryError
+        If memory is too small for a single patch.
     """
     torch.manual_seed(spec.seed)
     if "torch._dynamo" not in sys.modules:
@@ -173,13 +176,13 @@ def run_loop(
     run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
-    step = Stepper(network, run.optimiser, terms, device, autocast)
+    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler.draw, batch)
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     bad = 0
     while progress.share < 1 and not (stop is not None and stop.is_set()):
         rate = run.set_up_step(freeze_statistics)
-        losses = step(sampler.draw(batch), progress.share, run.mean.network)
+        losses = yield from step(progress.share, run.mean.network)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
             raise InputError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from napari_segplugin.core import Job, Note, OutOfMemoryError, SegPluginError, is_out_of_memory
 from napari_segplugin.data.sampling import Batch
+from napari_segplugin.engine.device import give_back
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.networks.base import depth_groups
 
@@ -79,6 +81,60 @@ class Stepper:
         if not fine:
             return None
         return {"loss": value, **{k: float(v.detach()) for k, v in parts.items()}}
+
+    def start_again(self) -> None:
+        """Forget a step that was broken off in the middle; weights and the optimizer's memory stay."""
+        self.optimiser.zero_grad(set_to_none=True)
+        # it remembers that gradients were scaled back, and would refuse to do so in the next step
+        scale, enabled = self.scaler.get_scale(), self.scaler.is_enabled()
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=enabled)
+
+
+class CarefulSteps:
+    """Draws a batch and learns from it; where memory runs out, with half as many patches from then on.
+
+    Parameters
+    ----------
+    step : Stepper
+    draw : callable
+        Gives a batch of so many patches.
+    batch : int
+        Patches a step.
+    """
+
+    def __init__(self, step: Stepper, draw: Callable[[int], Batch], batch: int) -> None:
+        self.step, self.draw, self.batch = step, draw, batch
+
+    def __call__(self, share: float, teacher: nn.Module | None = None) -> Job[dict[str, float] | None]:
+        """Take a step, see :class:`Stepper`.
+
+        Yields
+        ------
+        Note
+            When memory ran out and a smaller batch is tried.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If memory is too small for a single patch.
+        """
+        while True:
+            try:
+                return self.step(self.draw(self.batch), share, teacher)
+            except (RuntimeError, MemoryError, OSError) as error:
+                if isinstance(error, SegPluginError) or not is_out_of_memory(error):
+                    raise
+            # out of the handler: the error's traceback holds what the step had in memory
+            self.step.start_again()
+            give_back(self.step.device)
+            if self.batch == 1:
+                raise OutOfMemoryError(
+                    "There is not enough memory to train, not even with one patch at a time. Close other programs, or use "
+                    "smaller patches or a smaller network."
+                )
+            self.batch //= 2
+            count = f"{self.batch} patches" if self.batch > 1 else "one patch"
+            yield Note(f"Memory ran out; the training continues with {count} at a time.")
 
 
 def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> float:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ from napari_segplugin.core import (
     Task,
     TileSpec,
     drain,
+    is_out_of_memory,
 )
+from napari_segplugin.data.tiles import Axis, Tile
 from napari_segplugin.engine import device as device_module
 from napari_segplugin.engine.device import (
     autocast_dtype,
@@ -38,7 +42,7 @@ from napari_segplugin.engine.network import ReadyNetwork, load
 from napari_segplugin.engine.predict.blocks import blocks_of
 from napari_segplugin.engine.predict.estimate import estimate
 from napari_segplugin.engine.predict.predict import predict
-from napari_segplugin.engine.predict.tiles import out_of_memory
+from napari_segplugin.engine.predict.tiles import TileRun, run_tiles
 from napari_segplugin.engine.train.train import new_bundle
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS, HeadRow
@@ -407,7 +411,7 @@ class Scarce:
         def call(network, array, *, mirror=False):
             self.sizes.append(array.size)
             if array.size > most:
-                raise RuntimeError(message)
+                raise RuntimeError(message) if isinstance(message, str) else message
             return real(network, array, mirror=mirror)
 
         monkeypatch.setattr(ReadyNetwork, "__call__", call)
@@ -455,9 +459,76 @@ def test_other_errors_are_not_taken_for_lack_of_memory(monkeypatch):
         drain(predict(noise((60, 60), "YX"), bundle_of(), device="cpu"))
 
 
+NO_MEMORY = [
+    RuntimeError("[enforce fail at alloc_cpu.cpp:114] data. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    RuntimeError("could not create a primitive"),
+    RuntimeError("could not create a memory object"),
+    RuntimeError("std::bad_alloc"),
+    RuntimeError("bad allocation"),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."),
+    np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("f4")),
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda e: (str(e) or "MemoryError")[-30:])
+def test_every_way_to_say_no_memory_leads_to_smaller_tiles_and_at_last_to_a_sentence(monkeypatch, error):
+    image, bundle = noise((70, 70), "YX"), bundle_of(2, Task.SEMANTIC)
+    Scarce(monkeypatch, 3000, error)
+    events = []
+    drain(predict(image, bundle, device="cpu", tiles=TileSpec(precision="float32")), events.append)
+    assert any("smaller tiles" in e.text for e in events if isinstance(e, Note))
+    small = noise((16, 16), "YX")
+    Scarce(monkeypatch, 10, error)
+    with pytest.raises(OutOfMemoryError, match="not enough memory even for the smallest tile"):
+        drain(predict(small, bundle, device="cpu"))
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=lambda e: (str(e) or "MemoryError")[-30:])
+def test_every_way_to_say_no_memory_leads_to_smaller_batches_and_from_a_card_to_the_processor(error):
+    """The retreat itself, on a device that is none: the "meta" device stands for a card."""
+    tried = []
+
+    class Fake(TileRun):
+        def maps(self, arrays):
+            tried.append((self.network.device.type, len(arrays)))
+            if self.network.device.type != "cpu":
+                raise error
+            return [a.shape for a in arrays]
+
+        def kept(self, tile, maps):
+            return maps
+
+    def network(device, dtype):
+        return SimpleNamespace(device=device, dtype=dtype)
+
+    tile = Tile((slice(0, 8),) * 2, (slice(0, 8),) * 2, (slice(0, 8),) * 2)
+    run = Fake(network(torch.device("meta"), torch.float32), network, batch=2)
+    events, written = [], []
+    job = run_tiles(
+        run, [tile] * 2, [Axis(8, 0, 16, 0, 8)] * 2, lambda _: np.zeros((1, 8, 8)), lambda _, made: written.append(made)
+    )
+    assert drain(job, events.append) == 2
+    assert tried == [("meta", 2), ("meta", 1), ("cpu", 1), ("cpu", 1)]
+    assert len(written) == 2
+    told = [e.text for e in events if isinstance(e, Note)]
+    assert ["1 tile at a time" in told[0], "continues on the CPU" in told[1]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("error", "yes"),
     [
+        *((error, True) for error in NO_MEMORY),
+        (
+            RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive"),
+            False,
+        ),
+        (OSError(errno.ENOENT, "No such file"), False),
         (torch.OutOfMemoryError("x"), True),
         (MemoryError(), True),
         (RuntimeError("CUDA error: out of memory"), True),
@@ -467,7 +538,7 @@ def test_other_errors_are_not_taken_for_lack_of_memory(monkeypatch):
     ],
 )
 def test_out_of_memory_is_told_from_other_errors(error, yes):
-    assert out_of_memory(error) is yes
+    assert is_out_of_memory(error) is yes
 
 
 # ---------------------------------------------------------------- devices, estimate, recipe

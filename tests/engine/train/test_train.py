@@ -20,6 +20,7 @@ from napari_segplugin.core import (  # noqa: E402
     Metric,
     ModelSpec,
     Note,
+    OutOfMemoryError,
     Sample,
     Step,
     Task,
@@ -34,7 +35,7 @@ from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.heldout import Reading, SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
-from napari_segplugin.engine.train.optimizer import learning_rate, parameter_groups, safe_precision  # noqa: E402
+from napari_segplugin.engine.train.optimizer import Stepper, learning_rate, parameter_groups, safe_precision  # noqa: E402
 from napari_segplugin.engine.train.train import (  # noqa: E402  # noqa: E402
     new_bundle,
     patch_size,
@@ -174,6 +175,53 @@ def test_the_last_state_that_did_as_well_as_the_best_is_kept(scores, tolerance, 
     result = drain(job)
     assert result.record["best_step"] == kept
     assert all(np.array_equal(result.state[k], seen[kept - 1][k].numpy()) for k in result.state)
+
+
+def scarce_loop(monkeypatch, error, most):
+    """A training in which memory ends above `most` patches at a time."""
+    sizes, real = [], Stepper.__call__
+
+    def call(stepper, batch, *more):
+        sizes.append(len(batch.image))
+        if len(batch.image) > most:
+            raise error
+        return real(stepper, batch, *more)
+
+    monkeypatch.setattr(Stepper, "__call__", call)
+    bundle = new_bundle(spec_of(), name="tiny")
+    sampler = PatchSampler([prepare_sample(scene(), bundle)], (16, 16))
+    terms = Terms.of(LossSpec(), 2)
+    return sizes, run_loop(load(bundle), sampler, steps(3), terms=terms, batch=4, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("MPS backend out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+    ],
+    ids=lambda e: (str(e) or "MemoryError")[-30:],
+)
+def test_a_training_without_memory_takes_fewer_patches_and_at_last_says_so(monkeypatch, error):
+    sizes, job = scarce_loop(monkeypatch, error, 1)
+    events = []
+    assert drain(job, events.append).record["steps"] == 3
+    assert sizes == [4, 2, 1, 1, 1]
+    told = [e.text for e in events if isinstance(e, Note)]
+    assert ["2 patches at a time" in told[0], "one patch at a time" in told[1]] == [True, True]
+    with monkeypatch.context() as again, pytest.raises(OutOfMemoryError, match="not even with one patch at a time"):
+        drain(scarce_loop(again, error, 0)[1])
+
+
+def test_a_training_does_not_take_other_errors_for_lack_of_memory(monkeypatch):
+    sizes, job = scarce_loop(monkeypatch, RuntimeError("size mismatch"), 0)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        drain(job)
+    assert sizes == [4]
 
 
 @pytest.mark.parametrize(("task", "count", "wanted"), [(Task.INSTANCE, 4, 0.1), (Task.SEMANTIC, 4, 0.1 / 5**0.5)])
