@@ -657,7 +657,7 @@ def test_a_head_may_bring_a_block_decoder_which_has_to_be_one(in_memory, monkeyp
 
 def test_a_head_whose_maps_do_not_turn_is_not_mirrored(in_memory, monkeypatch):
     monkeypatch.setitem(HEADS._rows, "whole", replace(in_memory, turns=False))
-    with pytest.raises(InputError, match="means something else in a mirror"):
+    with pytest.raises(InputError, match="changes its meaning when the image is mirrored"):
         drain(
             predict(noise((40, 44), "YX"), with_head(bundle_of(), "whole"), tiles=TileSpec(mirror=True), device="cpu")
         )
