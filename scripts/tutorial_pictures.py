@@ -70,7 +70,7 @@ class Lesson:
         from napari_segplugin.io import load_sample
 
         self.out = out
-        self.truth = np.asarray(load_sample(SAMPLE)["truth"])
+        self.truth = np.asarray(load_sample(SAMPLE).truth)
         self.open_window()
 
     def open_window(self) -> None:
@@ -302,10 +302,10 @@ def learn(lesson: Lesson, seconds: int) -> None:
     lesson.idle()
     hands.show(dock.improve_step.verdict, lesson.find("save_model"))
     lesson.picture("09-before-and-after", ["verdict_table", "verdict_pictures"])
-    table = dock.improve_step.verdict_table
+    table = dock.improve_step.verdict.table
     for i in range(table.rowCount()):
         say("  " + " ".join(table.item(i, j).text() for j in range(3)))
-    say(f"  {dock.improve_step.verdict_text.text()}")
+    say(f"  {dock.improve_step.verdict.text.text()}")
 
 
 def compare(lesson: Lesson) -> None:
@@ -334,7 +334,7 @@ def compare(lesson: Lesson) -> None:
     corrected.visible = True
     corrected.contour = 0
     lesson.home()
-    hands.show(dock.improve_step.verdict_text, lesson.find("back_button"))
+    hands.show(dock.improve_step.verdict.text, lesson.find("back_button"))
     lesson.picture("12-go-back", ["back_button", dock.messages])
 
 
