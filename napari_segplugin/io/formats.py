@@ -180,7 +180,7 @@ def read_image(
     >>> path = Path(tempfile.mkdtemp()) / "stack.npy"
     >>> np.save(path, np.zeros((3, 8, 9), np.uint8))
     >>> read_image(path, axes="ZYX", spacing=(2, 1, 1), unit="um").describe()
-    'Z 3 × Y 8 × X 9 · voxel 2 × 1 × 1 um · uint8'
+    'Z 3 × Y 8 × X 9 · voxel size 2 × 1 × 1 um · uint8'
     """
     place = as_path(path)
     check_readable(place)

@@ -147,7 +147,7 @@ def layer_to_image(
     --------
     >>> from napari.layers import Image as ImageLayer
     >>> layer_to_image(ImageLayer(np.zeros((8, 9)), scale=(0.5, 0.5), name="cells")).describe()
-    'Y 8 × X 9 · voxel 0.5 × 0.5 pixel · float64'
+    'Y 8 × X 9 · pixel size 0.5 × 0.5 pixel · float64'
     """
     array = level0(layer)
     axes = axes or axes_of_layer(layer)[0]

@@ -41,8 +41,8 @@ def test_an_image_says_the_class_of_most_voxels(tmp_path):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("label,size\n1,2\n", "lacks columns.*Got label, size"),
-        ("", "lacks columns, or has no rows. Got nothing"),
+        ("label,size\n1,2\n", "lacks a column.*Got label, size"),
+        ("", "lacks a column, or has no rows. Got nothing"),
         ("label,name\n1,nucleus\n", "no such class. Got 'nucleus'.*1 or cell"),
         ("label,class\n1,3\n", "no such class. Got '3'"),
         ("label,class\nx,3\n", "table of classes"),

@@ -45,7 +45,7 @@ def balanced(spec: LossSpec, counts: np.ndarray, classes: ClassTable) -> tuple[L
     Examples
     --------
     >>> balanced(LossSpec((LossTerm("cross_entropy"),)), np.array([90, 10]), ClassTable.named(["cell"]))[1]
-    'Balance: half of the patches show each of 2 classes in their middle; class weights background 0.56, cell 5.'
+    'Balance: half of the patches have each of the 2 classes at their centre; class weights background 0.56, cell 5.'
     """
     weights = [round(w, 2) for w in class_weights(counts, "median", most=_MOST)]
     terms = [_weighted(term, weights) for term in spec.terms]
