@@ -1,7 +1,6 @@
 """The check of the computer from the dock."""
 
 import pytest
-from dock_helpers import wait_idle
 from qtpy.QtGui import QGuiApplication
 
 from napari_segplugin.core import InputError
@@ -12,7 +11,7 @@ pytestmark = pytest.mark.qt
 
 def press(dock, qtbot):
     dock.method_step.tile_options.check_button.click()
-    wait_idle(qtbot, dock)
+    qtbot.waitUntil(lambda: not dock.background.busy)
 
 
 def test_the_report_opens_and_can_be_copied(dock, engine, qtbot):
