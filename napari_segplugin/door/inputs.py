@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -11,9 +12,11 @@ from numpy.typing import ArrayLike
 
 from napari_segplugin.core import (
     ClassicalRecipe,
+    ClassInfo,
     ClassTable,
     Image,
     InputError,
+    Kind,
     ModelBundle,
     Note,
     ObjectTable,
@@ -170,8 +173,6 @@ def as_segmentation(
     InputError
         If a file cannot be read, an array is no label image, or axes or spacing do not fit.
     """
-    from dataclasses import replace
-
     table = class_table(classes, task)
     if isinstance(labels, str | Path):
         found = read_segmentation(labels, task=task, classes=table)
@@ -241,8 +242,6 @@ def class_table(
     >>> [c.name for c in class_table(["axon", "myelin"])]
     ['background', 'axon', 'myelin']
     """
-    from napari_segplugin.core import ClassInfo, Kind
-
     if isinstance(classes, ClassTable):
         return classes
     if isinstance(classes, str):

@@ -185,7 +185,7 @@ def check_readable(path: Path) -> None:
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a zarr: by its name, or by what lies in it."""
-    return path.is_dir() and (path.suffix == ".zarr" or any((path / name).is_file() for name in ZARR_FILES))
+    return path.is_dir() and (path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ZARR_FILES))
 
 
 def first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Registry
-from napari_segplugin.io.files import Found, as_path, check_readable
+from napari_segplugin.io.files import Found, as_path, check_readable, is_zarr
 from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import short_unit
 
@@ -46,8 +46,6 @@ _row(
     ),
     needs="volume",
 )
-
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
 def extension_of(path: Path) -> str:
@@ -101,8 +99,7 @@ def format_of(path: Path) -> FormatRow:
         If the extension is not known, or a folder holds neither a zarr nor a DICOM series.
     """
     if path.is_dir():
-        is_zarr = extension_of(path) == ".zarr" or any((path / name).is_file() for name in _ZARR_FILES)
-        return FORMATS["omezarr" if is_zarr else "dicom"]
+        return FORMATS["omezarr" if is_zarr(path) else "dicom"]
     extension = extension_of(path)
     for row in FORMATS:
         if extension in row.extensions and row.name != "omezarr":

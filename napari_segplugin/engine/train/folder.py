@@ -31,7 +31,7 @@ from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
 from napari_segplugin.io import read_image
-from napari_segplugin.io.pairs import Pair, find_pairs, labels_of
+from napari_segplugin.io.pairs import Pair, labels_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,43 +177,6 @@ def train_labelled(
     return FineTuneResult(tuned, before, after, sentence, learnt=len(learn), judged=len(held))
 
 
-def train_folder(
-    folder: str | Path,
-    bundle: ModelBundle,
-    spec: TrainSpec,
-    *,
-    share: float = 0.2,
-    stop: threading.Event | None = None,
-    keep: str | Path | None = None,
-) -> Job[FineTuneResult]:
-    """Train a bundle on the images of a folder; see :func:`train_labelled`.
-
-    Parameters
-    ----------
-    folder : path
-        Laid out as :func:`~napari_segplugin.io.pairs.find_pairs` says.
-    bundle, spec, share, stop, keep
-        As in :func:`train_labelled`.
-
-    Yields
-    ------
-    Stage, Step, Metric, Note
-
-    Returns
-    -------
-    FineTuneResult
-
-    Raises
-    ------
-    InputError
-        If the folder is not laid out so, or as :func:`train_labelled`.
-    """
-    pairs = find_pairs(folder)
-    yield Stage("Reading images and labels")
-    data = yield from read_pairs(pairs, bundle.spec.task)
-    return (yield from train_labelled(data, bundle, spec, share=share, stop=stop, keep=keep))
-
-
 def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> str:
     """How many images teach and judge, as a sentence."""
     if not count:
@@ -224,4 +187,4 @@ def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> s
     return f"Checked on regions of {len(names)} of {len(samples)} images, which are not trained on ({shown})."
 
 
-__all__ = ["Labelled", "classes_in", "read_pairs", "train_folder", "train_labelled"]
+__all__ = ["Labelled", "classes_in", "read_pairs", "train_labelled"]

@@ -8,6 +8,7 @@ import tifffile
 
 torch = pytest.importorskip("torch")
 
+from napari_segplugin import jobs  # noqa: E402
 from napari_segplugin.core import (  # noqa: E402
     ClassTable,
     Image,
@@ -21,7 +22,7 @@ from napari_segplugin.core import (  # noqa: E402
     TrainSpec,
     drain,
 )
-from napari_segplugin.engine.train.folder import train_folder, train_labelled  # noqa: E402
+from napari_segplugin.engine.train.folder import train_labelled  # noqa: E402
 from napari_segplugin.engine.train.heldout import SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.samples import hold_out  # noqa: E402
 from napari_segplugin.engine.train.train import new_bundle  # noqa: E402
@@ -95,7 +96,7 @@ def test_a_share_that_leaves_nothing_is_refused(share):
 
 def test_the_held_out_images_are_not_trained_on_and_both_figures_repeat(nuclei):
     old = small()
-    first = drain(train_folder(nuclei, old, QUICK))
+    first = drain(jobs.train(nuclei, old, QUICK))
     assert not first.before  # random weights have no quality
     assert set(first.after) == {"held-out object IoU", "held-out Dice"}
     learned = set(first.bundle.history[-1]["images"])
@@ -107,7 +108,7 @@ def test_the_held_out_images_are_not_trained_on_and_both_figures_repeat(nuclei):
     assert not old.history
 
     events = []
-    second = drain(train_folder(nuclei, first.bundle, QUICK), events.append)
+    second = drain(jobs.train(nuclei, first.bundle, QUICK), events.append)
     assert second.before == pytest.approx(first.after)
     assert [e.value for e in events if isinstance(e, Metric) and e.step == 0][:2] == list(second.before.values())
     assert second.bundle.name == "small, tuned 1"
@@ -115,7 +116,7 @@ def test_the_held_out_images_are_not_trained_on_and_both_figures_repeat(nuclei):
 
 
 def test_the_figures_are_those_of_the_judge_on_the_files(nuclei):
-    found = drain(train_folder(nuclei, small(), QUICK))
+    found = drain(jobs.train(nuclei, small(), QUICK))
     name = next(f"piece{i}" for i in range(5) if f"piece{i}" in found.heldout)
     truth = tifffile.imread(nuclei / "masks" / f"{name}.tif").astype(int)
     image = Image(tifffile.imread(nuclei / "images" / f"{name}.tif"), "YX", name=name)
@@ -136,7 +137,7 @@ def test_volumes_teach_a_network_of_planes_and_one_of_volumes(tmp_path):
     classes = ClassTable.named(["organ"], Kind.STUFF)
     for ndim, patch in ((2, (16, 16)), (3, (4, 16, 16))):
         start = small(ndim, task=Task.SEMANTIC, classes=classes)
-        found = drain(train_folder(tmp_path, start, TrainSpec(seconds=0, steps=3, batch=2, patch=patch, device="cpu")))
+        found = drain(jobs.train(tmp_path, start, TrainSpec(seconds=0, steps=3, batch=2, patch=patch, device="cpu")))
         assert set(found.after) == {"held-out Dice"}
         assert len(found.bundle.history[-1]["images"]) == (12 if ndim == 2 else 2)
 
@@ -144,14 +145,14 @@ def test_volumes_teach_a_network_of_planes_and_one_of_volumes(tmp_path):
 def test_a_single_image_is_trained_on_without_figures(tmp_path):
     tifffile.imwrite(tmp_path / "a_image.tif", np.random.default_rng(0).random((40, 40), np.float32))
     tifffile.imwrite(tmp_path / "a_labels.tif", np.eye(40, dtype=np.uint8))
-    found = drain(train_folder(tmp_path, small(), QUICK))
+    found = drain(jobs.train(tmp_path, small(), QUICK))
     assert not found.after
     assert "only one image" in found.heldout
 
 
 def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_segplugin.engine.train.checkpoint.Checkpoint.due", property(lambda _: True))
-    job = train_folder(nuclei, small(), QUICK, keep=tmp_path / "kept")
+    job = jobs.train(nuclei, small(), QUICK, keep=tmp_path / "kept")
     for event in job:
         if isinstance(event, Metric) and event.name == "loss" and event.step == 3:
             break
@@ -159,7 +160,7 @@ def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
         next(job)
     job.close()
     events = []
-    found = drain(train_folder(nuclei, small(), QUICK, keep=tmp_path / "kept"), events.append)
+    found = drain(jobs.train(nuclei, small(), QUICK, keep=tmp_path / "kept"), events.append)
     assert any(isinstance(e, Note) and "continues" in e.text for e in events)
     assert found.bundle.history[-1]["steps"] == 6
 
@@ -176,12 +177,12 @@ def test_a_training_that_was_interrupted_goes_on(nuclei, tmp_path, monkeypatch):
 def test_what_does_not_fit_is_named_before_training(nuclei: Path, spoil, words):
     spoil(nuclei)
     with pytest.raises(InputError, match=words):
-        drain(train_folder(nuclei, small(), QUICK))
+        drain(jobs.train(nuclei, small(), QUICK))
 
 
 def test_channels_that_do_not_fit_are_named(nuclei):
     with pytest.raises(InputError, match="does not fit the network"):
-        drain(train_folder(nuclei, small(channels=3), QUICK))
+        drain(jobs.train(nuclei, small(channels=3), QUICK))
 
 
 def test_a_doubt_about_axes_is_said_once_for_all_files(tmp_path):
@@ -192,7 +193,7 @@ def test_a_doubt_about_axes_is_said_once_for_all_files(tmp_path):
     events = []
     start = small(3, task=Task.SEMANTIC, classes=ClassTable.named(["organ"], Kind.STUFF))
     spec = TrainSpec(seconds=0, steps=1, batch=1, patch=(4, 16, 16), device="cpu")
-    drain(train_folder(tmp_path, start, spec), events.append)
+    drain(jobs.train(tmp_path, start, spec), events.append)
     doubts = [e.text for e in events if isinstance(e, Note) and "Taken as" in e.text]
     assert len(doubts) == 1
 
