@@ -78,6 +78,14 @@ class Corrections:
     axes: str = ""
 
     def __post_init__(self) -> None:
+        for word in ("paint", "edited", "before"):
+            array = getattr(self, word)
+            if array is not None and array.dtype.kind not in "uib":
+                raise InputError(
+                    "Corrections hold whole numbers.",
+                    got=f"{word} of {array.dtype}",
+                    accepted="numbers of classes or objects",
+                )
         if not self.axes:
             object.__setattr__(self, "axes", "TZYX"[-self.paint.ndim :])
         if len(self.axes) != self.paint.ndim:

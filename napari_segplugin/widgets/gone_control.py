@@ -82,6 +82,8 @@ class GoneControl:
         fresh = [g for g in self._offered if not self.there(g.result.layer)]
         self._offered = []
         self._gone += fresh
+        if fresh and dock.runs.result_of(dock.image_step.layer) is None:
+            dock.result_step.show_summary("")  # it told of what is gone
         if fresh:
             names = ", ".join(f"“{g.result.layer.name}”" for g in fresh)
             dock.say(

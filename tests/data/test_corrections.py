@@ -254,3 +254,10 @@ def test_an_accepted_object_is_known_whole_with_its_rim_and_no_other_is():
         to_sample(
             image, Corrections(accepted.paint, None, edited, edited.copy(), accepted=(9,)), Task.INSTANCE, classes
         )
+
+
+@pytest.mark.parametrize("word", ["paint", "edited", "before"])
+def test_fractions_are_no_corrections(word):
+    arrays = {"paint": np.zeros((4, 4), np.uint16), word: np.full((4, 4), 0.5)}
+    with pytest.raises(InputError, match=f"Corrections hold whole numbers. Got {word} of float64"):
+        Corrections(**arrays)
