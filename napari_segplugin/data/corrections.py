@@ -52,7 +52,8 @@ class Corrections:
     Raises
     ------
     InputError
-        If the arrays differ in shape, the axes do not fit them, or a reviewed area comes without a result.
+        If an array holds fractions, the arrays differ in shape, the axes do not fit them, or a reviewed area comes without a
+        result.
 
     Examples
     --------
