@@ -4,6 +4,8 @@ from napari_segplugin.core.bundle import Exemplars, ModelBundle, Normalisation
 from napari_segplugin.core.chain import ClassicalRecipe, CleanupStep, recipe_from_json, recipe_to_json
 from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import (
+    MEMORY_ERRORS,
+    MEMORY_FULL,
     InputError,
     MissingExtraError,
     OutOfMemoryError,
@@ -34,6 +36,8 @@ from napari_segplugin.core.specs import (
 
 __all__ = [
     "BACKGROUND_PAINT",
+    "MEMORY_ERRORS",
+    "MEMORY_FULL",
     "PALETTE",
     "AugmentSpec",
     "Box",

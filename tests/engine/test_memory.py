@@ -3,12 +3,14 @@
 import psutil
 import pytest
 
+from napari_segplugin.core import InputError, OutOfMemoryError, Step, drain
 from napari_segplugin.engine import memory
 
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", tmp_path / "none")
     return tmp_path
 
 
@@ -57,3 +59,71 @@ def test_a_container_without_a_limit_changes_nothing(groups, monkeypatch, most):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("M", (), {"available": 123})())
     (second_version if most == "max" else first_version)(groups, most, 10)
     assert memory.free_host_memory() == 123
+
+
+@pytest.mark.parametrize("controller", ["", "memory"])
+def test_the_group_of_the_process_and_those_around_it_count(groups, monkeypatch, controller):
+    own = groups / controller / "user" / "job"
+    own.mkdir(parents=True)
+    write = first_version if controller else second_version
+    for folder, most in ((own.parent, 3000), (own, 9000)):
+        write(folder, most, 1000)
+        if controller:
+            for file in (folder / "memory").iterdir():
+                file.rename(folder / file.name)
+    (groups / "own").write_text(f"9:cpu,cpuacct:/other\n4:{controller}:/user/job\n")
+    monkeypatch.setattr(memory, "_OWN_GROUPS", groups / "own")
+    assert memory.free_host_memory() == 2000
+
+
+@pytest.mark.parametrize("room", [-5, 100, 600 * 2**20])
+def test_a_limit_of_the_address_space_counts(groups, monkeypatch, room):
+    monkeypatch.setattr(memory, "_address_room", lambda: [room])
+    assert memory.free_host_memory() == max(0, room)
+
+
+@memory.within_memory
+def job(error=None):
+    yield Step(0, 1)
+    held = bytearray(1000)
+    if error is not None:
+        raise error
+    return len(held)
+
+
+def test_a_job_with_memory_goes_through():
+    events = []
+    assert drain(job(), events.append) == 1000
+    assert events == [Step(0, 1)]
+
+
+def test_a_job_without_memory_says_so_and_lets_go():
+    with pytest.raises(OutOfMemoryError, match=r"The memory is full\. Close other programs") as told:
+        drain(job(RuntimeError("could not create a primitive")))
+    frames = told.value.__cause__.__traceback__
+    while frames.tb_next is not None:
+        frames = frames.tb_next
+    assert "held" not in frames.tb_frame.f_locals
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("size mismatch"), InputError("No."), OutOfMemoryError("Too small."), KeyError("x")]
+)
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as told:
+        drain(job(error))
+    assert told.value is error
+
+
+def test_a_job_is_not_begun_without_any_memory(monkeypatch):
+    monkeypatch.setattr(memory, "free_host_memory", lambda: 5 * 2**20)
+    with pytest.raises(OutOfMemoryError, match="too little free memory to begin: 5 MB"):
+        next(job())
+
+
+def test_a_job_can_be_closed():
+    begun = job()
+    next(begun)
+    begun.close()
+    with pytest.raises(StopIteration):
+        next(begun)

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 import torch
 
-from napari_segplugin.core import Job, Note, OutOfMemoryError, SegPluginError, Step, is_out_of_memory
+from napari_segplugin.core import MEMORY_ERRORS, Job, Note, OutOfMemoryError, SegPluginError, Step, is_out_of_memory
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.tiles import Axis, Tile, split
 from napari_segplugin.engine.device import give_back
@@ -153,7 +153,7 @@ def _attempt(run: TileRun[Made, Kept], group: Sequence[Tile], read: Read, write:
         return error.with_traceback(None)
     except SegPluginError:
         raise
-    except (RuntimeError, MemoryError, OSError) as error:
+    except MEMORY_ERRORS as error:
         if not is_out_of_memory(error):
             raise
         return error.with_traceback(None)

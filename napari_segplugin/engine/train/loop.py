@@ -18,6 +18,7 @@ from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import PatchSampler
+from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.torch_import import quiet_import
 from napari_segplugin.engine.train.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
 from napari_segplugin.engine.train.objective import Terms
@@ -176,7 +177,9 @@ def run_loop(
     run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
-    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler.draw, batch)
+    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler, batch)
+    if device.type == "cpu":
+        yield from step.plan(free_host_memory())
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     bad = 0
