@@ -308,6 +308,27 @@ def test_a_place_where_nobody_answers_is_refused(monkeypatch):
             pass
 
 
+@pytest.mark.parametrize("busy", [1, 2])
+def test_a_computer_too_busy_to_connect_is_asked_once_more(inside, monkeypatch, busy):
+    """Dask raises a bare AssertionError where its thread does not start within ten seconds."""
+    client, tries = distributed.Client, []
+
+    def slow(*args, **kw):
+        tries.append(1)
+        assert len(tries) > busy
+        return client(*args, **kw)
+
+    monkeypatch.setattr(distributed, "Client", slow)
+    address = inside.client.scheduler.address
+    if busy == 1:
+        with connect(address) as cluster:
+            assert cluster.slots == 1
+    else:
+        with pytest.raises(InputError, match=r"too busy.*\n?.*try again"), connect(address):
+            pass
+    assert len(tries) == 2
+
+
 def test_the_file_of_a_scheduler_is_a_place(inside, tmp_path):
     path = tmp_path / "scheduler.json"
     path.write_text(json.dumps({"type": "Scheduler", "id": "s", "address": inside.client.scheduler.address}))
