@@ -286,6 +286,8 @@ def connect(where: str) -> Iterator[Cluster]:
         try:
             # not the default: lazy arrays of others, of napari above all, go on computing here
             client = _patient(lambda: Client(**place, timeout=10, set_as_default=False))
+        except InputError:
+            raise
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 "No cluster answers at this address.",

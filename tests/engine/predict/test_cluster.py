@@ -337,7 +337,7 @@ def test_a_computer_too_busy_to_connect_is_asked_once_more(inside, monkeypatch, 
         with connect(address) as cluster:
             assert cluster.slots == 1
     else:
-        with pytest.raises(InputError, match=r"too busy.*\n?.*try again"), connect(address):
+        with pytest.raises(InputError, match="too busy"), connect(address):
             pass
     assert len(tries) == 2
 

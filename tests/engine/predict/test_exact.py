@@ -156,7 +156,8 @@ def agree(case):
     bundle, image, cut, block = case
     whole = replace(cut, size=tuple(4096 for _ in cut.size))
     row = NETWORKS[bundle.spec.network]
-    reference = in_memory(image, bundle, whole)
+    with threads(2):
+        reference = in_memory(image, bundle, whole)
     with threads(1):
         tiled = in_memory(image, bundle, cut)
         with blocks_of(block):
