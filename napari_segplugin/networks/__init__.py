@@ -116,6 +116,7 @@ for _row in (
             "semantic": True,
         },
         family="detector",
+        exact=False,  # of each tile so many regions are looked at, however many objects lie in it
         tasks=("instance", "panoptic"),
     ),
     NetworkRow(
