@@ -18,9 +18,14 @@ from napari_segplugin.data.boxes import runs
 from napari_segplugin.viewer.corrections import class_names, paints_on
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import EditStep, LayerHistory
-from napari_segplugin.viewer.journal import Journal, Record, pack_runs, pack_voxels
+from napari_segplugin.viewer.journal import Journal
+from napari_segplugin.viewer.records import Record, pack_runs, pack_voxels
+from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
+
+DONE, BACK, AGAIN = "", "back", "again"
+"""What became of a step: done, undone, redone."""
 
 
 class Recorder:
@@ -59,7 +64,7 @@ class Recorder:
             self._paint.detach()
         self._paint = None
 
-    def paint(self, layer: Labels, known: bool = False) -> None:
+    def paint(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
         """Record the strokes on a corrections layer from now on.
 
         Parameters
@@ -67,11 +72,14 @@ class Recorder:
         layer : napari.layers.Labels
         known : bool
             Whether the strokes that are on it came from this journal.
+        history : History, optional
+            Strokes on its undo list that came with them.
         """
         self.detach()
         self._paint = LayerHistory(layer)
-        for signal, back in ((self._paint.done, False), (self._paint.undone, True), (self._paint.redone, False)):
-            signal.connect(lambda step, back=back: self._step(layer, "paint", step, back, {}))
+        self._paint.take_over(*(history or History()))
+        for signal, way in ((self._paint.done, DONE), (self._paint.undone, BACK), (self._paint.redone, AGAIN)):
+            signal.connect(lambda step, way=way: self._step(layer, "paint", step, way, {}))
         layer.events.data.connect(self._on_array)
         layer.events.features.connect(self._on_classes)
         self._classes = class_names(layer) if known else {}
@@ -147,12 +155,19 @@ class Recorder:
         }
         return Record(header, payload)
 
-    def result(self, editor: Editor, number: int) -> None:
-        """Record the edits of a result from now on."""
+    def result(self, editor: Editor, number: int, history: History | None = None) -> None:
+        """Record the edits of a result from now on; `history` came with it onto its undo list."""
+        taken_back = list((history or History()).future)
+        editor.history.take_over(*(history or History()))
 
         def step(done: EditStep, back: bool) -> None:
+            again = any(done is s for s in taken_back)
+            if back:
+                taken_back.append(done)
+            elif not again:
+                taken_back.clear()
             rows = {n: pair[0 if back else 1] for n, pair in done.note.get("table", {}).items()}
-            self._step(editor.layer, f"result {number}", done, back, rows)
+            self._step(editor.layer, f"result {number}", done, BACK if back else AGAIN if again else DONE, rows)
 
         editor.stepped.connect(step)
 
@@ -182,11 +197,18 @@ class Recorder:
         if self._on_record is not None:
             self._on_record()
 
-    def _step(self, layer: Labels, name: str, step: EditStep, back: bool, rows: Mapping[int, TableRow | None]) -> None:
+    def _step(self, layer: Labels, name: str, step: EditStep, way: str, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        about, payload = pack_voxels(*_outcome(step, back, shape))
+        about, payload = pack_voxels(*_outcome(step, way == BACK, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
         header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
+        if way:
+            header[way] = True
+        if step.note.get("kind"):
+            header["what"] = step.note["kind"]
+            header |= (
+                {"alone": True} if step.note["kind"] == "link" else {}
+            )  # the paths of the tracks are not in a record
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
