@@ -55,8 +55,12 @@ def _shorter(records: list[Record]) -> list[Record]:
             counts[header["of"]] = counts.get(header["of"], 0) + int(header.get("stands_for", 1))
     kept = {n for n in results if f"result {n}" in steps or n == max(results)}
     layers = {"paint", *(f"result {n}" for n in kept)}
-    old = {name: found[:-LIMIT] for name, found in steps.items() if name in layers}
-    old = {name: found for name, found in old.items() if len({str(records[i].header["shape"]) for i in found}) == 1}
+    old = {name: _before(records, found) for name, found in steps.items() if name in layers}
+    old = {
+        name: found
+        for name, found in old.items()
+        if len(found) > 1 and len({str(records[i].header["shape"]) for i in found}) == 1
+    }
     one = {found[-1]: _one([records[i] for i in found]) for found in old.values()}
     away = {i for found in old.values() for i in found}
     out = []
@@ -75,6 +79,23 @@ def _shorter(records: list[Record]) -> list[Record]:
         elif kind not in ("marks", "gone"):
             out.append(record)
     return out
+
+
+def _before(records: list[Record], steps: list[int]) -> list[int]:
+    """Of the steps of a layer those that are older than what can be undone and redone."""
+    past, future = list[int](), list[int]()
+    for at in steps:
+        header = records[at].header
+        if header.get("whole") or header.get("alone"):
+            past, future = [], []
+        elif header.get("back") or header.get("again"):
+            source, target = (past, future) if header.get("back") else (future, past)
+            if source:
+                target.append(source.pop())
+        else:
+            past, future = [*past[1 - LIMIT :], at], []
+    first = min([*past, *future], default=len(records))
+    return [at for at in steps if at < first]
 
 
 def _one(records: list[Record]) -> Record:

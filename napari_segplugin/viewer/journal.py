@@ -171,10 +171,10 @@ class Journal:
             return file
         file.seek(0)
         private_folder(path.parent)
+        self._held.release()
         held = begin(path)
         with open(held.path, "r+b") as fresh:
             shutil.copyfileobj(file, fresh)
-        self._held.release()
         file.close()
         held.end = self._end
         self._held, self._path, self._file = held, held.path, None

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journal_helpers import segmentation, work
 from napari.layers import Image, Labels
 
-from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task
-from napari_segplugin.viewer.corrections import reviewed_layer
+from napari_segplugin.core import InputError
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import read_kept
@@ -26,47 +26,6 @@ from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.records import pack_voxels, read_records, unpack_voxels
 from napari_segplugin.viewer.sessions import hold
 from napari_segplugin.viewer.weak import MODES, put_back, use_class, weak_layer
-
-
-def segmentation(shape: tuple[int, ...] = (20, 30)) -> Segmentation:
-    labels = np.zeros(shape, np.int32)
-    labels[..., 2:8, 2:8] = 1
-    labels[..., 2:8, 8:14] = 2
-    labels[..., 12:18, 4:20] = 3
-    table = ObjectTable(
-        np.arange(1, 4), np.ones(3, np.int64), np.array([0.5, np.nan, 0.7], np.float32), ("predicted",) * 3
-    )
-    axes = "ZYX"[-len(shape) :]
-    return Segmentation(
-        Task.INSTANCE,
-        labels,
-        table,
-        ClassTable.named(["nucleus", "mitosis"]),
-        axes,
-        (1.0,) * len(shape),
-        recipe={"a": 1},
-    )
-
-
-def work(path: Path, shape: tuple[int, ...] = (20, 30), **kwargs: Any) -> dict[str, Any]:
-    """An image with everything that is recorded, its layers and the recorder."""
-    journal = Journal(**kwargs)
-    recorder = Recorder(journal, {"image": "cells"})
-    found = segmentation(shape)
-    image = Image(np.zeros(shape))
-    result = segmentation_to_layer(replace(found, labels=found.labels.copy()), image, found.axes)
-    editor = Editor(result, usual_class="nucleus")
-    number = recorder.number()
-    record = recorder.base(found, "U-Net", number)
-    recorder.write(*record)
-    recorder.result(editor, number)
-    paint = Labels(np.zeros(shape, np.uint16))
-    paint.brush_size = 3
-    recorder.paint(paint)
-    area = reviewed_layer(image, found.axes)
-    recorder.marks("reviewed", area)
-    journal.open(path)
-    return {"journal": journal, "recorder": recorder, "editor": editor, "paint": paint, "area": area, "found": found}
 
 
 @settings(max_examples=50, deadline=None)
@@ -298,7 +257,7 @@ SCRIPT = """
 import sys, time
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from test_journal import work
+from journal_helpers import work
 w = work(Path({path!r}))
 for i in range(10):
     w["paint"].paint((15, 2 + 2 * i), i + 1)
