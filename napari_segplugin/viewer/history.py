@@ -75,11 +75,22 @@ class EditStep:
     item: list[Atom]
     note: EditNote = field(default_factory=EditNote)
 
+    @property
+    def extent(self) -> int:
+        """About how many voxels it has, told at once: those of the boxes in which it changed some."""
+        return sum(_extent(atom) for atom in self.item)
+
     def deltas(self, back: bool = False) -> Iterator[Delta]:
         """The changes in the order in which they happened; with `back` those that take them back, in that order."""
         for atom in reversed(self.item) if back else self.item:
             delta = _delta(atom)
             yield Delta(delta.indices, _full(delta), delta.old) if back else delta
+
+
+def _extent(atom: Atom) -> int:
+    if not hasattr(atom, "slice_key"):
+        return int(np.size(atom[1]))
+    return int(np.prod([s.stop - (s.start or 0) for s in cast("BoxAtom", atom).slice_key]))
 
 
 def _delta(atom: Atom) -> Delta:

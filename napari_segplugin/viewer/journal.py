@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -41,7 +42,9 @@ class Journal:
         on_begin: Callable[[Held], object] | None = None,
     ) -> None:
         self._on_trouble, self._on_begin = on_trouble, on_begin
-        self._waiting: list[bytes] = []
+        self._waiting: list[bytes | Future[bytes]] = []
+        self._packer: ThreadPoolExecutor | None = None
+        self._untold = False
         self._file: FileIO | None = None
         self._path: Path | None = None
         self._held: Held | None = None
@@ -54,6 +57,11 @@ class Journal:
     def path(self) -> Path | None:
         """The file, or before it is begun the first name that is tried; None while it is not known yet."""
         return self._path
+
+    @property
+    def own(self) -> Path | None:
+        """The file that nobody else writes now; None while there is none."""
+        return None if self._held is None else self._held.path
 
     @property
     def begun(self) -> bool:
@@ -80,9 +88,25 @@ class Journal:
             if self._closed:
                 return
             self._waiting.append(Record(header, payload).pack())
-            while sum(map(len, self._waiting)) > MOST_WAITING and len(self._waiting) > 1:
+            while sum(len(w) for w in self._waiting if isinstance(w, bytes)) > MOST_WAITING and len(self._waiting) > 1:
                 self._waiting.pop(0)
             self._flush()
+
+    def append_later(self, make: Callable[[], Record]) -> None:
+        """Write a record that takes long to make, in a worker; those that come after it wait for it."""
+        with self._busy:
+            if self._closed:
+                return
+            if self._packer is None:
+                self._packer = ThreadPoolExecutor(1, "journal")
+            made = self._packer.submit(lambda: make().pack())
+            self._waiting.append(made)
+        made.add_done_callback(lambda _: self._made())
+
+    def _made(self) -> None:
+        with self._busy:
+            if self._file is not None:  # a file is begun by the window alone, which is told of it
+                self._flush(here=False)
 
     def sync(self) -> None:
         """Ask the system to bring what was written to the disk; slow on some disks, so call it in a worker.
@@ -92,9 +116,12 @@ class Journal:
         Raises
         ------
         InputError
-            If it was taken away and cannot be written once more.
+            If it was taken away and cannot be written once more, or if a worker could not write.
         """
         with self._busy:
+            if self._untold and self.trouble is not None:
+                self._untold = False
+                raise self.trouble
             file = self._file
             if file is None:
                 return
@@ -107,7 +134,10 @@ class Journal:
             os.fsync(file.fileno())
 
     def close(self) -> None:
-        """Write no more, and let others have the file."""
+        """Write what is being made, then no more, and let others have the file."""
+        packer, self._packer = self._packer, None
+        if packer is not None:
+            packer.shutdown()
         with self._busy:
             if self._file is not None:
                 self._file.close()
@@ -115,17 +145,25 @@ class Journal:
                 self._held.release()
             self._file, self._held, self._closed = None, None, True
 
-    def _flush(self) -> None:
+    def _flush(self, here: bool = True) -> None:
+        """Write what waits, up to what is still being made; `here` is the thread of the window."""
         if self._path is None or not self._waiting:
             return
         try:
             if self._file is None:
                 self._file = self._begin(self._path)
             while self._waiting:
-                self._write(self._file, self._waiting[0])
+                first = self._waiting[0]
+                if isinstance(first, Future) and not first.done():
+                    return
+                self._write(self._file, first if isinstance(first, bytes) else first.result())
                 self._waiting.pop(0)
+        except MemoryError:  # a large step that cannot be packed
+            self._waiting.pop(0)
+            self._tell(OSError("the memory is full"), here)
+            return
         except OSError as error:
-            self._tell(error)
+            self._tell(error, here)
             return
         self.trouble = None
 
@@ -181,10 +219,14 @@ class Journal:
         self._file = self._begin(held.path)
         return self._file
 
-    def _tell(self, error: OSError) -> None:
+    def _tell(self, error: OSError, here: bool) -> None:
         told = self.trouble is not None
         self.trouble = self._sentence(error)
-        if not told and self._on_trouble is not None:
+        if told:
+            return
+        if not here:
+            self._untold = True
+        elif self._on_trouble is not None:
             self._on_trouble(self.trouble)
 
     def _sentence(self, error: OSError) -> InputError:

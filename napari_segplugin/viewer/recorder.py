@@ -24,6 +24,8 @@ from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
 
+AT_ONCE = 100_000
+"""Voxels of a step that is written before anything else happens; a larger one is written by a worker, a moment later."""
 DONE, BACK, AGAIN = "", "back", "again"
 """What became of a step: done, undone, redone."""
 
@@ -91,13 +93,10 @@ class Recorder:
         """The strokes were replaced as a whole."""
         if self._paint is None:
             return
-        data = np.asarray(self._paint.layer.data)
-        about, payload = pack_runs(*runs(data))
+        data = np.array(self._paint.layer.data)
+        header = {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype)}
         self._painted = True
-        self.write(
-            {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype), **about},
-            payload,
-        )
+        self._pack(header, data.size, lambda: pack_runs(*runs(data)))
 
     def _on_classes(self, event: Any = None) -> None:
         """The classes of painted objects: what is new."""
@@ -191,17 +190,15 @@ class Recorder:
 
     def write(self, header: dict[str, Any], payload: bytes = b"") -> None:
         """Append a record."""
-        if not self.journal.begun:
-            self.journal.append({"kind": "begin", **self.about})
-        self.journal.append({**header, "when": round(time.time(), 1)}, payload)
+        when = self._begin()
+        self.journal.append({**header, "when": when}, payload)
         if self._on_record is not None:
             self._on_record()
 
     def _step(self, layer: Labels, name: str, step: EditStep, way: str, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        about, payload = pack_voxels(*_outcome(step, way == BACK, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
-        header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
+        header: dict[str, Any] = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype)}
         if way:
             header[way] = True
         if step.note.get("kind"):
@@ -212,7 +209,30 @@ class Recorder:
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
-        self.write({**header, "rows": plain} if plain else header, payload)
+        header |= {"rows": plain} if plain else {}
+        self._pack(header, step.extent, lambda: pack_voxels(*_outcome(step, way == BACK, shape)))
+
+    def _pack(self, header: dict[str, Any], voxels: int, pack: Callable[[], tuple[dict[str, int], bytes]]) -> None:
+        """Append a record with voxels; where they are many, the window does not wait for it."""
+        if voxels <= AT_ONCE:
+            about, payload = pack()
+            self.write({**header, **about}, payload)
+            return
+
+        def make() -> Record:
+            about, payload = pack()
+            return Record({**header, **about}, payload)
+
+        header["when"] = self._begin()
+        self.journal.append_later(make)
+        if self._on_record is not None:
+            self._on_record()
+
+    def _begin(self) -> float:
+        """Write whose work this is before anything else; the time."""
+        if not self.journal.begun:
+            self.journal.append({"kind": "begin", **self.about})
+        return round(time.time(), 1)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:
         places = [np.asarray(points).round(3).tolist() for points in layer.data]

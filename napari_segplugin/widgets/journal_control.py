@@ -73,7 +73,7 @@ class JournalControl:
     @property
     def own(self) -> list[Path]:
         """The files that this window writes."""
-        return [r.journal.path for r in self._recorders.values() if r.journal.path is not None and r.journal.begun]
+        return [r.journal.own for r in self._recorders.values() if r.journal.own is not None]
 
     # --- recording ------------------------------------------------------------------------------------------------
 

@@ -33,9 +33,8 @@ class SessionsControl:
         self.fold = Fold("Earlier work", "sessions_fold", "Edits that were kept, of this image and of others.")
         self.list = QListWidget()
         describe(self.list, "sessions_list", "Earlier work", "Image, last edit, number of edits, size on the disk.")
-        self.list.setWordWrap(True)
+        self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setAlternatingRowColors(True)
         self.open_button = button(
             "Open", "session_open", "Show this work on the chosen image and continue it.", self._open
         )
@@ -76,22 +75,20 @@ class SessionsControl:
         for saved in sorted(found, key=lambda s: s.key != key):
             item = QListWidgetItem(self._text(saved))
             item.setData(Qt.ItemDataRole.UserRole, saved)
-            item.setToolTip(str(saved.path))
+            item.setToolTip(f"{item.text()}\n{saved.path}")
             self.list.addItem(item)
             if before is not None and saved.path == before.path:
                 self.list.setCurrentItem(item)
         height = self.list.sizeHintForRow(0) if found else 20
-        self.list.setFixedHeight(min(max(len(found), 1), _ROWS) * height + 4)
+        self.list.setFixedHeight(min(max(len(found), 1), _ROWS) * height + 6)
         self._choose()
 
     def _text(self, saved: Saved) -> str:
-        this = " (this image)" if saved.key and saved.key == self._journal.key else ""
-        about = [saved.date, _edits(saved), _size(saved.size)]
-        if saved.path in self._journal.own:
-            about.append("in use here")
-        elif saved.in_use:
-            about.append("open in another window")
-        return f"{_name(saved)}{this}\n{' · '.join(about)}"
+        own = saved.path in self._journal.own
+        told = ["this image"] if saved.key and saved.key == self._journal.key else []
+        told += ["in use here"] if own else ["other window"] if saved.in_use else []
+        name = f"{_name(saved)} ({', '.join(told)})" if told else _name(saved)
+        return f"{name}\n{saved.date} · {_edits(saved)} · {_size(saved.size)}"
 
     def _choose(self) -> None:
         saved = self.chosen

@@ -56,3 +56,20 @@ def work(path: Path, shape: tuple[int, ...] = (20, 30), **kwargs: Any) -> dict[s
     recorder.marks("reviewed", area)
     journal.open(path)
     return {"journal": journal, "recorder": recorder, "editor": editor, "paint": paint, "area": area, "found": found}
+
+
+class FullDisk:
+    """A file that takes some bytes and then no more, like a disk that is full."""
+
+    def __init__(self, file: Any, room: int) -> None:
+        self.file, self.room = file, room
+
+    def write(self, data: bytes) -> int:
+        if self.room <= 0:
+            raise OSError(28, "No space left on device")
+        written = self.file.write(data[: self.room])
+        self.room -= written
+        return int(written)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)

@@ -8,13 +8,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal_helpers import segmentation, work
+from journal_helpers import FullDisk, segmentation, work
 from napari.layers import Image, Labels
 
 from napari_segplugin.core import InputError
@@ -202,23 +201,6 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "blocked").unlink()
     w["paint"].paint((15, 15), 1)
     np.testing.assert_array_equal(read_kept(tmp_path / "blocked" / "k").paint, w["paint"].data)
-
-
-class FullDisk:
-    """A file that takes some bytes and then no more, like a disk that is full."""
-
-    def __init__(self, file: Any, room: int) -> None:
-        self.file, self.room = file, room
-
-    def write(self, data: bytes) -> int:
-        if self.room <= 0:
-            raise OSError(28, "No space left on device")
-        written = self.file.write(data[: self.room])
-        self.room -= written
-        return int(written)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
 
 
 def test_a_full_disk_leaves_whole_records_and_goes_on_later(tmp_path: Path) -> None:

@@ -8,17 +8,19 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from journal_helpers import segmentation, work
+from journal_helpers import FullDisk, segmentation, work
 from napari.layers import Image, Labels
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer import compaction, lock, replay, restoring
+from napari_segplugin.viewer import recorder as recorder_module
 from napari_segplugin.viewer.compaction import branch, shorten, shorter
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import LIMIT
@@ -340,6 +342,73 @@ def test_looking_finds_the_newest_work_and_takes_away_what_is_none(tmp_path: Pat
     assert (found.path, found.number, found.elsewhere) == (path, 1, False)
     assert not alone["journal"].path.exists()
     assert look(tmp_path, "f" * 20).path is None
+
+
+# --- large steps ------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_step_is_packed_by_a_worker_and_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = work(tmp_path / "k")
+    layer, journal, go = w["paint"], w["journal"], threading.Event()
+    threads: list[tuple[bool, bool]] = []
+    real = recorder_module.pack_voxels
+
+    def pack(flat: np.ndarray, values: np.ndarray) -> Any:
+        threads.append((len(flat) > 100, threading.current_thread() is threading.main_thread()))
+        if len(flat) > 100:
+            assert go.wait(10)
+        return real(flat, values)
+
+    monkeypatch.setattr(recorder_module, "AT_ONCE", 100)
+    monkeypatch.setattr(recorder_module, "pack_voxels", pack)
+    layer.paint((2, 2), 1)
+    layer.data_setitem(np.nonzero(np.ones((20, 20), bool)), 2)
+    layer.paint((3, 3), 3)
+    kept = read_kept(tmp_path / "k")
+    assert kept.steps == 1, "what comes after waits for it"
+    go.set()
+    journal.close()
+    assert sorted(threads) == [(False, True), (False, True), (True, False)]
+    kept = read_kept(tmp_path / "k")
+    np.testing.assert_array_equal(kept.paint, layer.data)
+    assert [int(s.new[0]) for s in kept.undo.past] == [1, 2, 3]
+
+
+def test_a_large_step_on_a_full_disk_is_said_by_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[InputError] = []
+    w = work(tmp_path / "k", on_trouble=told.append)
+    monkeypatch.setattr(recorder_module, "AT_ONCE", 100)
+    w["paint"].paint((2, 2), 1)
+    w["journal"]._file = disk = FullDisk(w["journal"]._file, 20)
+    w["paint"].data = np.ones((20, 30), np.uint16)
+    w["journal"]._packer.shutdown()
+    assert told == [], "a worker has no window"
+    with pytest.raises(InputError, match="No space left"):
+        w["journal"].sync()
+    disk.room = 10**9
+    w["paint"].paint((3, 3), 3)
+    np.testing.assert_array_equal(read_kept(tmp_path / "k").paint, w["paint"].data)
+
+
+def test_a_step_that_the_memory_cannot_pack_is_said_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[InputError] = []
+    w = work(tmp_path / "k", on_trouble=told.append)
+
+    def pack(*args: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(recorder_module, "AT_ONCE", 100)
+    w["paint"].paint((2, 2), 1)
+    with monkeypatch.context() as full:
+        full.setattr(recorder_module, "pack_runs", pack)
+        w["paint"].data = np.zeros((20, 30), np.uint16)
+        w["journal"]._packer.shutdown()
+    with pytest.raises(InputError, match="the memory is full"):
+        w["journal"].sync()
+    w["paint"].paint((3, 20), 3)
+    assert set(np.unique(read_kept(tmp_path / "k").paint)) == {0, 1, 3}
 
 
 # --- undo after a restart ---------------------------------------------------------------------------------------------
