@@ -178,7 +178,7 @@ class Recorder:
         rows = {str(n): _plain_row(editor.rows.get(n)) for n in numbers}
         about, payload = pack_voxels(flat, data[np.unravel_index(flat, data.shape)])
         header = {"kind": "step", "layer": f"result {number}", "shape": data.shape, "dtype": str(data.dtype), **about}
-        self.write({**header, "rows": rows}, payload)
+        self.write({**header, "rows": rows, "alone": True}, payload)
 
     def recipe(self, number: int, recipe: Mapping[str, Any]) -> None:
         """The recipe of a result says more now, how its objects are linked through time."""

@@ -42,8 +42,8 @@ class Found:
         What is in it.
     in_use : bool
         Whether another window writes it.
-    elsewhere : bool
-        Whether the image is open in another window, whatever is kept there.
+    used : list of path
+        Sessions of the image that somebody writes now, whatever is in them.
     number : int
         Sessions of the image.
     errors : list of SegPluginError
@@ -53,7 +53,7 @@ class Found:
     path: Path | None
     kept: Kept
     in_use: bool
-    elsewhere: bool
+    used: list[Path]
     number: int
     errors: list[SegPluginError]
 
@@ -69,12 +69,12 @@ def look(folder: Path, key: str, own: Collection[Path] = ()) -> Found:
     own : collection of path
         Sessions that this window writes itself.
     """
-    found = Found(None, Kept(), False, False, 0, [])
+    found = Found(None, Kept(), False, [], 0, [])
     for path in files_of(folder, key):
         if path in own:
             continue
         used = in_use(path)
-        found.elsewhere |= used
+        found.used += [path] if used else []
         if found.path is not None:
             found.number += 1
             continue

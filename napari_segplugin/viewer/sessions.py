@@ -23,6 +23,7 @@ from napari_segplugin.viewer.records import read_headers
 
 _NAME = re.compile(r"([0-9a-f]{20})(-\w+)?\.journal(\.old)?")
 """Key of the image, number of the session; ``.old`` is how earlier versions set one aside."""
+_TRIES, _PAUSE = 5, 0.02
 SHORTER = ".shorter"
 """What a session that is made shorter is called until it is whole."""
 
@@ -142,11 +143,19 @@ def _names(path: Path) -> Iterator[Path]:
 
 
 def hold(path: Path) -> Held | None:
-    """Take hold of a file to go on with it; None where somebody else writes it, or nobody can know."""
-    try:
-        lock = take(path)
-    except OSError:
-        return None
+    """Take hold of a file to go on with it; None where somebody else writes it, or nobody can know.
+
+    It waits a moment, since a window that makes a list asks for the lock too; so call it in a worker.
+    """
+    lock = None
+    for _ in range(_TRIES):
+        try:
+            lock = take(path)
+        except OSError:
+            return None
+        if lock is not None:
+            break
+        time.sleep(_PAUSE)
     if lock is None:
         return None
     if not path.is_file():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segplugin.core import InputError, SegPluginError
+from napari_segplugin.core import Image, InputError, SegPluginError
 from napari_segplugin.door.window import image_key
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
@@ -46,7 +46,8 @@ class JournalControl:
         self._recorders: dict[int, Recorder] = {}
         self._images: dict[int, ImageLayer] = {}  # layers are kept, so that no other gets their identity
         self._numbers: dict[int, int] = {}
-        self._known: dict[int, tuple[int, History]] = {}
+        self._known: dict[int, int] = {}
+        self._histories: dict[int, History] = {}
         self._restored: set[int] = set()
         self._keys: dict[int, str] = {}
         self._looked: set[int] = set()
@@ -122,9 +123,9 @@ class JournalControl:
         """Record a result as it was predicted, and its edits."""
         recorder = self._recorder(result.image_layer)
         known = self._known.pop(id(result), None)
-        number, history = (recorder.number(), None) if known is None else known
+        number = recorder.number() if known is None else known
         self._numbers[id(result)] = number
-        recorder.result(editor, number, history)
+        recorder.result(editor, number, self._histories.pop(id(result), None))
         if id(result) in self._restored:
             self._restored.remove(id(result))
             recorder.difference(editor, number, result.before, result.segmentation.objects)
@@ -196,9 +197,14 @@ class JournalControl:
         if id(layer) in self._looked:
             return
         self._looked.add(id(layer))
-        recorder, own = self._recorder(layer), self.own
+        self._recorder(layer)
         if isinstance(image.array, np.ndarray) and not isinstance(image.array, np.memmap):
             self._know(layer, image_key(image))  # at once, so that the first stroke need not wait for a worker
+        self._look(layer, image)
+
+    def _look(self, layer: ImageLayer, image: Image) -> None:
+        """Look for work on an image, in a worker."""
+        dock, own = self._dock, self.own
 
         def work() -> tuple[str, Found]:
             key = image_key(image)
@@ -207,9 +213,12 @@ class JournalControl:
         def done(value: tuple[str, Found]) -> None:
             key, found = value
             self._know(layer, key)
+            if any(path in found.used for path in self.own):
+                self._look(layer, image)  # something was done here meanwhile; this is no other window
+                return
             for error in found.errors:
                 dock.fail(error)
-            self._offer(recorder, key, found, layer)
+            self._offer(key, found, layer)
 
         dock.background.run("restore", work, done, dock.fail)
 
@@ -219,9 +228,9 @@ class JournalControl:
             self._keys[id(layer)] = key
             self._recorders[id(layer)].journal.open(self.path(key))
 
-    def _offer(self, recorder: Recorder, key: str, found: Found, layer: ImageLayer) -> None:
+    def _offer(self, key: str, found: Found, layer: ImageLayer) -> None:
         path, kept = found.path, found.kept
-        beside = found.elsewhere and key not in self._beside
+        beside = bool(found.used) and key not in self._beside
         if key in self._asked or (path is None and not beside):
             return
         self._asked.add(key)
@@ -302,8 +311,9 @@ class JournalControl:
         dock = self._dock
         dock.viewer.add_layer(layer)
         result = Result(image_layer, axes, layer, kept.segmentation, kept.model)
+        self._histories[id(result)] = history
         if known:
-            self._known[id(result)] = (kept.number, history)
+            self._known[id(result)] = kept.number
         else:
             self._restored.add(id(result))
         dock.runs.results.append(result)

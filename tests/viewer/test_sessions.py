@@ -334,12 +334,12 @@ def test_looking_finds_the_newest_work_and_takes_away_what_is_none(tmp_path: Pat
     os.utime(path, (1, 1))
     alone = work(path)  # a prediction, and nothing that a person did
     found = look(tmp_path, KEY)
-    assert (found.path, found.elsewhere, found.in_use) == (path, True, False)
+    assert (found.path, found.used, found.in_use) == (path, [alone["journal"].path], False)
     assert alone["journal"].path.exists(), "another window has it open"
-    assert not look(tmp_path, KEY, [alone["journal"].path]).elsewhere
+    assert look(tmp_path, KEY, [alone["journal"].path]).used == []
     alone["journal"].close()
     found = look(tmp_path, KEY)
-    assert (found.path, found.number, found.elsewhere) == (path, 1, False)
+    assert (found.path, found.number, found.used) == (path, 1, [])
     assert not alone["journal"].path.exists()
     assert look(tmp_path, "f" * 20).path is None
 

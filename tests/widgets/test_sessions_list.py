@@ -158,6 +158,33 @@ def test_a_disk_without_locks_is_said_once(windows: Any, monkeypatch: pytest.Mon
     assert said(dock) == ""
 
 
+def test_a_stroke_before_the_answer_of_the_worker_is_of_no_other_window(
+    windows: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_segplugin.widgets import journal_control
+
+    earlier = windows()
+    stroke(earlier, 5, 101)
+    earlier.journal.close()
+    dock, go = windows(blobs((30, 30)), "other"), threading.Event()
+    real = journal_control.look
+
+    def look(*args: Any) -> Any:
+        assert go.wait(10)
+        return real(*args)
+
+    monkeypatch.setattr(journal_control, "look", look)
+    layer = dock.viewer.add_image(blobs((40, 50)), axis_labels=("y", "x"), name="cells")
+    dock.image_step.refresh()
+    dock.image_step.choose(layer)
+    stroke(dock, 15, 102)
+    go.set()
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=8000)
+    assert said(dock).startswith("Corrections of this image were kept")
+    restore(dock, qtbot)
+    assert {101, 102} <= set(np.unique(dock.paint.layer.data))
+
+
 def test_the_first_stroke_waits_for_no_worker(windows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dock = windows()
     monkeypatch.setattr(type(dock.background), "run", lambda *args: None)
@@ -217,6 +244,28 @@ def test_edits_of_a_result_are_undone_after_a_restart_with_the_panel(windows: An
     assert numbers[0] in editor.boxes
     layer.undo()
     assert editor.rows.get(numbers[0])["status"] == "predicted"
+
+
+def test_a_result_that_joins_the_work_at_hand_is_undone_with_its_table(windows: Any, qtbot: Any) -> None:
+    dock = windows()
+    run(dock, qtbot)
+    qtbot.waitUntil(lambda: dock.edits.target is not None and not dock.background.busy, timeout=5000)
+    number = min(dock.edits.target.editor.boxes)
+    before = dock.edits.target.layer.data.copy()
+    dock.edits.target.editor.delete([number])
+    dock.journal.close()
+    dock = windows()
+    stroke(dock, 5, 3)
+    restore(dock, qtbot)
+    qtbot.waitUntil(lambda: dock.edits.target is not None and not dock.background.busy, timeout=5000)
+    editor, layer = dock.edits.target.editor, dock.edits.target.layer
+    assert editor.rows.get(number) is None
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    assert editor.rows.get(number)["status"] == "predicted"
+    path = dock.journal.own[0]
+    dock.journal.close()
+    np.testing.assert_array_equal(read_kept(path).results[0].edited("YX", False).labels, before)
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------
