@@ -18,7 +18,7 @@ MOST_VOXELS = 16_000_000
 
 
 @dataclass(eq=False)
-class Step:
+class KeptStep:
     """A step with what was there before.
 
     Parameters
@@ -42,8 +42,8 @@ class Step:
 class Steps(NamedTuple):
     """Steps that can be undone, oldest first, and that can be redone, the next one last."""
 
-    past: tuple[Step, ...] = ()
-    future: tuple[Step, ...] = ()
+    past: tuple[KeptStep, ...] = ()
+    future: tuple[KeptStep, ...] = ()
 
 
 class History(NamedTuple):
@@ -67,8 +67,8 @@ class Replay:
     def __init__(self, array: np.ndarray, row: Callable[[int], TableRow | None] = lambda _: None) -> None:
         self.array, self._row = array, row
         self.rows: dict[int, TableRow | None] = {}
-        self._past: list[Step] = []
-        self._future: list[Step] = []
+        self._past: list[KeptStep] = []
+        self._future: list[KeptStep] = []
 
     @property
     def steps(self) -> Steps:
@@ -104,13 +104,13 @@ class Replay:
             changed = old != self.array[index]
             if changed.any() or pairs:
                 kind = str(header.get("what", ""))
-                self._past.append(Step(flat[changed], old[changed], self.array[index][changed], kind, pairs))
+                self._past.append(KeptStep(flat[changed], old[changed], self.array[index][changed], kind, pairs))
             self._future = []
             del self._past[:-LIMIT]
             while sum(len(s.flat) for s in self._past) > MOST_VOXELS:
                 del self._past[0]
 
-    def _move(self, source: list[Step], target: list[Step], side: str) -> None:
+    def _move(self, source: list[KeptStep], target: list[KeptStep], side: str) -> None:
         """A step changed sides, if it is the one that is known: it may be older than that, or one of another view."""
         step = source[-1] if source else None
         if step is None or (self.array[np.unravel_index(step.flat, self.array.shape)] != getattr(step, side)).any():
@@ -163,4 +163,4 @@ def _row(row: TableRow | None) -> TableRow | None:
     return None if row is None else {k: float("nan") if v is None else v for k, v in row.items()}
 
 
-__all__ = ["MOST_VOXELS", "History", "Replay", "Step", "Steps", "put_on"]
+__all__ = ["MOST_VOXELS", "History", "KeptStep", "Replay", "Steps", "put_on"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Found:
+class FoundWork:
     """What was kept of an image, before anything of it is restored.
 
     Parameters
@@ -58,7 +58,7 @@ class Found:
     errors: list[SegPluginError]
 
 
-def look(folder: Path, key: str, own: Collection[Path] = ()) -> Found:
+def look(folder: Path, key: str, own: Collection[Path] = ()) -> FoundWork:
     """Look for work on an image; sessions in which nobody did anything are taken away.
 
     Parameters
@@ -69,7 +69,7 @@ def look(folder: Path, key: str, own: Collection[Path] = ()) -> Found:
     own : collection of path
         Sessions that this window writes itself.
     """
-    found = Found(None, Kept(), False, [], 0, [])
+    found = FoundWork(None, Kept(), False, [], 0, [])
     for path in files_of(folder, key):
         if path in own:
             continue
@@ -201,4 +201,4 @@ def _result(kept: KeptResult, image_layer: ImageLayer, axes: str, rgb: bool) -> 
     return layer, put_on(layer, steps)
 
 
-__all__ = ["Found", "Restored", "kept_strokes", "look", "restore"]
+__all__ = ["FoundWork", "Restored", "kept_strokes", "look", "restore"]

@@ -14,7 +14,7 @@ from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import KeptResult
 from napari_segplugin.viewer.recorder import Recorder
 from napari_segplugin.viewer.replay import History
-from napari_segplugin.viewer.restoring import Found, Restored, look, restore
+from napari_segplugin.viewer.restoring import FoundWork, Restored, look, restore
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.sessions import Held
 from napari_segplugin.viewer.weak import put_back
@@ -206,11 +206,11 @@ class JournalControl:
         """Look for work on an image, in a worker."""
         dock, own = self._dock, self.own
 
-        def work() -> tuple[str, Found]:
+        def work() -> tuple[str, FoundWork]:
             key = image_key(image)
             return key, look(self.folder, key, own)
 
-        def done(value: tuple[str, Found]) -> None:
+        def done(value: tuple[str, FoundWork]) -> None:
             key, found = value
             self._know(layer, key)
             if any(path in found.used for path in self.own):
@@ -228,7 +228,7 @@ class JournalControl:
             self._keys[id(layer)] = key
             self._recorders[id(layer)].journal.open(self.path(key))
 
-    def _offer(self, key: str, found: Found, layer: ImageLayer) -> None:
+    def _offer(self, key: str, found: FoundWork, layer: ImageLayer) -> None:
         path, kept = found.path, found.kept
         beside = bool(found.used) and key not in self._beside
         if key in self._asked or (path is None and not beside):
