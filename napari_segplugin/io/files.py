@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, SegPluginError
 from napari_segplugin.core.disk.commit import commit, settle
+from napari_segplugin.core.disk.unfinished import check_finished
 from napari_segplugin.core.types import Array, Json
 
 IN_MEMORY = 256 * 2**20
@@ -153,9 +154,10 @@ def check_readable(path: Path) -> None:
     Raises
     ------
     InputError
-        If there is no such file or folder, it may not be read, or the file is empty.
+        If there is no such file or folder, it may not be read, the file is empty, or what writes it has not finished.
     """
     settle(path)
+    check_finished(path)
     try:
         if path.is_dir():
             with os.scandir(path) as entries:

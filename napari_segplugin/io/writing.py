@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
-from napari_segplugin.core.disk.commit import Stage, commit
+from napari_segplugin.core.disk.commit import Stage, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, writing
@@ -83,6 +83,8 @@ def fill(
     counts = _count(segmentation.labels)
     labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {})
     made = [stage.path(p) for p in (place, *companion)]
+    for path in made:
+        remove(path)  # what was written when a kill came
     functions.write(labels, made[0])  # type: ignore[misc]
     table = Path(f"{stem}.objects.csv")
     made.append(stage.path(table))

@@ -9,36 +9,35 @@ one of the files next (:func:`settle`). Everything of this package that writes a
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import platform
-import shutil
 import time
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from stat import S_ISDIR
 
-import psutil
-
+from napari_segplugin.core.disk.stages import (
+    JOB,
+    LIST,
+    LOCK,
+    NEW,
+    OLD,
+    PREFIX,
+    clear,
+    here,
+    mine,
+    remove,
+    stage_of,
+    stages_of,
+    sync,
+    take,
+    to_disk,
+)
 from napari_segplugin.core.errors import InputError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-PREFIX = ".segplugin-"
-"""What the names of all stages begin with."""
-LOCK, LIST, JOB, NEW, OLD = "lock", "commit.json", "job.json", "new", "old"
-"""What lies in a stage: who holds it, what is to be moved, what is being computed, the new files and the old ones."""
 PATIENCE = 10.0
 """Seconds that one waits for another program that writes the same files."""
 _MOVING = 60.0  # moving takes less, also over a slow network
-_ABANDONED = 7 * 86400.0  # of another computer, whose programs cannot be asked whether they live
-_MANY = 64
 
 
 class Stage:
@@ -68,14 +67,15 @@ class Stage:
         OSError
             If the disk refuses; the old set is in place then.
         """
-        _to_disk(self.folder / NEW)
+        made = self.folder / NEW
+        to_disk([p for p in made.rglob("*") if p.is_file() and not p.is_symlink()])
         part = self.folder / f"{LIST}.part"
         with part.open("w", encoding="utf-8") as stream:
             json.dump({"names": self.names}, stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, self.folder / LIST)
-        _sync(self.folder)
+        sync(self.folder)
         try:
             _move_in(self.folder, self.names)
         except OSError:
@@ -145,28 +145,6 @@ def scratch(beside: Path) -> Iterator[Path]:
         yield folder
 
 
-def stage_of(parent: Path, stem: str, kind: str = "") -> Path:
-    """The stage of a set of files; the same for every program that writes them.
-
-    Parameters
-    ----------
-    parent : Path
-    stem : str
-    kind : str
-        "job" for what is computed for hours, which a file that is saved does not have to wait for.
-    """
-    plain = unicodedata.normalize("NFC", stem).casefold()
-    digest = hashlib.sha256(f"{kind}/{plain}".encode("utf-8", "surrogatepass")).hexdigest()
-    return parent / f"{PREFIX}{digest[:16]}"
-
-
-def stages_of(path: Path, kind: str = "") -> list[Path]:
-    """Every stage that a file may belong to: those of its name up to any of its dots."""
-    parts = path.name.split(".")
-    stems = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
-    return [stage_of(path.parent, stem, kind) for stem in stems if stem]
-
-
 @contextlib.contextmanager
 def held(folder: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
     """Hold a stage, which is made where it is missing; it is cleared and removed at the end.
@@ -209,22 +187,6 @@ def held(folder: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
         release(folder, lock, keep=keep)
 
 
-def take(folder: Path) -> int | None:
-    """Lock a stage; None where another program holds it, or it was removed meanwhile."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if _lock(lock, folder) and os.path.samestat(os.fstat(lock), os.stat(folder / LOCK)):
-                os.ftruncate(lock, 0)
-                os.write(lock, f"{platform.node()} {os.getpid()}\n".encode())
-                return lock
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)
-    return None
-
-
 def release(folder: Path, lock: int, *, keep: bool = False) -> None:
     """Let go of a stage and remove it; with `keep` what is in it stays. A set that counts already is moved in before."""
     try:
@@ -234,6 +196,8 @@ def release(folder: Path, lock: int, *, keep: bool = False) -> None:
                 clear(folder)
                 for end in (folder / LOCK).unlink, folder.rmdir:
                     end()
+        else:
+            keep = any(p.name != LOCK for p in folder.iterdir())
     finally:
         os.close(lock)
     if not keep:
@@ -242,19 +206,6 @@ def release(folder: Path, lock: int, *, keep: bool = False) -> None:
             if not (folder / LIST).exists():
                 (folder / LOCK).unlink(missing_ok=True)
                 folder.rmdir()
-
-
-def clear(folder: Path, until: float = float("inf")) -> None:
-    """Remove what is in a stage but its lock, deep down first; stops at a time of the monotonic clock."""
-    for place, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            if time.monotonic() > until:
-                return
-            if (name, place) != (LOCK, str(folder)):
-                os.unlink(os.path.join(place, name))
-        for name in folders:
-            path = os.path.join(place, name)
-            os.unlink(path) if os.path.islink(path) else os.rmdir(path)
 
 
 def settle(path: Path) -> None:
@@ -324,53 +275,6 @@ def listed(stage: Path) -> list[str] | None:
     return names if fits else None
 
 
-def mine(stage: Path) -> bool:
-    """Whether a stage is there and belongs to this user; those of others are left alone."""
-    try:
-        found = os.stat(stage, follow_symlinks=False)
-    except (OSError, ValueError):  # a path that cannot be one
-        return False
-    return S_ISDIR(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
-
-
-def here(stage: Path) -> bool:
-    """Whether the program that held a stage last ran on this computer, so that a lock says whether it lives."""
-    owner = _owner(stage)
-    return not owner or owner[0] == platform.node()
-
-
-def abandoned(stage: Path) -> bool:
-    """Whether a stage of another computer has been still for so long that nobody comes back to it."""
-    with os.scandir(stage) as entries:
-        return time.time() - max((e.stat().st_mtime for e in entries), default=0.0) > _ABANDONED
-
-
-def _owner(stage: Path) -> list[str]:
-    try:
-        return (stage / LOCK).read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return []
-
-
-def _lock(lock: int, stage: Path) -> bool:
-    """Whether the lock is ours now."""
-    try:
-        if fcntl is None:
-            import msvcrt
-
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # a file system that knows no locks
-        owner = _owner(stage)
-        if len(owner) < 2 or not owner[1].isdigit():
-            return True
-        return not psutil.pid_exists(int(owner[1])) if here(stage) else abandoned(stage)
-    return True
-
-
 def _move_in(stage: Path, names: Sequence[str]) -> None:
     """Move the new files to their places and the old ones aside; goes on where a kill stopped it."""
     for name in names:
@@ -379,7 +283,7 @@ def _move_in(stage: Path, names: Sequence[str]) -> None:
             if os.path.lexists(target):
                 _aside(target, old, new)
             os.replace(new, target)
-    _sync(stage.parent)
+    sync(stage.parent)
 
 
 def _aside(target: Path, old: Path, new: Path) -> None:
@@ -402,36 +306,16 @@ def _move_back(stage: Path, names: Sequence[str]) -> None:
             os.rename(old, target)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder that may not be there; what cannot be removed stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def _to_disk(folder: Path) -> None:
-    """See to it that everything in a folder outlives a power cut."""
-    files = [p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()]
-    if len(files) > _MANY and hasattr(os, "sync"):
-        os.sync()  # thousands of chunks one by one would take minutes
-        return
-    for path in files:
-        with path.open("r+b") as stream:
-            os.fsync(stream.fileno())
-    for place in (p for p in (folder, *folder.rglob("*")) if p.is_dir()):
-        _sync(place)
-
-
-def _sync(folder: Path) -> None:
-    """The same for the names in a folder; not every system knows that."""
-    with contextlib.suppress(OSError):
-        found = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(found)
-        finally:
-            os.close(found)
-
-
-__all__ = ["JOB", "LIST", "LOCK", "NEW", "OLD", "PATIENCE", "PREFIX", "Stage", "commit", "scratch", "settle"]
+__all__ = [
+    "PATIENCE",
+    "Stage",
+    "commit",
+    "finished",
+    "forward",
+    "held",
+    "listed",
+    "release",
+    "remove",
+    "scratch",
+    "settle",
+]

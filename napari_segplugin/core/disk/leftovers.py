@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from napari_segplugin.core.disk.commit import JOB, LIST, LOCK, abandoned, clear, finished, here, mine, release, take
+from napari_segplugin.core.disk.commit import finished, release
+from napari_segplugin.core.disk.stages import JOB, LIST, LOCK, abandoned, clear, here, mine, take
 
 _STAGE = re.compile(r"\.segplugin-[0-9a-f]{16}")
 _EARLIER = re.compile(r"\.partial-[0-9a-f]{12}(\..*)?|\.segplugin-[a-z0-9_]{8}|\.segplugin-doctor-[a-z0-9_]{8}")
