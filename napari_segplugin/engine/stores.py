@@ -104,7 +104,7 @@ def _made(path: Path, ledger: Ledger | None, make: Callable[[_Noted | str], zarr
     """An array that is made, or opened where a ledger says that it was made before a kill."""
     if ledger is None:
         return make(str(path))
-    store, key = _Noted(path, touched=ledger.touched), f"array {path.name}"
+    store, key = _Noted(path, touched=ledger.touched), f"array {path.relative_to(ledger.folder).as_posix()}"
     if key in ledger.done:
         if not path.exists():
             raise InputError(

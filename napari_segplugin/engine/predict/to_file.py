@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SHARE = 8
 """Labels that take more than this part of the free memory go to the disk at once."""
+_LONG = 2**27
+"""Voxels from which on a prediction takes so long that it goes on after a kill."""
 _POLL = 0.1
 
 
@@ -68,8 +70,8 @@ def predict_to_file(
     ------
     InputError, OutOfMemoryError
         As for :func:`~napari_segplugin.engine.predict.predict.predict` and :func:`napari_segplugin.io.write_segmentation`. Where it
-        fails or is cancelled, nothing is left on the disk; after a kill, the same call goes on with a result that was too
-        large for the memory.
+        fails or is cancelled, nothing is left on the disk; after a kill, the same call goes on where the result is
+        large.
 
     Examples
     --------
@@ -80,7 +82,7 @@ def predict_to_file(
     """
     target, tiles = check_target(path), tiles or TileSpec()
     stem = stem_of(target)
-    if not _too_large(image, region):
+    if not _is_large(image, region):
         found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, cluster=cluster)
         yield StageEvent("Writing the file")
         with writing(target), commit(target, stem) as stage:
@@ -95,9 +97,9 @@ def predict_to_file(
     return replace(found, labels=np.zeros((0,) * len(found.axes), np.int32)), files
 
 
-def _too_large(image: Image, region: Region | None) -> bool:
+def _is_large(image: Image, region: Region | None) -> bool:
     voxels = image.n_frames * math.prod(s.stop - s.start for s in check_region(image, region))
-    return bool(voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory())
+    return bool(voxels >= _LONG or voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory())
 
 
 class _Stopped(SegPluginError):
