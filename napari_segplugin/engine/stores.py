@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 
 from napari_segplugin.core import InputError, Region
 from napari_segplugin.core.disk import commit
-from napari_segplugin.core.disk.leftovers import sweep
+from napari_segplugin.core.disk.leftovers import sweep_sometimes
 from napari_segplugin.core.disk.unfinished import Ledger, long_job
 from napari_segplugin.core.types import Json
 from napari_segplugin.engine.memory import free_host_memory
@@ -201,7 +201,7 @@ def check_labels(shape: tuple[int, ...], kind: str) -> None:
 def scratch(beside: Path | None) -> Iterator[Path]:
     """A folder that is removed at the end, beside a path or among the temporary files; swept where a kill came first."""
     parent = beside.absolute().parent if beside else Path(tempfile.gettempdir())
-    sweep(parent)
+    sweep_sometimes(parent)
     with commit.scratch(parent) as folder:
         yield folder
 

@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
-from napari_segplugin.core.disk.commit import Stage, commit, remove
+from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
 from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, writing
@@ -68,7 +68,7 @@ def write_segmentation(
 
 
 def fill(
-    stage: Stage,
+    stage: FileSet,
     segmentation: Segmentation,
     place: Path,
     *,

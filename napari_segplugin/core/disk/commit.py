@@ -40,7 +40,7 @@ PATIENCE = 10.0
 _MOVING = 60.0  # moving takes less, also over a slow network
 
 
-class Stage:
+class FileSet:
     """Where the files of one set are made before they count.
 
     Parameters
@@ -88,7 +88,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def commit(place: Path, stem: str = "") -> Iterator[Stage]:
+def commit(place: Path, stem: str = "") -> Iterator[FileSet]:
     """Write a set of files: all of them count at the end of the block, none where it raises.
 
     Parameters
@@ -100,7 +100,7 @@ def commit(place: Path, stem: str = "") -> Iterator[Stage]:
 
     Yields
     ------
-    Stage
+    FileSet
 
     Raises
     ------
@@ -119,15 +119,15 @@ def commit(place: Path, stem: str = "") -> Iterator[Stage]:
     >>> place.read_text(), [p.name for p in place.parent.iterdir()]
     ('whole', ['a.txt'])
     """
-    from napari_segplugin.core.disk.leftovers import sweep
+    from napari_segplugin.core.disk.leftovers import sweep_sometimes
 
     settle(place)
-    sweep(place.parent)
+    sweep_sometimes(place.parent)
     with held(stage_of(place.parent, stem or place.name), place.name) as folder:
         clear(folder)
         (folder / NEW).mkdir()
         (folder / OLD).mkdir()
-        stage = Stage(folder)
+        stage = FileSet(folder)
         yield stage
         stage.finish()
 
@@ -197,7 +197,8 @@ def release(folder: Path, lock: int, *, keep: bool = False) -> None:
                 for end in (folder / LOCK).unlink, folder.rmdir:
                     end()
         else:
-            keep = any(p.name != LOCK for p in folder.iterdir())
+            with contextlib.suppress(OSError):
+                keep = any(p.name != LOCK for p in folder.iterdir())
     finally:
         os.close(lock)
     if not keep:
@@ -308,7 +309,7 @@ def _move_back(stage: Path, names: Sequence[str]) -> None:
 
 __all__ = [
     "PATIENCE",
-    "Stage",
+    "FileSet",
     "commit",
     "finished",
     "forward",

@@ -22,6 +22,8 @@ _DAY = 86400.0
 _KEPT = 30 * _DAY
 """For so long one can go on with what was not finished."""
 SECONDS = 1.0
+_PAUSE = 10.0
+_swept: dict[str, float] = {}
 
 
 def sweep(folder: Path, seconds: float = SECONDS) -> None:
@@ -45,6 +47,14 @@ def sweep(folder: Path, seconds: float = SECONDS) -> None:
             if entry.name.startswith((".segplugin-", ".partial-")):
                 with contextlib.suppress(OSError):
                     _sweep(Path(entry.path), until)
+
+
+def sweep_sometimes(folder: Path) -> None:
+    """Sweep a folder that something is written to, unless that was done a moment ago: it may hold very many files."""
+    now, key = time.monotonic(), str(folder.absolute())
+    if now - _swept.get(key, -_PAUSE) >= _PAUSE:
+        sweep(folder)
+        _swept[key] = now
 
 
 def sweep_usual(*folders: Path) -> None:
@@ -112,4 +122,4 @@ def _of_earlier(path: Path) -> bool:
     return ours and time.time() - max(newest(path), found.st_mtime) > _DAY
 
 
-__all__ = ["sweep", "sweep_usual"]
+__all__ = ["sweep", "sweep_sometimes", "sweep_usual"]

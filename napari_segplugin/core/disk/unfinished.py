@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from napari_segplugin.core.disk.commit import Stage, held, settle
-from napari_segplugin.core.disk.leftovers import sweep
+from napari_segplugin.core.disk.commit import FileSet, held, settle
+from napari_segplugin.core.disk.leftovers import sweep_sometimes
 from napari_segplugin.core.disk.stages import JOB, LIST, NEW, OLD, PREFIX, clear, mine, stage_of, stages_of, to_disk
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.types import Json
@@ -21,7 +21,7 @@ EVERY = 5.0
 """Seconds after which what is done is written down; so much is done again after a kill."""
 
 
-class Ledger(Stage):
+class Ledger(FileSet):
     """A stage that knows what of its work is done.
 
     Parameters
@@ -72,7 +72,7 @@ class Ledger(Stage):
 
 @contextlib.contextmanager
 def long_job(place: Path, about: Mapping[str, Json], stem: str = "") -> Iterator[Ledger]:
-    """Work for hours on a set of files, which count from :meth:`Stage.finish` on; after a kill the same work goes on.
+    """Work for hours on a set of files, which count from :meth:`FileSet.finish` on; after a kill the same work goes on.
 
     Where the block raises, nothing is left, unless it raises before it has begun to go on.
 
@@ -95,7 +95,7 @@ def long_job(place: Path, about: Mapping[str, Json], stem: str = "") -> Iterator
         If the disk refuses.
     """
     settle(place)
-    sweep(place.parent)
+    sweep_sometimes(place.parent)
     with held(stage_of(place.parent, stem or place.name, "job"), place.name, keep=True) as folder:
         said = dict(json.loads(json.dumps(about)))
         _take_up(folder, place.name, said)

@@ -31,7 +31,7 @@ from napari_segplugin.engine.predict.numbering import Unifier
 from napari_segplugin.engine.predict.plan import Setup, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
-from napari_segplugin.engine.predict.work.progress import Progress, about_job
+from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
 from napari_segplugin.engine.predict.work.resized import predict_resized
 from napari_segplugin.engine.stores import (
     Shifted,
@@ -142,7 +142,7 @@ def _plain(
 ) -> Job[Segmentation]:
     """Predict on the image as it is."""
     yield Stage("Preparing the model")
-    progress = Progress(ledger)
+    progress = DoneSoFar(ledger)
     cut = progress.same_tiles(tiles)
     # on a cluster each worker looks for its device; a few tiles each, so that none waits long for the others at the end
     where, parts = (device, 1) if cluster is None else ("cpu", 3 * cluster.slots)
@@ -202,7 +202,7 @@ class _Prediction:
         tiles: TileSpec,
         device: str,
         cluster: Cluster | None,
-        progress: Progress,
+        progress: DoneSoFar,
     ) -> None:
         self.progress, self.frame = progress, 0
         self.image, self.bundle, self.setup, self.cluster = image, bundle, setup, cluster

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Step, TileSpec
-from napari_segplugin.core import Stage as StageEvent
-from napari_segplugin.core.disk.commit import Stage, commit
+from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
+from napari_segplugin.core.disk.commit import FileSet, commit
 from napari_segplugin.core.types import Array, Index
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
@@ -84,14 +83,14 @@ def predict_to_file(
     stem = stem_of(target)
     if not _is_large(image, region):
         found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, cluster=cluster)
-        yield StageEvent("Writing the file")
+        yield Stage("Writing the file")
         with writing(target), commit(target, stem) as stage:
             return found, (yield from _write(stage, found, target))
     about = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
     with lasting(target, about, stem) as ledger:
         place = ledger.work("labels.zarr")
         found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
-        yield StageEvent("Writing the file")
+        yield Stage("Writing the file")
         with writing(target):
             files = yield from _write(ledger, found, target)
     return replace(found, labels=np.zeros((0,) * len(found.axes), np.int32)), files
@@ -129,7 +128,7 @@ class _Watched:
         return np.asarray(self[(slice(None),) * self.ndim], dtype)
 
 
-def _write(stage: Stage, found: Segmentation, path: Path) -> Job[list[Path]]:
+def _write(stage: FileSet, found: Segmentation, path: Path) -> Job[list[Path]]:
     """Write in a thread, so that the job goes on telling how far it is and can be closed at any moment."""
     labels = _Watched(found.labels)
     total = 2 * labels.size  # once to count the voxels of each object, once to write

@@ -43,7 +43,7 @@ def about_job(
     }
 
 
-class Progress:
+class DoneSoFar:
     """What is done of a prediction, by frames, planes and tiles, so that it goes on after a kill.
 
     Parameters
@@ -154,4 +154,4 @@ def _inside(spans: Sequence[tuple[int, int]], tile: Tile) -> bool:
     return all(s.start <= a and b <= s.stop for (a, b), s in zip(spans, tile.write, strict=True))
 
 
-__all__ = ["Progress", "about_job"]
+__all__ = ["DoneSoFar", "about_job"]
