@@ -34,7 +34,9 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
+from napari_segplugin.core.disk.commit import commit
 from napari_segplugin.core.words import plain_metric
+from napari_segplugin.io.files import write_text
 
 SAMPLE = "nuclei2d"
 SHOWN = ("AP@0.5", "mean AP@0.5–0.95")
@@ -132,7 +134,7 @@ def run_headless(output: Path, seconds: float, seed: int = 0, model: str | None 
     scores = compare(before, after, truth, paint)
     scores |= {"held_out": {"how": result.heldout, "before": result.before, "after": result.after}}
     scores |= {"seconds": seconds, "seed": seed, "steps": result.bundle.history[-1]["steps"]}
-    (output / "scores.json").write_text(json.dumps(scores, indent=2), encoding="utf-8")
+    write_text(output / "scores.json", json.dumps(scores, indent=2))
     report(scores)
     picture = draw_in_background(output)
     say(
@@ -280,7 +282,9 @@ def draw(output: Path) -> None:
         viewer.layers.selection.active = corrected
         viewer.reset_view()
         _settle(QApplication.processEvents)
-        imageio.imwrite(output / "screenshot.png", viewer.screenshot(canvas_only=False, flash=False)[..., :3])
+        with commit(output / "screenshot.png") as stage:
+            picture = viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+            imageio.imwrite(stage.path("screenshot.png"), picture)
     finally:
         viewer.close()
 

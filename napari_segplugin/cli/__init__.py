@@ -12,11 +12,15 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from napari_segplugin.cli.parser import make_parser
 from napari_segplugin.cli.where import told
 from napari_segplugin.core import MEMORY_ERRORS, MEMORY_FULL, SegPluginError, is_out_of_memory
+from napari_segplugin.io.segmentations import MixedFilesWarning
 
 OK, WRONG_INPUT, INTERRUPTED = 0, 2, 130
 
@@ -37,8 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         # here, not above: `--help` and `models` must not wait for torch
+        importlib.import_module("napari_segplugin.door.catalog").sweep_leftovers()
         home = importlib.import_module(f"{__name__}.{getattr(options, 'home', 'commands')}")
-        result, text = getattr(home, options.command)(options)
+        with _sentences(options.command):
+            result, text = getattr(home, options.command)(options)
     except SegPluginError as error:
         return _fail(options, told(error), WRONG_INPUT)
     except MEMORY_ERRORS as error:
@@ -49,6 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(options, "Stopped. Results that were finished before are kept.", INTERRUPTED)
     _write(_dump(result) if options.json else text)
     return INTERRUPTED if result.get("interrupted") else WRONG_INPUT if result.get("failed") else OK
+
+
+@contextmanager
+def _sentences(command: str) -> Iterator[None]:
+    """What is said of files that do not belong together, as a line like every other."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, MixedFilesWarning):
+            sys.stderr.write(f"segplugin {command}: {message}\n")
+        else:
+            usual(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MixedFilesWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _fail(options: argparse.Namespace, sentence: str, code: int) -> int:

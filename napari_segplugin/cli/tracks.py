@@ -16,7 +16,6 @@ from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Segmentation, drain
 from napari_segplugin.core.words import pixel
 from napari_segplugin.io import read_segmentation, write_segmentation
-from napari_segplugin.io.files import write_text
 
 
 def track(options: Namespace) -> Result:
@@ -34,11 +33,10 @@ def track(options: Namespace) -> Result:
             table = seg.measure(found.segmentation, tracks=found.track)
         parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
         column = Column("parent", "parent", parent, "Track that it came from by division; 0 if it did not.")
-        stem = place.with_suffix("")
-        files = write_segmentation(found.segmentation, place)
-        files.append(write_text(f"{stem}.csv", table.with_columns({"parent": column}).to_csv(about=Path(path).name)))
         graph = {str(child): parents for child, parents in found.graph.items()}
-        files.append(write_text(f"{stem}.graph.json", json.dumps(graph, indent=2)))
+        rows_of_tracks = table.with_columns({"parent": column}).to_csv(about=Path(path).name)
+        texts = {".csv": rows_of_tracks, ".graph.json": json.dumps(graph, indent=2)}
+        files = write_segmentation(found.segmentation, place, texts=texts)
         divisions = len({p[0] for p in found.graph.values()})
         row = {"labels": str(path), "tracks": len(found.track), "divisions": divisions}
         rows.append(row | {"graph": graph, "outputs": [str(f) for f in files]})

@@ -74,7 +74,8 @@ def predict(
     region : tuple of slice, optional
         A slice for each of Z, Y, X that the image has; a plane is a slice of length 1. Everything by default.
     output : path, optional
-        A zarr that the labels are written to, for results larger than memory; must not exist.
+        A zarr that the labels are written to, for results larger than memory; must not exist. It is there when it is
+        complete; after a kill the same call goes on where it stopped.
     cluster : Cluster, optional
         Whose workers run the network.
     axes : str, optional

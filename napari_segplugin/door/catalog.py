@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Thread
 
 from napari_segplugin.classical import CLEANUPS, TECHNIQUES
 from napari_segplugin.core import (
@@ -20,11 +21,13 @@ from napari_segplugin.core import (
     Task,
     model_spec_from_json,
 )
+from napari_segplugin.core.disk.leftovers import sweep_usual
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import class_table
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
 from napari_segplugin.engine.parts import PARTS, part_problems
+from napari_segplugin.engine.session import home_folder
 from napari_segplugin.engine.torch_import import bring_torch
 from napari_segplugin.io import load_bundle, load_recipe, shipped_bundles, shipped_recipes
 from napari_segplugin.io.samples import SampleImage, load_sample, sample_names
@@ -283,6 +286,25 @@ def new_bundle(spec: ModelSpec, name: str, encoder_weights: str = "", seed: int 
     return make(spec, name=name, seed=seed, encoder_weights=encoder_weights)
 
 
+def sweep_leftovers(session: Path | None = None) -> Thread:
+    """Remove what killed programs left in the folder of temporary files and in that of the session, in the background.
+
+    Parameters
+    ----------
+    session : Path, optional
+        The session folder; the usual one by default.
+
+    Returns
+    -------
+    Thread
+        Nobody has to wait for it.
+    """
+    home = session or home_folder()
+    work = Thread(target=sweep_usual, args=(home, home / "models"), name="sweep leftovers", daemon=True)
+    work.start()
+    return work
+
+
 __all__ = [
     "CLEANUPS",
     "LOSSES",
@@ -301,4 +323,5 @@ __all__ = [
     "sample",
     "samples",
     "shipped_specs",
+    "sweep_leftovers",
 ]

@@ -33,6 +33,7 @@ from napari_segplugin.door.catalog import (
     sample,
     samples,
     shipped_specs,
+    sweep_leftovers,
 )
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
@@ -219,6 +220,7 @@ __all__ = [
     "save_recipe",
     "segment",
     "shipped_specs",
+    "sweep_leftovers",
     "techniques",
     "track",
     "track_spec_from_json",

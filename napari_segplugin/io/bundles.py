@@ -26,17 +26,9 @@ from napari_segplugin.core import (
     model_spec_from_json,
     to_json,
 )
+from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.core.types import Json, JsonDict
-from napari_segplugin.io.files import (
-    as_path,
-    first_line,
-    move_into_place,
-    native,
-    partial_name,
-    reading,
-    remove,
-    writing,
-)
+from napari_segplugin.io.files import as_path, first_line, native, reading, writing
 
 FORMAT_NAME = "napari-segplugin bundle"
 FORMAT_VERSION = 1
@@ -92,16 +84,12 @@ def save_bundle(
             got=f"{thumbnail.dtype}, shape {thumbnail.shape}",
             accepted="uint8 of shape (Y, X) or (Y, X, 3)",
         )
-    made = partial_name(place)
-    try:
-        with writing(place):
-            made.mkdir()
-            _fill(made, bundle)
-            if thumbnail is not None:
-                imageio.imwrite(made / "thumbnail.png", thumbnail, plugin="pillow")
-            move_into_place(made, place)
-    finally:
-        remove(made)
+    with writing(place), commit(place) as stage:
+        made = stage.path(place)
+        made.mkdir()
+        _fill(made, bundle)
+        if thumbnail is not None:
+            imageio.imwrite(made / "thumbnail.png", thumbnail, plugin="pillow")
     return place
 
 
@@ -242,6 +230,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
 
 
 def _check_bundle(place: Path) -> None:
+    settle(place)
     with reading(place, "a model"):
         names = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
         exists = place.exists()

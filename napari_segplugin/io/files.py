@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import struct
 import tokenize
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, SegPluginError
+from napari_segplugin.core.disk.commit import commit, settle
+from napari_segplugin.core.disk.unfinished import check_finished
 from napari_segplugin.core.types import Array, Json
 
 IN_MEMORY = 256 * 2**20
@@ -154,8 +154,10 @@ def check_readable(path: Path) -> None:
     Raises
     ------
     InputError
-        If there is no such file or folder, it may not be read, or the file is empty.
+        If there is no such file or folder, it may not be read, the file is empty, or what writes it has not finished.
     """
+    settle(path)
+    check_finished(path)
     try:
         if path.is_dir():
             with os.scandir(path) as entries:
@@ -265,38 +267,6 @@ def _write_error(path: Path, error: OSError) -> InputError:
     return InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"')
 
 
-def partial_name(path: Path, extension: str = "") -> Path:
-    """A name beside `path` that nobody else uses, ending in `extension` (libraries choose the format by it)."""
-    return path.with_name(f".partial-{uuid.uuid4().hex[:12]}{extension}")
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder that may not be there; what cannot be removed stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def move_into_place(made: Path, path: Path) -> None:
-    """Rename a finished file or folder to its final name, replacing what is there.
-
-    A folder cannot be replaced in one step: the old one is moved aside first and put back if the second step fails.
-    """
-    if not path.is_dir():
-        os.replace(made, path)
-        return
-    aside = partial_name(path)
-    os.replace(path, aside)
-    try:
-        os.replace(made, path)
-    except OSError:
-        os.replace(aside, path)
-        raise
-    remove(aside)
-
-
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """Write a text file, whole or not at all.
 
@@ -306,14 +276,30 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
         If the folder is missing or may not be written to, or the disk is full.
     """
     place = as_path(path)
-    made = partial_name(place)
-    try:
-        with writing(place):
-            made.write_text(text, encoding="utf-8")
-            move_into_place(made, place)
-    finally:
-        remove(made)
+    with writing(place), commit(place) as stage:
+        stage.path(place).write_text(text, encoding="utf-8")
     return place
+
+
+def fingerprint(path: Path) -> dict[str, int | str]:
+    """Size and checksum of a file, or of all files in a folder with their names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> _ = place.write_bytes(b"labels")
+    >>> fingerprint(place)
+    {'bytes': 6, 'crc32': '3ea4aa59'}
+    """
+    size = crc = 0
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        if file != path:
+            crc = zlib.crc32(file.relative_to(path).as_posix().encode("utf-8", "surrogatepass"), crc)
+        with file.open("rb") as stream:
+            while part := stream.read(2**20):
+                size, crc = size + len(part), zlib.crc32(part, crc)
+    return {"bytes": size, "crc32": f"{crc:08x}"}
 
 
 def private_folder(path: Path) -> None:

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from napari_segplugin.core import ClassicalRecipe, InputError, recipe_from_json, recipe_to_json
-from napari_segplugin.io.files import as_path, reading, writing
+from napari_segplugin.core.disk.commit import settle
+from napari_segplugin.io.files import as_path, reading, write_text
 
 _SHELF = Path(__file__).parent.parent / "resources" / "recipes"
 
@@ -38,6 +39,7 @@ def load_recipe(source: str | os.PathLike[str]) -> ClassicalRecipe:
     """
     shipped = shipped_recipes()
     path = shipped[str(source)] if str(source) in shipped else as_path(source)
+    settle(path)
     if not path.is_file():
         known = ", ".join(shipped)
         raise InputError("There is no such recipe.", got=f"'{source}'", accepted=f"a JSON file, or one of {known}")
@@ -54,10 +56,7 @@ def save_recipe(recipe: ClassicalRecipe, path: str | os.PathLike[str]) -> Path:
     InputError
         If the folder is missing or may not be written to.
     """
-    place = as_path(path)
-    with writing(place):
-        place.write_text(json.dumps(recipe_to_json(recipe), indent=2) + "\n", encoding="utf-8")
-    return place
+    return write_text(path, json.dumps(recipe_to_json(recipe), indent=2) + "\n")
 
 
 __all__ = ["load_recipe", "save_recipe", "shipped_recipes"]

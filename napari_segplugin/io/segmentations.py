@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -15,8 +16,12 @@ from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentat
 from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import csv_text
-from napari_segplugin.io.files import Format, as_path, check_readable, reading
+from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint, reading
 from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
+
+
+class MixedFilesWarning(UserWarning):
+    """Labels, recipe and table that lie beside each other do not belong together."""
 
 
 class RecipeFile(TypedDict, total=False):
@@ -28,6 +33,8 @@ class RecipeFile(TypedDict, total=False):
     spacing: list[float]
     unit: str
     recipe: dict[str, Json]
+    files: dict[str, dict[str, Json]]
+    labels: str
 
 
 def read_segmentation(
@@ -54,6 +61,11 @@ def read_segmentation(
     InputError
         If the file cannot be read, is no label image, or what lies beside it is damaged.
 
+    Warns
+    -----
+    MixedFilesWarning
+        If labels, recipe and table were not written together: one of them was replaced, or half a set was copied.
+
     Examples
     --------
     >>> import tempfile
@@ -64,6 +76,9 @@ def read_segmentation(
     """
     place = as_path(path)
     check_readable(place)
+    sentence = mixed(place)
+    if sentence:
+        warnings.warn(sentence, MixedFilesWarning, stacklevel=2)
     functions: Format = format_of(place).load()
     if functions.read_segmentation is not None:
         return functions.read_segmentation(place)
@@ -84,6 +99,35 @@ def read_segmentation(
     recipe = _placed(about.get("recipe") or {}, place.parent)
     rows = _objects(place, labels, kind)
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
+
+
+def mixed(path: Path) -> str:
+    """A sentence where the files beside labels were not written together with them; empty where they belong together.
+
+    Parameters
+    ----------
+    path : Path
+        The labels.
+
+    Returns
+    -------
+    str
+    """
+    about = _recipe(path)
+    written, first = about.get("files"), str(about.get("labels", ""))
+    if not isinstance(written, dict):
+        return ""  # of another program, or of a version that did not say
+    stem = stem_of(Path(first)) or first
+    here = {n: _beside(path, n.removeprefix(stem)) for n in written if n.startswith(stem) and Path(n).name == n}
+    with reading(path, "a result"):
+        changed = [p.name for n, p in here.items() if p.exists() and fingerprint(p) != written[n]]
+    if not changed:
+        return ""
+    names = " and ".join(f"'{name}'" for name in changed)
+    return (
+        f"{names} and '{_beside(path, '.recipe.json').name}' were not written together, so classes, scores and sizes may "
+        f"belong to another result. Copy all files of the result again, or save it again."
+    )
 
 
 def recorded_task(path: Path) -> Task:

@@ -13,9 +13,10 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from napari_segplugin.core import InputError, Segmentation, to_json
+from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
-from napari_segplugin.io.files import Format, LabelsToWrite, as_path, move_into_place, partial_name, remove, writing
+from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
 KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
@@ -28,8 +29,9 @@ def write_segmentation(
     path: str | os.PathLike[str],
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Write labels, recipe and object table; nothing is left behind when one of them fails.
+    """Write labels, recipe and object table as one: all of them are replaced, or none.
 
     Parameters
     ----------
@@ -42,43 +44,59 @@ def write_segmentation(
     columns : mapping of str to (N,) sequence of float, optional
         Measurements by name, one number a row of ``segmentation.objects``; for the table, and for formats that hold
         measurements.
+    texts : mapping of str to str, optional
+        Further text files that belong to the result, by their ending: ".csv" becomes ``<stem>.csv``.
 
     Returns
     -------
     list of Path
-        The label file, for .panoptic.json the folder with its PNGs, ``<stem>.recipe.json`` and ``<stem>.objects.csv``.
+        The label file, for .panoptic.json the folder with its PNGs, ``<stem>.recipe.json``, ``<stem>.objects.csv`` and
+        the further texts.
 
     Raises
     ------
     InputError
         If the extension is not known, the labels are not whole numbers from 0 to 4294967295 or do not fit the
         format, a column has another length than the table of objects, the folder is missing or may not be written to,
-        or the disk is full.
+        the disk is full, or another program is writing the same result.
     MissingExtraError
         If the format needs an extra that is not installed.
     """
     place = as_path(path)
+    with writing(place), commit(place, stem_of(place)) as stage:
+        return fill(stage, segmentation, place, columns=columns, texts=texts)
+
+
+def fill(
+    stage: FileSet,
+    segmentation: Segmentation,
+    place: Path,
+    *,
+    columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Make the files of a result in a stage; parameters, result and errors as of :func:`write_segmentation`."""
     functions = _writer(place)
     stem = place.with_name(stem_of(place) or place.name)
     companion = [Path(f"{stem}{functions.beside}")] if functions.beside else []
     _check_target(place, companion)
     counts = _count(segmentation.labels)
     labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {})
-    targets = [place, *companion, Path(f"{stem}.recipe.json"), Path(f"{stem}.objects.csv")]
-    made = [partial_name(place, extension_of(place))]
-    made += [made[0].with_name(stem_of(made[0]) + functions.beside) for _ in companion]
-    made += [partial_name(place, e) for e in (".json", ".csv")]
-    try:
-        with writing(place):
-            functions.write(labels, made[0])  # type: ignore[misc]
-            made[-2].write_text(json.dumps(_recipe(segmentation, place), indent=2), encoding="utf-8")
-            _write_table(labels, segmentation, counts, made[-1])
-            for temporary, target in zip(made, targets, strict=True):
-                move_into_place(temporary, target)
-    finally:
-        for temporary in made:
-            remove(temporary)
-    return targets
+    made = [stage.path(p) for p in (place, *companion)]
+    for path in made:
+        remove(path)  # what was written when a kill came
+    functions.write(labels, made[0])  # type: ignore[misc]
+    table = Path(f"{stem}.objects.csv")
+    made.append(stage.path(table))
+    _write_table(labels, segmentation, counts, made[-1])
+    for ending, text in (texts or {}).items():
+        made.append(stage.path(f"{stem}{ending}"))
+        made[-1].write_text(text, encoding="utf-8")
+    # the recipe is made last: it says what the others are, so that one of another result is noticed beside it
+    recipe = Path(f"{stem}.recipe.json")
+    about = _recipe(segmentation, place) | {"files": {p.name: dict(fingerprint(p)) for p in made}}
+    stage.path(recipe).write_text(json.dumps(about, indent=2), encoding="utf-8")
+    return [place, *companion, recipe, table, *(Path(f"{stem}{ending}") for ending in texts or {})]
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.core.disk.commit import commit
 
 _TOLERANCE = 1e-3
 
@@ -65,7 +66,7 @@ def export_onnx(module: nn.Module, example: Tensor, path: str | Path) -> float |
     MissingExtraError
         If onnx or onnxscript is not installed.
     InputError
-        If onnxruntime gives another result. The file is removed.
+        If onnxruntime gives another result. No file is written, and one that was there stays.
     """
     try:
         import onnx  # noqa: F401
@@ -73,17 +74,23 @@ def export_onnx(module: nn.Module, example: Tensor, path: str | Path) -> float |
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "write ONNX files", "onnx") from error
     program = export_program(module, example)
-    path = Path(path)
-    torch.onnx.export(
-        program,
-        (),
-        path,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    place = Path(path)
+    with commit(place) as stage:
+        torch.onnx.export(
+            program,
+            (),
+            stage.path(place),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        return _compared(program, example, stage.path(place))
+
+
+def _compared(program: torch.export.ExportedProgram, example: Tensor, path: Path) -> float | None:
+    """Largest difference of the file and the network; parameters, result and errors as of :func:`export_onnx`."""
     try:
         import onnxruntime
     except ImportError:
@@ -94,7 +101,6 @@ def export_onnx(module: nn.Module, example: Tensor, path: str | Path) -> float |
         wanted = program.module()(example)
     difference = float((torch.from_numpy(given) - wanted).abs().max() / wanted.abs().max().clamp_min(1e-6))
     if not difference <= _TOLERANCE:
-        path.unlink()
         raise InputError(
             "The ONNX file and the network give different results.",
             got=f"a difference of {difference:.2g} of the largest output",

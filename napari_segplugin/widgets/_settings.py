@@ -6,7 +6,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from napari_segplugin.door.window import Session
+from napari_segplugin.door.window import Session, sweep_leftovers
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -48,4 +48,5 @@ def session_of(viewer: ViewerModel) -> Session:
     found = _sessions.get(viewer)
     if found is None or (folder and found.folder != Path(folder)):
         found = _sessions[viewer] = Session(folder or None)
+        sweep_leftovers(found.folder)
     return found

@@ -14,8 +14,7 @@ from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.network import ReadyNetwork, prepare
 from napari_segplugin.engine.predict.plan import set_up
-from napari_segplugin.engine.predict.predict import reader
-from napari_segplugin.engine.predict.tiles import Run, run_tiles
+from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.stores import Shifted
 from napari_segplugin.networks import NETWORKS, network_row
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, ObjectTable, Task
+from napari_segplugin.core.types import Json, JsonDict
 
 
 class Unifier:
@@ -27,7 +29,25 @@ class Unifier:
         self._number: dict[int, int] = {}
         self._weight: dict[int, tuple[float, int]] = {}
         self._rows: dict[int, tuple[int, float, str]] = {}
-        self._last = 0
+        self._last = self._told = 0
+
+    def news(self) -> JsonDict:
+        """What has come since the last call, as JSON values that :meth:`take_up` takes."""
+        numbers = [*range(self._told + 1, self._last + 1), *self._number.values()]
+        self._told = self._last
+        return {
+            "rows": [[n, *self._rows[n]] for n in dict.fromkeys(numbers) if n in self._rows],
+            "number": [[c, n] for c, n in self._number.items()],
+            "weight": [[n, *pair] for n, pair in self._weight.items()],
+            "last": self._last,
+        }
+
+    def take_up(self, news: Json) -> None:
+        """Take in what :meth:`news` gave when it was done."""
+        told: Any = news
+        self._rows |= {n: (c, s, status) for n, c, s, status in told["rows"]}
+        self._number, self._weight = dict(told["number"]), {n: (total, count) for n, total, count in told["weight"]}
+        self._last = self._told = told["last"]
 
     def add(self, labels: np.ndarray, table: ObjectTable) -> np.ndarray:
         """The labels of the next part of an instance or panoptic result with their final numbers, int32."""

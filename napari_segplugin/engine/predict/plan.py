@@ -57,6 +57,8 @@ class Setup:
     planes: bool
     batch: int
     note: Note | None
+    size: tuple[int, ...] = ()
+    """What the tiles were cut to, as far as the image goes."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -185,7 +187,7 @@ def set_up(
     note = None if exact else _inexact(halo, reach) if local else _not_local(network_row(bundle.spec).title)
     largest = max(math.prod(t.shape) for t in cut)
     batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
-    return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note)
+    return Setup(network, wanted, axes, cut, halo, exact, planes, batch, note, size)
 
 
 def _room(device: torch.device, ndim: int, bytes_per_voxel: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import cast
 
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
+from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
@@ -26,10 +28,22 @@ from napari_segplugin.engine.predict.boxes import DEFAULTS, FoundObjects, PaintB
 from napari_segplugin.engine.predict.classes import Decided
 from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
-from napari_segplugin.engine.predict.plan import Setup, check_fit, check_region, precision_of, set_up
+from napari_segplugin.engine.predict.plan import Setup, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
-from napari_segplugin.engine.predict.tiles import Kept, Read, TileRun, Write, run_tiles
-from napari_segplugin.engine.stores import Shifted, Stored, View, check_output, label_array, scratch, scratch_array
+from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
+from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
+from napari_segplugin.engine.predict.work.resized import predict_resized
+from napari_segplugin.engine.stores import (
+    Shifted,
+    Stored,
+    View,
+    check_labels,
+    check_output,
+    label_array,
+    lasting,
+    scratch,
+    scratch_array,
+)
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of, head_row
 
@@ -60,7 +74,8 @@ def predict(
     region : tuple of slice, optional
         A slice for each of Z, Y, X that the image has; a plane is a slice of length 1. Everything by default.
     output : path, optional
-        A zarr that the labels are written to, for images larger than memory; must not exist.
+        A zarr that the labels are written to, for images larger than memory; must not exist. It is there when it is
+        complete; after a kill the same call goes on where it stopped.
     cluster : Cluster, optional
         Whose workers run the network, from :func:`napari_segplugin.engine.predict.cluster.connect`; this computer reads, writes and
         finds the objects.
@@ -82,10 +97,15 @@ def predict(
         If not even the smallest tile fits into memory.
     """
     tiles = tiles or TileSpec()
-    if tiles.zoom != 1:
-        return (yield from _resized(image, bundle, tiles, device, region, output, cluster))
-    found = yield from _plain(image, bundle, tiles, device, region, output, cluster)
-    zoom, width = (1.0, 0.0) if output is not None else enlarge.advised_zoom(found, bundle.spec.ndim)
+    path = check_output(output)
+    if path is not None:
+        about = about_job(image, bundle, tiles, device, region, cluster is not None)
+        with lasting(path, about) as ledger:
+            place = ledger.path(path)
+            found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
+        return replace(found, labels=zarr.open_array(LocalStore(path), mode="r+"))
+    found = yield from predict_into(image, bundle, tiles, device, region, None, cluster)
+    zoom, width = (1.0, 0.0) if tiles.zoom != 1 else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
             f"The objects are small, about {width:.0f} pixels wide. At a zoom of {zoom:g}, touching ones may be "
@@ -95,39 +115,60 @@ def predict(
     return found
 
 
+def predict_into(
+    image: Image,
+    bundle: ModelBundle,
+    tiles: TileSpec,
+    device: str,
+    region: Region | None,
+    path: Path | None,
+    cluster: Cluster | None,
+    ledger: Ledger | None = None,
+) -> Job[Segmentation]:
+    """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
+    one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
+    return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
+
+
 def _plain(
     image: Image,
     bundle: ModelBundle,
     tiles: TileSpec,
     device: str,
     region: Region | None,
-    output: str | Path | None,
+    path: Path | None,
     cluster: Cluster | None,
+    ledger: Ledger | None = None,
 ) -> Job[Segmentation]:
     """Predict on the image as it is."""
-    path = check_output(output)
     yield Stage("Preparing the model")
-    if cluster is None:
-        setup = set_up(image, bundle, tiles, device, region)
-    else:  # each worker looks for its device; a few tiles each, so that none waits long for the others at the end
-        setup = set_up(image, bundle, tiles, "cpu", region, 3 * cluster.slots)
+    progress = DoneSoFar(ledger)
+    cut = progress.same_tiles(tiles)
+    # on a cluster each worker looks for its device; a few tiles each, so that none waits long for the others at the end
+    where, parts = (device, 1) if cluster is None else ("cpu", 3 * cluster.slots)
+    setup = set_up(image, bundle, cut, where, region, parts)
     if setup.note:
         yield setup.note
-    work = _Prediction(image, bundle, setup, tiles, device, cluster)
+    work = _Prediction(image, bundle, setup, tiles, device, cluster, progress)
     work.check_memory()
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
     kind = "uint16" if work.semantic else "int32"
     stream = path is not None or not work.fits()
     if path is None:
-        _check_labels(shape, kind)
-    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes) as labels:
+        check_labels(shape, kind)
+    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, ledger) as labels:
+        yield from progress.begin(setup, image.n_frames)
         for frame in range(image.n_frames):
+            if work.is_done(f"frame {frame}"):
+                continue
             yield Stage("Measuring intensities")
             work.measure(frame)
             yield Stage("Predicting" if image.n_frames == 1 else f"Predicting frame {frame + 1} of {image.n_frames}")
             index = (frame,) if axes[0] == "T" else ()
             yield from work.segment(labels, index, path, stream)
+            work.record(f"frame {frame}", {"intensities": work.intensities[-1]})
+            progress.leave(frame)
         if work.uncertain:
             yield Note(
                 f"{voxels(work.uncertain, image.ndim)} could not be assigned with certainty within the available "
@@ -150,61 +191,20 @@ def _plain(
     )
 
 
-def _check_labels(shape: tuple[int, ...], kind: str) -> None:
-    """Raise where the labels do not fit into memory."""
-    if math.prod(shape) * np.dtype(kind).itemsize > free_host_memory() * 0.8:
-        raise InputError(
-            "The result is larger than the free memory.",
-            got=f"labels of shape {shape}",
-            hint="Write it straight into a file, or choose a part of the image",
-            setting="file",
-        )
-
-
-def _resized(
-    image: Image,
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    region: Region | None,
-    output: str | Path | None,
-    cluster: Cluster | None,
-) -> Job[Segmentation]:
-    """Predict on the image in another size, and bring the labels back."""
-    enlarge.check_zoom(tiles.zoom)
-    check_fit(image, bundle.spec)
-    path, ndim, zoom, wanted = check_output(output), bundle.spec.ndim, tiles.zoom, check_region(image, region)
-    with ExitStack() as rooms:
-
-        def one(picture: Image, part: Region) -> Job[Segmentation]:
-            place = rooms.enter_context(scratch(path)) / "labels.zarr" if path else None
-            return (yield from _plain(picture, bundle, tiles, device, part, place, cluster))
-
-        places = [np.arange(s.stop - s.start) for s in wanted]
-        if zoom == 0:
-            found = yield from one(image, wanted)
-            zoom, width = enlarge.advised_zoom(found, ndim)
-            if zoom != 1:
-                text = f"The objects are small, about {width:.0f} pixels wide: running again at a zoom of {zoom:g}."
-                yield Note(text)
-        if zoom != 1:
-            picture = enlarge.resized(image, zoom, ndim)
-            shapes = image.spatial_shape, picture.spatial_shape
-            large = enlarge.resized_region(wanted, *shapes)
-            found, places = (yield from one(picture, large)), enlarge.indices(wanted, large, *shapes)
-        recipe = dict(found.recipe) | {"origin": [s.start for s in wanted], "zoom": zoom}
-        labels = enlarge.labels_at(found, places, path, recipe)
-    table = enlarge.still_there(found.objects, labels, len(labels.shape) - image.ndim)
-    name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
-    return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
-
-
 class _Prediction:
     """The parts of one prediction, and what they gather over frames and planes."""
 
     def __init__(
-        self, image: Image, bundle: ModelBundle, setup: Setup, tiles: TileSpec, device: str, cluster: Cluster | None
+        self,
+        image: Image,
+        bundle: ModelBundle,
+        setup: Setup,
+        tiles: TileSpec,
+        device: str,
+        cluster: Cluster | None,
+        progress: DoneSoFar,
     ) -> None:
+        self.progress, self.frame = progress, 0
         self.image, self.bundle, self.setup, self.cluster = image, bundle, setup, cluster
         self.detector = is_detector(bundle.spec)
         self.way = Way(device, precision_of(bundle.spec, tiles), tiles.mirror, setup.planes)
@@ -219,6 +219,7 @@ class _Prediction:
 
     def measure(self, frame: int) -> None:
         """Take the intensities of a frame; its tiles are read with them."""
+        self.frame = frame
         statistics = normalise.statistics(self.image, self.bundle.normalisation, frame)
         self.intensities.append({"low": statistics.low.tolist(), "high": statistics.high.tolist()})
         self.read = reader(self.image, statistics, frame)
@@ -257,10 +258,26 @@ class _Prediction:
     def tiles(self, write: Write[Kept]) -> Job[int]:
         """Run the tiles of the frame that was measured."""
         tiles, axes = self.setup.tiles, self.setup.axes
+        if not self.detector:  # whose objects lie in memory until all are found
+            tiles, write = self.progress.left(self.frame, tiles, write, self.unifier.count)
         if self.cluster is not None:
             return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
         run = cast("TileRun[object, Kept]", self.run)  # what it gives fits the task, and so does `write`
         return run_tiles(run, tiles, axes, self.read, write)
+
+    def is_done(self, key: str) -> bool:
+        """Whether a part was done before a kill; its objects are taken in then."""
+        told = self.progress.known(key)
+        if told is None:
+            return False
+        self.unifier.take_up(told["objects"])
+        self.uncertain = told["uncertain"]
+        self.intensities += [told["intensities"]] if "intensities" in told else []
+        return True
+
+    def record(self, key: str, more: Mapping[str, Json] | None = None) -> None:
+        """Write down that a part is done."""
+        self.progress.record(key, {"objects": self.unifier.news(), "uncertain": self.uncertain, **(more or {})})
 
     def segment(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Labels of the frame that was measured."""
@@ -286,19 +303,23 @@ class _Prediction:
         shape = (self.setup.network.n_maps, *self.setup.shape)
         if not stream or self.blocks is None:
             maps = np.empty(shape, np.float32)
-            yield from self.tiles(_keep(Shifted(maps, self.setup.region, (slice(None),))))
+            yield from self.tiles(keep(Shifted(maps, self.setup.region, (slice(None),))))
             yield Stage("Finding objects")
             labels[index or ...] = self._decode(maps)
             return
-        with scratch(beside) as folder:
-            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float32")
-            yield from self.tiles(_keep(Shifted(store, self.setup.region, (slice(None),))))
+        with self.progress.room(beside, self.frame) as folder:
+            ledger = self.progress.ledger
+            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float32", ledger=ledger)
+            yield from self.tiles(keep(Shifted(store, self.setup.region, (slice(None),))))
             yield Stage("Finding objects")
             for z in self._parts():
+                if self.is_done(f"plane {self.frame} {z}"):
+                    continue
                 plane = () if z is None else (z,)
                 job = partial(self.blocks, params={**self.codec.defaults(), **self.bundle.decode})
                 probabilities, out = View(store, (slice(None), *plane)), View(labels, (*index, *plane))
                 yield from self._blocks(job, probabilities, out, folder, z)
+                self.record(f"plane {self.frame} {z}")
 
     def boxes(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic with a network that finds boxes: all objects first, then they are painted."""
@@ -372,22 +393,4 @@ class _Prediction:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
-    """Reads tiles as network input."""
-
-    def read(tile: Tile) -> np.ndarray:
-        return normalise.apply(image.read(tile.read, frame), statistics)
-
-    return read
-
-
-def _keep(store: Shifted) -> Write[np.ndarray]:
-    """Writes maps as they are."""
-
-    def write(tile: Tile, maps: np.ndarray) -> None:
-        store[tile.write] = maps
-
-    return write
-
-
-__all__ = ["predict", "reader"]
+__all__ = ["predict", "predict_into"]

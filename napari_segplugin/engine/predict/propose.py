@@ -15,8 +15,7 @@ from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.network import prepare
 from napari_segplugin.engine.predict.plan import check_fit, set_up
-from napari_segplugin.engine.predict.predict import reader
-from napari_segplugin.engine.predict.tiles import Run, run_tiles
+from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.stores import Shifted
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of

@@ -10,11 +10,22 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 import torch
 
-from napari_segplugin.core import MEMORY_ERRORS, Job, Note, OutOfMemoryError, SegPluginError, Step, is_out_of_memory
+from napari_segplugin.core import (
+    MEMORY_ERRORS,
+    Image,
+    Job,
+    Note,
+    OutOfMemoryError,
+    SegPluginError,
+    Step,
+    is_out_of_memory,
+)
 from napari_segplugin.core.words import pixel
+from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Axis, Tile, split
 from napari_segplugin.engine.device import give_back
 from napari_segplugin.engine.network import ReadyNetwork
+from napari_segplugin.engine.stores import Shifted
 
 Read = Callable[[Tile], np.ndarray]
 """Normalised input of a tile, (C, [Z,] Y, X) float32."""
@@ -122,7 +133,8 @@ def run_tiles(
         If not even the smallest tile fits into the main memory.
     """
     pending, done = deque(tiles), 0
-    yield Step(0, len(pending))
+    if pending:
+        yield Step(0, len(pending))
     while pending:
         group = _next_group(pending, run.batch)
         error = _attempt(run, group, read, write)
@@ -197,4 +209,22 @@ def _size(tile: Tile) -> str:
     return " × ".join(str(n) for n in tile.shape)
 
 
-__all__ = ["Read", "Run", "TileRun", "Write", "run_tiles"]
+def keep(store: Shifted) -> Write[np.ndarray]:
+    """Writes maps as they are."""
+
+    def write(tile: Tile, maps: np.ndarray) -> None:
+        store[tile.write] = maps
+
+    return write
+
+
+def reader(image: Image, statistics: normalise.Statistics, frame: int) -> Read:
+    """Reads tiles as network input."""
+
+    def read(tile: Tile) -> np.ndarray:
+        return normalise.apply(image.read(tile.read, frame), statistics)
+
+    return read
+
+
+__all__ = ["Read", "Run", "TileRun", "Write", "keep", "reader", "run_tiles"]

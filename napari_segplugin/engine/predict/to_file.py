@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
+from napari_segplugin.core.disk.commit import FileSet, commit
 from napari_segplugin.core.types import Array, Index
 from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
-from napari_segplugin.engine.predict.predict import predict
-from napari_segplugin.engine.stores import scratch
-from napari_segplugin.io import write_segmentation
-from napari_segplugin.io.files import move_into_place, writing
-from napari_segplugin.io.writing import check_target
+from napari_segplugin.engine.predict.predict import predict, predict_into
+from napari_segplugin.engine.predict.work.progress import about_job
+from napari_segplugin.engine.stores import lasting
+from napari_segplugin.io.files import writing
+from napari_segplugin.io.formats import stem_of
+from napari_segplugin.io.writing import check_target, fill
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 _SHARE = 8
 """Labels that take more than this part of the free memory go to the disk at once."""
+_LONG = 2**27
+"""Voxels from which on a prediction takes so long that it goes on after a kill."""
 _POLL = 0.1
 
 
@@ -65,7 +69,8 @@ def predict_to_file(
     ------
     InputError, OutOfMemoryError
         As for :func:`~napari_segplugin.engine.predict.predict.predict` and :func:`napari_segplugin.io.write_segmentation`. Where it
-        fails or is cancelled, nothing is left on the disk.
+        fails or is cancelled, nothing is left on the disk; after a kill, the same call goes on where the result is
+        large.
 
     Examples
     --------
@@ -74,27 +79,26 @@ def predict_to_file(
     >>> image, bundle = load_sample("nuclei2d").image, load_bundle(shipped_bundles()["nuclei2d"])
     >>> found, files = drain(predict_to_file(image, bundle, "nuclei.ome.zarr"))  # doctest: +SKIP
     """
-    target = check_target(path)
-    large = _too_large(image, region)
-    with scratch(target) as folder:
-        place = folder / "labels.zarr" if large else None
-        found = yield from predict(
-            image, bundle, tiles=tiles, device=device, region=region, output=place, cluster=cluster
-        )
+    target, tiles = check_target(path), tiles or TileSpec()
+    stem = stem_of(target)
+    if not _is_large(image, region):
+        found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, cluster=cluster)
         yield Stage("Writing the file")
-        made = yield from _write(found, folder / target.name)
-        files = [target.with_name(file.name) for file in made]
+        with writing(target), commit(target, stem) as stage:
+            return found, (yield from _write(stage, found, target))
+    about = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
+    with lasting(target, about, stem) as ledger:
+        place = ledger.work("labels.zarr")
+        found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
+        yield Stage("Writing the file")
         with writing(target):
-            for finished, file in zip(made, files, strict=True):
-                move_into_place(finished, file)
-    if large:
-        found = replace(found, labels=np.zeros((0,) * len(found.axes), np.int32))
-    return found, files
+            files = yield from _write(ledger, found, target)
+    return replace(found, labels=np.zeros((0,) * len(found.axes), np.int32)), files
 
 
-def _too_large(image: Image, region: Region | None) -> bool:
+def _is_large(image: Image, region: Region | None) -> bool:
     voxels = image.n_frames * math.prod(s.stop - s.start for s in check_region(image, region))
-    return bool(voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory())
+    return bool(voxels >= _LONG or voxels * np.dtype(np.int32).itemsize * _SHARE > free_host_memory())
 
 
 class _Stopped(SegPluginError):
@@ -124,12 +128,12 @@ class _Watched:
         return np.asarray(self[(slice(None),) * self.ndim], dtype)
 
 
-def _write(found: Segmentation, path: Path) -> Job[list[Path]]:
+def _write(stage: FileSet, found: Segmentation, path: Path) -> Job[list[Path]]:
     """Write in a thread, so that the job goes on telling how far it is and can be closed at any moment."""
     labels = _Watched(found.labels)
     total = 2 * labels.size  # once to count the voxels of each object, once to write
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(write_segmentation, replace(found, labels=labels), path)
+        work = pool.submit(fill, stage, replace(found, labels=labels), path)
         try:
             while not work.done():
                 wait([work], _POLL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.io.files import close_to_others, private_file, private_folder
 
 FILE = "training.safetensors"
@@ -37,6 +37,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, key: str, every: float = 30.0) -> None:
         self.path, self.key, self.every = Path(folder) / FILE, key, every
+        self.damaged = False
         self._last = time.monotonic()
 
     @property
@@ -45,7 +46,7 @@ class Checkpoint:
         return time.monotonic() - self._last >= self.every
 
     def write(self, tensors: Mapping[str, Mapping[str, np.ndarray]], words: Mapping[str, Any]) -> None:
-        """Write everything under another name first, so that a crash in the middle leaves the old file.
+        """Write everything as a whole: a crash in the middle leaves the old file.
 
         Raises
         ------
@@ -55,16 +56,16 @@ class Checkpoint:
         flat = {
             f"{group}/{name}": np.ascontiguousarray(a) for group, rows in tensors.items() for name, a in rows.items()
         }
-        part = self.path.with_suffix(".part")
         try:
             if self.path.parent.is_dir():
                 close_to_others(self.path)  # the folder may be the person's own, with other things in it
             else:
                 private_folder(self.path.parent)
-            private_file(part)
-            save_file(flat, part, {"key": self.key, "words": json.dumps(words)})
-            close_to_others(part)
-            os.replace(part, self.path)
+            with commit(self.path) as stage:
+                part = stage.path(self.path)
+                private_file(part)
+                save_file(flat, part, {"key": self.key, "words": json.dumps(words)})
+                close_to_others(part)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 "The training cannot be saved for resuming it later.",
@@ -75,14 +76,20 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def read(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]] | None:
-        """What was written, by group, and the words; None where there is nothing that belongs to this training."""
+        """What was written, by group, and the words; None where there is nothing that belongs to this training.
+
+        :attr:`damaged` says whether that is because the file cannot be read.
+        """
+        settle(self.path)
         if not self.path.is_file():
             return None
         close_to_others(self.path)
         try:
             words = _header(self.path)
             flat = load_file(self.path)
-        except (OSError, SafetensorError, ValueError):
+            said = json.loads(words["words"])
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError):
+            self.damaged = True
             return None
         if words.get("key") != self.key:
             return None
@@ -90,7 +97,7 @@ class Checkpoint:
         for name, array in flat.items():
             group, _, rest = name.partition("/")
             tensors.setdefault(group, {})[rest] = array
-        return tensors, json.loads(words["words"])
+        return tensors, said
 
     def remove(self) -> None:
         """Take the file away: the training is complete."""
@@ -99,10 +106,16 @@ class Checkpoint:
 
 
 def _header(path: Path) -> dict[str, str]:
+    """What a file of tensors says of itself; a ValueError where it is damaged."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        found: dict[str, str] = json.loads(file.read(size)).get("__metadata__", {})
-    return found
+        if size > path.stat().st_size:
+            raise ValueError("longer than the file")
+        found = json.loads(file.read(size))
+    about = found.get("__metadata__") if isinstance(found, dict) else None
+    if not isinstance(about, dict):
+        raise ValueError("no words in it")
+    return about
 
 
 def optimiser_arrays(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:

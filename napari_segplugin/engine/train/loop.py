@@ -177,6 +177,8 @@ def run_loop(
     run.best.tolerance = tolerance
     if run.resumed:
         yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
+    elif checkpoint is not None and checkpoint.damaged:
+        yield Note("The training that was saved here is damaged and cannot be continued; it starts from the beginning.")
     step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler, batch)
     if device.type == "cpu":
         yield from step.plan(free_host_memory())

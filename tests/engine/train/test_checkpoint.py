@@ -79,8 +79,28 @@ def test_a_damaged_file_means_a_new_start(tmp_path, share):
     crash_at(4, job(tmp_path))
     content = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(content[: int(share * len(content))])
-    result = drain(job(tmp_path))
+    events = []
+    result = drain(job(tmp_path), events.append)
+    assert sum("is damaged and cannot be continued" in e.text for e in events if isinstance(e, Note)) == 1
     assert all(np.array_equal(result.weights[k], v) for k, v in drain(job(None)).weights.items())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (2**63).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (200000).to_bytes(8, "little") + b"[" * 200000,
+        (20).to_bytes(8, "little") + b'{"__metadata__":[1]}',
+        (35).to_bytes(8, "little") + b'{"__metadata__":{"words": "[[[[[["}}',
+        b"",
+    ],
+)
+def test_whatever_stands_in_a_checkpoint_is_no_traceback(tmp_path, content):
+    (tmp_path / FILE).write_bytes(content)
+    found = Checkpoint(tmp_path, "key")
+    assert found.read() is None
+    assert found.damaged
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tmp_path):
