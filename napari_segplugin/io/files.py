@@ -1,23 +1,20 @@
-"""What all formats share: checks before reading, errors in words, writing that leaves nothing half done."""
+"""What all formats share: checks before reading, writing that leaves nothing half done."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
-import struct
-import tokenize
 import uuid
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Segmentation, SegPluginError
+from napari_segplugin.core import InputError, OutOfMemoryError, Segmentation, SegPluginError, is_out_of_memory
 from napari_segplugin.core.types import Array, Json
 
 IN_MEMORY = 256 * 2**20
@@ -26,23 +23,7 @@ IN_MEMORY = 256 * 2**20
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """What lies in the folder of a zarr."""
 
-LIBRARY_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    SyntaxError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-)
-"""What the reading libraries raise for damaged files; found by cutting and scrambling real files of each format."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,39 +176,6 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a library raises while it reads `path` into one sentence.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, may not be read, or does not fit in memory.
-    """
-    try:
-        yield
-    except SegPluginError:
-        raise
-    except PermissionError:
-        raise InputError(
-            f"You have no permission to read '{path.name}'.",
-            got="no permission",
-            hint="Ask the owner of the file, or copy it to your own folder.",
-        ) from None
-    except MemoryError as error:
-        raise InputError(
-            f"'{path.name}' does not fit into memory.",
-            got=first_line(error),
-            hint="Open only a part of it, or close other images.",
-        ) from error
-    except LIBRARY_ERRORS as error:
-        raise InputError(
-            f"'{path.name}' cannot be read as {kind}; it is damaged, incomplete or another kind of file.",
-            got=f'"{first_line(error)}"',
-            hint="Copy it again from its source, or save it again in the program that made it.",
-        ) from error
-
-
-@contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system raises while `path` is written into one sentence.
 
@@ -242,7 +190,10 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise _write_error(path, error) from error
-    except (ValueError, TypeError, RuntimeError, struct.error) as error:
+    except Exception as error:
+        _LOG.debug("%s could not be written", path, exc_info=True)
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"The memory is full; '{path.name}' was not written. Close other images.") from error
         raise InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"') from error
 
 

@@ -197,13 +197,13 @@ def change(folder: Path, **values) -> None:
         ({"surprise": 1}, "unknown: surprise"),
         ({"decode": None}, "missing: decode"),
         ({"spec__surprise": 1}, "Unknown fields in ModelSpec.*surprise"),
-        ({"spec__task": "dance"}, "cannot be read as a model"),
-        ({"spec__ndim": 7}, "2 or 3 dimensions"),
-        ({"spec__classes": {}}, "cannot be read as a model"),
-        ({"spec": 5}, "cannot be read as a model"),
-        ({"weights": {}}, "cannot be read as a model"),
+        ({"spec__task": "dance"}, "'task'. Accepted: 'semantic' or 'instance' or 'panoptic'"),
+        ({"spec__ndim": 7}, "Got 7 at 'spec' → 'ndim'. Accepted: 2 or 3"),
+        ({"spec__classes": {}}, "no field 'spec' → 'classes' → 'classes'"),
+        ({"spec": 5}, "Got 5 at 'spec'. Accepted: a JSON object"),
+        ({"weights": {}}, "no field 'weights' → 'sha256'"),
         ({"normalisation__gamma": 2}, "normalisation.*gamma"),
-        ({"normalisation__low": "x"}, "cannot be read as a model"),
+        ({"normalisation__low": "x"}, "Got 'x' at 'normalisation' → 'low'. Accepted: a number"),
         ({"weights__tensors": {"a": ["float32", [1]]}}, "do not match.*differences in a"),
         ({"weights__sha256": "0"}, "do not match.*checksum"),
     ],
@@ -219,7 +219,7 @@ def test_specs_that_are_wrong(tmp_path, values, words) -> None:
 def test_json_of_another_kind(tmp_path, name, text) -> None:
     folder = save_bundle(make(), tmp_path / "m")
     (folder / name).write_text(text)
-    with pytest.raises(InputError, match="has unexpected contents"):
+    with pytest.raises(InputError, match="does not have the expected contents"):
         load_bundle(folder)
 
 

@@ -142,7 +142,7 @@ def test_files_of_many_pictures_are_refused(tmp_path, sizes, words, kind) -> Non
 def test_damaged_json_is_a_sentence(tmp_path) -> None:
     for name in ("a.coco.json", "b.panoptic.json"):
         (tmp_path / name).write_text('{"images": [')
-        with pytest.raises(InputError, match="cannot be read as COCO"):
+        with pytest.raises(InputError, match="cannot be read as JSON"):
             read_segmentation(tmp_path / name)
 
 

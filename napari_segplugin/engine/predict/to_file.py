@@ -14,13 +14,13 @@ import numpy as np
 
 from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
 from napari_segplugin.core.types import Array, Index
-from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
 from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.stores import scratch
 from napari_segplugin.io import write_segmentation
 from napari_segplugin.io.files import move_into_place, writing
+from napari_segplugin.io.memory import free_host_memory
 from napari_segplugin.io.writing import check_target
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from napari_segplugin.engine import memory
+from napari_segplugin.io import memory
 
 
 @pytest.fixture
