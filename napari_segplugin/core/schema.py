@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.types import Json
@@ -139,7 +139,7 @@ def _check(value: object, kind: object, path: tuple[str, ...]) -> None:
         _check_mapping(value, get_args(kind)[1], path)
     elif is_typeddict(kind):
         _check_fields(value, cast("type", kind), path)
-    elif kind is object:
+    elif kind is object or kind is Any:
         _check_any(value, path)
     elif not _PLAIN[cast("type", kind)](value):
         raise _Wrong(path, value, _name(kind))

@@ -9,15 +9,18 @@ import contextlib
 import functools
 import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from napari_segplugin.core import InputError, OutOfMemoryError, SegPluginError, is_out_of_memory
+import numpy as np
+
+from napari_segplugin.core import InputError, OutOfMemoryError, Segmentation, SegPluginError, is_out_of_memory
 from napari_segplugin.core.schema import parse_json
-from napari_segplugin.io.files import ZARR_FILES, Format, LabelsToWrite, first_line, is_zarr, writing
+from napari_segplugin.io.files import ZARR_FILES, Format, Found, LabelsToWrite, first_line, is_zarr, writing
 from napari_segplugin.io.memory import check_size
 
 T = TypeVar("T")
@@ -159,9 +162,24 @@ def _guarded_reader(function: Callable[[Path], T] | None, kind: str) -> Callable
     @functools.wraps(function)
     def read(path: Path) -> T:
         with reading(path, kind):
-            return function(path)
+            found = function(path)
+            if isinstance(found, Found):
+                _check_found(found)
+            elif not isinstance(found, Segmentation):
+                raise TypeError(f"the reader gave {type(found).__name__}")
+        return found
 
     return read
+
+
+def _check_found(found: Found) -> None:
+    """What the reader of another package gives is used by us, so that its faults would look like ours."""
+    for letter, size in found.spacing.items():
+        if not math.isfinite(size):
+            raise ValueError(f"size {size} along {letter}")
+    if len(found.axes) != len(tuple(found.array.shape)):
+        raise ValueError(f"axes {found.axes} for shape {tuple(found.array.shape)}")
+    np.dtype(found.array.dtype)
 
 
 def _guarded_writer(

@@ -126,7 +126,17 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
-    return Path(text).expanduser() if text.startswith("~") else Path(text)
+    with contextlib.suppress(RuntimeError):  # "~name" of nobody on this computer is a name like any other
+        return Path(text).expanduser() if text.startswith("~") else Path(text)
+    return Path(text)
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file or folder; what cannot be a name on this computer is none."""
+    try:
+        return as_path(path).exists()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def check_readable(path: Path) -> None:

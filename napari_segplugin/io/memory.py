@@ -84,7 +84,7 @@ def too_large(path: Path, got: str, what: str = "very much data") -> InputError:
     return InputError(
         f"'{path.name}' says that it has {what}; a small file like that can fill the memory.",
         got=got,
-        hint=f"If you trust it, set the environment variable {ALLOW_LARGE}=1 and restart, or save it anew.",
+        hint=f"If you trust it, set the environment variable {ALLOW_LARGE}=1 and restart, or save it again in the program that made it.",
     )
 
 

@@ -234,6 +234,7 @@ def fuzz(
         By kind.
     """
     seeds = prepare(folder)
+    print(f"seeds made, pid {os.getpid()}", flush=True)
     failures: list[Outcome] = []
     counts: dict[str, int] = {}
     until = time.monotonic() + minutes * 60
@@ -245,6 +246,8 @@ def fuzz(
         case = fuzz_more.make(seed, number, seeds, work, only)
         outcome = run_case(number, case, work, seeds)
         counts[outcome.kind] = counts.get(outcome.kind, 0) + 1
+        if sum(counts.values()) % 500 == 0:
+            print(f"{sum(counts.values())} inputs, {len(failures)} failures", flush=True)
         if not outcome.good:
             failures.append(outcome)
             _tell(outcome, seed, only, work, keep)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -17,9 +17,28 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from napari_segplugin.core import InputError
+from napari_segplugin.core.schema import Between, parse_json
 from napari_segplugin.io.files import close_to_others, private_file, private_folder
 
 FILE = "training.safetensors"
+
+
+class Words(TypedDict):
+    """What is written beside the tensors."""
+
+    step: Annotated[int, Between(0, 2**53)]
+    seconds: Annotated[float, Between(0, 1e12)]
+    averaged: Annotated[int, Between(0, 2**53)]
+    curve: list[Annotated[list[float], Between(2, 2)]]
+    gradients: list[dict[str, object]]
+    best: Annotated[list[Any], Between(3, 3)]
+    numpy: dict[str, object]
+
+
+class _Header(TypedDict):
+    """The header of a safetensors file; what is read of it."""
+
+    __metadata__: NotRequired[dict[str, str]]
 
 
 class Checkpoint:
@@ -74,8 +93,14 @@ class Checkpoint:
             ) from error
         self._last = time.monotonic()
 
-    def read(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]] | None:
-        """What was written, by group, and the words; None where there is nothing that belongs to this training."""
+    def read(self) -> tuple[dict[str, dict[str, np.ndarray]], Words] | None:
+        """What was written, by group, and the words; None where there is nothing that belongs to this training.
+
+        Raises
+        ------
+        InputError
+            If it belongs to this training and says something else than is written there.
+        """
         if not self.path.is_file():
             return None
         close_to_others(self.path)
@@ -90,7 +115,7 @@ class Checkpoint:
         for name, array in flat.items():
             group, _, rest = name.partition("/")
             tensors.setdefault(group, {})[rest] = array
-        return tensors, json.loads(words["words"])
+        return tensors, parse_json(words["words"], Words, f"'{self.path.name}'")
 
     def remove(self) -> None:
         """Take the file away: the training is complete."""
@@ -101,8 +126,10 @@ class Checkpoint:
 def _header(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        found: dict[str, str] = json.loads(file.read(size)).get("__metadata__", {})
-    return found
+        if size > path.stat().st_size:
+            raise ValueError("the header is longer than the file")
+        found = parse_json(file.read(size), _Header, f"'{path.name}'")
+    return found.get("__metadata__", {})
 
 
 def optimiser_arrays(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from napari_segplugin.core import Job, Note, OutOfMemoryError, SegPluginError, is_out_of_memory
+from napari_segplugin.core import InputError, Job, Note, OutOfMemoryError, SegPluginError, is_out_of_memory
 from napari_segplugin.data.sampling import Batch
 from napari_segplugin.engine.device import give_back
 from napari_segplugin.engine.train.objective import Terms
@@ -115,12 +115,22 @@ class CarefulSteps:
 
         Raises
         ------
+        InputError
+            If a patch is so small that nothing can be normalised.
         OutOfMemoryError
             If memory is too small for a single patch.
         """
         while True:
             try:
                 return self.step(self.draw(self.batch), share, teacher)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise InputError(
+                    "The patches are too small for this network: batch normalization needs more than one value.",
+                    got=f"{self.batch} patch{'es' if self.batch > 1 else ''} at a time",
+                    hint="Use more patches per step, or larger patches and images",
+                ) from error
             except (RuntimeError, MemoryError, OSError) as error:
                 if isinstance(error, SegPluginError) or not is_out_of_memory(error):
                     raise
