@@ -140,7 +140,7 @@ def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -
     """
     place = as_path(path)
     check_readable(place)
-    rows = read_json(place, list[Span | BoxEntry])
+    rows = read_json(place, list[Span | BoxEntry], _FORM)
     kinds = tuple(_number(row["class"], classes) for row in rows if isinstance(row, dict) and "class" in row)
     spans = [row["box"] if isinstance(row, dict) else row for row in rows]
     boxes = [tuple(slice(start, stop) for start, stop in box) for box in spans]

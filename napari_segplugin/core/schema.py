@@ -32,7 +32,7 @@ class Between:
     high: float
 
 
-def parse_json(text: str | bytes, kind: type[T], what: str) -> T:
+def parse_json(text: str | bytes, kind: type[T], what: str, accepted: str = "") -> T:
     """What a JSON text says, checked by :func:`checked_json`.
 
     Parameters
@@ -42,6 +42,8 @@ def parse_json(text: str | bytes, kind: type[T], what: str) -> T:
     kind : type
     what : str
         How a sentence calls it.
+    accepted : str
+        The whole form in words, in place of what is expected where it differs.
 
     Raises
     ------
@@ -63,10 +65,10 @@ def parse_json(text: str | bytes, kind: type[T], what: str) -> T:
             got=f'"{said[:160]}"',
             hint="Copy it again from its source, or save it again in the program that made it.",
         ) from error
-    return checked_json(data, kind, what)
+    return checked_json(data, kind, what, accepted)
 
 
-def checked_json(data: object, kind: type[T], what: str) -> T:
+def checked_json(data: object, kind: type[T], what: str, accepted: str = "") -> T:
     """The same value, if it is of a kind.
 
     Fields that the kind does not name may hold anything and are kept. A whole number may stand where a number with a
@@ -79,6 +81,8 @@ def checked_json(data: object, kind: type[T], what: str) -> T:
         A ``TypedDict``, ``list[...]``, ``dict[str, ...]``, ``Literal``, union, int, float, str, bool, None or object.
     what : str
         How a sentence calls it.
+    accepted : str
+        As in :func:`parse_json`.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def checked_json(data: object, kind: type[T], what: str) -> T:
         raise InputError(
             f"{what} does not have the expected contents.",
             got=f"{_shown(wrong.value)} at {place}" if wrong.there else f"no field {place}",
-            accepted=wrong.accepted,
+            accepted=accepted or wrong.accepted,
         ) from None
     return cast("T", data)
 

@@ -196,7 +196,7 @@ def _guarded_writer(
     return write
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T], accepted: str = "") -> T:
     """A JSON file, checked against a kind before anything of it is used; see :func:`napari_segplugin.core.schema.checked_json`.
 
     Raises
@@ -208,7 +208,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     """
     with reading(path, "JSON"):
         check_size(path, (_TIMES_JSON * path.stat().st_size,), "u1")
-        return parse_json(path.read_bytes(), kind, f"'{path.name}'")
+        return parse_json(path.read_bytes(), kind, f"'{path.name}'", accepted)
 
 
 _TIMES_JSON = 8

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_segplugin.core import ClassTable, InputError, Kind, ModelBundle, ModelSpec, Normalisation, Task
-from napari_segplugin.io import bundles, load_bundle, load_thumbnail, save_bundle, shipped_bundles
+from napari_segplugin.io import bundles, load_bundle, load_thumbnail, memory, save_bundle, shipped_bundles
 
 WEIGHTS = {
     "conv.weight": np.random.default_rng(0).normal(size=(4, 1, 3, 3)).astype(np.float32),
@@ -271,4 +271,13 @@ def test_what_is_no_name_of_a_package_is_not_put_into_a_command(tmp_path, packag
     data["spec"]["packages"] = packages
     (folder / "spec.json").write_text(json.dumps(data))
     with pytest.raises(InputError, match=r"The model 'My model' needs packages whose names are not valid\. Got"):
+        load_bundle(folder)
+
+
+def test_image_pieces_that_unpack_into_very_much_are_refused(tmp_path, monkeypatch) -> None:
+    folder = save_bundle(make(), tmp_path / "m")
+    pieces = dict.fromkeys(("image", "labels", "maps", "spacing", "source"), np.zeros((1, 4, 300, 300), "f4"))
+    np.savez_compressed(folder / "exemplars.npz", **pieces)
+    monkeypatch.setattr(memory, "_LARGE", 2**18)
+    with pytest.raises(InputError, match=r"'exemplars\.npz' says that it has very much data"):
         load_bundle(folder)
