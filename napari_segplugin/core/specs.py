@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     Literal,
-    NotRequired,
     SupportsFloat,
     SupportsIndex,
     TypedDict,
@@ -21,7 +19,6 @@ from typing import (
 
 from napari_segplugin.core.classes import ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import InputError
-from napari_segplugin.core.schema import Between
 from napari_segplugin.core.types import Json, JsonDict
 
 if TYPE_CHECKING:
@@ -41,21 +38,6 @@ class ClassesJson(TypedDict):
     """A class table as :func:`to_json` writes it."""
 
     classes: list[ClassJson]
-
-
-class ModelJson(TypedDict):
-    """A model spec as :func:`to_json` writes it."""
-
-    network: str
-    ndim: Literal[2, 3]
-    in_channels: Annotated[int, Between(1, 65536)]
-    task: Literal["semantic", "instance", "panoptic"]
-    classes: ClassesJson
-    options: NotRequired[dict[str, object]]
-    spacing: NotRequired[list[Annotated[float, Between(1e-30, 1e30)]]]
-    unit: NotRequired[str]
-    head: NotRequired[str]
-    packages: NotRequired[object]
 
 
 class LossJson(TypedDict):

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import imageio.v3 as imageio
 import numpy as np
@@ -26,19 +26,11 @@ from napari_segplugin.core import (
     model_spec_from_json,
     to_json,
 )
-from napari_segplugin.core.schema import checked_json
-from napari_segplugin.core.specs import ModelJson
+from napari_segplugin.core.schema import Between, checked_json
+from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.io.boundary import read_json, reading
-from napari_segplugin.io.files import (
-    as_path,
-    first_line,
-    move_into_place,
-    native,
-    partial_name,
-    remove,
-    writing,
-)
+from napari_segplugin.io.files import as_path, first_line, move_into_place, native, partial_name, remove, writing
 from napari_segplugin.io.memory import check_size
 
 FORMAT_NAME = "napari-segplugin bundle"
@@ -46,6 +38,21 @@ FORMAT_VERSION = 1
 _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
+
+
+class ModelJson(TypedDict):
+    """A model spec as :func:`to_json` writes it."""
+
+    network: str
+    ndim: Literal[2, 3]
+    in_channels: Annotated[int, Between(1, 65536)]
+    task: Literal["semantic", "instance", "panoptic"]
+    classes: ClassesJson
+    options: NotRequired[dict[str, object]]
+    spacing: NotRequired[list[Annotated[float, Between(1e-30, 1e30)]]]
+    unit: NotRequired[str]
+    head: NotRequired[str]
+    packages: NotRequired[object]
 
 
 class BundleJson(TypedDict):

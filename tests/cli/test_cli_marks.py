@@ -49,7 +49,8 @@ def test_boxes_may_have_classes(tmp_path):
     ("text", "match"),
     [
         ("y,z\n1,2\n", "lacks a column"),
-        ("", "lacks a column"),
+        ("", "is empty"),
+        ("y,x\n", "lacks a column, or has no rows"),
         ("y,x\n1,a\n", "is not a number"),
         ("y,x\n" + "1" * 200_000 + ",2\n", "cannot be read as a table of points"),
     ],
