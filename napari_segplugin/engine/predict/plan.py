@@ -22,6 +22,8 @@ _CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
 # Smaller ones are mostly halo, however many workers wait.
 _SMALL_VOXELS = {2: 130_000, 3: 500_000}
 _GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
+MOST_VOXELS = 2**42
+"""What is segmented in one go: days on a fast graphics card, and terabytes of labels."""
 _MOST_WASTE = 3.0
 
 
@@ -110,7 +112,8 @@ def check_region(image: Image, region: Region | None) -> Region:
     Raises
     ------
     InputError
-        If the number of slices differs from the image, a step is not 1, or nothing is left.
+        If the number of slices differs from the image, a step is not 1, nothing is left, or it is more than a computer gets
+        through in days.
     """
     shape = image.spatial_shape
     if region is None:
@@ -125,6 +128,13 @@ def check_region(image: Image, region: Region | None) -> Region:
     if any(step != 1 for _, _, step in bounds) or any(stop <= start for start, stop, _ in bounds):
         raise InputError(
             "The region is empty or skips planes.", got=str(region), accepted=f"slices within {shape}, step 1"
+        )
+    if math.prod(stop - start for start, stop, _ in bounds) > MOST_VOXELS:
+        raise InputError(
+            "This is more than can be segmented in one go.",
+            got=" × ".join(str(stop - start) for start, stop, _ in bounds),
+            accepted=f"up to {MOST_VOXELS:.0e} {pixel(len(shape))}s",
+            hint="Choose a part of the image",
         )
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from napari_segplugin.core import MEMORY_ERRORS, Job, Note, OutOfMemoryError
+from napari_segplugin.core import MEMORY_ERRORS, InputError, Job, Note, OutOfMemoryError
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.sampling import Batch, PatchSampler
 from napari_segplugin.engine.device import give_back
@@ -137,12 +137,22 @@ class CarefulSteps:
 
         Raises
         ------
+        InputError
+            If a patch is so small that nothing can be normalised.
         OutOfMemoryError
             If memory is too small for a single patch of the smallest size.
         """
         while True:
             try:
                 return self.step(self.sampler.draw(self.batch), share, teacher)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise InputError(
+                    "The patches are too small for this network: batch normalization needs more than one value.",
+                    got=f"{self.batch} patch{'es' if self.batch > 1 else ''} at a time",
+                    hint="Use more patches per step, or larger patches and images",
+                ) from error
             except MEMORY_ERRORS as error:
                 let_go(error)
             # out of the handler: the error's traceback holds what the step had in memory

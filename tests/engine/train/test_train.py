@@ -646,3 +646,37 @@ def test_a_model_with_a_weight_that_is_no_number_is_refused_before_anything_is_p
     bundle.weights[first] = np.full_like(bundle.weights[first], np.nan)
     with pytest.raises(InputError, match=r"weights of 'tiny' contain values that are not numbers"):
         next(train([scene()], bundle, steps(1)))
+
+
+@pytest.mark.parametrize(("patch", "size"), [((16,), (16, 16)), ((16, 8), (16, 8))])
+def test_one_length_of_a_patch_stands_for_all_axes(patch, size):
+    assert (
+        patch_size([prepare_sample(scene(), new_bundle(spec_of(), name="x"))], steps(1, patch=patch), (8, 8))[0] == size
+    )
+
+
+def test_a_patch_of_another_number_of_axes_is_refused():
+    with pytest.raises(InputError, match=r"does not fit a model of 2D images. Got 8 × 8 × 8. Accepted: 2 numbers"):
+        drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, patch=(8, 8, 8))))
+
+
+@pytest.mark.parametrize("network", ["unet", "segnet", "kayalibay", "gated_scnn", "fastfcn"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (16, 16)])
+def test_one_small_patch_at_a_time_teaches_too(network, shape):
+    bundle = new_bundle(replace(spec_of(), network=network, options={}), name="x")
+    sample = Sample(Image(np.random.default_rng(0).random(shape), "YX"), np.ones(shape, int))
+    assert drain(train([sample], bundle, steps(1, batch=1, patch=(1, 1)))).history[-1]["steps"] == 1
+
+
+def test_a_network_that_cannot_normalise_one_value_says_what_it_lacks(monkeypatch):
+    error = ValueError("Expected more than 1 value per channel when training, got input size torch.Size([1, 8, 1, 1])")
+    with pytest.raises(InputError, match=r"too small for this network.*Got 4 patches at a time. Use more patches"):
+        drain(scarce_loop(monkeypatch, error, 0)[1])
+    with monkeypatch.context() as again, pytest.raises(ValueError, match="another"):
+        drain(scarce_loop(again, ValueError("another"), 0)[1])
+
+
+def test_more_patches_than_memory_are_refused_before_they_are_cut(monkeypatch):
+    monkeypatch.setattr("napari_segplugin.engine.train.train.free_host_memory", lambda: 10_000)
+    with pytest.raises(OutOfMemoryError, match="not enough memory to train: 64 patches of"):
+        drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, batch=64, patch=(16, 16))))
