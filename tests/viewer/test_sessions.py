@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from journal_helpers import FullDisk, segmentation, work
 from napari.layers import Image, Labels
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
 from napari_segplugin.viewer import compaction, lock, replay, restoring
 from napari_segplugin.viewer import recorder as recorder_module
 from napari_segplugin.viewer.compaction import branch, shorten, shorter
@@ -528,6 +529,69 @@ def test_edits_of_the_day_before_are_undone_with_their_table(tmp_path: Path, axe
     assert (len(steps.past), len(steps.future)) == (3, 3)
     table = features_of(edited)
     assert [str(s) for s in table["status"][1:]] == states[3][1]["status"]
+
+
+SPEC = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["nucleus", "mitosis"]), {})
+
+
+def act(op: float, at: tuple[int, ...], numbers: list[int], editor: Editor, paint: Labels) -> None:
+    """One of everything that a person may do."""
+    layer, one = editor.layer, numbers[0]
+    chances: list[tuple[float, Any]] = [
+        (0.25, lambda: paint.paint(at, one)),
+        (0.40, paint.undo),
+        (0.50, paint.redo),
+        (0.60, lambda: layer.paint(at, one)),
+        (0.65, lambda: editor.merge(numbers)),
+        (0.70, lambda: editor.accept(numbers)),
+        (0.75, lambda: editor.set_class(numbers, "mitosis")),
+        (0.80, lambda: editor.reject(numbers[:1])),
+        (0.90, layer.undo),
+        (1.00, layer.redo),
+    ]
+    with suppress(InputError):  # there is no such object
+        next(do for most, do in chances if op < most)()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_done_a_restart_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The same is done to layers of a program that ends now and then and to those of one that does not."""
+    monkeypatch.setattr(compaction, "LEAST", 0)
+    rng, shape = random.Random(seed), (20, 30) if seed % 2 else (3, 20, 30)
+    axes, image, path = "ZYX"[-len(shape) :], Image(np.zeros(shape)), tmp_path / f"{KEY}.journal"
+    found = segmentation(shape)
+    (editor, paint), (wanted, wanted_paint) = (
+        (
+            Editor(segmentation_to_layer(segmentation(shape), image, axes), usual_class="nucleus"),
+            Labels(np.zeros(shape, np.uint16)),
+        )
+        for _ in range(2)
+    )
+    recorder = Recorder(Journal())
+    recorder.write(*recorder.base(found, "", recorder.number()))
+    recorder.result(editor, 1)
+    recorder.paint(paint)
+    recorder.journal.open(path)
+    for _ in range(60):
+        op, at, numbers = rng.random(), tuple(rng.randrange(n) for n in shape), rng.sample(range(1, 9), 2)
+        for pair in ((editor, paint), (wanted, wanted_paint)):
+            pair[1].brush_size = 3
+            assert pair[0].boxes is not None  # the dock looks through a result before anybody can edit it
+            act(op, at, numbers, *pair)
+        np.testing.assert_array_equal(paint.data, wanted_paint.data)
+        now, other = state(editor), state(wanted)
+        np.testing.assert_array_equal(now[0], other[0])
+        assert now[1] == other[1]
+        if rng.random() < 0.1:
+            recorder.journal.close()
+            restored = restoring.restore(path, path, image, axes, SPEC)
+            ((kept, layer, history),) = restored.results
+            editor, recorder = Editor(layer, usual_class="nucleus"), Recorder(Journal(), first=restored.kept.next_id)
+            recorder.result(editor, kept.number, history)
+            paint, strokes_of = restored.paint or (Labels(np.zeros(shape, np.uint16)), None)
+            recorder.paint(paint, known=strokes_of is not None, history=strokes_of)
+            recorder.journal.open(restored.held)
+    recorder.journal.close()
 
 
 def test_a_step_through_another_view_is_not_undone_in_its_place(tmp_path: Path) -> None:
