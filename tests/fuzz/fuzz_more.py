@@ -76,7 +76,7 @@ def _deflated(r: Random, p: Place) -> Path:
     """A strip that unpacks into much more than it has to."""
     path = p.work / "x.tif"
     tifffile.imwrite(path, np.zeros((16, 16), np.uint8), compression="zlib", metadata=None)
-    packed = zlib.compress(bytes(2**27))
+    packed = zlib.compress(bytes(2**24), 1)
     with tifffile.TiffFile(path, mode="r+") as tif:
         tags = tif.pages[0].tags
         tags["StripByteCounts"].overwrite(len(packed))
@@ -103,8 +103,8 @@ def _gzip(r: Random, p: Place) -> Path:
     path = p.work / "x.nii.gz"
     with gzip.open(path, "wb", compresslevel=1) as stream:
         stream.write(header.binaryblock + bytes(4))
-        for _ in range(r.choice((1, 10))):
-            stream.write(bytes(20_000_000))
+        for _ in range(r.choice((1, 4))):
+            stream.write(bytes(10_000_000))
     return path
 
 
@@ -143,7 +143,7 @@ def _dicom(r: Random, p: Place) -> Path:
     data.save_as(path)
     if r.random() < 0.5:  # a deflated data set that unpacks into very much
         data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
-        data.PixelData = bytes(2**27)
+        data.PixelData = bytes(2**23)
         data.save_as(path, enforce_file_format=True, implicit_vr=False, little_endian=True)
     return path
 
@@ -152,7 +152,7 @@ def _pieces(r: Random, p: Place) -> Path:
     model = p.copied("model")
     with np.load(model / "exemplars.npz") as found:
         kinds = {n: found[n].dtype for n in found.files}
-    shape = r.choice(((1, 3000, 30_000), (1, 1, 4000, 40_000)))
+    shape = r.choice(((1, 300, 30_000), (1, 1, 400, 20_000)))
     np.savez_compressed(model / "exemplars.npz", **{n: np.zeros(shape, kind) for n, kind in kinds.items()})
     return model
 

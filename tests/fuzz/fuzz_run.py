@@ -246,7 +246,7 @@ def fuzz(
         case = fuzz_more.make(seed, number, seeds, work, only)
         outcome = run_case(number, case, work, seeds)
         counts[outcome.kind] = counts.get(outcome.kind, 0) + 1
-        if sum(counts.values()) % 500 == 0:
+        if sum(counts.values()) % 250 == 0:
             print(f"{sum(counts.values())} inputs, {len(failures)} failures", flush=True)
         if not outcome.good:
             failures.append(outcome)
