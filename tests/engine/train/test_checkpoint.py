@@ -115,7 +115,7 @@ def test_whatever_stands_in_a_checkpoint_is_no_traceback(tmp_path, content):
         ("averaged", -1),
     ],
 )
-def test_words_that_make_no_sense_are_a_sentence(tmp_path, word, value):
+def test_words_that_make_no_sense_are_told(tmp_path, word, value):
     crash_at(4, job(tmp_path))
     data = (tmp_path / FILE).read_bytes()
     size = int.from_bytes(data[:8], "little")
@@ -125,6 +125,10 @@ def test_words_that_make_no_sense_are_a_sentence(tmp_path, word, value):
     text = json.dumps(head).encode()
     (tmp_path / FILE).write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
     events = []
+    if word == "numpy":  # noticed when half of the rest is taken up already
+        with pytest.raises(InputError, match=r"'training\.safetensors' cannot be read as a saved training"):
+            drain(job(tmp_path))
+        return
     drain(job(tmp_path), events.append)
     assert any(isinstance(e, Note) and "is damaged and cannot be continued" in e.text for e in events)
 
