@@ -61,6 +61,10 @@ def _convolve(
     if isinstance(padding, str) or not (able and there):
         return func(input, weight, bias, stride, padding, dilation, groups)
     pads, strides, dilations = (per_axis(ndim, n) for n in (padding, stride, dilation))
+    if weight[0].numel() == 1 and groups == 1 and set(pads) == {0} and set(strides) == {1}:
+        # one product and one sum, which oneDNN rounds once or twice, by size
+        product = input * weight.view(1, -1, *[1] * ndim)
+        return product if bias is None else product + bias.view(1, -1, *[1] * ndim)
     return torch.mkldnn_convolution(input, weight, bias, pads, strides, dilations, groups)
 
 
