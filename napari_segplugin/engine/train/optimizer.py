@@ -206,15 +206,14 @@ def step_bytes(step: Stepper, shape: Sequence[int]) -> int:
     ghost = deepcopy(network, {**ghosts, **{id(t): t.detach().to("meta") for t in network.buffers()}}).train()
     kept: dict[int, torch.UntypedStorage] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def keep(tensor: torch.Tensor) -> None:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage  # held, so that no other gets its address
-        return tensor
+        kept[storage._cdata] = storage  # held, so that no other gets its address; the tensor would hold itself
 
     half = step.autocast is not None
     try:
         with (
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda _: None),
             torch.autocast(step.device.type, dtype=step.autocast or torch.bfloat16, enabled=half),
         ):
             ghost(torch.empty(tuple(shape), device="meta"))
