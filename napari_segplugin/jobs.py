@@ -48,6 +48,7 @@ from napari_segplugin.door.inputs import (
     doubt_of,
 )
 from napari_segplugin.door.training import NewModel, Pairs, labelled
+from napari_segplugin.engine.memory import within_memory
 from napari_segplugin.engine.torch_import import bring_torch
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _opened(image: ImageLike, axes: str | None, spacing: Sequence[float] | None,
     return found
 
 
+@within_memory
 def predict(
     image: ImageLike,
     model: ModelLike,
@@ -89,6 +91,7 @@ def predict(
     return (yield from run(found, bundle, tiles=tiles, device=device, region=region, output=output, cluster=cluster))
 
 
+@within_memory
 def predict_to_file(
     image: ImageLike,
     model: ModelLike,
@@ -130,6 +133,7 @@ def predict_to_file(
     return (yield from run(found, bundle, path, tiles=tiles, device=device, region=region, cluster=cluster))
 
 
+@within_memory
 def edge_map(
     image: ImageLike,
     model: ModelLike,
@@ -145,6 +149,7 @@ def edge_map(
     return (yield from run(as_image(image), as_model(model), tiles=tiles, device=device, region=region))
 
 
+@within_memory
 def finetune(
     image: ImageLike | Sequence[ImageLike],
     corrections: CorrectionsLike | Sequence[CorrectionsLike],
@@ -175,6 +180,7 @@ def _each(given: object) -> Sequence[object]:
     return [given]
 
 
+@within_memory
 def train(
     data: PathLike | Pairs,
     model: ModelLike = "unet",
@@ -211,6 +217,7 @@ def train(
     return (yield from train_labelled(found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep))
 
 
+@within_memory
 def segment(
     image: ImageLike,
     technique: ClassicalRecipe | PathLike,
@@ -232,6 +239,7 @@ def segment(
     return (yield from run(found, as_recipe(technique, settings), region=region, seeds=marks, box=box))
 
 
+@within_memory
 def evaluate(
     prediction: LabelsLike,
     truth: LabelsLike,
@@ -282,6 +290,7 @@ def evaluate(
     )
 
 
+@within_memory
 def compare(
     prediction: LabelsLike,
     truth: LabelsLike,
@@ -298,6 +307,7 @@ def compare(
     return (yield from run(one, other, threshold=threshold, tolerance=tolerance, surfaces=surfaces))
 
 
+@within_memory
 def track(
     segmentation: LabelsLike,
     spec: TrackSpec | None = None,
@@ -314,6 +324,7 @@ def track(
     return (yield from run(found, spec, before=before))
 
 
+@within_memory
 def instant(
     image: ImageLike,
     corrections: CorrectionsLike,

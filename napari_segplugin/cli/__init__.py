@@ -19,7 +19,7 @@ from typing import Any
 
 from napari_segplugin.cli.parser import make_parser
 from napari_segplugin.cli.where import told
-from napari_segplugin.core import SegPluginError, is_out_of_memory
+from napari_segplugin.core import MEMORY_ERRORS, MEMORY_FULL, SegPluginError, is_out_of_memory
 from napari_segplugin.io.segmentations import MixedFilesWarning
 
 OK, WRONG_INPUT, INTERRUPTED = 0, 2, 130
@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result, text = getattr(home, options.command)(options)
     except SegPluginError as error:
         return _fail(options, told(error), WRONG_INPUT)
-    except (MemoryError, RuntimeError, OSError) as error:
+    except MEMORY_ERRORS as error:
         if not is_out_of_memory(error):
             raise
-        return _fail(options, "The memory is full. Close other programs, or use smaller images or tiles.", WRONG_INPUT)
+        return _fail(options, MEMORY_FULL, WRONG_INPUT)
     except KeyboardInterrupt:
         return _fail(options, "Stopped. Results that were finished before are kept.", INTERRUPTED)
     _write(_dump(result) if options.json else text)

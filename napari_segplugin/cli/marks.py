@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
+from napari_segplugin.core.schema import Between
 from napari_segplugin.core.words import csv_text
 from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.io.boundary import read_json, reading
+from napari_segplugin.io.files import as_path, check_readable
 from napari_segplugin.io.object_classes import class_number, read_object_classes, table_beside
 from napari_segplugin.io.pairs import open_labels
+
+Span = list[Annotated[list[int], Between(2, 2)]]
+"""A start and a stop along each axis."""
+BoxEntry = TypedDict("BoxEntry", {"box": Span, "class": NotRequired[int | str]})
+"""A box and its class."""
+_FORM = '[[[start, stop], [start, stop]], …] or [{"box": [[start, stop], [start, stop]], "class": 1}, …]'
 
 
 def read_corrections(options: Namespace, shape: tuple[int, ...], spec: ModelSpec) -> Corrections:
@@ -82,11 +90,10 @@ def read_points(path: str | Path, ndim: int, classes: ClassTable | None = None) 
     InputError
         If the file cannot be read, a column is missing or a value is no number.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("The points cannot be read.", got=f"'{path}', {error}") from error
+    place = as_path(path)
+    check_readable(place)
+    with reading(place, "a table of points"), place.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     choices = ([f"axis-{i}" for i in range(ndim)], list("zyx"[3 - ndim :]))
     heading = list(rows[0]) if rows else []
     names = next((names for names in choices if set(names) <= set(heading)), None)
@@ -131,23 +138,15 @@ def read_boxes(path: str | Path, ndim: int, classes: ClassTable | None = None) -
     InputError
         If the file cannot be read, or is not such a list.
     """
-    try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("The boxes cannot be read.", got=f"'{path}', {error}") from error
-    try:
-        kinds = tuple(_number(row["class"], classes) for row in rows if isinstance(row, dict) and "class" in row)
-        spans = [row["box"] if isinstance(row, dict) else row for row in rows]
-        boxes = [tuple(slice(int(start), int(stop)) for start, stop in box) for box in spans]
-    except InputError:
-        raise
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise InputError("The file of boxes is not a list of boxes.", got=str(error), accepted=_FORM) from error
+    place = as_path(path)
+    check_readable(place)
+    rows = read_json(place, list[Span | BoxEntry], _FORM)
+    kinds = tuple(_number(row["class"], classes) for row in rows if isinstance(row, dict) and "class" in row)
+    spans = [row["box"] if isinstance(row, dict) else row for row in rows]
+    boxes = [tuple(slice(start, stop) for start, stop in box) for box in spans]
     if any(len(box) != ndim for box in boxes):
         raise InputError(f"A box needs a start and a stop along each of {ndim} axes for this image.", accepted=_FORM)
     return {"boxes": boxes, "box_class": kinds}
 
-
-_FORM = '[[[start, stop], [start, stop]], …] or [{"box": [[start, stop], [start, stop]], "class": 1}, …]'
 
 __all__ = ["read_boxes", "read_corrections", "read_points"]

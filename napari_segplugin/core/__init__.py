@@ -4,6 +4,8 @@ from napari_segplugin.core.bundle import Exemplars, ModelBundle, Normalisation
 from napari_segplugin.core.chain import ClassicalRecipe, CleanupStep, recipe_from_json, recipe_to_json
 from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import (
+    MEMORY_ERRORS,
+    MEMORY_FULL,
     InputError,
     MissingExtraError,
     OutOfMemoryError,
@@ -15,7 +17,6 @@ from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
 from napari_segplugin.core.region import Box, Region
 from napari_segplugin.core.registry import Registry, Row, load_target
-from napari_segplugin.core.sample import Sample
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
     AugmentSpec,
@@ -31,9 +32,12 @@ from napari_segplugin.core.specs import (
     to_json,
     train_spec_from_json,
 )
+from napari_segplugin.core.training import Sample
 
 __all__ = [
     "BACKGROUND_PAINT",
+    "MEMORY_ERRORS",
+    "MEMORY_FULL",
     "PALETTE",
     "AugmentSpec",
     "Box",

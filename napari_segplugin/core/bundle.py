@@ -22,11 +22,24 @@ class Normalisation:
         Percentiles of the channel that are mapped to 0 and 1. Where `low` equals `high` in the image, the input is 0.
     clip : float
         Values are cut to [-clip, 1 + clip] afterwards, so that one hot pixel cannot dominate.
+
+    Raises
+    ------
+    InputError
+        If the percentiles are not between 0 and 100, the lower one first, or the cut is not a number from 0.
     """
 
     low: float = 1.0
     high: float = 99.8
     clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.low <= self.high <= 100 and 0 <= self.clip < np.inf):
+            raise InputError(
+                "The normalisation of the model is out of range.",
+                got=f"low {self.low:g}, high {self.high:g}, clip {self.clip:g}",
+                accepted="low and high from 0 to 100, the lower one first; clip 0 or more",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn
 
 from napari_segplugin.core.errors import InputError
 
@@ -15,12 +17,20 @@ PALETTE = ("#00000000", "#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "
 """Okabe-Ito colours, told apart by colour-blind people too; the first is the transparent background."""
 
 
+_COLOR = re.compile("#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
+
+
 class Task(StrEnum):
     """The kind of result."""
 
     SEMANTIC = "semantic"
     INSTANCE = "instance"
     PANOPTIC = "panoptic"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        """A sentence for whoever typed another word."""
+        raise InputError("There is no such task.", got=repr(value)[:80], accepted=", ".join(cls))
 
 
 class Kind(StrEnum):
@@ -29,15 +39,32 @@ class Kind(StrEnum):
     THING = "thing"
     STUFF = "stuff"
 
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        """A sentence for whoever typed another word."""
+        raise InputError("There is no such kind of class.", got=repr(value)[:80], accepted=", ".join(cls))
+
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class: its number in the label array, name, colour "#rrggbb[aa]" and kind."""
+    """One class: its number in the label array, name, colour "#rrggbb[aa]" and kind.
+
+    Raises
+    ------
+    InputError
+        If the colour is not of that form.
+    """
 
     id: int
     name: str
     color: str
     kind: Kind = Kind.THING
+
+    def __post_init__(self) -> None:
+        if not _COLOR.fullmatch(self.color):
+            raise InputError(
+                f"The color of the class '{self.name}' is not understood.", got=f"'{self.color}'", accepted="#rrggbb"
+            )
 
 
 @dataclass(frozen=True)

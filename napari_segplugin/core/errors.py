@@ -83,28 +83,36 @@ class MissingExtraError(SegPluginError, ImportError):
         )
 
 
+MEMORY_FULL = "The memory is full. Close other programs, or use a smaller image or region, or smaller tiles or patches."
+"""What is said where nothing smaller was left to try."""
+
+
 # MemoryError first: what dask's workers send home is made by `__new__`, which has to be that of the first base
 class OutOfMemoryError(MemoryError, SegPluginError):
-    """No tile is small enough for the memory that is left.
+    """Nothing that could be tried is small enough for the memory that is left.
 
     Parameters
     ----------
-    text : str
+    text : str, optional
     setting : str, optional
         The setting that helps.
     """
 
-    def __init__(self, text: str, *, setting: Setting | None = None) -> None:
+    def __init__(self, text: str = MEMORY_FULL, *, setting: Setting | None = None) -> None:
         super().__init__(text)
         self.setting = setting
 
 
+MEMORY_ERRORS = (MemoryError, RuntimeError, OSError, ImportError)
+"""As what an exhausted memory is raised; :func:`is_out_of_memory` tells it from others of these types."""
 _NO_MEMORY = re.compile(
     r"out of memory|not enough memory|can.?t allocate|cannot allocate|failed to allocate|alloc_failed|bad.alloc"
-    r"|could not create a (primitive(?! desc)|memory object)|unable to allocate",
+    r"|could not create a (primitive(?! desc)|memory object)|unable to allocate"
+    r"|failed to map segment|can.?t start new thread",
     re.IGNORECASE,
 )
-"""How torch's allocators, oneDNN, CUDA and its libraries, Apple's GPU and C++ say that memory is exhausted.
+"""How torch's allocators, oneDNN, CUDA and its libraries, Apple's GPU, C++, the loader of libraries and threads, which need
+memory of their own, say that memory is exhausted.
 
 oneDNN's "could not create a primitive descriptor" is another matter: it has no way to compute that at all.
 """
@@ -129,7 +137,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _PAGING_FILE
-    if not isinstance(error, RuntimeError):
+    if not isinstance(error, RuntimeError | ImportError):
         return False
     torch = sys.modules.get("torch")  # only who has it in memory can have an error of it
     kind = getattr(torch, "OutOfMemoryError", None) or getattr(getattr(torch, "cuda", None), "OutOfMemoryError", None)

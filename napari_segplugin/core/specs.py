@@ -6,7 +6,16 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    SupportsFloat,
+    SupportsIndex,
+    TypedDict,
+    cast,
+    overload,
+)
 
 from napari_segplugin.core.classes import ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import InputError
@@ -22,7 +31,7 @@ class ClassJson(TypedDict):
     id: int
     name: str
     color: str
-    kind: str
+    kind: Literal["thing", "stuff"]
 
 
 class ClassesJson(TypedDict):
@@ -42,6 +51,11 @@ def _finite(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _whole(value: object, low: int, high: int) -> bool:
+    """Whether a value is a whole number within limits, both allowed."""
+    return not isinstance(value, bool) and isinstance(value, SupportsIndex) and low <= value.__index__() <= high
 
 
 @dataclass(frozen=True)
@@ -109,8 +123,8 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.ndim not in (2, 3):
             raise InputError("A network works in 2 or 3 dimensions.", got=self.ndim)
-        if self.in_channels < 1:
-            raise InputError("A network reads at least one channel.", got=self.in_channels)
+        if not _whole(self.in_channels, 1, 65536):
+            raise InputError("A network reads at least one channel.", got=self.in_channels, accepted="1 to 65536")
 
 
 @dataclass(frozen=True)
@@ -183,6 +197,13 @@ class AugmentSpec:
     downsample: float = 1.0
 
     def __post_init__(self) -> None:
+        for name, default in (("rotate", True), ("flip", True), ("flip_axes", "")):
+            if not isinstance(getattr(self, name), type(default)):
+                accepted = "true or false" if default is True else 'letters of "ZYX"'
+                raise InputError(f"The augmentation '{name}' is no switch.", got=getattr(self, name), accepted=accepted)
+        for name in ("angle", "scale", "contrast", "noise", "blur", "elastic", "downsample"):
+            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), SupportsFloat):
+                raise InputError(f"The augmentation '{name}' is a number.", got=getattr(self, name))
         for name in ("scale", "downsample"):
             if not 1 <= getattr(self, name) <= 8:
                 raise InputError(
@@ -195,6 +216,10 @@ class AugmentSpec:
                 raise InputError(
                     f"The augmentation '{name}' is out of range.", got=getattr(self, name), accepted=f"0 to {most:g}"
                 )
+
+
+def _spelled(size: tuple[int, ...]) -> str:
+    return " × ".join(map(str, size))
 
 
 @dataclass(frozen=True)
@@ -267,6 +292,14 @@ class TrainSpec:
         for word in ("seconds", "steps", "learning_rate", "batch", "validate_every"):
             if not _finite(getattr(self, word)):
                 raise InputError(f"The setting {word} is not a finite number.", got=getattr(self, word))
+        if any(not _whole(n, 1, 2**31) for n in self.patch):
+            raise InputError(
+                "The size of a patch is a whole number of pixels along each axis, from 1.", got=_spelled(self.patch)
+            )
+        for word, top in (("seed", 2**63 - 1), ("batch", 2**20), ("steps", 2**53)):
+            if not _whole(getattr(self, word), 0, top):
+                accepted = f"a whole number from 0 to {top}"
+                raise InputError(f"The setting {word} is out of range.", got=getattr(self, word), accepted=accepted)
         if self.seconds <= 0 and self.steps <= 0:
             raise InputError(
                 "Training needs a time limit or a number of steps.",

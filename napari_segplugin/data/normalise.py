@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Normalisation
+from napari_segplugin.data.tiles import spread_blocks
 
 _ENOUGH = 4_000_000
 """Voxels that are looked at; percentiles of a regular sub-sample of this size are good to a fraction of a percent."""
+_VERY_LARGE = 2**32
+"""Voxels from which on blocks are looked at instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +46,7 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
         If a channel has no finite value.
     """
     image, norm = image.whole or image, normalisation or Normalisation()
-    step = max(1, int(np.ceil((np.prod(image.spatial_shape) / _ENOUGH) ** (1 / image.ndim))))
-    part = image.read(tuple(slice(0, None, step) for _ in image.spatial_shape), frame)
+    part = _sampled(image, frame)
     lows, highs = [], []
     for channel in part:
         values = channel[np.isfinite(channel)] if channel.dtype.kind == "f" else channel.ravel()
@@ -55,6 +58,20 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
         lows.append(low)
         highs.append(high)
     return Statistics(np.array(lows), np.array(highs), norm.clip)
+
+
+def _sampled(image: Image, frame: int) -> np.ndarray:
+    """About as many values as are enough, (C, ...): every n-th along each axis, or blocks of what is very large.
+
+    Every n-th value of a very large image would read nearly all pieces of it from the disk.
+    """
+    shape, count = image.spatial_shape, math.prod(image.spatial_shape)
+    if count <= _VERY_LARGE:
+        step = max(1, int(np.ceil((count / _ENOUGH) ** (1 / image.ndim))))
+        return image.read(tuple(slice(0, None, step) for _ in shape), frame)
+    block = tuple(min(n, 256 if image.ndim == 2 else 32) for n in shape)
+    regions = spread_blocks(shape, block, max(1, _ENOUGH // math.prod(block)))
+    return np.concatenate([image.read(r, frame).reshape(image.n_channels, -1) for r in regions], axis=1)
 
 
 def apply(array: np.ndarray, stats: Statistics) -> np.ndarray:

@@ -35,6 +35,7 @@ from napari_segplugin.io import (
     shipped_bundles,
     shipped_recipes,
 )
+from napari_segplugin.io.files import exists
 
 if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
@@ -134,7 +135,7 @@ def as_model(model: ModelLike) -> ModelBundle:
     shipped = shipped_bundles()
     if str(model) in shipped:
         return load_bundle(shipped[str(model)])
-    if not Path(model).expanduser().exists():
+    if not exists(model):
         known = ", ".join(shipped) or "no model comes with this package"
         raise InputError(f"There is no model '{model}'.", accepted=f"{known}, or the folder of a model")
     return load_bundle(model)
@@ -321,7 +322,7 @@ def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json
     if isinstance(technique, ClassicalRecipe):
         return technique
     recipes = shipped_recipes()
-    if str(technique) not in recipes and not Path(technique).expanduser().exists():
+    if str(technique) not in recipes and not exists(technique):
         raise InputError(
             f"There is no technique or recipe '{technique}'.",
             accepted=f"techniques {', '.join(TECHNIQUES.names())}; recipes {', '.join(recipes)}, or a file",

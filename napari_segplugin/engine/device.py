@@ -18,7 +18,7 @@ from functools import cache
 import torch
 
 from napari_segplugin.core import InputError
-from napari_segplugin.engine.memory import free_host_memory
+from napari_segplugin.io.memory import free_host_memory
 
 
 def available_devices() -> list[tuple[str, str]]:

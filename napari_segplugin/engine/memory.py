@@ -1,55 +1,77 @@
-"""How much main memory is free. Imports no torch."""
+"""What is said when memory ran out, by every verb. Imports no torch."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-import psutil
+from napari_segplugin.core import MEMORY_ERRORS, Job, OutOfMemoryError, SegPluginError, is_out_of_memory
+from napari_segplugin.io.memory import address_room, free_host_memory
 
-_GROUPS = Path("/sys/fs/cgroup")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LEAST = 128 * 2**20
+"""Bytes without which nothing is begun: libraries that load or start threads without memory end the program at times."""
+LEAST_ADDRESSES = 512 * 2**20
+"""The same of addresses, where those are limited: each thread reserves far more of them than it uses."""
 
 
-def free_host_memory() -> int:
-    """Bytes of main memory that can still be allocated: what the system has, or what a container still allows.
+def within_memory(verb: Callable[P, Job[T]]) -> Callable[P, Job[T]]:
+    """A job that begins only where there is some memory, and says in one sentence that it ran out.
 
-    Returns
-    -------
-    int
-        Never below 0.
+    Whatever the job itself can do about that, a smaller batch or smaller tiles, it has done by then.
+
+    Raises
+    ------
+    OutOfMemoryError
+        In place of what numpy, torch, oneDNN, CUDA, the loader of libraries or the system raised.
 
     Examples
     --------
-    >>> free_host_memory() >= 0
-    True
+    >>> @within_memory
+    ... def greedy():
+    ...     yield
+    ...     raise RuntimeError("could not create a primitive")
+    >>> list(greedy())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    napari_segplugin.core.errors.OutOfMemoryError: The memory is full. ...
     """
-    return max(0, min([int(psutil.virtual_memory().available), *_control_group_room(_GROUPS)]))
 
-
-def _control_group_room(groups: Path) -> list[int]:
-    """What a container still allows, where there is a limit: in the second version of control groups, then the first.
-
-    Files that the system keeps in memory count as used there, although it lets go of them when somebody needs the room.
-    """
-    rows = [
-        (groups, "memory.max", "memory.current", "inactive_file"),
-        (groups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ]
-    for folder, most, used, word in rows:
+    @functools.wraps(verb)
+    def careful(*args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        _require_memory()
         try:
-            room = int((folder / most).read_text()) - int((folder / used).read_text())
-        except (OSError, ValueError):  # no such group, or the limit is the word "max"
-            continue
-        return [room + _kept_files(folder, word)]
-    return []
+            return (yield from verb(*args, **kwargs))
+        except MEMORY_ERRORS as error:
+            let_go(error)
+            raise OutOfMemoryError from error
+
+    return careful
 
 
-def _kept_files(folder: Path, word: str) -> int:
-    """Bytes of files kept in memory that nobody used lately."""
-    try:
-        lines = (folder / "memory.stat").read_text().splitlines()
-        return next(int(value) for name, value in (line.split() for line in lines) if name == word)
-    except (OSError, ValueError, StopIteration):
-        return 0
+def let_go(error: Exception) -> None:
+    """After memory ran out: drop what the frames of the error hold. Any other error is raised again.
+
+    Parameters
+    ----------
+    error : Exception
+        That is being handled.
+    """
+    if isinstance(error, SegPluginError) or not is_out_of_memory(error):
+        raise error
+    traceback.clear_frames(error.__traceback__)  # those that still run are left alone
 
 
-__all__ = ["free_host_memory"]
+def _require_memory() -> None:
+    free = free_host_memory()
+    if free < LEAST or min(address_room(), default=LEAST_ADDRESSES) < LEAST_ADDRESSES:
+        raise OutOfMemoryError(
+            f"There is too little free memory to begin: {free // 2**20} MB. Close other programs, or raise the limit of "
+            f"memory that is set for this one."
+        )
+
+
+__all__ = ["let_go", "within_memory"]

@@ -18,6 +18,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_segplugin.core import InputError, ModelBundle, ModelSpec
 from napari_segplugin.networks import build, is_detector, network_row
+from napari_segplugin.networks.blocks import crop, pad_to_multiple
+from napari_segplugin.networks.steady import Steady
 from napari_segplugin.tasks import codec_of, head_row, n_maps
 
 _KEPT = 4
@@ -62,15 +64,19 @@ class ReadyNetwork:
     def __call__(self, array: np.ndarray, *, mirror: bool = False) -> Tensor:
         """Run normalised tiles (N, C, [Z,] Y, X); activated maps (N, K, [Z,] Y, X), float32, on the device."""
         x = self.tensor(array)
-        if not mirror:
-            return self._maps(x)
+        with Steady():
+            return self._mean(x) if mirror else self._maps(x)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        """The mean over all mirrored copies."""
         axes = [2 + i for i in range(self.ndim)]
+        # enlarged before it is mirrored: the windows of pooling lie as in the image then, in a tile as in the whole
+        x, size = pad_to_multiple(x, self.multiple)
         total = self._maps(x)
         for turn in range(1, 2**self.ndim):
             flips = [a for i, a in enumerate(axes) if turn >> i & 1]
             total = total.add_(self._turned(self._maps(x.flip(flips)).flip(flips), flips))
-        mean: Tensor = total / 2**self.ndim
-        return mean
+        return crop(total / 2**self.ndim, size)
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """Normalised tiles as input of the module."""

@@ -20,8 +20,8 @@ from napari_segplugin.core.disk import commit
 from napari_segplugin.core.disk.leftovers import sweep_sometimes
 from napari_segplugin.core.disk.unfinished import Ledger, long_job
 from napari_segplugin.core.types import Json
-from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.io.files import writing
+from napari_segplugin.io.memory import free_host_memory
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer

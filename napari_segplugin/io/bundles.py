@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import imageio.v3 as imageio
 import numpy as np
@@ -27,8 +27,12 @@ from napari_segplugin.core import (
     to_json,
 )
 from napari_segplugin.core.disk.commit import commit, settle
+from napari_segplugin.core.schema import Between, checked_json
+from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, JsonDict
-from napari_segplugin.io.files import as_path, first_line, native, reading, writing
+from napari_segplugin.io.boundary import read_json, reading
+from napari_segplugin.io.files import as_path, first_line, native, writing
+from napari_segplugin.io.memory import check_size
 
 FORMAT_NAME = "napari-segplugin bundle"
 FORMAT_VERSION = 1
@@ -37,7 +41,31 @@ _PACKAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FIELDS = {"format", "version", "name", "description", "licence", "spec", "normalisation", "decode", "weights"}
 
 
-T = TypeVar("T")
+class ModelJson(TypedDict):
+    """A model spec as :func:`to_json` writes it."""
+
+    network: str
+    ndim: Literal[2, 3]
+    in_channels: Annotated[int, Between(1, 65536)]
+    task: Literal["semantic", "instance", "panoptic"]
+    classes: ClassesJson
+    options: NotRequired[dict[str, object]]
+    spacing: NotRequired[list[Annotated[float, Between(1e-30, 1e30)]]]
+    unit: NotRequired[str]
+    head: NotRequired[str]
+    packages: NotRequired[object]
+
+
+class BundleJson(TypedDict):
+    """What spec.json says."""
+
+    name: str
+    description: str
+    licence: str
+    spec: ModelJson
+    normalisation: dict[str, float]
+    decode: dict[str, float | list[float]]
+    weights: WeightsJson
 
 
 class WeightsJson(TypedDict):
@@ -211,20 +239,21 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
     place = as_path(folder)
     place = place.parent if place.name == "spec.json" else place
     _check_bundle(place)
-    spec = _read_json(place / "spec.json", dict)
-    _check_fields(spec, place)
-    _check_packages(spec["spec"], str(spec["name"]))
-    history = _read_json(place / "history.json", list)
+    fields = read_json(place / "spec.json", dict[str, object])
+    _check_fields(fields, place)
+    about = checked_json(fields, BundleJson, f"'spec.json' of '{place.name}'")
+    _check_packages(about["spec"].get("packages", []), about["name"])
+    history = read_json(place / "history.json", list[dict[str, object]])
     with reading(place, "a model"):
         return ModelBundle(
-            name=str(spec["name"]),
-            spec=model_spec_from_json(spec["spec"]),
-            weights=_read_weights(place, spec["weights"]),
-            normalisation=_normalisation(spec["normalisation"]),
-            history=tuple(history),
-            decode=dict(spec["decode"]),
-            licence=_licence(place) or str(spec["licence"]),
-            description=str(spec["description"]),
+            name=about["name"],
+            spec=model_spec_from_json(cast("JsonDict", about["spec"])),
+            weights=_read_weights(place, about["weights"]),
+            normalisation=_normalisation(about["normalisation"]),
+            history=cast("tuple[JsonDict, ...]", tuple(history)),
+            decode=dict(about["decode"]),
+            licence=_licence(place) or about["licence"],
+            description=about["description"],
             exemplars=_read_exemplars(place / "exemplars.npz"),
         )
 
@@ -256,15 +285,7 @@ def _check_bundle(place: Path) -> None:
         )
 
 
-def _read_json(path: Path, kind: type[T]) -> T:
-    with reading(path, "JSON"):
-        value = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(value, kind):
-        raise InputError(f"'{path.name}' of the model has unexpected contents.", got=f"a {type(value).__name__}")
-    return value
-
-
-def _check_fields(spec: Mapping[str, Json], place: Path) -> None:
+def _check_fields(spec: Mapping[str, object], place: Path) -> None:
     if spec.get("format") != FORMAT_NAME or spec.get("version") != FORMAT_VERSION:
         raise InputError(
             f"'{place.name}' is in a format that this version does not know.",
@@ -289,9 +310,8 @@ def _first_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[0]
 
 
-def _check_packages(spec: Json, name: str) -> None:
+def _check_packages(packages: object, name: str) -> None:
     """Other packages that a model needs have to be here; their names go into a sentence that people follow."""
-    packages = spec.get("packages", []) if isinstance(spec, Mapping) else []
     if not isinstance(packages, list) or not all(isinstance(p, str) and _PACKAGE.fullmatch(p) for p in packages):
         raise InputError(f"The model '{name}' needs packages whose names are not valid.", got=packages)
     missing = [p for p in packages if not _installed(p)]
@@ -334,6 +354,8 @@ def _read_exemplars(path: Path) -> Exemplars | None:
                 accepted=", ".join(sorted(names)),
                 hint="Copy the model folder again, or delete its exemplars.npz: the model works without it.",
             )
+        size = sum(member.file_size for member in found.zip.infolist())
+        check_size(path, (size,), "u1", stored=path.stat().st_size)
         return Exemplars(**{name: found[name] for name in names})
 
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Kind, Segmentation, Task
+from napari_segplugin.core import InputError, Kind, Segmentation, Task, check_axes
 from napari_segplugin.core.types import Json, JsonDict, json_object
-from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
+from napari_segplugin.io.boundary import read_json
+from napari_segplugin.io.files import Format, Found, LabelsToWrite
+from napari_segplugin.io.memory import check_size
 from napari_segplugin.io.objects import (
     CROWD,
     CocoFile,
+    CocoObjects,
     Described,
     ObjectEntry,
     RunLengths,
@@ -32,7 +36,6 @@ from napari_segplugin.io.objects import (
 )
 from napari_segplugin.io.outlines import Polygon, fill_rings, outlines
 
-_KIND = "COCO"
 ONE_PICTURE = "one image, or the planes of one stack as this program writes them"
 
 
@@ -143,9 +146,8 @@ def _expand(text: str) -> list[int]:
 
 def read(path: Path) -> Found:
     """Read the objects as labels; where they overlap, the later one is above."""
-    with reading(path, _KIND):
-        about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
-        labels, _ = _paint(about)
+    about = read_json(path, CocoObjects)
+    labels, _ = _paint(about, path)
     return as_found(labels, about, path)
 
 
@@ -153,7 +155,8 @@ def as_found(labels: np.ndarray, about: CocoFile, path: Path) -> Found:
     """Stacked planes as the file says, or one plane; anything else cannot be put together."""
     info = about.get("info") or {}
     shape = tuple(info.get("shape", ()))
-    if "axes" in info and int(np.prod(shape)) == labels.size:
+    if "axes" in info and math.prod(shape) == labels.size:
+        check_axes(info["axes"], len(shape))
         return Found(labels.reshape(shape), info["axes"], "", info.get("spacing", {}), info.get("unit", "pixel"))
     if len(labels) != 1:
         raise InputError(
@@ -167,17 +170,16 @@ def as_found(labels: np.ndarray, about: CocoFile, path: Path) -> Found:
 
 def read_segmentation(path: Path) -> Segmentation:
     """Read objects with their classes and scores."""
-    with reading(path, _KIND):
-        about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
-        labels, rows = _paint(about)
-        for entry in about["categories"]:
-            entry.setdefault("isthing", entry.get("supercategory") != str(Kind.STUFF))
+    about = read_json(path, CocoObjects)
+    labels, rows = _paint(about, path)
+    for entry in about.get("categories", []):
+        entry.setdefault("isthing", entry.get("supercategory") != str(Kind.STUFF))
     return as_segmentation(as_found(labels, about, path), about, rows, path)
 
 
 def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, ObjectEntry], path: Path) -> Segmentation:
     """Labels, categories and rows (label to category, score and status) as a segmentation."""
-    classes, numbers = class_table(about["categories"])
+    classes, numbers = class_table(about.get("categories", []))
     unknown = sorted({c for c, *_ in rows.values()} - set(numbers))
     if unknown:
         raise InputError(
@@ -194,7 +196,7 @@ def as_segmentation(found: Found, about: CocoFile, rows: Mapping[int, ObjectEntr
     return Segmentation(task, found.array, table, classes, found.axes, spacing, found.unit, path.name)
 
 
-def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
+def _paint(about: CocoObjects, path: Path) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
     """The planes (image, Y, X), and the category, score and status of each label."""
     images = {entry["id"]: i for i, entry in enumerate(about["images"])}
     sizes = {(int(e["height"]), int(e["width"])) for e in about["images"]}
@@ -206,6 +208,7 @@ def _paint(about: CocoFile) -> tuple[np.ndarray, dict[int, ObjectEntry]]:
             hint="Split it into one file per image.",
         )
     shape = sizes.pop()
+    check_size(path, (len(images), *shape), "i4")
     entries = about["annotations"]
     highest = max((int(e.get("object_id", i)) for i, e in enumerate(entries, 1)), default=0)
     labels = np.zeros((len(images), *shape), np.int32 if highest < 2**31 else np.int64)
@@ -223,6 +226,11 @@ def _mask(shape_of: list[list[float]] | RunLengths, shape: tuple[int, int]) -> n
         return np.asarray(np.logical_or.reduce([fill_rings([ring], shape) for ring in rings]))
     counts = shape_of["counts"]
     counts = _expand(counts) if isinstance(counts, str) else counts
+    if min(counts, default=0) < 0 or sum(counts) != shape[0] * shape[1]:
+        raise InputError(
+            "A mask of the COCO file is not of the size of its image.",
+            got=f"run lengths of {sum(counts)} pixels in an image of {shape[0]} × {shape[1]}",
+        )
     values = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return np.asarray(values.reshape(shape[::-1]).T)
 

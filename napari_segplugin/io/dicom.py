@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +15,14 @@ import numpy as np
 
 from napari_segplugin.core import InputError, MissingExtraError
 from napari_segplugin.core.types import JsonDict
+from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.dicom_codecs import add_decoders
-from napari_segplugin.io.files import Format, Found, native, reading
+from napari_segplugin.io.files import Format, Found, native
+from napari_segplugin.io.memory import check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_KIND = "DICOM"
 _NOT_IMAGES = {"SEG", "SR", "RTSTRUCT", "RTDOSE", "RTPLAN", "PR", "KO", "REG", "DOC"}
 _UNEVEN = 0.05  # share of the usual distance by which two slices may differ from it; scanners round positions
 
@@ -44,7 +47,7 @@ def read(path: Path) -> Found:
         If pydicom is not installed.
     """
     pydicom = _pydicom()
-    with reading(path, _KIND), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns about every value that breaks the standard's letter
         slices, skipped = _images(pydicom, path)
         _one_series(slices, path)
@@ -56,7 +59,7 @@ def read(path: Path) -> Found:
 def read_slices(path: Path) -> list[Dataset]:
     """The data sets of one series, in the order of the planes that :func:`read` returns; raises like it."""
     pydicom = _pydicom()
-    with reading(path, _KIND), warnings.catch_warnings():
+    with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         slices, _ = _images(pydicom, path)
         _one_series(slices, path)
@@ -72,6 +75,7 @@ def _images(pydicom: ModuleType, path: Path) -> tuple[list[Dataset], list[str]]:
     images, skipped = [], []
     for file in files:
         try:
+            _check_deflated(pydicom, file)
             data = pydicom.dcmread(file)
         except pydicom.errors.InvalidDicomError:
             skipped.append(file.name)
@@ -82,7 +86,34 @@ def _images(pydicom: ModuleType, path: Path) -> tuple[list[Dataset], list[str]]:
             images.append(data)
     if not images:
         _no_images(path, skipped)
+    _check_pixels(images, path)
     return images, skipped
+
+
+def _check_deflated(pydicom: ModuleType, file: Path) -> None:
+    """A deflated data set is unpacked whole when it is opened: see first how much that is."""
+    about = pydicom.filereader.read_file_meta_info(file)
+    if about.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+        return
+    size, unpack = 0, zlib.decompressobj(-zlib.MAX_WBITS)
+    with file.open("rb") as stream:
+        stream.seek(132 + 12 + int(about.get("FileMetaInformationGroupLength", 0)))
+        packed = stream.read(2**20)
+        while packed and not unpack.eof:
+            size += len(unpack.decompress(packed, 2**24))
+            check_size(file, (size,), "u1", stored=file.stat().st_size)
+            packed = unpack.unconsumed_tail or stream.read(2**20)
+
+
+def _check_pixels(images: Sequence[Dataset], path: Path) -> None:
+    """What all images say that they hold, before one of them is unpacked."""
+    values = 0
+    for data in images:
+        counts = (data.get(n, 1) or 1 for n in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"))
+        values += math.prod(int(n) for n in counts) * max(1, int(data.get("BitsAllocated", 16)) // 8)
+    files = [Path(str(data.filename)) for data in images]
+    # twice: once as they are stored, once in the units of the modality
+    check_size(path, (2 * values,), "u1", stored=2 * sum(f.stat().st_size for f in files))
 
 
 def _no_images(path: Path, skipped: list[str]) -> None:

@@ -1,13 +1,11 @@
-"""What all formats share: checks before reading, errors in words, writing that leaves nothing half done."""
+"""What all formats share: checks before reading, writing that leaves nothing half done."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
-import struct
-import tokenize
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Segmentation, SegPluginError
+from napari_segplugin.core import InputError, OutOfMemoryError, Segmentation, SegPluginError, is_out_of_memory
 from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.core.disk.unfinished import check_finished
 from napari_segplugin.core.types import Array, Json
@@ -26,23 +24,7 @@ IN_MEMORY = 256 * 2**20
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """What lies in the folder of a zarr."""
 
-LIBRARY_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    SyntaxError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-)
-"""What the reading libraries raise for damaged files; found by cutting and scrambling real files of each format."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +127,17 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
-    return Path(text).expanduser() if text.startswith("~") else Path(text)
+    with contextlib.suppress(RuntimeError):  # "~name" of nobody on this computer is a name like any other
+        return Path(text).expanduser() if text.startswith("~") else Path(text)
+    return Path(text)
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file or folder; what cannot be a name on this computer is none."""
+    try:
+        return as_path(path).exists()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def check_readable(path: Path) -> None:
@@ -197,39 +189,6 @@ def first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a library raises while it reads `path` into one sentence.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, may not be read, or does not fit in memory.
-    """
-    try:
-        yield
-    except SegPluginError:
-        raise
-    except PermissionError:
-        raise InputError(
-            f"You have no permission to read '{path.name}'.",
-            got="no permission",
-            hint="Ask the owner of the file, or copy it to your own folder.",
-        ) from None
-    except MemoryError as error:
-        raise InputError(
-            f"'{path.name}' does not fit into memory.",
-            got=first_line(error),
-            hint="Open only a part of it, or close other images.",
-        ) from error
-    except LIBRARY_ERRORS as error:
-        raise InputError(
-            f"'{path.name}' cannot be read as {kind}; it is damaged, incomplete or another kind of file.",
-            got=f'"{first_line(error)}"',
-            hint="Copy it again from its source, or save it again in the program that made it.",
-        ) from error
-
-
-@contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system raises while `path` is written into one sentence.
 
@@ -244,7 +203,10 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise _write_error(path, error) from error
-    except (ValueError, TypeError, RuntimeError, struct.error) as error:
+    except Exception as error:
+        _LOG.debug("%s could not be written", path, exc_info=True)
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"The memory is full; '{path.name}' was not written. Close other images.") from error
         raise InputError(f"'{path.name}' cannot be written.", got=f'"{first_line(error)}"') from error
 
 

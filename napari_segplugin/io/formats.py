@@ -23,14 +23,23 @@ def _row(name: str, title: str, extensions: tuple[str, ...], **rest: Any) -> Non
     FORMATS.add(FormatRow(name, title, f"napari_segplugin.io.{name}:FORMAT", extensions=extensions, **rest))
 
 
-_row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"))
-_row("raster", "PNG and JPEG", (".png", ".jpg", ".jpeg"), choices=(("PNG, one plane", ".png"),), needs="plane")
+_row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"), kind="TIFF")
+_row(
+    "raster",
+    "PNG and JPEG",
+    (".png", ".jpg", ".jpeg"),
+    choices=(("PNG, one plane", ".png"),),
+    kind="PNG or JPEG",
+    needs="plane",
+)
 _row("omezarr", "OME-Zarr", (".zarr",), folder=True, choices=(("OME-Zarr", ".ome.zarr"),))
 _row("nifti", "NIfTI", (".nii.gz", ".nii"), extra="medical")
-_row("dicom", "DICOM file or series folder", (".dcm", ".dicom"), writes=False, folder=True, extra="medical")
+_row(
+    "dicom", "DICOM file or series folder", (".dcm", ".dicom"), writes=False, folder=True, extra="medical", kind="DICOM"
+)
 _row("npy", "NumPy array", (".npy",))
-_row("coco", "COCO instances", (".coco.json",))
-_row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",))
+_row("coco", "COCO instances", (".coco.json",), kind="COCO")
+_row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",), kind="COCO panoptic")
 _row("geojson", "GeoJSON for QuPath", (".geojson",), reads=False)
 _row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois")
 _row("dicomseg", "DICOM segmentation", (".seg.dcm",), reads=False, extra="dicomseg", needs="dicom")

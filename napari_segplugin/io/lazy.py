@@ -1,8 +1,8 @@
-"""An array on disk that speaks in sentences when a piece of it is damaged."""
+"""An array on disk that speaks in sentences when a piece of it is damaged, or no longer the one that was opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segplugin.core.types import Index
-from napari_segplugin.io.files import reading
+from napari_segplugin.io.boundary import Stamps, reading
+from napari_segplugin.io.memory import check_size
 
 if TYPE_CHECKING:
     import zarr
@@ -18,30 +19,43 @@ if TYPE_CHECKING:
 
 
 class LazyArray:
-    """A zarr array whose pieces are read when they are asked for.
+    """A zarr array or a memory map whose pieces are read when they are asked for.
 
     Damage inside a chunk shows only when that chunk is read, long after :func:`read_image` returned; this wrapper
-    turns it into the same sentence there.
+    turns it into the same sentence there. It also looks whether the files are those that were opened: another program may
+    cut, replace or remove them during a run, which would mix two images, and end the process where a map is cut.
 
     Parameters
     ----------
-    array : zarr array
+    array : zarr array or memory map
     path : Path
         For the sentence.
     kind : str
         Name of the format, for the sentence.
     keep : object
         Whatever must stay open as long as the array is used.
+    files : sequence of Path
+        Where a change shows; `path` by default.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If a chunk, the least that is read at once, is larger than memory.
     """
 
-    def __init__(self, array: zarr.Array, path: Path, kind: str, keep: object = None) -> None:
+    def __init__(
+        self, array: zarr.Array | np.memmap, path: Path, kind: str, keep: object = None, files: Sequence[Path] = ()
+    ) -> None:
         self._array = array
         self._path = path
         self._kind = kind
         self._keep = keep
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype = np.dtype(array.dtype)
-        self.chunks: tuple[int, ...] = tuple(int(n) for n in array.chunks)
+        self.chunks: tuple[int, ...] = tuple(int(n) for n in getattr(array, "chunks", self.shape))
+        if not isinstance(array, np.memmap):
+            check_size(path, self.chunks, self.dtype)
+        self._stamps = Stamps(files or (path,))
 
     @property
     def ndim(self) -> int:
@@ -66,10 +80,18 @@ class LazyArray:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Index | EllipsisType) -> np.ndarray:
-        with reading(self._path, self._kind):
-            return np.asarray(self._array[index])
+        self._stamps.check(self._path)
+        try:
+            with reading(self._path, self._kind):
+                part = np.asarray(self._array[index])
+                # what is taken of a map would otherwise be read later, when nobody looks any more
+                part = np.array(part) if isinstance(self._array, np.memmap) else part
+        finally:
+            self._stamps.check(self._path)
+        return part
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        check_size(self._path, self.shape, self.dtype)
         whole = self[...]
         return whole if dtype is None else whole.astype(dtype, copy=False)
 

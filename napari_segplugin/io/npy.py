@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from napari_segplugin.core import guess_axes
-from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native, reading
+from napari_segplugin.core.types import Array
+from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native
+from napari_segplugin.io.lazy import LazyArray
 
 
 def read(path: Path) -> Found:
     """Read an array of numbers; above about 256 MB it stays on disk as a memory map."""
-    with reading(path, "NumPy array"):
-        # The map checks the length of the file against the header before anything is allocated.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.nbytes <= IN_MEMORY:
-            array = native(np.array(array))
-        axes, doubt = guess_axes(array.shape)
+    # The map checks the length of the file against the header before anything is allocated.
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    axes, doubt = guess_axes(mapped.shape)
+    array: Array = native(np.array(mapped)) if mapped.nbytes <= IN_MEMORY else LazyArray(mapped, path, "NumPy array")
     return Found(array, axes, doubt)
 
 

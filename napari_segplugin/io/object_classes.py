@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError
 from napari_segplugin.core.words import csv_text
-from napari_segplugin.io.files import as_path, reading
+from napari_segplugin.io.boundary import reading
+from napari_segplugin.io.files import as_path
 from napari_segplugin.io.formats import stem_of
 from napari_segplugin.io.pairs import open_labels
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Annotated, Literal, NotRequired, Required, TypedDict
 
 import numpy as np
 
 from napari_segplugin.core import PALETTE, ClassInfo, ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
+from napari_segplugin.core.schema import Between
 from napari_segplugin.io.files import LabelsToWrite
 
 CROWD = "crowd"
@@ -110,11 +111,11 @@ def plane_stem(stem: str, at: Mapping[str, int]) -> str:
 class Category(TypedDict, total=False):
     """A class as COCO files name it."""
 
-    id: int
-    name: str
-    supercategory: str
-    isthing: int
-    color: list[int]
+    id: Required[int]
+    name: object
+    supercategory: object
+    isthing: int | bool
+    color: Annotated[list[Annotated[int, Between(0, 255)]], Between(3, 4)] | None
 
 
 class RunLengths(TypedDict):
@@ -124,46 +125,72 @@ class RunLengths(TypedDict):
     counts: str | list[int]
 
 
-class Entry(TypedDict, total=False):
-    """An annotation of a COCO file, or a segment of one."""
+class Entry(TypedDict):
+    """What is said of a mask, an annotation of a COCO file or a segment of one."""
 
-    id: int
-    image_id: int
     category_id: int
-    object_id: int
-    segmentation: list[list[float]] | RunLengths
-    area: float
-    score: float
-    iscrowd: int
+    score: NotRequired[float]
+    iscrowd: NotRequired[int | bool]
+
+
+class Annotation(Entry):
+    """An object, or what of it is in a plane."""
+
+    image_id: int | str
+    object_id: NotRequired[Annotated[int, Between(1, 2**62)]]
+    segmentation: list[Annotated[list[float], Between(6, 2**31)]] | RunLengths
+
+
+class Segment(Entry):
+    """A segment of a plane; `id` is its colour."""
+
+    id: Annotated[int, Between(0, 2**24 - 1)]
+    area: NotRequired[float]
+
+
+class Plane(TypedDict):
+    """A plane of a panoptic file, which lies in a PNG."""
+
     file_name: str
-    segments_info: list[Entry]
+    segments_info: list[Segment]
 
 
 class ImageEntry(TypedDict):
     """An image of a COCO file."""
 
-    id: int
-    width: int
-    height: int
+    id: int | str
+    width: Annotated[float, Between(1, 2**31)]
+    height: Annotated[float, Between(1, 2**31)]
 
 
 class Info(TypedDict, total=False):
     """What a COCO file says of itself; ours says how its planes belong together."""
 
     axes: str
-    shape: list[int]
-    spacing: dict[str, float]
+    shape: list[Annotated[int, Between(1, 2**31)]]
+    spacing: dict[str, Annotated[float, Between(1e-30, 1e30)]]
     unit: str
-    task: str
+    task: Literal["semantic", "instance", "panoptic"]
 
 
 class CocoFile(TypedDict):
-    """A COCO file, of objects or panoptic."""
+    """A COCO file, of objects or panoptic: what both have."""
 
-    info: Info
+    info: NotRequired[Info | None]
+    categories: NotRequired[list[Category]]
+
+
+class CocoObjects(CocoFile):
+    """A COCO file of objects."""
+
     images: list[ImageEntry]
-    annotations: list[Entry]
-    categories: list[Category]
+    annotations: list[Annotation]
+
+
+class CocoPanoptic(CocoFile):
+    """A COCO panoptic file."""
+
+    annotations: list[Plane]
 
 
 def class_table(categories: list[Category]) -> tuple[ClassTable, dict[int, int]]:

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, NotRequired, Required, TypedDict, cast
 
 import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
 from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.core.schema import Between, checked_json
 from napari_segplugin.core.types import JsonDict
-from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
+from napari_segplugin.io.beside import inside
+from napari_segplugin.io.files import ZARR_FILES, Format, Found, LabelsToWrite
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import long_unit, one_unit
 
-_KIND = "OME-Zarr"
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+Size = Annotated[float, Between(1e-30, 1e30)]
+"""Along an axis; a positive number."""
+
+
+class Inside(LocalStore):
+    """A zarr of which nothing is read that a link or a path leads to outside its folder."""
+
+    def _check(self, key: str) -> None:
+        place = self.root / key
+        if not place.resolve().is_relative_to(self.root.resolve()):
+            inside(self.root, os.path.relpath(place, self.root), self.root / "zarr.json")
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """As :class:`zarr.storage.LocalStore` does."""
+        self._check(key)
+        return await super().get(key, prototype, byte_range)
+
+    def get_sync(
+        self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """As :class:`zarr.storage.LocalStore` does, from 3.1.6 on."""
+        self._check(key)
+        return super().get_sync(key, prototype=prototype, byte_range=byte_range)
 
 
 class Transform(TypedDict, total=False):
     """A coordinate transformation; what is read of it."""
 
     type: str
-    scale: list[float]
+    scale: list[Size]
 
 
 class Scaled(TypedDict, total=False):
@@ -36,28 +67,28 @@ class Scaled(TypedDict, total=False):
 class LevelEntry(Scaled):
     """An array of a pyramid."""
 
-    path: str
+    path: Required[str]
 
 
 class AxisEntry(TypedDict):
     """An axis."""
 
     name: str
-    unit: NotRequired[str]
+    unit: NotRequired[str | None]
 
 
 class Multiscale(Scaled):
     """A pyramid."""
 
-    name: NotRequired[str]
+    name: NotRequired[object]
     axes: NotRequired[list[AxisEntry | str]]
-    datasets: list[LevelEntry]
+    datasets: Required[Annotated[list[LevelEntry], Between(1, 1000)]]
 
 
 class OmeAbout(TypedDict, total=False):
     """The attributes of a group."""
 
-    multiscales: list[Multiscale]
+    multiscales: Annotated[list[Multiscale], Between(1, 1000)]
 
 
 def read(path: Path) -> Found:
@@ -68,23 +99,22 @@ def read(path: Path) -> Found:
     InputError
         If there is no image in it, it is a plate of many images, or its metadata is damaged.
     """
-    with reading(path, _KIND):
-        # A store, not a string: zarr takes "#" and "::" in strings for something else.
-        node = zarr.open(LocalStore(path, read_only=True), mode="r")
-        if isinstance(node, zarr.Array):
-            return _plain(node, path)
-        return _from_group(node, path)
+    # A store, not a string: zarr takes "#" and "::" in strings for something else.
+    node = zarr.open(Inside(path, read_only=True), mode="r")
+    if isinstance(node, zarr.Array):
+        return _plain(node, path)
+    return _from_group(node, path)
 
 
 def _from_group(group: zarr.Group, path: Path) -> Found:
-    about = _about(group)
+    about = _about(group, path)
     if "plate" in about or "well" in about:
         raise InputError(
             f"'{path.name}' is a plate or a well with many images.", hint="Open one field of view in it, such as A/1/0."
         )
     if "multiscales" not in about and "bioformats2raw.layout" in about:
         group = cast("zarr.Group", group["0"])
-        about = _about(group)
+        about = _about(group, path)
     if "multiscales" in about:
         return _multiscale(group, about["multiscales"][0], path)
     arrays = sorted(name for name, _ in group.arrays())
@@ -98,11 +128,10 @@ def _from_group(group: zarr.Group, path: Path) -> Found:
     )
 
 
-def _about(group: zarr.Group) -> OmeAbout:
+def _about(group: zarr.Group, path: Path) -> OmeAbout:
     """The attributes; version 0.5 puts them under "ome"."""
     attributes = dict(group.attrs)
-    about = cast("OmeAbout", attributes.get("ome", attributes))
-    return about
+    return checked_json(attributes.get("ome", attributes), OmeAbout, f"'{path.name}'")
 
 
 def _plain(array: zarr.Array, path: Path) -> Found:
@@ -139,10 +168,18 @@ def _scale(entry: Scaled, ndim: int) -> list[float]:
 
 def _probed(array: zarr.Array, path: Path) -> LazyArray:
     """A lazy array whose first chunk can be read, so that gross damage shows at once."""
-    lazy = LazyArray(array, path, _KIND)
+    lazy = LazyArray(array, path, "OME-Zarr", files=_files(array))
     if lazy.size:
         _ = lazy[(0,) * lazy.ndim]
     return lazy
+
+
+def _files(array: zarr.Array) -> list[Path]:
+    """Where a change of an array shows: its description, and the chunks at the corners of its grid."""
+    root = cast("LocalStore", array.store).root
+    ends = [sorted({0, -(-int(n) // int(c)) - 1}) for n, c in zip(array.shape, array.chunks, strict=True)]
+    keys = [array.metadata.encode_chunk_key(at) for at in itertools.islice(itertools.product(*ends), 8)]
+    return [root / array.path / name for name in (*ZARR_FILES, *keys)]
 
 
 def write(labels: LabelsToWrite, path: Path) -> None:

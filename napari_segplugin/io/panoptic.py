@@ -18,12 +18,12 @@ from napari_segplugin.core import InputError, Kind, Segmentation
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.core.words import plain_name
 from napari_segplugin.io.beside import inside
+from napari_segplugin.io.boundary import read_json
 from napari_segplugin.io.coco import ONE_PICTURE, as_found, as_segmentation, categories, file_info, image_entry
-from napari_segplugin.io.files import Format, Found, LabelsToWrite, reading
-from napari_segplugin.io.objects import CROWD, CocoFile, Described, ObjectEntry, add_row, describe, planes, rgb
+from napari_segplugin.io.files import Format, Found, LabelsToWrite
+from napari_segplugin.io.objects import CROWD, CocoPanoptic, Described, ObjectEntry, add_row, describe, planes, rgb
 from napari_segplugin.io.raster import bounded
 
-_KIND = "COCO panoptic"
 _MOST = 2**24
 
 
@@ -86,8 +86,8 @@ def _segments(plane: np.ndarray, rows: Mapping[int, Described]) -> list[JsonDict
     return out
 
 
-def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
-    about: CocoFile = json.loads(path.read_text(encoding="utf-8"))
+def _load(path: Path) -> tuple[np.ndarray, CocoPanoptic, dict[int, ObjectEntry]]:
+    about = read_json(path, CocoPanoptic)
     stack: list[np.ndarray] = []
     rows: dict[int, ObjectEntry] = {}
     for entry in about["annotations"]:
@@ -108,14 +108,14 @@ def _load(path: Path) -> tuple[np.ndarray, CocoFile, dict[int, ObjectEntry]]:
 
 def read(path: Path) -> Found:
     """Read the numbers of the segments."""
-    with reading(path, _KIND), bounded(path):
+    with bounded(path):
         labels, about, _ = _load(path)
     return as_found(labels, about, path)
 
 
 def read_segmentation(path: Path) -> Segmentation:
     """Read the segments with their classes, things and stuff."""
-    with reading(path, _KIND), bounded(path):
+    with bounded(path):
         labels, about, rows = _load(path)
     there = set(np.unique(labels).tolist())
     lost = sorted(there - {0, *rows})

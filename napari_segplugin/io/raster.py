@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,9 @@ from PIL import Image as pillow
 
 from napari_segplugin.core import InputError
 from napari_segplugin.core.types import JsonDict
-from napari_segplugin.io.files import Format, Found, LabelsToWrite, first_line, native, reading
+from napari_segplugin.io.files import Format, Found, LabelsToWrite, first_line, native
+from napari_segplugin.io.memory import allowed_large, too_large
 
-_KIND = "PNG or JPEG"
-ALLOW_LARGE = "SEGPLUGIN_ALLOW_LARGE"
-"""Environment variable; "1" opens pictures of any size."""
 # Colour models other than red, green, blue are converted: their channels are not intensities of anything.
 _TO_RGB = {"CMYK", "YCbCr", "LAB", "HSV"}
 
@@ -31,7 +28,7 @@ def bounded(path: Path) -> Iterator[None]:
     InputError
         If it has more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` pixels.
     """
-    if os.environ.get(ALLOW_LARGE, "") == "1":
+    if allowed_large():
         pillow.MAX_IMAGE_PIXELS = None
     try:
         yield
@@ -40,11 +37,7 @@ def bounded(path: Path) -> Iterator[None]:
         bomb = next((e for e in (error, error.__cause__) if isinstance(e, pillow.DecompressionBombError)), None)
         if bomb is None:
             raise
-        raise InputError(
-            f"'{path.name}' says that it has very many pixels; a small file like that can fill the memory.",
-            got=first_line(bomb),
-            hint=f"If you trust it, set the environment variable {ALLOW_LARGE}=1 and restart, or save it as TIFF.",
-        ) from error
+        raise too_large(path, first_line(bomb), "very many pixels") from error
 
 
 def read(path: Path) -> Found:
@@ -61,14 +54,14 @@ def read(path: Path) -> Found:
 
 def read_labels(path: Path) -> Found:
     """As :func:`read`, but a palette's indices are kept instead of its colours: they are the labels."""
-    with reading(path, _KIND), bounded(path), pillow.open(path) as picture:
+    with bounded(path), pillow.open(path) as picture:
         if picture.mode == "P":
             return Found(np.array(picture), "YX", metadata={"color_mode": "P"})
     return read(path)
 
 
 def _load(path: Path) -> tuple[np.ndarray, str]:
-    with reading(path, _KIND), bounded(path):
+    with bounded(path):
         file = imageio.imopen(path, "r", plugin="pillow")
         with file:
             mode = str(file.metadata(index=0).get("mode", ""))

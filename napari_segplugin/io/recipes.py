@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 from napari_segplugin.core import ClassicalRecipe, InputError, recipe_from_json, recipe_to_json
 from napari_segplugin.core.disk.commit import settle
-from napari_segplugin.io.files import as_path, reading, write_text
+from napari_segplugin.core.types import Json
+from napari_segplugin.io.boundary import read_json
+from napari_segplugin.io.files import as_path, write_text
 
 _SHELF = Path(__file__).parent.parent / "resources" / "recipes"
 
@@ -43,9 +46,7 @@ def load_recipe(source: str | os.PathLike[str]) -> ClassicalRecipe:
     if not path.is_file():
         known = ", ".join(shipped)
         raise InputError("There is no such recipe.", got=f"'{source}'", accepted=f"a JSON file, or one of {known}")
-    with reading(path, "a recipe"):
-        data = json.loads(path.read_text(encoding="utf-8"))
-    return recipe_from_json(data)
+    return recipe_from_json(cast("Json", read_json(path, object)))
 
 
 def save_recipe(recipe: ClassicalRecipe, path: str | os.PathLike[str]) -> Path:

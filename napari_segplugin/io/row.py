@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from napari_segplugin.core import InputError, Row
+from napari_segplugin.io.boundary import guarded
 from napari_segplugin.io.files import Format
 
 Need = Literal["", "volume", "plane", "dicom"]
@@ -31,6 +32,8 @@ class FormatRow(Row):
         The extra of this package that it needs.
     choices : tuple of (str, str)
         Title and extension, for a list to choose from when saving; the title with the first extension by default.
+    kind : str
+        What a file of it is called in a sentence ("cannot be read as …"); the title by default.
     needs : {"", "volume", "plane", "dicom"}
         What a writer asks for: labels in 3D, of one plane, or of a DICOM series.
 
@@ -51,6 +54,7 @@ class FormatRow(Row):
     folder: bool = False
     extra: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    kind: str = ""
     needs: Need = ""
 
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"needs": get_args(Need)}
@@ -68,9 +72,12 @@ class FormatRow(Row):
             object.__setattr__(self, "choices", ((self.title, self.extensions[0]),))
 
     def load(self) -> Format:
-        """Import and return the functions of the format; raises like :meth:`~napari_segplugin.core.Row.load`."""
+        """Import and return the functions of the format; raises like :meth:`~napari_segplugin.core.Row.load`.
+
+        Whatever they raise when they are called is a sentence, also where another package wrote them.
+        """
         functions: Format = super().load()
-        return functions
+        return guarded(functions, self.kind or self.title)
 
 
 __all__ = ["FormatRow"]

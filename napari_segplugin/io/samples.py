@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Task
-from napari_segplugin.io.files import reading
+from napari_segplugin.io.boundary import read_json
 from napari_segplugin.io.formats import read_image, read_labels
 
 _PACKAGE = Path(__file__).parent.parent
 _PLACES = (_PACKAGE / "sample_data", _PACKAGE.parent / "sample_data")
 """In an installed package, and in a checkout."""
 _SHELF = next((place for place in _PLACES if place.is_dir()), _PLACES[0])
+
+
+class About(TypedDict):
+    """What lies beside the image of a sample."""
+
+    axes: str
+    spacing: list[float]
+    unit: str
+    task: Literal["semantic", "instance", "panoptic"]
+    classes: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +100,8 @@ def load_sample(name: str) -> SampleImage:
     folder = _SHELF / name
     if name not in sample_names():
         raise InputError(f"There is no sample named '{name}'.", accepted=", ".join(sample_names()))
-    with reading(folder / "sample.json", "JSON"):
-        about = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
-        image = read_image(
-            folder / "image.tif", axes=about["axes"], spacing=tuple(about["spacing"]), unit=about["unit"]
-        )
+    about = read_json(folder / "sample.json", About)
+    image = read_image(folder / "image.tif", axes=about["axes"], spacing=tuple(about["spacing"]), unit=about["unit"])
     extras = {k: folder / f"{k}.tif" for k in ("truth", "corrections")}
     arrays = {k: read_labels(path)[0] if path.is_file() else None for k, path in extras.items()}
     words = {k: str(about.get(k, "")) for k in ("title", "licence", "attribution", "source", "note")}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import warnings
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Annotated, Literal, TypedDict, cast
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core.schema import Between, checked_json
 from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import csv_text
-from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint, reading
+from napari_segplugin.io.boundary import read_json, reading
+from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint
 from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
 
 
@@ -27,12 +28,12 @@ class MixedFilesWarning(UserWarning):
 class RecipeFile(TypedDict, total=False):
     """What is read of a recipe beside labels."""
 
-    task: str
+    task: Literal["semantic", "instance", "panoptic"]
     classes: ClassesJson
     axes: str
-    spacing: list[float]
+    spacing: list[Annotated[float, Between(1e-30, 1e30)]]
     unit: str
-    recipe: dict[str, Json]
+    recipe: dict[str, object] | None
     files: dict[str, dict[str, Json]]
     labels: str
 
@@ -96,7 +97,7 @@ def read_segmentation(
     kind = Task(about.get("task", task or Task.INSTANCE))
     table = classes_from_json(about["classes"]) if "classes" in about else classes or _classes(labels, kind)
     spacing = tuple(float(sizes[a]) for a in axes if a in "ZYX")
-    recipe = _placed(about.get("recipe") or {}, place.parent)
+    recipe = _placed(cast("dict[str, Json]", about.get("recipe") or {}), place.parent)
     rows = _objects(place, labels, kind)
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
 
@@ -140,10 +141,11 @@ def recorded_task(path: Path) -> Task:
     """
     if extension_of(path).endswith(".json"):
         return read_segmentation(path).task
+    about = _recipe(path)
+    model = json_object(json_object(cast("Json", about.get("model"))).get("spec"))
     try:
-        about = json.loads(_beside(path, ".recipe.json").read_text(encoding="utf-8"))
-        return Task(about["task"] if "task" in about else about["model"]["spec"]["task"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Task(str(about.get("task", model.get("task"))))
+    except ValueError:
         raise InputError(
             f"It is not known what the labels in '{path.name}' mean.",
             accepted="semantic (class numbers), instance (object numbers), panoptic",
@@ -170,9 +172,8 @@ def _recipe(path: Path) -> RecipeFile:
     place = _beside(path, ".recipe.json")
     if not place.is_file():
         return {}
-    with reading(place, "JSON"):
-        found = json.loads(place.read_text(encoding="utf-8"))
-    return cast("RecipeFile", found) if isinstance(found, dict) else {}
+    found = read_json(place, object)
+    return checked_json(found, RecipeFile, f"'{place.name}'") if isinstance(found, dict) else {}
 
 
 def _classes(labels: np.ndarray, task: Task) -> ClassTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import zarr
 from napari_segplugin.core import InputError, guess_axes
 from napari_segplugin.core.types import Array, JsonDict
 from napari_segplugin.io.beside import inside
-from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native, reading
+from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import one_unit, short_unit
 
@@ -35,7 +36,7 @@ def read(path: Path) -> Found:
     resolution only where it is finer than 10 µm (a coarser one was meant for a printer). Above about 256 MB the pixels
     stay on disk.
     """
-    with reading(path, _KIND), _complaints() as complaints:
+    with _complaints() as complaints:
         tif = tifffile.TiffFile(path)
         try:
             found = _read(tif, path)
@@ -76,6 +77,7 @@ def _read(tif: tifffile.TiffFile, path: Path) -> Found:
     series = tif.series[0]
     letters = series.axes.upper()
     _check_compression(series, path)
+    _check_pieces(series)
     metadata: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters}
     if len(tif.series) > 1:
         metadata["note"] = f"The file contains {len(tif.series)} images; this is the first."
@@ -119,6 +121,22 @@ def _check_compression(series: tifffile.TiffPageSeries, path: Path) -> None:
                 got=f"compression {getattr(page.compression, 'name', page.compression)}",
                 hint="Run: pip install -U imagecodecs, or save the file again with LZW or without compression",
             )
+
+
+def _check_pieces(series: tifffile.TiffPageSeries) -> None:
+    """A page has as many strips or tiles as its size needs: what is missing would be read as zeros.
+
+    Raises
+    ------
+    tifffile.TiffFileError
+        If it has not.
+    """
+    page = series.keyframe
+    wanted, there = math.prod(page.chunked), len(page.dataoffsets)
+    # some writers count the rows of a strip wrongly where nothing is packed: then the bytes are there all the same
+    whole = page.compression == 1 and sum(page.databytecounts) >= page.nbytes
+    if wanted != there and not whole:
+        raise tifffile.TiffFileError(f"the page has {there} strips or tiles, and its size needs {wanted}")
 
 
 def _without_extras(

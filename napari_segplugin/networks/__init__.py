@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Mapping
 from inspect import getattr_static
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_segplugin.core import InputError, ModelSpec, Registry
+from napari_segplugin.core import InputError, ModelSpec, Registry, SegPluginError, is_out_of_memory
 from napari_segplugin.networks.row import NetworkRow
 
 if TYPE_CHECKING:
@@ -116,6 +119,7 @@ for _row in (
             "semantic": True,
         },
         family="detector",
+        exact=False,  # of each tile so many regions are looked at, however many objects lie in it
         tasks=("instance", "panoptic"),
     ),
     NetworkRow(
@@ -220,7 +224,7 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
     options = {**row.options, **(row.volume if spec.ndim == 3 else {}), **spec.options}
     if is_detector(spec):  # finds objects itself, so of the maps it has those of the classes alone
         out_channels, options["thing_classes"] = len(spec.classes), spec.classes.thing_ids
-    module: nn.Module = row.load()(spec.ndim, spec.in_channels, out_channels, **options)
+    module = _made(row, spec, out_channels, options)
     missing = [word for word in ("multiple", "halo") if getattr_static(module, word, None) is None]
     if missing:  # without them tiles would be cut anyhow, with seams that nobody is told of
         raise InputError(
@@ -229,6 +233,51 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
             hint="Ask its authors to add this",
         )
     return module
+
+
+MOST_PARTS = 20_000
+MOST_BYTES = 2**34
+"""Modules of a network, and bytes of its parameters: more is a wrong option, or a model that wants to fill the memory."""
+
+
+def _made(row: NetworkRow, spec: ModelSpec, out_channels: int, options: Mapping[str, Any]) -> nn.Module:
+    """The network, or a sentence for options that it cannot be made with; the size is watched while it grows."""
+    from torch.nn.modules import module as hooks
+
+    here, parts, size = threading.get_ident(), itertools.count(1), [0]
+
+    def too_large() -> InputError:
+        shown = ", ".join(f"{k} {v}" for k, v in {"channels": spec.in_channels, **spec.options}.items())
+        return InputError(f"The network {row.title} is too large with these options.", got=shown[:200])
+
+    def count_part(*_: object) -> None:
+        if threading.get_ident() == here and next(parts) > MOST_PARTS:
+            raise too_large()
+
+    def count_bytes(owner: object, name: str, parameter: Any) -> None:
+        if threading.get_ident() == here and parameter is not None and hasattr(parameter, "numel"):
+            size[0] += parameter.numel() * parameter.element_size()
+            if size[0] > MOST_BYTES:
+                raise too_large()
+
+    watch = hooks.register_module_module_registration_hook(count_part)
+    weigh = hooks.register_module_parameter_registration_hook(count_bytes)
+    try:
+        made: nn.Module = row.load()(spec.ndim, spec.in_channels, out_channels, **options)
+    except SegPluginError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise too_large() from error
+        raise InputError(
+            f"The network {row.title} cannot be made with these options.",
+            got=f"{', '.join(f'{k} {v}' for k, v in spec.options.items())[:200] or 'none'} ({str(error)[:120]})",
+            accepted=", ".join(f"{k} {v}" for k, v in row.options.items())[:400],
+        ) from error
+    finally:
+        watch.remove()
+        weigh.remove()
+    return made
 
 
 def network_row(spec: ModelSpec) -> NetworkRow:

@@ -15,6 +15,8 @@ from napari_segplugin.core.types import DecodeParams, Tuned, scalar
 
 CERTAIN = 0.9
 """Mean probability from which an object is never left out as uncertain."""
+_GRAIN = 2.0**24
+"""Probabilities are added up as whole 1/2^24: sums of whole numbers do not depend on the order, up to 2^29 voxels."""
 
 
 class ObjectCodec:
@@ -111,17 +113,30 @@ def compact(labels: np.ndarray) -> tuple[np.ndarray, int]:
 def object_sums(labels: np.ndarray, maps: np.ndarray, classes: ClassTable, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Sum of each class probability over each object, (K, n + 1), and the voxel count, (n + 1,).
 
-    Sums add up over blocks, so a large image needs one pass.
+    Sums add up over blocks, to the same bits in any order, so a large image needs one pass.
     """
     flat = labels.ravel()
     inside = np.flatnonzero(flat)
     ids = flat[inside]
     count = np.bincount(ids, minlength=n + 1)
-    rows = [
-        np.bincount(ids, weights=maps[c].ravel()[inside].astype(np.float64), minlength=n + 1)
-        for c in range(len(classes))
-    ]
-    return np.stack(rows)[:, : n + 1], count[: n + 1]
+    rows = [np.bincount(ids, weights=_whole(maps[c].ravel()[inside]), minlength=n + 1) for c in range(len(classes))]
+    return np.stack(rows)[:, : n + 1] / _GRAIN, count[: n + 1]
+
+
+def exact_sum(probabilities: np.ndarray) -> float:
+    """Sum of probabilities, the same bits in whatever order or parts they are added up.
+
+    Examples
+    --------
+    >>> parts = np.random.default_rng(0).random((2, 1000), np.float32)
+    >>> exact_sum(parts) == exact_sum(parts[0]) + exact_sum(parts[1])
+    True
+    """
+    return float(_whole(probabilities).sum() / _GRAIN)
+
+
+def _whole(probabilities: np.ndarray) -> np.ndarray:
+    return np.rint(probabilities.astype(np.float64) * _GRAIN)
 
 
 def classify(sums: np.ndarray, count: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
@@ -152,5 +167,5 @@ def add_stuff(
     for c in stuff_ids[stuff_ids > 0]:
         where = out == n + c
         if where.any():
-            found.append((int(n + c), int(c), float(maps[c][where].mean())))
+            found.append((int(n + c), int(c), exact_sum(maps[c][where]) / int(where.sum())))
     return out, found

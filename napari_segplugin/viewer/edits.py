@@ -329,17 +329,24 @@ class Editor:
 
     def _on_undone(self, step: EditStep) -> None:
         self.version += 1
-        if self._boxes is not None:
-            self._boxes.add(step.note.get("won", {}), -1)
+        self._follow_boxes(step, back=True)
         self.rows.write({n: before for n, (before, _) in step.note.get("table", {}).items()})
         self.stepped.emit(step, True)
 
     def _on_redone(self, step: EditStep) -> None:
         self.version += 1
-        if self._boxes is not None:
-            self._boxes.add(step.note.get("won", {}))
+        self._follow_boxes(step, back=False)
         self.rows.write({n: after for n, (_, after) in step.note.get("table", {}).items()})
         self.stepped.emit(step, False)
+
+    def _follow_boxes(self, step: EditStep, back: bool) -> None:
+        if self._boxes is None:
+            return
+        if "won" in step.note:
+            self._boxes.add(step.note["won"], -1 if back else 1)
+        else:  # a step of an earlier day, whose objects may have no box
+            for delta in step.deltas(back):
+                self._boxes.update(*delta)
 
 
 def _won(step: EditStep) -> dict[int, int]:

@@ -8,7 +8,7 @@ calls them: a key, a menu, a script.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypedDict, cast
@@ -75,11 +75,22 @@ class EditStep:
     item: list[Atom]
     note: EditNote = field(default_factory=EditNote)
 
+    @property
+    def extent(self) -> int:
+        """About how many voxels it has, told at once: those of the boxes in which it changed some."""
+        return sum(_extent(atom) for atom in self.item)
+
     def deltas(self, back: bool = False) -> Iterator[Delta]:
         """The changes in the order in which they happened; with `back` those that take them back, in that order."""
         for atom in reversed(self.item) if back else self.item:
             delta = _delta(atom)
             yield Delta(delta.indices, _full(delta), delta.old) if back else delta
+
+
+def _extent(atom: Atom) -> int:
+    if not hasattr(atom, "slice_key"):
+        return int(np.size(atom[1]))
+    return int(np.prod([s.stop - (s.start or 0) for s in cast("BoxAtom", atom).slice_key]))
 
 
 def _delta(atom: Atom) -> Delta:
@@ -151,6 +162,11 @@ class LayerHistory:
         """Steps that can be done again, the next one last."""
         return tuple(self._future)
 
+    def take_over(self, past: Iterable[EditStep], future: Iterable[EditStep]) -> None:
+        """Know steps that are on the undo list of the layer already."""
+        self._past.extend(past)
+        self._future.extend(future)
+
     def detach(self) -> None:
         """Follow no longer."""
         events = self.layer.events
@@ -166,7 +182,9 @@ class LayerHistory:
             if getattr(vars(self.layer).get(name), "owner", None) is self:
                 delattr(self.layer, name)
 
-    def write(self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: EditNote) -> None:
+    def write(
+        self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: EditNote, refresh: bool = True
+    ) -> None:
         """Change voxels as one step, through the layer's public history.
 
         Parameters
@@ -176,12 +194,14 @@ class LayerHistory:
         values : int or ndarray of int
         note : dict
             Becomes the note of the step.
+        refresh : bool
+            Whether the layer is drawn anew.
         """
         self._note = note
         try:
             # in a block napari tells of the step when the voxels are written, not before
             with self.layer.block_history():
-                self.layer.data_setitem(indices, values)
+                self.layer.data_setitem(indices, values, refresh=refresh)
         finally:
             self._note = {}
 

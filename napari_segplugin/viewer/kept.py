@@ -6,7 +6,9 @@ No Qt, no torch.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,13 @@ import numpy as np
 
 from napari_segplugin.core import ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.viewer.geometry import to_layer_order
-from napari_segplugin.viewer.journal import Record, read_records, unpack_voxels
+from napari_segplugin.viewer.layers import features_of
+from napari_segplugin.viewer.records import Contents, Record, read_contents, unpack_voxels
+from napari_segplugin.viewer.replay import Replay, Steps
+from napari_segplugin.viewer.table import TableRow
+
+DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError, zlib.error)
+"""What a record raises that is whole but does not say what it should: this one is left out."""
 
 
 @dataclass(eq=False)
@@ -30,12 +38,15 @@ class KeptResult:
     model : str
     steps : list of Record
         Edits, in order.
+    gaps : set of int
+        Numbers of the edits before which something is missing.
     """
 
     number: int
     segmentation: Segmentation
     model: str
     steps: list[Record] = field(default_factory=list)
+    gaps: set[int] = field(default_factory=set)
 
     def edited(self, axes: str, rgb: bool) -> Segmentation:
         """The result with the edits.
@@ -46,13 +57,20 @@ class KeptResult:
             Axes of the array of the image layer.
         rgb : bool
         """
+        return self.left(axes, rgb)[0]
+
+    def left(self, axes: str, rgb: bool) -> tuple[Segmentation, Steps]:
+        """The result with the edits, and those of them that can be undone and redone."""
         labels = np.array(self.segmentation.labels)
-        in_layer = to_layer_order(labels, axes, rgb)
-        rows: dict[int, Any] = {}
-        for record in self.steps:
-            _apply(in_layer, record)
-            rows.update({int(n): row for n, row in record.header.get("rows", {}).items()})
-        return replace(self.segmentation, labels=labels, objects=_with_rows(self.segmentation, rows))
+        replay = Replay(to_layer_order(labels, axes, rgb), _row_of(self.segmentation))
+        for number, record in enumerate(self.steps):
+            if number in self.gaps:
+                replay.forget()
+            with suppress(*DAMAGE):
+                replay.take(record)
+        return replace(
+            self.segmentation, labels=labels, objects=_with_rows(self.segmentation, replay.rows)
+        ), replay.steps
 
 
 @dataclass(eq=False)
@@ -79,6 +97,10 @@ class Kept:
         Bytes of the file that are good.
     next_id : int
         The number of the next result.
+    undo : Steps
+        Strokes that can be undone and redone.
+    damaged : bool
+        Whether a part could not be read.
     """
 
     paint: np.ndarray | None = None
@@ -90,6 +112,8 @@ class Kept:
     when: str = ""
     end: int = 0
     next_id: int = 1
+    undo: Steps = field(default_factory=Steps)
+    damaged: bool = False
 
     @property
     def empty(self) -> bool:
@@ -104,44 +128,43 @@ def read_kept(path: str | Path) -> Kept:
     Raises
     ------
     InputError
-        If the file cannot be opened.
+        If the file cannot be opened, or another version wrote it.
     """
-    records, end = read_records(path)
-    kept, results = Kept(end=end), {}
-    for record in records:
-        header = record.header
-        kind = header.get("kind")
-        if kind == "result":
-            results[header["id"]] = KeptResult(header["id"], _segmentation(record), header["model"])
-        elif kind == "gone":
-            results.pop(header["id"], None)
-        elif kind == "marks":
-            kept.marks.pop(header["of"], None)
-            if header["points"]:
-                kept.marks[header["of"]] = {k: header[k] for k in ("points", "type", "class") if k in header}
-            kept.steps += 1
-        elif kind == "classes":
-            kept.paints = str(header["paints"])
-            kept.painted |= {int(n): str(name) for n, name in header["names"].items()}
-        elif kind == "step":
-            kept.steps += 1
-            kept.paints = str(header.get("paints", kept.paints))
-            if header["layer"] == "paint":
-                shape = tuple(header["shape"])
-                if kept.paint is None or kept.paint.shape != shape:
-                    kept.paint = np.zeros(shape, header["dtype"])
-                _apply(kept.paint, record)
-        kept.next_id = max(kept.next_id, int(header.get("id", 0)) + 1)
+    return kept_from(read_contents(path))
+
+
+def kept_from(contents: Contents) -> Kept:
+    """The work in the records of a journal."""
+    records, end, gaps = contents
+    kept, results = Kept(end=end, damaged=bool(gaps)), dict[int, KeptResult]()
+    replay: Replay | None = None
+    for number, record in enumerate(records):
+        if number in gaps and replay is not None:
+            replay.forget()
+        try:
+            _take(kept, results, record)
+            if record.header.get("layer") == "paint":
+                shape = tuple(record.header["shape"])
+                if replay is None or replay.array.shape != shape:
+                    replay = Replay(np.zeros(shape, record.header["dtype"]))
+                replay.take(record)
+        except DAMAGE:
+            kept.damaged = True
+    if replay is not None:
+        kept.paint, kept.undo = replay.array, replay.steps
     # a result may have been written after its first edits: it is made in a worker
-    for record in records:
-        if record.header.get("kind") == "recipe" and record.header["of"] in results:
-            told = results[record.header["of"]]
-            told.segmentation = replace(told.segmentation, recipe=record.header["recipe"])
-        layer = str(record.header.get("layer", ""))
-        if record.header.get("kind") == "step" and layer.startswith("result "):
-            owner = results.get(int(layer.split()[1]))
-            if owner is not None:
-                owner.steps.append(record)
+    missing = False
+    for number, record in enumerate(records):
+        missing |= number in gaps
+        header, layer = record.header, str(record.header.get("layer", ""))
+        if header.get("kind") == "recipe" and header.get("of") in results:
+            told = results[header["of"]]
+            told.segmentation = replace(told.segmentation, recipe=header["recipe"])
+        owner = results.get(int(layer.split()[1])) if layer.startswith("result ") else None
+        if header.get("kind") == "step" and owner is not None:
+            owner.gaps |= {len(owner.steps)} if missing else set()
+            owner.steps.append(record)
+            missing = False
     last = max(results, default=0)
     kept.results = [r for n, r in sorted(results.items()) if r.steps or n == last]
     times = [r.header["when"] for r in records if "when" in r.header]
@@ -149,14 +172,40 @@ def read_kept(path: str | Path) -> Kept:
     return kept
 
 
-def _apply(array: np.ndarray, record: Record) -> None:
-    """Write the voxels of a step."""
-    if tuple(record.header["shape"]) != array.shape:
-        return  # made under another reading of the axes
-    if record.header.get("whole"):
-        array[...] = 0
-    flat, values = unpack_voxels(record.header, record.payload)
-    array[np.unravel_index(flat, array.shape)] = values.astype(array.dtype)
+def _take(kept: Kept, results: dict[int, KeptResult], record: Record) -> None:
+    """Take what a record says, but for the voxels of edits."""
+    header = record.header
+    kind = header.get("kind")
+    if kind == "result":
+        results[header["id"]] = KeptResult(header["id"], _segmentation(record), header["model"])
+    elif kind == "gone":
+        results.pop(header["id"], None)
+    elif kind == "marks":
+        kept.marks.pop(header["of"], None)
+        if header["points"]:
+            kept.marks[header["of"]] = {k: header[k] for k in ("points", "type", "class") if k in header}
+    elif kind == "classes":
+        kept.paints = str(header["paints"])
+        kept.painted |= {int(n): str(name) for n, name in header["names"].items()}
+    elif kind == "step":
+        kept.paints = str(header.get("paints", kept.paints))
+    if kind in ("marks", "step"):
+        kept.steps += int(header.get("stands_for", 1))
+    kept.next_id = max(kept.next_id, int(header.get("id", 0)) + 1)
+
+
+def _row_of(segmentation: Segmentation) -> Callable[[int], TableRow | None]:
+    """Rows of the table of a result as it was predicted; the table is made when it is first asked for."""
+    table: dict[str, Any] = {}
+    at: dict[int, int] = {}
+
+    def row(number: int) -> TableRow | None:
+        if not table:
+            table.update(features_of(segmentation))
+            at.update({int(n): i for i, n in enumerate(table["index"]) if n})
+        return {name: column[at[number]] for name, column in table.items()} if number in at else None
+
+    return row
 
 
 def _segmentation(record: Record) -> Segmentation:
@@ -203,4 +252,4 @@ def _with_rows(segmentation: Segmentation, rows: Mapping[int, Any]) -> ObjectTab
     )
 
 
-__all__ = ["Kept", "KeptResult", "read_kept"]
+__all__ = ["DAMAGE", "Kept", "KeptResult", "kept_from", "read_kept"]

@@ -18,9 +18,16 @@ from napari_segplugin.data.boxes import runs
 from napari_segplugin.viewer.corrections import class_names, paints_on
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import EditStep, LayerHistory
-from napari_segplugin.viewer.journal import Journal, Record, pack_runs, pack_voxels
+from napari_segplugin.viewer.journal import Journal
+from napari_segplugin.viewer.records import Record, pack_runs, pack_voxels
+from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
+
+AT_ONCE = 100_000
+"""Voxels of a step that is written before anything else happens; a larger one is written by a worker, a moment later."""
+DONE, BACK, AGAIN = "", "back", "again"
+"""What became of a step: done, undone, redone."""
 
 
 class Recorder:
@@ -59,7 +66,7 @@ class Recorder:
             self._paint.detach()
         self._paint = None
 
-    def paint(self, layer: Labels, known: bool = False) -> None:
+    def paint(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
         """Record the strokes on a corrections layer from now on.
 
         Parameters
@@ -67,11 +74,14 @@ class Recorder:
         layer : napari.layers.Labels
         known : bool
             Whether the strokes that are on it came from this journal.
+        history : History, optional
+            Strokes on its undo list that came with them.
         """
         self.detach()
         self._paint = LayerHistory(layer)
-        for signal, back in ((self._paint.done, False), (self._paint.undone, True), (self._paint.redone, False)):
-            signal.connect(lambda step, back=back: self._step(layer, "paint", step, back, {}))
+        self._paint.take_over(*(history or History()))
+        for signal, way in ((self._paint.done, DONE), (self._paint.undone, BACK), (self._paint.redone, AGAIN)):
+            signal.connect(lambda step, way=way: self._step(layer, "paint", step, way, {}))
         layer.events.data.connect(self._on_array)
         layer.events.features.connect(self._on_classes)
         self._classes = class_names(layer) if known else {}
@@ -83,13 +93,10 @@ class Recorder:
         """The strokes were replaced as a whole."""
         if self._paint is None:
             return
-        data = np.asarray(self._paint.layer.data)
-        about, payload = pack_runs(*runs(data))
+        data = np.array(self._paint.layer.data)
+        header = {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype)}
         self._painted = True
-        self.write(
-            {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype), **about},
-            payload,
-        )
+        self._pack(header, data.size, lambda: pack_runs(*runs(data)))
 
     def _on_classes(self, event: Any = None) -> None:
         """The classes of painted objects: what is new."""
@@ -147,12 +154,19 @@ class Recorder:
         }
         return Record(header, payload)
 
-    def result(self, editor: Editor, number: int) -> None:
-        """Record the edits of a result from now on."""
+    def result(self, editor: Editor, number: int, history: History | None = None) -> None:
+        """Record the edits of a result from now on; `history` came with it onto its undo list."""
+        taken_back = list((history or History()).future)
+        editor.history.take_over(*(history or History()))
 
         def step(done: EditStep, back: bool) -> None:
+            again = any(done is s for s in taken_back)
+            if back:
+                taken_back.append(done)
+            elif not again:
+                taken_back.clear()
             rows = {n: pair[0 if back else 1] for n, pair in done.note.get("table", {}).items()}
-            self._step(editor.layer, f"result {number}", done, back, rows)
+            self._step(editor.layer, f"result {number}", done, BACK if back else AGAIN if again else DONE, rows)
 
         editor.stepped.connect(step)
 
@@ -164,7 +178,7 @@ class Recorder:
         rows = {str(n): _plain_row(editor.rows.get(n)) for n in numbers}
         about, payload = pack_voxels(flat, data[np.unravel_index(flat, data.shape)])
         header = {"kind": "step", "layer": f"result {number}", "shape": data.shape, "dtype": str(data.dtype), **about}
-        self.write({**header, "rows": rows}, payload)
+        self.write({**header, "rows": rows, "alone": True}, payload)
 
     def recipe(self, number: int, recipe: Mapping[str, Any]) -> None:
         """The recipe of a result says more now, how its objects are linked through time."""
@@ -176,21 +190,49 @@ class Recorder:
 
     def write(self, header: dict[str, Any], payload: bytes = b"") -> None:
         """Append a record."""
-        if not self.journal.begun:
-            self.journal.append({"kind": "begin", **self.about})
-        self.journal.append({**header, "when": round(time.time(), 1)}, payload)
+        when = self._begin()
+        self.journal.append({**header, "when": when}, payload)
         if self._on_record is not None:
             self._on_record()
 
-    def _step(self, layer: Labels, name: str, step: EditStep, back: bool, rows: Mapping[int, TableRow | None]) -> None:
+    def _step(self, layer: Labels, name: str, step: EditStep, way: str, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        about, payload = pack_voxels(*_outcome(step, back, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
-        header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
+        header: dict[str, Any] = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype)}
+        if way:
+            header[way] = True
+        if step.note.get("kind"):
+            header["what"] = step.note["kind"]
+            header |= (
+                {"alone": True} if step.note["kind"] == "link" else {}
+            )  # the paths of the tracks are not in a record
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
-        self.write({**header, "rows": plain} if plain else header, payload)
+        header |= {"rows": plain} if plain else {}
+        self._pack(header, step.extent, lambda: pack_voxels(*_outcome(step, way == BACK, shape)))
+
+    def _pack(self, header: dict[str, Any], voxels: int, pack: Callable[[], tuple[dict[str, int], bytes]]) -> None:
+        """Append a record with voxels; where they are many, the window does not wait for it."""
+        if voxels <= AT_ONCE:
+            about, payload = pack()
+            self.write({**header, **about}, payload)
+            return
+
+        def make() -> Record:
+            about, payload = pack()
+            return Record({**header, **about}, payload)
+
+        header["when"] = self._begin()
+        self.journal.append_later(make)
+        if self._on_record is not None:
+            self._on_record()
+
+    def _begin(self) -> float:
+        """Write whose work this is before anything else; the time."""
+        if not self.journal.begun:
+            self.journal.append({"kind": "begin", **self.about})
+        return round(time.time(), 1)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:
         places = [np.asarray(points).round(3).tolist() for points in layer.data]

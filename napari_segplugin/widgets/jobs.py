@@ -23,7 +23,7 @@ from typing import Any, cast
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 from superqt.utils import WorkerBase
 
-from napari_segplugin.core import Event, Job, Preview, SegPluginError, Step, is_out_of_memory
+from napari_segplugin.core import MEMORY_FULL, Event, Job, Preview, SegPluginError, Step, is_out_of_memory
 from napari_segplugin.widgets.where import told
 
 logger = logging.getLogger(__name__)
@@ -341,8 +341,7 @@ def explain(error: BaseException) -> tuple[str, str]:
     logger.error("Unexpected error in a job", exc_info=(type(error), error, error.__traceback__))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if is_out_of_memory(error):
-        sentence = "The memory is full. Close other programs, or choose smaller tiles or a smaller region."
-        return f"{sentence} Your work is kept.", text
+        return f"{MEMORY_FULL} Your work is kept.", text
     first = str(error).strip().splitlines()
     reason = f" ({first[0][:160]})" if first else ""
     return f"Something unexpected went wrong{reason}. Your image, paint and results are kept.", text

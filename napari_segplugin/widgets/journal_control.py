@@ -5,23 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_segplugin.core import Segmentation, SegPluginError
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, SegPluginError
 from napari_segplugin.door.window import image_key
-from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
-from napari_segplugin.viewer.kept import Kept, KeptResult, read_kept
-from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.viewer.kept import KeptResult
 from napari_segplugin.viewer.recorder import Recorder
+from napari_segplugin.viewer.replay import History
+from napari_segplugin.viewer.restoring import FoundWork, Restored, look, restore
 from napari_segplugin.viewer.results import Result
-from napari_segplugin.viewer.table import Features
+from napari_segplugin.viewer.sessions import Held
 from napari_segplugin.viewer.weak import put_back
 from napari_segplugin.widgets._timers import timer
+from napari_segplugin.widgets.sessions_control import SessionsControl
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Labels, Points, Shapes
 
+
+ELSEWHERE = (
+    "This image is open in another window. Its edits are kept there; edits made here are kept as work of their own."
+)
 SYNC_MS = 1000
 """Records are written at once; a moment after the last one the system is asked to bring them to the disk."""
 
@@ -40,15 +47,34 @@ class JournalControl:
         self._images: dict[int, ImageLayer] = {}  # layers are kept, so that no other gets their identity
         self._numbers: dict[int, int] = {}
         self._known: dict[int, int] = {}
+        self._histories: dict[int, History] = {}
         self._restored: set[int] = set()
+        self._keys: dict[int, str] = {}
         self._looked: set[int] = set()
         self._asked: set[str] = set()
-        self._told = False
+        self._beside: set[str] = set()
+        self._told = self._told_of_locks = False
         self._sync_timer = timer(dock, SYNC_MS, self.sync)
+        self.sessions = SessionsControl(dock, self)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the sessions are."""
+        return Path(self._dock.session.folder) / "journals"
 
     def path(self, key: str) -> Path:
-        """The file of an image."""
-        return Path(self._dock.session.folder) / "journals" / f"{key}.journal"
+        """The file of the first session of an image."""
+        return self.folder / f"{key}.journal"
+
+    @property
+    def key(self) -> str:
+        """The key of the chosen image; empty while it is not known."""
+        return self._keys.get(id(self._dock.image_step.layer), "")
+
+    @property
+    def own(self) -> list[Path]:
+        """The files that this window writes."""
+        return [r.journal.own for r in self._recorders.values() if r.journal.own is not None]
 
     # --- recording ------------------------------------------------------------------------------------------------
 
@@ -56,20 +82,38 @@ class JournalControl:
         """The recorder of an image; what it records waits until the file is known."""
         found = self._recorders.get(id(image_layer))
         if found is None:
-            found = Recorder(Journal(self._trouble), {"image": str(image_layer.name)}, on_record=self._sync_timer.start)
+            journal = Journal(self._trouble, lambda held: self._begun(image_layer, held))
+            found = Recorder(journal, {"image": str(image_layer.name)}, on_record=self._sync_timer.start)
             self._recorders[id(image_layer)] = found
             self._images[id(image_layer)] = image_layer
         return found
 
-    def _trouble(self, error: SegPluginError) -> None:
+    def _trouble(self, error: BaseException) -> None:
         # a disk that cannot be written is said once, not for every image
         if not self._told:
             self._dock.fail(error)
         self._told = True
 
-    def paint(self, layer: Labels, known: bool = False) -> None:
+    def _begun(self, image_layer: ImageLayer, held: Held) -> None:
+        """A new file was begun: because another window writes the one of this image?"""
+        key, own = self._keys.get(id(image_layer), ""), self.own
+        if any(path not in own for path in held.others) and key not in self._beside:
+            self._beside.add(key)
+            self._dock.say(ELSEWHERE)
+        if held.lock is None and not self._told_of_locks:
+            self._told_of_locks = True
+            self._dock.fail(
+                InputError(
+                    "The disk of the session folder cannot lock files, so each window and each start keeps its edits in a "
+                    "file of its own.",
+                    got=str(self.folder),
+                    hint="To go on in the same file, choose a session folder on a local disk in Preferences, Plugins",
+                )
+            )
+
+    def paint(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
         """Record the strokes on the corrections layer of the chosen image."""
-        self._recorder(self._dock.image_step.layer).paint(layer, known)
+        self._recorder(self._dock.image_step.layer).paint(layer, known, history)
 
     def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record the reviewed area ("reviewed"), points, boxes or empty areas of the chosen image."""
@@ -81,7 +125,7 @@ class JournalControl:
         known = self._known.pop(id(result), None)
         number = recorder.number() if known is None else known
         self._numbers[id(result)] = number
-        recorder.result(editor, number)
+        recorder.result(editor, number, self._histories.pop(id(result), None))
         if id(result) in self._restored:
             self._restored.remove(id(result))
             recorder.difference(editor, number, result.before, result.segmentation.objects)
@@ -120,6 +164,7 @@ class JournalControl:
             recorder.detach()
             recorder.journal.close()
             self._looked.discard(key)
+            self._keys.pop(key, None)
             del self._images[key]
 
     def sync(self) -> None:
@@ -130,7 +175,7 @@ class JournalControl:
             for journal in journals:
                 journal.sync()
 
-        self._dock.background.run("journal sync", work, lambda _: None, lambda _: None)
+        self._dock.background.run("journal sync", work, lambda _: None, self._trouble)
 
     def close(self) -> None:
         """Write no more: the dock closes."""
@@ -149,78 +194,105 @@ class JournalControl:
             image = dock.image_step.image()
         except SegPluginError:
             return
-        recorder = self._recorder(layer)
-        if recorder.journal.path is not None or id(layer) in self._looked:
+        if id(layer) in self._looked:
             return
         self._looked.add(id(layer))
+        self._recorder(layer)
+        if isinstance(image.array, np.ndarray) and not isinstance(image.array, np.memmap):
+            self._know(layer, image_key(image))  # at once, so that the first stroke need not wait for a worker
+        self._look(layer, image)
 
-        def look() -> tuple[str, Kept | SegPluginError]:
+    def _look(self, layer: ImageLayer, image: Image) -> None:
+        """Look for work on an image, in a worker."""
+        dock, own = self._dock, self.own
+
+        def work() -> tuple[str, FoundWork]:
             key = image_key(image)
-            try:
-                return key, read_kept(self.path(key))
-            except SegPluginError as error:
-                return key, error
+            return key, look(self.folder, key, own)
 
-        def done(value: tuple[str, Kept | SegPluginError]) -> None:
-            key, kept = value
-            if isinstance(kept, SegPluginError):
-                dock.fail(kept)
-                kept = Kept()
-            # nothing is written, and no earlier file set aside, before there is something to write
-            path = self.path(key)
-            if any(r.journal.path == path for r in self._recorders.values()):
-                # the same image stands twice in the viewer: each copy has a file of its own
-                recorder.journal.open(path.with_stem(f"{path.stem}-{id(layer)}"))
+        def done(value: tuple[str, FoundWork]) -> None:
+            key, found = value
+            self._know(layer, key)
+            if any(path in found.used for path in self.own):
+                self._look(layer, image)  # something was done here meanwhile; this is no other window
                 return
-            recorder.journal.open(path)
-            if not kept.empty and key not in self._asked:
-                self._offer(recorder, key, kept, layer)
+            for error in found.errors:
+                dock.fail(error)
+            self._offer(key, found, layer)
 
-        dock.background.run("restore", look, done, dock.fail)
+        dock.background.run("restore", work, done, dock.fail)
 
-    def _offer(self, recorder: Recorder, key: str, kept: Kept, layer: ImageLayer) -> None:
+    def _know(self, layer: ImageLayer, key: str) -> None:
+        """The key of an image is known: what was recorded is written."""
+        if id(layer) in self._recorders and id(layer) not in self._keys:
+            self._keys[id(layer)] = key
+            self._recorders[id(layer)].journal.open(self.path(key))
+
+    def _offer(self, key: str, found: FoundWork, layer: ImageLayer) -> None:
+        path, kept = found.path, found.kept
+        beside = bool(found.used) and key not in self._beside
+        if key in self._asked or (path is None and not beside):
+            return
         self._asked.add(key)
-        steps = f"{kept.steps} step{'s' * (kept.steps != 1)}"
-        self._dock.say(
-            f"Corrections of this image were kept ({kept.when}, {steps}). Continue with them?",
-            answers=[
-                ("Restore", "restore_yes", lambda: self.restore(recorder, key, kept, layer)),
-                ("Not now", "restore_no", lambda: None),
-            ],
+        self._beside |= {key} if beside else set()
+        text, answers = ELSEWHERE if beside else "", []
+        if path is not None:
+            answers = [
+                ("Start from its work" if found.in_use else "Restore", "restore_yes", lambda: self.open(path, layer)),
+                ("Start empty" if found.in_use else "Not now", "restore_no", lambda: None),
+            ]
+            if not found.in_use:
+                steps = f"{kept.steps:,} step{'s' * (kept.steps != 1)}"
+                text += f" Corrections of this image were kept ({kept.when}, {steps}). Continue with them?"
+            if kept.damaged:
+                text += " A part of them is damaged and is left out."
+        if found.number > 1:
+            answers.append((f"All {found.number}…", "restore_all", self.sessions.show))
+        self._dock.say(text.strip(), answers=answers)
+
+    def open(self, path: Path, image_layer: ImageLayer) -> None:
+        """Show the work of a session as it was, and go on with its file; with a copy of it where another window writes it."""
+        dock, recorder = self._dock, self._recorder(image_layer)
+        if dock.image_step.layer is not image_layer or path in self.own:
+            return
+        choice, axes = dock.method_step.choice(), dock.image_step.axes
+        start = None if recorder.journal.begun else self.path(self.key)
+
+        def done(found: Restored) -> None:
+            self._show(found, image_layer, axes)
+            self.sessions.refresh()
+
+        dock.background.run(
+            "restore work",
+            lambda: restore(path, start, image_layer, axes, None if choice is None else choice.spec),
+            done,
+            dock.fail,
         )
 
-    def restore(self, recorder: Recorder, key: str, kept: Kept, image_layer: ImageLayer) -> None:
-        """Show the work as it was, and go on with its file."""
-        dock = self._dock
-        if dock.image_step.layer is not image_layer:
+    def _show(self, found: Restored, image_layer: ImageLayer, axes: str) -> None:
+        """Put what was kept into the viewer."""
+        dock, recorder = self._dock, self._recorders.get(id(image_layer))
+        if recorder is None or not any(a is image_layer for a in dock.viewer.layers):
+            found.let_go()
             return
-        axes, rgb = dock.image_step.axes, bool(getattr(image_layer, "rgb", False))
-        fresh = not recorder.journal.begun
-        if fresh:
-            recorder.next_id = kept.next_id
-            recorder.journal.open(self.path(key), kept.end)
-        if kept.paint is not None and kept.paint.any() and kept.paint.shape == label_shape(image_layer, axes):
-            self._restore_paint(kept, fresh)
-        for kind, marks in kept.marks.items():
+        dock.image_step.choose(image_layer)
+        if recorder.journal.begun:  # something was done before the answer came
+            found.let_go()
+        fresh = found.held is not None
+        if found.held is not None:
+            recorder.next_id = found.kept.next_id
+            recorder.journal.open(found.held)
+        if found.paint is not None and dock.paint.layer is None:
+            dock.paint.restore(*found.paint, known=fresh)
+        elif found.paint is not None:
+            dock.paint.join(found.kept)
+        for kind, marks in found.kept.marks.items():
             self._restore_marks(kind, marks)
-
-        def work() -> list[tuple[KeptResult, Segmentation, Features]]:
-            edited = [(r, r.edited(axes, rgb)) for r in kept.results]
-            return [(r, e, features_of(e)) for r, e in edited]
-
-        def done(found: list[tuple[KeptResult, Segmentation, Features]]) -> None:
-            for result, edited, features in found:
-                self._restore_result(result, edited, features, image_layer, axes, fresh)
-            dock.refresh()
-
-        dock.background.run("restore results", work, done, dock.fail)
-
-    def _restore_paint(self, kept: Kept, known: bool) -> None:
-        paint = self._dock.paint
-        if paint.layer is None:
-            paint.add_layer(kept, known)
-        else:  # something was painted before the answer came
-            paint.join(kept)
+        for kept, layer, history in found.results:
+            self._restore_result(kept, layer, history, image_layer, axes, fresh)
+        if found.kept.damaged:
+            dock.say("A part of the work that was kept is damaged and was left out; the rest is as you left it.")
+        dock.refresh()
 
     def _restore_marks(self, kind: str, marks: dict[str, Any]) -> None:
         paint = self._dock.paint
@@ -234,19 +306,12 @@ class JournalControl:
             layer.mode = "pan_zoom"
 
     def _restore_result(
-        self,
-        kept: KeptResult,
-        edited: Segmentation,
-        features: Features,
-        image_layer: ImageLayer,
-        axes: str,
-        known: bool,
+        self, kept: KeptResult, layer: Labels, history: History, image_layer: ImageLayer, axes: str, known: bool
     ) -> None:
         dock = self._dock
-        name = f"{image_layer.name} · {edited.task}"
-        layer = segmentation_to_layer(edited, image_layer, axes, features=features, name=name)
         dock.viewer.add_layer(layer)
         result = Result(image_layer, axes, layer, kept.segmentation, kept.model)
+        self._histories[id(result)] = history
         if known:
             self._known[id(result)] = kept.number
         else:

@@ -9,28 +9,27 @@ import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, ModelSpec, SegPluginError, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer.corrections import (
     CLASSES,
     FIRST_AREA,
-    NAME,
     OBJECTS,
     check_paints,
     class_names,
     classes_in,
     corrections_from_layers,
-    corrections_layer,
     count_paint,
     is_object,
     name_classes,
     paint_colors,
-    paints_of,
     paints_on,
     reviewed_layer,
 )
 from napari_segplugin.viewer.kept import Kept
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.replay import History
+from napari_segplugin.viewer.restoring import kept_strokes
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClassControl, by_class
 from napari_segplugin.widgets.step_improve import ERASE
@@ -73,15 +72,8 @@ class PaintControl:
         found = table.get(id(self._dock.image_step.layer))
         return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
 
-    def add_layer(self, kept: Kept | None = None, known: bool = False) -> bool:
+    def add_layer(self) -> bool:
         """Make a corrections layer, or select the one there is, with the brush in hand.
-
-        Parameters
-        ----------
-        kept : Kept, optional
-            Strokes to begin with, and the classes of what is painted.
-        known : bool
-            Whether they come from the journal of the image.
 
         Returns
         -------
@@ -89,36 +81,54 @@ class PaintControl:
             Whether there is a layer to paint on.
         """
         dock = self._dock
-        image = dock.image_step.layer
-        choice = dock.method_step.choice()
+        image, choice, layer = dock.image_step.layer, dock.method_step.choice(), self.layer
         if image is None or choice is None:
             return False
-        layer = self.layer
         try:
             if layer is None:
-                layer = self._make_layer(image, choice.spec, kept or Kept(), known)
-            elif kept is None:
+                layer = kept_strokes(Kept(), image, dock.image_step.axes, choice.spec)
+                self.put_layer(layer)
+            else:
                 check_paints(layer, choice.spec.task)
         except SegPluginError as error:
             dock.fail(error)
             return False
+        self._take_up(layer)
+        return True
+
+    def _take_up(self, layer: Labels) -> None:
+        dock = self._dock
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
         self._count()
         dock.refresh()
-        return True
 
-    def _make_layer(self, image: Any, spec: ModelSpec, kept: Kept, known: bool) -> Labels:
-        dock, colors = self._dock, paint_colors(spec.classes, spec.task)
-        layer = corrections_layer(image, dock.image_step.axes, colors, kept.paint, kept.paints or paints_of(spec.task))
-        layer.name = f"{NAME} · {image.name}"
-        name_classes(layer, kept.painted)
+    def restore(self, layer: Labels, history: History, known: bool) -> None:
+        """Add a layer of strokes that were kept.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+        history : History
+            Strokes on its undo list.
+        known : bool
+            Whether the journal of the image holds them.
+        """
+        self.put_layer(layer, known, history)
+        self._take_up(layer)
+
+    def put_layer(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
+        """Add the corrections layer of the chosen image and follow it; see :meth:`restore`."""
+        dock, image = self._dock, self._dock.image_step.layer
         dock.viewer.add_layer(layer)
         self._paint[id(image)] = layer
-        self._colors[id(layer)] = colors
+        choice = dock.method_step.choice()
+        if choice is not None:
+            self._colors[id(layer)] = paint_colors(choice.spec.classes, choice.spec.task)
         if paints_on(layer) == CLASSES:
-            layer.selected_label = next((c.id for c in spec.classes if c.name == self.classes.row.name), 1)
+            classes = () if choice is None else choice.spec.classes
+            layer.selected_label = next((c.id for c in classes if c.name == self.classes.row.name), 1)
         else:
             layer.selected_label = self.classes.next_number(layer)
         layer.events.paint.connect(self._on_paint)
@@ -126,9 +136,8 @@ class PaintControl:
         # Undo and redo say only that something is drawn anew.
         layer.events.set_data.connect(self._on_paint)
         self.classes.follow(layer)
-        dock.journal.paint(layer, known)
+        dock.journal.paint(layer, known, history)
         self.outline_result()
-        return layer
 
     def join(self, kept: Kept) -> None:
         """Put strokes that were kept under those that are painted already, as one step; objects stay apart."""

@@ -46,7 +46,14 @@ def test_boxes_may_have_classes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("y,z\n1,2\n", "lacks a column"), ("", "lacks a column"), ("y,x\n1,a\n", "is not a number")]
+    ("text", "match"),
+    [
+        ("y,z\n1,2\n", "lacks a column"),
+        ("", "is empty"),
+        ("y,x\n", "lacks a column, or has no rows"),
+        ("y,x\n1,a\n", "is not a number"),
+        ("y,x\n" + "1" * 200_000 + ",2\n", "cannot be read as a table of points"),
+    ],
 )
 def test_a_table_that_is_none_is_refused(tmp_path, text, match):
     (tmp_path / "p.csv").write_text(text)
@@ -58,11 +65,14 @@ def test_a_table_that_is_none_is_refused(tmp_path, text, match):
     ("text", "match"),
     [
         ("{", "cannot be read"),
-        ("[1, 2]", "not a list of boxes"),
-        ("[[[0, Infinity], [0, 4]]]", "not a list of boxes"),
-        ("[[[NaN, 3], [0, 4]]]", "not a list of boxes"),
+        ("[1, 2]", r"Got 1 at item 1. Accepted: \[\[\[start, stop"),
+        ("[[[0, Infinity], [0, 4]]]", r"Got inf at .*Accepted: \[\[\[start, stop"),
+        ("[[[NaN, 3], [0, 4]]]", r"Got nan at .*Accepted: \[\[\[start, stop"),
+        ("[[[1.5, 3], [0, 4]]]", r"Got 1.5 at item 1 → item 1 → item 1"),
+        ("[[[1, 3, 5], [0, 4]]]", r"Got \[1, 3, 5\] at item 1 → item 1"),
+        ('[{"box": [[0, 3], [0, 4]], "class": 1e30}]', "Got 1e\\+30 at item 1 → 'class'"),
         ("[[[0, 4]]]", "a start and a stop along each of 2 axes"),
-        ("[{}]", "not a list"),
+        ("[{}]", "no field item 1 → 'box'"),
     ],
 )
 def test_boxes_that_are_none_are_refused(tmp_path, text, match):
@@ -193,5 +203,5 @@ def test_points_and_boxes_may_name_their_class(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="points cannot be read"):
+    with pytest.raises(InputError, match="no such file or folder"):
         read_points(tmp_path / "none.csv", 2)

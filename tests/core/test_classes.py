@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_segplugin.core import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, InputError, Kind
+from napari_segplugin.core import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, InputError, Kind, Task
 
 
 def row(number, name="a"):
@@ -40,6 +40,19 @@ def test_background_is_painted_with_its_own_value_since_0_is_unpainted():
 def test_gaps_in_the_numbers_are_refused(rows):
     with pytest.raises(InputError, match="without gaps"):
         ClassTable(rows)
+
+
+@pytest.mark.parametrize("color", ["", "red", "#12", "#1234567", "#gggggg", "#123456 "])
+def test_a_color_that_no_screen_shows_is_refused(color):
+    with pytest.raises(InputError, match=r"color of the class 'cell'.*Accepted: #rrggbb"):
+        ClassInfo(1, "cell", color)
+
+
+@pytest.mark.parametrize(("kind", "words"), [(Task, "semantic, instance, panoptic"), (Kind, "thing, stuff")])
+@pytest.mark.parametrize("word", ["", "x", None, 3])
+def test_another_word_is_told_those_that_there_are(kind, words, word):
+    with pytest.raises(InputError, match=f"Accepted: {words}"):
+        kind(word)
 
 
 @pytest.mark.parametrize("names", [["cell", "cell"], ["cell", " "], ["background"]])

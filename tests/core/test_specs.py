@@ -12,8 +12,10 @@ from napari_segplugin.core import (
     LossSpec,
     LossTerm,
     ModelSpec,
+    Normalisation,
     Task,
     TrainSpec,
+    augment_spec_from_json,
     classes_from_json,
     loss_spec_from_json,
     model_spec_from_json,
@@ -77,3 +79,46 @@ def test_a_loss_with_a_number_that_is_none_cannot_be_made(weight, options):
 def test_a_training_with_a_number_that_is_none_cannot_be_set_up(word, value):
     with pytest.raises(InputError, match=f"setting {word} is not a finite number"):
         TrainSpec(**{"steps": 5, word: value})
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "words"),
+    [
+        ("patch", (0, 8), "size of a patch.*0 × 8"),
+        ("patch", (8, 2**70), "size of a patch"),
+        ("patch", (1.5,), "size of a patch"),
+        ("seed", -1, "seed is out of range"),
+        ("seed", 2**70, "seed is out of range"),
+        ("batch", -1, "batch is out of range"),
+        ("batch", 2**40, "batch is out of range"),
+        ("steps", 1.5, "steps is out of range"),
+    ],
+)
+def test_a_training_with_a_size_that_is_none_cannot_be_set_up(word, value, words):
+    with pytest.raises(InputError, match=words):
+        TrainSpec(**{"steps": 5, word: value})
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("elastic", [1]),
+        ("elastic", None),
+        ("angle", "x"),
+        ("scale", True),
+        ("flip", 7),
+        ("flip_axes", 3),
+        ("rotate", "yes"),
+    ],
+)
+def test_an_augmentation_of_another_type_is_refused(word, value):
+    with pytest.raises(InputError, match=f"augmentation '{word}' is"):
+        augment_spec_from_json({word: value})
+
+
+@pytest.mark.parametrize(
+    "values", [(-1, 50, 1), (60, 50, 1), (0, 101, 1), (0, 50, -1), (0, 50, math.inf), (math.nan, 50, 1)]
+)
+def test_a_normalisation_out_of_range_is_refused(values):
+    with pytest.raises(InputError, match="normalisation of the model is out of range"):
+        Normalisation(*values)

@@ -1,59 +1,53 @@
-"""Free memory is what the system says, and never more than what a container allows."""
+"""Memory that ran out: one sentence from every verb."""
 
-import psutil
 import pytest
 
+from napari_segplugin.core import InputError, OutOfMemoryError, Step, drain
 from napari_segplugin.engine import memory
 
 
-@pytest.fixture
-def groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
-    return tmp_path
+@memory.within_memory
+def job(error=None):
+    yield Step(0, 1)
+    held = bytearray(1000)
+    if error is not None:
+        raise error
+    return len(held)
 
 
-def test_without_a_container_it_is_what_the_system_has(groups, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("M", (), {"available": 123})())
-    assert memory.free_host_memory() == 123
+def test_a_job_with_memory_goes_through():
+    events = []
+    assert drain(job(), events.append) == 1000
+    assert events == [Step(0, 1)]
 
 
-def test_it_is_near_what_the_system_has_now():
-    most = psutil.virtual_memory().total
-    assert 0 < memory.free_host_memory() <= most
+def test_a_job_without_memory_says_so_and_lets_go():
+    with pytest.raises(OutOfMemoryError, match=r"The memory is full\. Close other programs") as told:
+        drain(job(RuntimeError("could not create a primitive")))
+    frames = told.value.__cause__.__traceback__
+    while frames.tb_next is not None:
+        frames = frames.tb_next
+    assert "held" not in frames.tb_frame.f_locals
 
 
-def second_version(folder, most, used, kept=0):
-    (folder / "memory.max").write_text(f"{most}\n")
-    (folder / "memory.current").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {kept}\nactive_file 7\n")
+@pytest.mark.parametrize(
+    "error", [RuntimeError("size mismatch"), InputError("No."), OutOfMemoryError("Too small."), KeyError("x")]
+)
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as told:
+        drain(job(error))
+    assert told.value is error
 
 
-def first_version(folder, most, used, kept=0):
-    (folder / "memory").mkdir()
-    (folder / "memory" / "memory.limit_in_bytes").write_text(f"{most}\n")
-    (folder / "memory" / "memory.usage_in_bytes").write_text(f"{used}\n")
-    (folder / "memory" / "memory.stat").write_text(f"inactive_file 1\ntotal_inactive_file {kept}\n")
+def test_a_job_is_not_begun_without_any_memory(monkeypatch):
+    monkeypatch.setattr(memory, "free_host_memory", lambda: 5 * 2**20)
+    with pytest.raises(OutOfMemoryError, match="too little free memory to begin: 5 MB"):
+        next(job())
 
 
-@pytest.mark.parametrize("write", [second_version, first_version])
-def test_a_container_allows_less(groups, write):
-    write(groups, 5000, 1000)
-    assert memory.free_host_memory() == 4000
-
-
-@pytest.mark.parametrize("write", [second_version, first_version])
-def test_files_that_the_system_keeps_do_not_count_as_used(groups, write):
-    write(groups, 5000, 4000, 2500)
-    assert memory.free_host_memory() == 3500
-
-
-def test_a_container_over_its_limit_has_nothing_left(groups):
-    second_version(groups, 1000, 1500)
-    assert memory.free_host_memory() == 0
-
-
-@pytest.mark.parametrize("most", ["max", "9223372036854771712"])
-def test_a_container_without_a_limit_changes_nothing(groups, monkeypatch, most):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("M", (), {"available": 123})())
-    (second_version if most == "max" else first_version)(groups, most, 10)
-    assert memory.free_host_memory() == 123
+def test_a_job_can_be_closed():
+    begun = job()
+    next(begun)
+    begun.close()
+    with pytest.raises(StopIteration):
+        next(begun)

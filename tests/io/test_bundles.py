@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_segplugin.core import ClassTable, InputError, Kind, ModelBundle, ModelSpec, Normalisation, Task
-from napari_segplugin.io import bundles, load_bundle, load_thumbnail, save_bundle, shipped_bundles
+from napari_segplugin.io import bundles, load_bundle, load_thumbnail, memory, save_bundle, shipped_bundles
 
 WEIGHTS = {
     "conv.weight": np.random.default_rng(0).normal(size=(4, 1, 3, 3)).astype(np.float32),
@@ -197,13 +197,13 @@ def change(folder: Path, **values) -> None:
         ({"surprise": 1}, "unknown: surprise"),
         ({"decode": None}, "missing: decode"),
         ({"spec__surprise": 1}, "Unknown fields in ModelSpec.*surprise"),
-        ({"spec__task": "dance"}, "cannot be read as a model"),
-        ({"spec__ndim": 7}, "2 or 3 dimensions"),
-        ({"spec__classes": {}}, "cannot be read as a model"),
-        ({"spec": 5}, "cannot be read as a model"),
-        ({"weights": {}}, "cannot be read as a model"),
+        ({"spec__task": "dance"}, "'task'. Accepted: 'semantic' or 'instance' or 'panoptic'"),
+        ({"spec__ndim": 7}, "Got 7 at 'spec' → 'ndim'. Accepted: 2 or 3"),
+        ({"spec__classes": {}}, "no field 'spec' → 'classes' → 'classes'"),
+        ({"spec": 5}, "Got 5 at 'spec'. Accepted: a JSON object"),
+        ({"weights": {}}, "no field 'weights' → 'sha256'"),
         ({"normalisation__gamma": 2}, "normalisation.*gamma"),
-        ({"normalisation__low": "x"}, "cannot be read as a model"),
+        ({"normalisation__low": "x"}, "Got 'x' at 'normalisation' → 'low'. Accepted: a number"),
         ({"weights__tensors": {"a": ["float32", [1]]}}, "do not match.*differences in a"),
         ({"weights__sha256": "0"}, "do not match.*checksum"),
     ],
@@ -219,7 +219,7 @@ def test_specs_that_are_wrong(tmp_path, values, words) -> None:
 def test_json_of_another_kind(tmp_path, name, text) -> None:
     folder = save_bundle(make(), tmp_path / "m")
     (folder / name).write_text(text)
-    with pytest.raises(InputError, match="has unexpected contents"):
+    with pytest.raises(InputError, match="does not have the expected contents"):
         load_bundle(folder)
 
 
@@ -271,4 +271,13 @@ def test_what_is_no_name_of_a_package_is_not_put_into_a_command(tmp_path, packag
     data["spec"]["packages"] = packages
     (folder / "spec.json").write_text(json.dumps(data))
     with pytest.raises(InputError, match=r"The model 'My model' needs packages whose names are not valid\. Got"):
+        load_bundle(folder)
+
+
+def test_image_pieces_that_unpack_into_very_much_are_refused(tmp_path, monkeypatch) -> None:
+    folder = save_bundle(make(), tmp_path / "m")
+    pieces = dict.fromkeys(("image", "labels", "maps", "spacing", "source"), np.zeros((1, 4, 300, 300), "f4"))
+    np.savez_compressed(folder / "exemplars.npz", **pieces)
+    monkeypatch.setattr(memory, "_LARGE", 2**18)
+    with pytest.raises(InputError, match=r"'exemplars\.npz' says that it has very much data"):
         load_bundle(folder)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image as pillow
 
-from napari_segplugin.core import ClassInfo, ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
+from napari_segplugin.core import (
+    ClassInfo,
+    ClassTable,
+    InputError,
+    Kind,
+    ObjectTable,
+    Segmentation,
+    SegPluginError,
+    Task,
+)
 from napari_segplugin.io import read_labels, read_segmentation, write_segmentation
 from napari_segplugin.io.coco import _compress, _expand
 
@@ -142,7 +151,7 @@ def test_files_of_many_pictures_are_refused(tmp_path, sizes, words, kind) -> Non
 def test_damaged_json_is_a_sentence(tmp_path) -> None:
     for name in ("a.coco.json", "b.panoptic.json"):
         (tmp_path / name).write_text('{"images": [')
-        with pytest.raises(InputError, match="cannot be read as COCO"):
+        with pytest.raises(InputError, match="cannot be read as JSON"):
             read_segmentation(tmp_path / name)
 
 
@@ -166,3 +175,61 @@ def test_a_number_with_two_categories_in_a_stack_is_refused(tmp_path, extension)
     path.write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"Object 2 has different categories.*1 and 2"):
         read_segmentation(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "words"),
+    [
+        ("coco", ("info", "shape"), [[1, 2], [3]], "'info' → 'shape' → item 1"),
+        ("coco", ("info", "shape"), [float("nan"), 3], "'info' → 'shape' → item 1"),
+        ("coco", ("info", "spacing"), {"X": [1]}, "'info' → 'spacing' → 'X'"),
+        ("coco", ("info", "spacing"), {"X": -1}, "'info' → 'spacing' → 'X'"),
+        ("coco", ("info", "task"), "x", "'semantic' or 'instance' or 'panoptic'"),
+        ("coco", ("info", "axes"), "QQ", "axis order is not understood"),
+        ("coco", ("images",), {}, "at 'images'"),
+        ("coco", ("images", 0, "height"), 0, "a number from 1"),
+        ("coco", ("images", 0, "height"), 10**7, "differ in size|not of the size|does not fit|belong together"),
+        ("coco", ("annotations", 0, "category_id"), None, "'category_id'. Accepted: a whole number"),
+        ("coco", ("annotations", 0, "object_id"), 2**70, "'object_id'"),
+        (
+            "coco",
+            ("annotations", 0, "segmentation"),
+            {"size": [9, 11], "counts": [10**15, 5]},
+            "not of the size of its image",
+        ),
+        (
+            "coco",
+            ("annotations", 0, "segmentation"),
+            {"size": [9, 11], "counts": [-1, 100]},
+            "not of the size of its image",
+        ),
+        ("coco", ("annotations", 0, "segmentation"), [[1e308, -1e400, 3]], "at 'annotations'"),
+        ("panoptic", ("categories", 0), -1e308, "'categories' → item 1"),
+        ("panoptic", ("categories", 0, "color"), 1e308, "'color'. Accepted: a list or null|'color'"),
+        ("panoptic", ("categories", 0, "color"), [1, 2], "'color'"),
+        ("panoptic", ("annotations", 0, "segments_info", 0, "id"), "1", "'id'. Accepted: a whole number"),
+        ("panoptic", ("annotations", 0, "file_name"), 3, "'file_name'. Accepted: a text"),
+    ],
+)
+def test_json_of_another_kind_is_told_with_its_place(tmp_path, make_segmentation, kind, path, value, words) -> None:
+    labels = np.zeros((9, 11), int)
+    labels[2:5, 3:7] = 1
+    file = write_segmentation(make_segmentation(labels, "YX"), tmp_path / f"a.{kind}.json")[0]
+    about = json.loads(file.read_text())
+    home = about
+    for key in path[:-1]:
+        home = home[key]
+    home[path[-1]] = value
+    file.write_text(json.dumps(about))
+    with pytest.raises(SegPluginError, match=words):
+        read_segmentation(file)
+
+
+@pytest.mark.parametrize("kind", ["coco", "panoptic"])
+def test_a_file_without_categories_says_what_it_lacks(tmp_path, make_segmentation, kind) -> None:
+    file = write_segmentation(make_segmentation(np.ones((9, 11), int), "YX"), tmp_path / f"a.{kind}.json")[0]
+    about = json.loads(file.read_text())
+    del about["categories"]
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match="uses categories that it does not define"):
+        read_segmentation(file)

@@ -51,7 +51,7 @@ def test_unknown_and_damaged_samples(tmp_path, monkeypatch) -> None:
         load_sample("x")
     monkeypatch.setattr(samples, "_SHELF", tmp_path)
     (tmp_path / "bad").mkdir()
-    for text in ("{", "{}"):
+    for text, words in (("{", "cannot be read as JSON"), ("{}", "no field 'axes'")):
         (tmp_path / "bad" / "sample.json").write_text(text)
-        with pytest.raises(InputError, match="cannot be read as JSON"):
+        with pytest.raises(InputError, match=words):
             load_sample("bad")

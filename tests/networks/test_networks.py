@@ -2,10 +2,11 @@
 
 import pytest
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
 
 torch = pytest.importorskip("torch")
 
+from napari_segplugin.networks import build  # noqa: E402
 from napari_segplugin.networks.base import depth_groups, encoder_groups  # noqa: E402
 from napari_segplugin.networks.blocks import AttentionGate, ConvBlock, ConvNorm, Parallel  # noqa: E402
 from napari_segplugin.networks.fastfcn import JPU, FastFCN  # noqa: E402
@@ -265,3 +266,26 @@ def test_groups_by_depth_hold_every_parameter_once():
         ids = [id(p) for _, part in depth_groups(net) for p in part.parameters()]
         assert sorted(ids) == sorted(id(p) for p in net.parameters())
         assert encoder_groups(net)
+
+
+# options of others
+
+
+@pytest.mark.parametrize(
+    ("network", "channels", "options", "words"),
+    [
+        ("unet", 1, {"widths": 10**6}, "cannot be made with these options"),
+        ("unet", 1, {"widths": [-1.5, 4]}, "cannot be made with these options"),
+        ("unet", 1, {"widths": [4, None]}, "cannot be made with these options"),
+        ("unet", 1, {"widths": [10**6, 10**6]}, "too large with these options"),
+        ("unet", 1, {"widths": [10**9, 10**9]}, "too large|cannot be made"),
+        ("unet", 1, {"widths": [4] * 30_000}, "too large with these options"),
+        ("unet", 65536, {"widths": [65536, 65536]}, "too large with these options"),
+        ("segnet", 1, {"widths": [4, 4], "convs": [10**6, 10**6]}, "too large with these options"),
+    ],
+)
+def test_a_network_that_cannot_be_made_is_a_sentence_before_it_fills_the_memory(network, channels, options, words):
+    spec = ModelSpec(network, 2, channels, Task.SEMANTIC, ClassTable.named(["a"]), options)
+    with pytest.raises(InputError, match=words):
+        build(spec, 2)
+    assert build(ModelSpec("unet", 2, 1, Task.SEMANTIC, ClassTable.named(["a"]), {"widths": [4, 8]}), 2) is not None

@@ -38,6 +38,12 @@ def run(dock: Any, qtbot: Any, press: Callable[[], None] | None = None) -> None:
     qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
 
 
+def restore(dock: Any, qtbot: Any) -> None:
+    """Take up the work that is offered."""
+    dock.messages.findChild(object, "restore_yes").click()
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+
+
 def small_bundle() -> Any:
     """A network of a few weights that finds cells in 2D."""
     from napari_segplugin.core import ClassTable, ModelSpec, Task

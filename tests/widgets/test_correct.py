@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run, wait_idle
+from dock_helpers import add_image, restore, run, wait_idle
 from fake_engine import FakeEngine, blobs, spec
 from napari.components import ViewerModel
 from napari.layers import Labels
@@ -648,7 +648,8 @@ def work(dock: Any, qtbot: Any) -> tuple[np.ndarray, Any]:
     return dock.paint.layer.data.copy(), edits.target.layer
 
 
-def another_day(qtbot: Any, tmp_path: Path) -> Any:
+def another_day(qtbot: Any, tmp_path: Path, yesterday: Any) -> Any:
+    yesterday.journal.close()
     dock = new_dock(FakeEngine(), tmp_path)
     add_image(dock, qtbot, squares(), axis_labels=("y", "x"), name="the same image")
     qtbot.waitUntil(lambda: "were kept" in message(dock), timeout=5000)
@@ -668,8 +669,8 @@ def same(dock: Any, paint: np.ndarray, result: Labels) -> None:
 
 def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     paint, result = work(corrected, qtbot)
-    dock = another_day(qtbot, tmp_path)
-    dock.messages.findChild(object, "restore_yes").click()
+    dock = another_day(qtbot, tmp_path, corrected)
+    restore(dock, qtbot)
     ready(dock, qtbot)
     same(dock, paint, result)
     assert dock.runs.result_of(dock.image_step.layer).edited
@@ -677,8 +678,8 @@ def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tm
     dock.paint.layer.paint((30, 45), 2)
     dock.edits.target.editor.delete([50])
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    third = another_day(qtbot, tmp_path)
-    third.messages.findChild(object, "restore_yes").click()
+    third = another_day(qtbot, tmp_path, dock)
+    restore(third, qtbot)
     ready(third, qtbot)
     same(third, dock.paint.layer.data, dock.edits.target.layer)
     for d in (dock, third):
@@ -687,18 +688,19 @@ def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tm
 
 def test_work_that_began_before_the_answer_is_kept_too(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     paint, result = work(corrected, qtbot)
-    dock = another_day(qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path, corrected)
     offer = dock.messages.findChild(object, "restore_yes")
     dock.paint.add_layer()
     dock.paint.layer.paint((30, 45), 2)
     fresh = dock.paint.layer.data.copy()
     offer.click()
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
     ready(dock, qtbot)
     both = np.where(fresh, fresh, paint)
     same(dock, both, result)
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    third = another_day(qtbot, tmp_path)
-    third.messages.findChild(object, "restore_yes").click()
+    third = another_day(qtbot, tmp_path, dock)
+    restore(third, qtbot)
     ready(third, qtbot)
     same(third, both, result)
     for d in (dock, third):
@@ -706,24 +708,44 @@ def test_work_that_began_before_the_answer_is_kept_too(corrected: Any, qtbot: An
 
 
 def test_not_now_leaves_the_old_work_beside_the_new(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
-    work(corrected, qtbot)
-    dock = another_day(qtbot, tmp_path)
-    dock.messages.findChild(object, "restore_no").click()
-    dock.paint.add_layer()
-    dock.paint.layer.paint((30, 45), 2)
-    names = {p.suffix for p in (tmp_path / "session" / "journals").iterdir()}
-    assert names == {".journal", ".old"}
-    wait_idle(qtbot, dock)
+    paint, result = work(corrected, qtbot)
+    corrected.journal.close()
+    (first,) = (tmp_path / "session" / "journals").iterdir()
+    before = first.read_bytes()
+    docks = []
+    for _ in range(2):
+        dock = another_day(qtbot, tmp_path, corrected)
+        dock.messages.findChild(object, "restore_no").click()
+        dock.paint.add_layer()
+        dock.paint.layer.paint((30, 45), 2)
+        dock.journal.close()
+        docks.append(dock)
+    files = sorted((tmp_path / "session" / "journals").iterdir())
+    assert len(files) == 3
+    assert first.read_bytes() == before
+    last = another_day(qtbot, tmp_path, dock)
+    last.journal.open(first, last.image_step.layer)
+    qtbot.waitUntil(lambda: not last.background.busy, timeout=5000)
+    ready(last, qtbot)
+    same(last, paint, result)
+    for d in (*docks, last):
+        wait_idle(qtbot, d)
 
 
 def test_the_same_image_twice_has_two_files(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
-    copy = corrected.viewer.add_image(squares(), axis_labels=("y", "x"), name="copy")
-    qtbot.waitUntil(lambda: corrected.image_step.choice.count() == 2, timeout=3000)
-    corrected.image_step.choice.setCurrentIndex(corrected.image_step.choice.findText("copy"))
-    qtbot.waitUntil(lambda: corrected.image_step.layer is copy, timeout=3000)
-    qtbot.waitUntil(lambda: not corrected.background.busy, timeout=5000)
-    paths = [r.journal.path for r in corrected.journal._recorders.values()]
-    assert len(paths) == len(set(paths)) == 2
+    dock = corrected
+    dock.paint.add_layer()
+    dock.paint.layer.paint((2, 2), 1)
+    copy = dock.viewer.add_image(squares(), axis_labels=("y", "x"), name="copy")
+    qtbot.waitUntil(lambda: dock.image_step.choice.count() == 2, timeout=3000)
+    dock.image_step.choice.setCurrentIndex(dock.image_step.choice.findText("copy"))
+    qtbot.waitUntil(lambda: dock.image_step.layer is copy, timeout=3000)
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+    dock.paint.add_layer()
+    dock.paint.layer.paint((30, 45), 2)
+    assert len(set(dock.journal.own)) == 2
+    assert {p.name[20:] for p in dock.journal.own} == {".journal", "-2.journal"}
+    assert message(dock) == "", "it is no other window"
 
 
 def test_an_unreadable_journal_is_said(dock: Any, qtbot: Any) -> None:

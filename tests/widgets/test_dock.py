@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run
+from dock_helpers import add_image, restore, run
 from fake_engine import FakeEngine, blobs
 from scipy import ndimage
 
@@ -525,7 +525,7 @@ def test_corrections_are_kept_and_offered_again(
     with_image.viewer.layers.clear()
     add_image(with_image, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="the same again")
     qtbot.waitUntil(lambda: "were kept" in message(with_image), timeout=3000)
-    with_image.messages.findChild(object, "restore_yes").click()
+    restore(with_image, qtbot)
     np.testing.assert_array_equal(with_image.paint.layer.data, strokes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
-from dock_helpers import add_image, run, wait_idle
+from dock_helpers import add_image, restore, run, wait_idle
 from fake_engine import FakeEngine, blobs, spec
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Task
@@ -303,7 +303,8 @@ def test_labels_from_elsewhere_are_asked_for_their_class(with_image: Any, qtbot:
 # --- another day ------------------------------------------------------------------------------------------------------
 
 
-def another_day(qtbot: Any, folder: Path) -> Any:
+def another_day(qtbot: Any, folder: Path, yesterday: Any) -> Any:
+    yesterday.journal.close()
     from napari_segplugin.widgets.dock import SegmentationDock
 
     viewer = napari.Viewer(show=False)
@@ -326,14 +327,14 @@ def paint_two(dock: Any, qtbot: Any) -> dict[int, int]:
 
 def test_kept_work_comes_back_with_its_classes(two: Any, qtbot: Any, tmp_path: Path) -> None:
     before = paint_two(two, qtbot)
-    dock = another_day(qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path, two)
     two_classes(dock)
-    dock.messages.findChild(object, "restore_yes").click()
+    restore(dock, qtbot)
     assert said(dock) == before
     assert dock.paint.copy().point_class == (2,)
-    third = another_day(qtbot, tmp_path)
+    third = another_day(qtbot, tmp_path, dock)
     two_classes(third)
-    third.messages.findChild(object, "restore_yes").click()
+    restore(third, qtbot)
     assert said(third) == before
     for d in (dock, third):
         wait_idle(qtbot, d)
@@ -342,13 +343,14 @@ def test_kept_work_comes_back_with_its_classes(two: Any, qtbot: Any, tmp_path: P
 
 def test_kept_objects_stay_apart_from_those_that_were_painted_meanwhile(two: Any, qtbot: Any, tmp_path: Path) -> None:
     paint_two(two, qtbot)
-    dock = another_day(qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path, two)
     offer = dock.messages.findChild(object, "restore_yes")
     two_classes(dock)
     dock.improve_step.layer_button.click()
     choose(dock, "debris")
     square(dock, 3)
     offer.click()
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
     paint, kinds = dock.paint.layer.data, said(dock)
     at = [int(paint[3, 3 + 7 * i]) for i in (0, 1, 3)]
     assert len(set(at)) == 3
@@ -364,7 +366,7 @@ def test_objects_of_a_file_without_classes_are_not_given_the_one_that_is_chosen(
     paint_two(two, qtbot)
     path = next((tmp_path / "session" / "journals").iterdir())
     two.journal.close()
-    from napari_segplugin.viewer.journal import read_records
+    from napari_segplugin.viewer.records import read_records
 
     records, _ = read_records(path)
     path.unlink()
@@ -374,9 +376,9 @@ def test_objects_of_a_file_without_classes_are_not_given_the_one_that_is_chosen(
         if header["kind"] != "classes":
             old.append({k: v for k, v in header.items() if k not in ("paints", "class")}, payload)
     old.close()
-    dock = another_day(qtbot, tmp_path)
+    dock = another_day(qtbot, tmp_path, two)
     two_classes(dock)
-    dock.messages.findChild(object, "restore_yes").click()
+    restore(dock, qtbot)
     qtbot.waitUntil(lambda: len(dock.paint.counts) == 2, timeout=5000)
     with pytest.raises(InputError, match="points or boxes without a class"):
         dock.paint.copy()

@@ -46,9 +46,9 @@ from napari_segplugin.core import (
 from napari_segplugin.core.types import Json, JsonDict
 from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
-from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.provenance import about_input, versions
 from napari_segplugin.engine.stores import Shifted
+from napari_segplugin.io.memory import free_host_memory
 
 TILE = 2**22
 """Voxels of a tile, halo included: large enough for speed, small enough to be stopped."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Region
+from napari_segplugin.data.tiles import spread_blocks
 
 SAMPLE = 2**26
 """Voxels that are looked at to measure an image; a larger one is measured on blocks of it."""
@@ -65,29 +66,4 @@ class Source:
         return np.concatenate([piece for part in parts for piece in (part, gap)][:-1], axis=-2)
 
 
-def spread_blocks(shape: tuple[int, ...], block: tuple[int, ...], count: int) -> list[Region]:
-    """At most `count` blocks, evenly spread over an image.
-
-    Examples
-    --------
-    >>> [r[1].start for r in spread_blocks((4, 100), (4, 10), 3)]
-    [0, 45, 90]
-    """
-    fit = [n // b for n, b in zip(shape, block, strict=True)]
-    per_axis = [1] * len(shape)
-    while True:
-        # one more along the axis that is covered least
-        open_axes = [a for a in range(len(shape)) if per_axis[a] < fit[a]]
-        open_axes = [a for a in open_axes if math.prod(per_axis) // per_axis[a] * (per_axis[a] + 1) <= count]
-        if not open_axes:
-            break
-        per_axis[min(open_axes, key=lambda a: per_axis[a] / fit[a])] += 1
-    starts = [
-        [round(i * (n - b) / (k - 1)) if k > 1 else (n - b) // 2 for i in range(k)]
-        for n, b, k in zip(shape, block, per_axis, strict=True)
-    ]
-    grid = np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, len(shape)).tolist()
-    return [tuple(slice(s, s + b) for s, b in zip(corner, block, strict=True)) for corner in grid]
-
-
-__all__ = ["SAMPLE", "Source", "spread_blocks"]
+__all__ = ["SAMPLE", "Source"]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from napari_segplugin.engine.doctor.report import REINSTALL, Finding, Level
 from napari_segplugin.engine.doctor.trial import MISSING, try_imports
@@ -43,6 +48,49 @@ def installed(package: str) -> str:
         return ""
 
 
+@cache
+def _allowed() -> tuple[Requirement, ...]:
+    """What this project asks of other packages, as its installation recorded it; nothing where it was not installed."""
+    try:
+        lines = requires("napari-segplugin") or []
+        return tuple(Requirement(line) for line in lines)
+    except (PackageNotFoundError, InvalidRequirement):
+        return ()
+
+
+def unfit(package: str, extra: str = "") -> str:
+    """What versions of a package are allowed, where the installed one is another; empty where it fits.
+
+    Examples
+    --------
+    >>> unfit("numpy"), unfit("no-such-package")
+    ('', '')
+    """
+    try:
+        have = Version(installed(package))
+    except InvalidVersion:  # not installed, or a build of somebody's own
+        return ""
+    for wanted in _allowed():
+        concerned = canonicalize_name(wanted.name) == canonicalize_name(package)
+        applies = concerned and (wanted.marker is None or wanted.marker.evaluate({"extra": extra}))
+        # a nightly build of torch is newer than the release that is asked for
+        if applies and not wanted.specifier.contains(have, prereleases=True):
+            return str(wanted.specifier)
+    return ""
+
+
+def _other_version(package: str, extra: str = "") -> Finding | None:
+    allowed = unfit(package, extra)
+    if not allowed:
+        return None
+    have = installed(package)
+    problem = (
+        f"The package '{package}' is there in version {have}, but {allowed} is needed. "
+        f'Run: pip install --upgrade "{package}{allowed}"'
+    )
+    return Finding(package, have, Level.WARNING, problem)
+
+
 def programs() -> list[Finding]:
     """The system, Python, this program, napari and Qt."""
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
@@ -58,7 +106,7 @@ def programs() -> list[Finding]:
 def _napari() -> Finding:
     found = installed("napari")
     if found:
-        return Finding("napari", found)
+        return _other_version("napari") or Finding("napari", found)
     problem = 'napari is not installed; Python and the command line work without. For a window run: pip install "napari-segplugin[all]"'
     return Finding("napari", "not installed", Level.NOTE, problem)
 
@@ -91,7 +139,7 @@ def packages(tried: Mapping[str, str] | None = None) -> list[Finding]:
 def _needed(module: str, said: str) -> Finding:
     package = NEEDED[module]
     if not said:
-        return Finding(package, installed(package) or "there")
+        return _other_version(package) or Finding(package, installed(package) or "there")
     if said == MISSING:
         problem = f"The package '{package}' is missing, and nothing works without it. Run: pip install {package}"
         return Finding(package, "missing", Level.STOP, problem)
@@ -116,8 +164,8 @@ def _optional(said: Mapping[str, str]) -> Sequence[Finding]:
             problem = f"The package '{package}', needed to {purpose}, cannot be imported ({word}). {advice}"
             found.append(Finding(package, f"{installed(package)} broken", Level.WARNING, problem))
         else:
-            found.append(Finding(package, installed(package) or "there"))
+            found.append(_other_version(package, extra) or Finding(package, installed(package) or "there"))
     return found
 
 
-__all__ = ["BINDINGS", "NEEDED", "OPTIONAL", "installed", "packages", "programs"]
+__all__ = ["BINDINGS", "NEEDED", "OPTIONAL", "installed", "packages", "programs", "unfit"]

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from napari_segplugin.engine.doctor.report import Finding, Level
-from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.session import home_folder
+from napari_segplugin.io.memory import free_host_memory
 
 GIB = 2**30
 LITTLE_MEMORY, LITTLE_DISK = 2 * GIB, 2 * GIB

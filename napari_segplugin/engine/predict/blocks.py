@@ -12,7 +12,7 @@ from napari_segplugin.core import ClassTable, InputError, Job, ModelSpec, Object
 from napari_segplugin.core.types import DecodeParams, WritableArray
 from napari_segplugin.data.tiles import Tile, plan
 from napari_segplugin.tasks import head_row
-from napari_segplugin.tasks.objects import add_stuff, classify, kept_objects, object_sums
+from napari_segplugin.tasks.objects import add_stuff, classify, exact_sum, kept_objects, object_sums
 
 ReadMaps = Callable[[Region], np.ndarray]
 """Activated maps of a region, (K, [Z,] Y, X)."""
@@ -151,7 +151,7 @@ class BlockJob:
                 where = labels == top + class_id
                 if where.any():
                     total, voxels = self.stuff.get(class_id, (0.0, 0))
-                    self.stuff[class_id] = (total + float(maps[class_id][where].sum()), voxels + int(where.sum()))
+                    self.stuff[class_id] = (total + exact_sum(maps[class_id][where]), voxels + int(where.sum()))
                     labels[where] = -number
             labels = np.abs(labels)
         self.out[tile.write] = labels.astype(np.int32)

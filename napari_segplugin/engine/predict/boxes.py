@@ -28,6 +28,7 @@ from napari_segplugin.losses.iou_balanced import iou_balanced_classification, io
 from napari_segplugin.networks import is_detector
 from napari_segplugin.networks.boxes import intersection, paste, suppress, volume
 from napari_segplugin.networks.mask_rcnn_detections import Detections
+from napari_segplugin.networks.steady import Steady
 
 DEFAULTS = {"score": 0.5, "overlap": 0.5, "mask": 0.5, "visible": 0.5, "min_size": 10}
 """How objects are read. `score`: smallest probability. `overlap`: largest IoU of the boxes of two objects of a class.
@@ -82,7 +83,8 @@ class DetectRun(TileRun[Seen, Seen]):
     @torch.inference_mode()
     def _run(self, array: np.ndarray) -> tuple[list[Detections], np.ndarray]:
         network = self.network
-        logits, found = run_network(network.module, network.tensor(array), self.params)
+        with Steady():
+            logits, found = run_network(network.module, network.tensor(array), self.params)
         if logits is None:
             return found, np.zeros((len(array), 0, *array.shape[2:]), np.float32)
         return found, self._host(activate(logits, network.n_classes))

@@ -15,6 +15,8 @@ from torch import Tensor
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.predict.tiles import TileRun
 
+_GRAIN = 2.0**24
+
 
 @dataclass(frozen=True, eq=False)
 class Decided:
@@ -59,7 +61,8 @@ class ClassRun(TileRun[tuple[Tensor, Tensor], Decided]):
         best, labels = (x[tile.keep].contiguous() for x in maps)
         flat, k = labels.flatten().long(), self.network.n_classes
         count = torch.bincount(flat, minlength=k)
-        total = torch.bincount(flat, best.flatten().double(), minlength=k)
+        # whole numbers, so that the sums over tiles do not depend on how the image is cut
+        total = torch.bincount(flat, (best.flatten().double() * _GRAIN).round_(), minlength=k) / _GRAIN
         return Decided(labels.cpu().numpy(), count.cpu().numpy(), total.cpu().numpy())
 
 

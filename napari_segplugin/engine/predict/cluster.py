@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -285,7 +285,9 @@ def connect(where: str) -> Iterator[Cluster]:
             place = _own_workers(stack, _local(where, count))
         try:
             # not the default: lazy arrays of others, of napari above all, go on computing here
-            client = Client(**place, timeout=10, set_as_default=False)
+            client = _patient(lambda: Client(**place, timeout=10, set_as_default=False))
+        except InputError:
+            raise
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 "No cluster answers at this address.",
@@ -293,6 +295,25 @@ def connect(where: str) -> Iterator[Cluster]:
                 accepted='the address of a scheduler ("tcp://HOST:8786"), its scheduler file, or "local:4"',
             ) from error
         yield Cluster(stack.enter_context(client))
+
+
+def _patient(start: Callable[[], Found]) -> Found:
+    """What dask starts; once more where the computer was too busy to start the thread that dask talks from.
+
+    Raises
+    ------
+    InputError
+        If it is too busy a second time.
+    """
+    with suppress(AssertionError):  # dask's way of saying that the thread did not run within ten seconds
+        return start()
+    try:
+        return start()
+    except AssertionError as error:
+        raise InputError(
+            "The connection to the cluster could not be started, because this computer is too busy.",
+            hint="Close other programs, or try again later",
+        ) from error
 
 
 def _local(where: str, count: str) -> dict[str, int]:
@@ -317,9 +338,8 @@ def _own_workers(stack: ExitStack, workers: Mapping[str, int]) -> dict[str, str 
     stack.enter_context(dask.config.set(pages))
     # a port of its own for the empty server: the usual one, 8787, may be in use, and looks like a dashboard
     quiet = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-    local = LocalCluster(
-        **workers, host="127.0.0.1", protocol="tls://", security=own, dashboard_address=None, scheduler_kwargs=quiet
-    )
+    options = {"host": "127.0.0.1", "protocol": "tls://", "dashboard_address": None, "scheduler_kwargs": quiet}
+    local = _patient(lambda: LocalCluster(**workers, **options, security=own))
     return {"address": stack.enter_context(local), "security": own}
 
 

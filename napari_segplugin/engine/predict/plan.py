@@ -22,6 +22,8 @@ _CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
 # Smaller ones are mostly halo, however many workers wait.
 _SMALL_VOXELS = {2: 130_000, 3: 500_000}
 _GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
+MOST_VOXELS = 2**42
+"""What is segmented in one go: days on a fast graphics card, and terabytes of labels."""
 _MOST_WASTE = 3.0
 
 
@@ -110,7 +112,8 @@ def check_region(image: Image, region: Region | None) -> Region:
     Raises
     ------
     InputError
-        If the number of slices differs from the image, a step is not 1, or nothing is left.
+        If the number of slices differs from the image, a step is not 1, nothing is left, or it is more than a computer gets
+        through in days.
     """
     shape = image.spatial_shape
     if region is None:
@@ -125,6 +128,13 @@ def check_region(image: Image, region: Region | None) -> Region:
     if any(step != 1 for _, _, step in bounds) or any(stop <= start for start, stop, _ in bounds):
         raise InputError(
             "The region is empty or skips planes.", got=str(region), accepted=f"slices within {shape}, step 1"
+        )
+    if math.prod(stop - start for start, stop, _ in bounds) > MOST_VOXELS:
+        raise InputError(
+            "This is more than can be segmented in one go.",
+            got=" × ".join(str(stop - start) for start, stop, _ in bounds),
+            accepted=f"up to {MOST_VOXELS:.0e} {pixel(len(shape))}s",
+            hint="Choose a part of the image",
         )
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 
@@ -144,7 +154,8 @@ def set_up(
     image, bundle, tiles, device, region
         As for a prediction.
     parts : int
-        Into how many tiles the image should fall at least, where they do not get too small to be worth it.
+        Into how many tiles the image should fall at least, where they do not get too small to be worth it and give what
+        larger ones would.
 
     Raises
     ------
@@ -172,17 +183,17 @@ def set_up(
                 accepted=f"{image.ndim} numbers, in the order {', '.join('ZYX'[-image.ndim :])}",
             )
     room = _room(where, bundle.spec.ndim, network.bytes_per_voxel)
-    if parts > 1:
-        worth = min(room, _SMALL_VOXELS[bundle.spec.ndim])
-        room = max(worth, min(room, math.prod(s.stop - s.start for s in wanted) // parts))
     shape = image.spatial_shape
     halo = tuple(tiles.halo) or _halo(shape, reach, multiple, wanted, tiles.size, room)
     axes = axes_of(shape, halo, multiple, wanted)
+    local = network_row(bundle.spec).exact
+    exact = local and all(h >= r for h, r in zip(halo, reach, strict=True))
+    if parts > 1 and exact:  # other tiles would be another result where they do not see all that the network looks at
+        worth = min(room, _SMALL_VOXELS[bundle.spec.ndim])
+        room = max(worth, min(room, math.prod(s.stop - s.start for s in wanted) // parts))
     size = tuple(tiles.size) or choose_size(axes, room)
     cut = plan(shape, size, halo, multiple, wanted)
-    whole = len(cut) == 1 and cut[0].shape == shape
-    local = network_row(bundle.spec).exact
-    exact = whole or (local and all(h >= r for h, r in zip(halo, reach, strict=True)))
+    exact = exact or (len(cut) == 1 and cut[0].shape == shape)
     note = None if exact else _inexact(halo, reach) if local else _not_local(network_row(bundle.spec).title)
     largest = max(math.prod(t.shape) for t in cut)
     batch = 1 if where.type == "cpu" else max(1, min(16, room // largest))
@@ -190,11 +201,14 @@ def set_up(
 
 
 def _room(device: torch.device, ndim: int, bytes_per_voxel: float) -> int:
-    """Voxels that a tile may have: what fits, and no more than is useful."""
-    free = free_memory(device)
-    if device.type == "cpu":
-        return int(min(_CPU_VOXELS[ndim], min(free / 4, 4 * _GB) / bytes_per_voxel))
-    return int(min(_GPU_VOXELS[ndim], free / 2 / bytes_per_voxel))
+    """Voxels that a tile may have: no more than is useful, and half as many until it fits.
+
+    In steps, so that tiles and what depends on them do not change with every program that is opened beside this one.
+    """
+    cpu, free = device.type == "cpu", free_memory(device)
+    useful = min(_CPU_VOXELS[ndim], 4 * _GB / bytes_per_voxel) if cpu else float(_GPU_VOXELS[ndim])
+    most = free / (4 if cpu else 2) / bytes_per_voxel
+    return int(useful / 2 ** max(0, math.ceil(math.log2(useful / max(most, 1)))))
 
 
 def _halo(

@@ -309,7 +309,7 @@ class _Prediction:
             return
         with self.progress.room(beside, self.frame) as folder:
             ledger = self.progress.ledger
-            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16", ledger=ledger)
+            store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float32", ledger=ledger)
             yield from self.tiles(keep(Shifted(store, self.setup.region, (slice(None),))), lasting=True)
             yield Stage("Finding objects")
             for z in self._parts():
@@ -329,7 +329,7 @@ class _Prediction:
         with scratch(beside) if stream else nullcontext(Path()) as folder:
             store: Stored = np.zeros(shape if dense and not stream else (0,) * len(shape), np.float32)
             if dense and stream:
-                store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float16")
+                store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float32")
             maps = Shifted(store, self.setup.region, (slice(None),))
 
             def write(tile: Tile, seen: Seen) -> None:
@@ -360,6 +360,7 @@ class _Prediction:
 
     def _decode(self, maps: np.ndarray) -> np.ndarray:
         """Labels of a frame in memory, with numbers that are unique over all so far."""
+        self.unifier.reserve()  # the numbers of a result that is found block by block
         parts = [maps[:, z] for z in range(maps.shape[1])] if self.setup.planes else [maps]
         found = [self.unifier.add(*self.codec.decode(part, self.table, self.bundle.decode)) for part in parts]
         return np.stack(found) if self.setup.planes else found[0]

@@ -39,14 +39,27 @@ class _Axis:
             self.before, math.ceil((stop - 0.5) * step - 0.5 + wide) + 1
         )
 
-    def weights(self, start: int, stop: int) -> np.ndarray:
-        """(new voxels, old voxels of the window), each row adding up to 1."""
+    def taps(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """For each new voxel the old ones that it looks at, counted from the window, and their weights, each (taps, new).
+
+        As many for every voxel and in one order, so that a piece has the same bits as the whole.
+        """
         step = self.before / self.after
-        low, high = self.window(start, stop)
+        wide = max(1.0, step)
         centre = np.clip((np.arange(start, stop) + 0.5) * step - 0.5, 0, self.before - 1)
-        table = 1 - np.abs(centre[:, None] - np.arange(low, high)) / max(1.0, step)
-        table = np.maximum(table, 0)
-        return np.asarray(table / table.sum(1, keepdims=True), np.float32)
+        at = np.floor(centre - wide).astype(np.int64) + np.arange(1, math.floor(2 * wide) + 2)[:, None]
+        weight = np.maximum(1 - np.abs(centre - at) / wide, 0) * ((at >= 0) & (at < self.before))
+        low, high = self.window(start, stop)
+        total = np.add.reduce(weight, 0)
+        return (at - low).clip(0, high - low - 1), np.asarray(weight / total, np.float32)
+
+    def apply(self, part: np.ndarray, at: int, start: int, stop: int) -> np.ndarray:
+        """The new voxels `start` to `stop` of axis `at`, from what lies in their window."""
+        part = np.moveaxis(part, at, -1)
+        found = np.zeros((*part.shape[:-1], stop - start), np.float32)
+        for place, weight in zip(*self.taps(start, stop), strict=True):
+            found += part[..., place] * weight
+        return np.moveaxis(found, -1, at)
 
 
 class Resampled:
@@ -89,7 +102,7 @@ class Resampled:
         for a, axis in self._axes.items():
             at, span = a - sum(x < a for x in lost), spans[a]
             if span is not None:
-                part = np.moveaxis(np.tensordot(axis.weights(*span), part, (1, at)), 0, at)
+                part = axis.apply(part, at, *span)
         return part
 
 

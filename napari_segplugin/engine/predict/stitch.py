@@ -6,7 +6,8 @@
 2. Each block is flooded with a halo around it, from seeds with their final numbers. What may come in from outside is
    flooded too, as "unknown", from every foreground voxel at the window's border. A voxel that a numbered seed wins
    against it has the number it would have in the whole image, because the real flood from outside arrives later or not
-   at all. Where "unknown" wins inside the block, the halo was too small: it is doubled, up to a limit of memory.
+   at all; of seeds that are equally high "unknown" goes first, then the first in the array. Where "unknown" wins inside
+   the block, the halo was too small: it is doubled, up to a limit of memory.
 3. Small objects are dropped, the rest is numbered without gaps.
 """
 
@@ -83,12 +84,23 @@ class DistanceBlocks(BlockJob):
             parents = None if below is None else component_parents(below, labels)[1:]
             np.copyto(written[k], labels.astype(np.int64) + record.count, where=labels > 0)
             record.add(component_peaks(kept, labels)[1:], parents, 0 if k == 0 else found[k - 1].last)
+            record.starts.append(self._starts(labels, tile))
             below = labels
         self.seeds[(slice(None), *tile.write)] = written
 
+    def _starts(self, labels: np.ndarray, tile: Tile) -> np.ndarray:
+        """Where in the whole image the first voxel of each component of a block lies, (n,)."""
+        flat = labels.ravel()
+        at = np.flatnonzero(flat)[::-1]
+        first = np.zeros(int(labels.max(initial=0)), np.int64)
+        first[flat[at] - 1] = at  # of several, the one that is written last stays: the first in the array
+        place = np.unravel_index(first, labels.shape)
+        moved = tuple(p + w.start for p, w in zip(place, tile.write, strict=True))
+        return np.asarray(np.ravel_multi_index(moved, self.shape), np.int64)
+
     def _number(self, found: Sequence[_Level]) -> tuple[list[np.ndarray], int]:
         """The number of the seed behind each block-wise component of each level, 0 for none; and how many seeds."""
-        joined = [_join(record.count, self._meetings(k)) for k, record in enumerate(found)]
+        joined = [_join(record.starts, self._meetings(k)) for k, record in enumerate(found)]
         peaks, parents = [], []
         for k, (record, to) in enumerate(zip(found, joined, strict=True)):
             top = np.zeros(int(to.max()) + 1)
@@ -164,7 +176,7 @@ class DistanceBlocks(BlockJob):
         if guard:
             markers[self._border(window) & (markers == 0)] = len(ids)
         inner = tuple(slice(w.start - s.start, w.stop - s.start) for w, s in zip(tile.write, window, strict=True))
-        labels = flood(maps, markers, self.classes, self.params)[inner]
+        labels = flood(maps, markers, self.classes, self.params, ahead=len(ids))[inner]
         return labels, maps[(slice(None), *inner)], ids, int((labels == len(ids)).sum())
 
     def _border(self, window: Region) -> np.ndarray:
@@ -186,6 +198,7 @@ class _Level:
 
     peaks: list[np.ndarray] = field(default_factory=list)
     parents: list[np.ndarray] = field(default_factory=list)
+    starts: list[np.ndarray] = field(default_factory=list)
     count: int = 0
     last: int = 0
     """The count before the block that was added last."""
@@ -198,12 +211,19 @@ class _Level:
         self.last, self.count = self.count, self.count + len(peaks)
 
 
-def _join(count: int, meetings: Iterator[np.ndarray]) -> np.ndarray:
-    """The component of the whole image, 1, 2 …, of each block-wise one, (count + 1,); entry 0 is 0."""
+def _join(starts: Sequence[np.ndarray], meetings: Iterator[np.ndarray]) -> np.ndarray:
+    """The component of the whole image, 1, 2 …, of each block-wise one, (count + 1,); entry 0 is 0.
+
+    Numbered by their first voxels, as in the whole image.
+    """
+    start = np.concatenate([[-1], *starts]).astype(np.int64)
+    count = len(start) - 1
     pairs = np.concatenate([np.zeros((0, 2), np.int64), *meetings])
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count + 1, count + 1))
     joined: np.ndarray = join(graph, directed=False)[1].astype(np.int64)
-    return joined
+    first = np.full(int(joined.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, joined, start)
+    return np.asarray(first.argsort().argsort()[joined], np.int64)
 
 
 def _touching(before: np.ndarray, after: np.ndarray) -> np.ndarray:

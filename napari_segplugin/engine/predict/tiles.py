@@ -10,7 +10,16 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 import torch
 
-from napari_segplugin.core import Image, Job, Note, OutOfMemoryError, SegPluginError, Step, is_out_of_memory
+from napari_segplugin.core import (
+    MEMORY_ERRORS,
+    Image,
+    Job,
+    Note,
+    OutOfMemoryError,
+    SegPluginError,
+    Step,
+    is_out_of_memory,
+)
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Axis, Tile, split
@@ -156,7 +165,7 @@ def _attempt(run: TileRun[Made, Kept], group: Sequence[Tile], read: Read, write:
         return error.with_traceback(None)
     except SegPluginError:
         raise
-    except (RuntimeError, MemoryError, OSError) as error:
+    except MEMORY_ERRORS as error:
         if not is_out_of_memory(error):
             raise
         return error.with_traceback(None)

@@ -15,7 +15,6 @@ import numpy as np
 from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
 from napari_segplugin.core.disk.commit import FileSet, commit
 from napari_segplugin.core.types import Array, Index
-from napari_segplugin.engine.memory import free_host_memory
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
 from napari_segplugin.engine.predict.predict import predict, predict_into
@@ -23,6 +22,7 @@ from napari_segplugin.engine.predict.work.progress import about_job
 from napari_segplugin.engine.stores import lasting
 from napari_segplugin.io.files import writing
 from napari_segplugin.io.formats import stem_of
+from napari_segplugin.io.memory import free_host_memory
 from napari_segplugin.io.writing import check_target, fill
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -17,9 +17,28 @@ from torch import Tensor, nn
 
 from napari_segplugin.core import InputError
 from napari_segplugin.core.disk.commit import commit, settle
+from napari_segplugin.core.schema import Between, parse_json
 from napari_segplugin.io.files import close_to_others, private_file, private_folder
 
 FILE = "training.safetensors"
+
+
+class Words(TypedDict):
+    """What is written beside the tensors."""
+
+    step: Annotated[int, Between(0, 2**53)]
+    seconds: Annotated[float, Between(0, 1e12)]
+    averaged: Annotated[int, Between(0, 2**53)]
+    curve: list[Annotated[list[float], Between(2, 2)]]
+    gradients: list[dict[str, object]]
+    best: Annotated[list[Any], Between(3, 3)]
+    numpy: dict[str, object]
+
+
+class _Header(TypedDict):
+    """The header of a safetensors file; what is read of it."""
+
+    __metadata__: NotRequired[dict[str, str]]
 
 
 class Checkpoint:
@@ -75,10 +94,10 @@ class Checkpoint:
             ) from error
         self._last = time.monotonic()
 
-    def read(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]] | None:
+    def read(self) -> tuple[dict[str, dict[str, np.ndarray]], Words] | None:
         """What was written, by group, and the words; None where there is nothing that belongs to this training.
 
-        :attr:`damaged` says whether that is because the file cannot be read.
+        :attr:`damaged` says whether that is because the file cannot be read, or says what makes no sense.
         """
         settle(self.path)
         if not self.path.is_file():
@@ -87,11 +106,11 @@ class Checkpoint:
         try:
             words = _header(self.path)
             flat = load_file(self.path)
-            said = json.loads(words["words"])
-        except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError):
+            if words.get("key") != self.key:
+                return None
+            said = parse_json(words["words"], Words, f"'{self.path.name}'")
+        except (OSError, SafetensorError, ValueError, LookupError):  # InputError of the words is a ValueError, too
             self.damaged = True
-            return None
-        if words.get("key") != self.key:
             return None
         tensors: dict[str, dict[str, np.ndarray]] = {}
         for name, array in flat.items():
@@ -111,9 +130,8 @@ def _header(path: Path) -> dict[str, str]:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size:
             raise ValueError("longer than the file")
-        found = json.loads(file.read(size))
-    about = found.get("__metadata__") if isinstance(found, dict) else None
-    if not isinstance(about, dict):
+        about = parse_json(file.read(size), _Header, f"'{path.name}'").get("__metadata__")
+    if about is None:
         raise ValueError("no words in it")
     return about
 

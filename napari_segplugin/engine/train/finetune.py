@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from napari_segplugin.core import (
+    MEMORY_ERRORS,
     Event,
     Image,
     InputError,
@@ -29,6 +30,7 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
+from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import check_finite, load
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.examples import prepare_sample
@@ -149,12 +151,17 @@ def finetune(
     if len(splits) == 1 and splits[0].heldout is not None:
         yield Stage("Comparing with a random forest")
         learn, hold = splits[0].train, splits[0].heldout
-        forest = judge_forest(PixelForest(images[0]), learn, hold, len(bundle.spec.classes), spec.seed)
+        try:
+            forest = judge_forest(PixelForest(images[0]), learn, hold, len(bundle.spec.classes), spec.seed)
+        except MEMORY_ERRORS as error:  # the model is there; a comparison is no reason to lose it
+            let_go(error)
+            yield Note("Memory ran out during the comparison with a random forest; it is left out.")
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
         view.bundle = tuned
-        views = Views(view.image, old_view.labels, view(load(tuned, finite=False)).labels)
+        new_view = view(load(tuned, finite=False))
+        views = None if new_view is None else Views(view.image, old_view.labels, new_view.labels)
     return FineTuneResult(tuned, before, after, sentence, views, forest)
 
 
@@ -235,9 +242,10 @@ def next_name(name: str) -> str:
 
 
 class _Preview:
-    """Predicts the visible region with the network as it stands."""
+    """Predicts the visible region with the network as it stands; nothing more once memory ran out for it."""
 
     def __init__(self, image: Image, bundle: ModelBundle, region: tuple[slice, ...]) -> None:
+        self._too_large = False
         # a 2D network on a volume: the plane that is shown
         self.lead: tuple[int, ...] = ()
         if image.ndim > bundle.spec.ndim:
@@ -263,8 +271,15 @@ class _Preview:
         found = np.ascontiguousarray(self.array[(slice(None), *self.inner)])
         return found[:, None] if self.lead else found
 
-    def __call__(self, network: nn.Module) -> Preview:
-        labels = read_image(network, self.array, self.bundle).labels
+    def __call__(self, network: nn.Module) -> Preview | None:
+        if self._too_large:
+            return None
+        try:
+            labels = read_image(network, self.array, self.bundle).labels
+        except MEMORY_ERRORS as error:  # a training is not given up for a picture of it
+            let_go(error)
+            self._too_large = True
+            return None
         found = np.ascontiguousarray(labels[self.inner])
         return Preview(self.origin, found[None] if self.lead else found)
 

@@ -19,7 +19,13 @@ from torch import nn
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
 from napari_segplugin.data.sampling import PatchSampler
 from napari_segplugin.engine.torch_import import quiet_import
-from napari_segplugin.engine.train.checkpoint import Checkpoint, optimiser_arrays, restore_network, restore_optimiser
+from napari_segplugin.engine.train.checkpoint import (
+    Checkpoint,
+    Words,
+    optimiser_arrays,
+    restore_network,
+    restore_optimiser,
+)
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import (
     CarefulSteps,
@@ -31,6 +37,8 @@ from napari_segplugin.engine.train.optimizer import (
     learning_rate,
     parameter_groups,
 )
+from napari_segplugin.io.boundary import reading
+from napari_segplugin.io.memory import free_host_memory
 from napari_segplugin.networks.base import encoder_groups
 
 Judge = Callable[[nn.Module], Mapping[str, float]]
@@ -178,7 +186,9 @@ def run_loop(
         yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
     elif checkpoint is not None and checkpoint.damaged:
         yield Note("The training that was saved here is damaged and cannot be continued; it starts from the beginning.")
-    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler.draw, batch)
+    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler, batch)
+    if device.type == "cpu":
+        yield from step.plan(free_host_memory())
     progress, best = run.progress, run.best
     total = int(spec.seconds * 10) if spec.seconds > 0 else spec.steps
     bad = 0
@@ -291,9 +301,13 @@ class _Run:
 
     def _take_up(self) -> bool:
         found = None if self.checkpoint is None else self.checkpoint.read()
-        if found is None:
+        if found is None or self.checkpoint is None:
             return False
-        tensors, words = found
+        with reading(self.checkpoint.path, "a saved training"):
+            self._restore(*found)
+        return True
+
+    def _restore(self, tensors: Mapping[str, Mapping[str, np.ndarray]], words: Words) -> None:
         restore_network(self.network, tensors["network"])
         restore_network(self.mean.network, tensors["mean"])
         restore_optimiser(self.optimiser, tensors.get("optimiser", {}))
@@ -304,10 +318,9 @@ class _Run:
         self.curve, self.gradients = [(int(s), float(v)) for s, v in words["curve"]], words["gradients"]
         score, step, curve = words["best"]
         if score is not None:
-            self.best.state, self.best.score = tensors["best"], score
-        self.best.step, self.best.curve = step, curve
+            self.best.state, self.best.score = dict(tensors["best"]), float(score)
+        self.best.step, self.best.curve = int(step), [dict(row) for row in curve]
         self.best.last = self.progress.seconds
-        return True
 
 
 class _Best:

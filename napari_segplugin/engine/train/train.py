@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import (
+    MEMORY_ERRORS,
     AugmentSpec,
     InputError,
     Job,
@@ -21,6 +22,7 @@ from napari_segplugin.core import (
     ModelSpec,
     Normalisation,
     Note,
+    OutOfMemoryError,
     Sample,
     Stage,
     Task,
@@ -31,6 +33,7 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
+from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import check_finite, fingerprint, load, map_kinds, with_packages
 from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
@@ -42,6 +45,7 @@ from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_array
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import safe_precision
 from napari_segplugin.engine.train.thresholds import calibrated
+from napari_segplugin.io.memory import free_host_memory, gigabytes
 from napari_segplugin.networks import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps, turns
 
@@ -116,17 +120,42 @@ def patch_size(
 
     A patch is a multiple of the network's stride, and not larger than the largest image needs. `least` is what the network
     has to see at once; it is granted up to twice the usual.
+
+    Raises
+    ------
+    InputError
+        If the size asked for has another number of axes.
+    OutOfMemoryError
+        If not even the patches of a step fit into memory.
     """
     ndim = len(multiple)
     largest = np.max([s.image.shape[1:] for s in samples], axis=0)
     usual = (128, 128) if ndim == 2 else (32, 64, 64)
-    wanted = spec.patch or tuple(min(max(u, n), 2 * u) for u, n in zip(usual, least or usual, strict=True))
+    if len(spec.patch) not in (0, 1, ndim):
+        raise InputError(
+            f"The size of a patch does not fit a model of {ndim}D images.",
+            got=" × ".join(map(str, spec.patch)),
+            accepted=f"{ndim} numbers, or one for all axes",
+        )
+    wanted = (spec.patch if len(spec.patch) != 1 else spec.patch * ndim) or tuple(
+        min(max(u, n), 2 * u) for u, n in zip(usual, least or usual, strict=True)
+    )
     size = tuple(
         int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
     )
     count = spec.batch or max(
         1, round(((4 if objects else 8) * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size))
     )
+    channels = samples[0].image.shape[0]
+    need = count * int(np.prod(size, dtype=object)) * (channels + 4) * 4
+    if need > free_host_memory():
+        raise OutOfMemoryError(
+            f"There is not enough memory to train: {count} patches of {' × '.join(map(str, size))} need more than "
+            f"{gigabytes(need)}. Use fewer or smaller patches."
+        )
+    if count == 1 and size == tuple(multiple):
+        # the deepest map would be one value, of which batch normalisation has no deviation
+        size = (*size[:-1], 2 * size[-1])
     return size, min(count, 16) if not spec.batch else count
 
 
@@ -219,7 +248,11 @@ def train_prepared(
         checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
     )
     tuned = replace(bundle, weights=result.state)
-    result.decode = yield from calibrated(tuned, prepared, patch, device=device, seed=spec.seed)
+    try:
+        result.decode = yield from calibrated(tuned, prepared, sampler.patch, device=device, seed=spec.seed)
+    except MEMORY_ERRORS as error:
+        let_go(error)
+        yield Note("Memory ran out while the thresholds were set; those of before are kept.")
     return result
 
 

@@ -60,6 +60,42 @@ def test_a_needed_package_that_is_missing_or_broken_stops():
     assert len(found) == len(NEEDED) + len(OPTIONAL)
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """Says what this project asks for."""
+    packages._allowed.cache_clear()
+    yield lambda *lines: monkeypatch.setattr(packages, "requires", lambda _: list(lines))
+    packages._allowed.cache_clear()
+
+
+def test_a_version_that_is_not_allowed_is_told_with_what_to_do(asked):
+    have = packages.installed("scikit-image")
+    asked("scikit_image>=999", "numpy<1", "scipy>=1", 'roifile>=9999; extra == "rois"', "roifile>=1; extra == 'all'")
+    found = by_name({"roifile": "", **dict.fromkeys(NEEDED, "")})
+    assert found["scikit-image"].level is Level.WARNING
+    assert found["scikit-image"].problem == (
+        f"The package 'scikit-image' is there in version {have}, but >=999 is needed. "
+        'Run: pip install --upgrade "scikit-image>=999"'
+    )
+    assert "but <1 is needed" in found["numpy"].problem
+    assert (found["scipy"].level, found["torch"].level) == (Level.GOOD, Level.GOOD)
+    if packages.installed("roifile"):
+        assert "but >=9999 is needed" in found["roifile"].problem
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [("2.14.0.dev20260101+cu128", True), ("2.3.1", False), ("", True), ("own build", True)]
+)
+def test_builds_before_a_release_and_of_somebodys_own_are_taken(asked, monkeypatch, version, fits):
+    asked("torch>=2.4")
+    monkeypatch.setattr(packages, "installed", lambda _: version)
+    assert (packages.unfit("torch") == "") is fits
+
+
+def test_what_is_installed_here_is_allowed():
+    assert [name for name in NEEDED.values() if packages.unfit(name)] == []
+
+
 def test_a_library_of_windows_that_is_missing_has_its_own_advice():
     found = by_name({"torch": "OSError: [WinError 126] The specified module could not be found"})["torch"]
     assert "Install the Visual C++ Redistributable of Microsoft." in found.problem

@@ -34,6 +34,7 @@ from napari_segplugin.core import (  # noqa: E402
 )
 from napari_segplugin.engine.predict import cluster as module  # noqa: E402
 from napari_segplugin.engine.predict.cluster import Cluster, connect  # noqa: E402
+from napari_segplugin.engine.predict.plan import set_up  # noqa: E402
 from napari_segplugin.engine.predict.predict import predict  # noqa: E402
 from napari_segplugin.engine.predict.tiles import Run  # noqa: E402
 from napari_segplugin.engine.predict.to_file import predict_to_file  # noqa: E402
@@ -83,7 +84,7 @@ def picture(shape, axes, seed=0):
 def same(one, other):
     np.testing.assert_array_equal(np.asarray(one.labels), np.asarray(other.labels))
     np.testing.assert_array_equal(one.objects.label, other.objects.label)
-    np.testing.assert_allclose(one.objects.score, other.objects.score, atol=1e-6)
+    np.testing.assert_array_equal(one.objects.score, other.objects.score)
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -95,6 +96,18 @@ def test_workers_give_what_this_computer_gives(two, task, shape, axes, ndim, siz
     image, bundle = picture(shape, axes), small(ndim, task)
     tiles = TileSpec(size=size, halo=(0, 8, 8)[-len(size) :] if ndim == 2 else (4, 8, 8))
     same(drain(predict(image, bundle, tiles=tiles)), drain(predict(image, bundle, tiles=tiles, cluster=two)))
+
+
+def test_tiles_that_see_less_than_the_network_are_the_same_on_a_cluster():
+    """More and smaller ones, for more workers, would give another result."""
+    wide = new_bundle(ModelSpec("unet", 3, 1, Task.INSTANCE, THINGS, {"widths": (2, 2, 2, 2, 2)}), name="wide")
+    image = picture((70, 150, 150), "ZYX")
+    narrow = [set_up(image, wide, TileSpec(halo=(4, 4, 4)), "cpu", None, parts) for parts in (1, 24)]
+    assert narrow[0].tiles == narrow[1].tiles
+    many = [set_up(picture((2000, 2000), "YX"), small(), TileSpec(), "cpu", None, parts) for parts in (1, 24)]
+    assert many[0].exact
+    assert many[1].exact
+    assert len(many[1].tiles) > len(many[0].tiles)
 
 
 def test_a_time_series_and_a_network_of_boxes(two):
@@ -306,6 +319,27 @@ def test_a_place_where_nobody_answers_is_refused(monkeypatch):
     for where in ("tcp://127.0.0.1:1", "nonsense://x"):
         with pytest.raises(InputError, match="No cluster answers"), connect(where):
             pass
+
+
+@pytest.mark.parametrize("busy", [1, 2])
+def test_a_computer_too_busy_to_connect_is_asked_once_more(inside, monkeypatch, busy):
+    """Dask raises a bare AssertionError where its thread does not start within ten seconds."""
+    client, tries = distributed.Client, []
+
+    def slow(*args, **kw):
+        tries.append(1)
+        assert len(tries) > busy
+        return client(*args, **kw)
+
+    monkeypatch.setattr(distributed, "Client", slow)
+    address = inside.client.scheduler.address
+    if busy == 1:
+        with connect(address) as cluster:
+            assert cluster.slots == 1
+    else:
+        with pytest.raises(InputError, match="too busy"), connect(address):
+            pass
+    assert len(tries) == 2
 
 
 def test_the_file_of_a_scheduler_is_a_place(inside, tmp_path):

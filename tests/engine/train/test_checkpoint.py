@@ -1,5 +1,6 @@
 """A training that was interrupted goes on exactly; a file that does not belong to it, or is damaged, is left alone."""
 
+import json
 import os
 
 import numpy as np
@@ -101,6 +102,35 @@ def test_whatever_stands_in_a_checkpoint_is_no_traceback(tmp_path, content):
     found = Checkpoint(tmp_path, "key")
     assert found.read() is None
     assert found.damaged
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("step", "x"),
+        ("curve", [[1]]),
+        ("curve", [["/etc/passwd", 1]]),
+        ("numpy", {}),
+        ("best", [1.0, 3, []]),
+        ("averaged", -1),
+    ],
+)
+def test_words_that_make_no_sense_are_told(tmp_path, word, value):
+    crash_at(4, job(tmp_path))
+    data = (tmp_path / FILE).read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + size])
+    words = json.loads(head["__metadata__"]["words"])
+    head["__metadata__"]["words"] = json.dumps({**words, word: value})
+    text = json.dumps(head).encode()
+    (tmp_path / FILE).write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    events = []
+    if word == "numpy":  # noticed when half of the rest is taken up already
+        with pytest.raises(InputError, match=r"'training\.safetensors' cannot be read as a saved training"):
+            drain(job(tmp_path))
+        return
+    drain(job(tmp_path), events.append)
+    assert any(isinstance(e, Note) and "is damaged and cannot be continued" in e.text for e in events)
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_once_and_training_goes_on(tmp_path):

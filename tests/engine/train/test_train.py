@@ -1,5 +1,6 @@
 """Training: the loss falls, a seed repeats it, stop keeps the best, cancel changes nothing, unknown teaches nothing."""
 
+import sys
 import threading
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.heldout import Reading, SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
-from napari_segplugin.engine.train.optimizer import Stepper, learning_rate, parameter_groups, safe_precision  # noqa: E402
+from napari_segplugin.engine.train.optimizer import Stepper, learning_rate, parameter_groups, safe_precision, step_bytes  # noqa: E402
 from napari_segplugin.engine.train.train import (  # noqa: E402  # noqa: E402
     new_bundle,
     patch_size,
@@ -177,19 +178,19 @@ def test_the_last_state_that_did_as_well_as_the_best_is_kept(scores, tolerance, 
     assert all(np.array_equal(result.state[k], seen[kept - 1][k].numpy()) for k in result.state)
 
 
-def scarce_loop(monkeypatch, error, most):
-    """A training in which memory ends above `most` patches at a time."""
+def scarce_loop(monkeypatch, error, most, side=16):
+    """A training in which memory ends above `most` voxels at a time."""
     sizes, real = [], Stepper.__call__
 
     def call(stepper, batch, *more):
-        sizes.append(len(batch.image))
-        if len(batch.image) > most:
+        sizes.append(tuple(batch.image.shape[:1]) + tuple(batch.image.shape[2:]))
+        if np.prod(sizes[-1]) > most:
             raise error
         return real(stepper, batch, *more)
 
     monkeypatch.setattr(Stepper, "__call__", call)
     bundle = new_bundle(spec_of(), name="tiny")
-    sampler = PatchSampler([prepare_sample(scene(), bundle)], (16, 16))
+    sampler = PatchSampler([prepare_sample(scene(), bundle)], (side, side))
     terms = Terms.of(LossSpec(), 2)
     return sizes, run_loop(load(bundle), sampler, steps(3), terms=terms, batch=4, device=torch.device("cpu"))
 
@@ -203,25 +204,60 @@ def scarce_loop(monkeypatch, error, most):
         torch.OutOfMemoryError("CUDA out of memory."),
         MemoryError(),
         OSError(12, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+        ImportError("libgomp.so: failed to map segment from shared object"),
     ],
     ids=lambda e: (str(e) or "MemoryError")[-30:],
 )
 def test_a_training_without_memory_takes_fewer_patches_and_at_last_says_so(monkeypatch, error):
-    sizes, job = scarce_loop(monkeypatch, error, 1)
+    sizes, job = scarce_loop(monkeypatch, error, 256)
     events = []
     assert drain(job, events.append).record["steps"] == 3
-    assert sizes == [4, 2, 1, 1, 1]
+    assert sizes == [(4, 16, 16), (2, 16, 16), (1, 16, 16), (1, 16, 16), (1, 16, 16)]
     told = [e.text for e in events if isinstance(e, Note)]
     assert ["2 patches at a time" in told[0], "one patch at a time" in told[1]] == [True, True]
-    with monkeypatch.context() as again, pytest.raises(OutOfMemoryError, match="not even with one patch at a time"):
+    with monkeypatch.context() as again, pytest.raises(OutOfMemoryError, match="not even with one patch of 16 × 16 at"):
         drain(scarce_loop(again, error, 0)[1])
+
+
+def test_a_training_without_memory_for_one_patch_takes_smaller_ones(monkeypatch):
+    sizes, job = scarce_loop(monkeypatch, MemoryError(), 600, 48)
+    events = []
+    assert drain(job, events.append).record["steps"] == 3
+    assert sizes[-3:] == [(1, 24, 24)] * 3
+    assert [e.text for e in events if isinstance(e, Note)][-1] == (
+        "Memory ran out; the training continues with patches of 24 × 24 pixels."
+    )
+
+
+def test_a_training_begins_with_what_is_likely_to_fit(monkeypatch):
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.train.loop"], "free_host_memory", lambda: 200_000)
+    sizes, job = scarce_loop(monkeypatch, MemoryError(), 10**9)
+    events = []
+    drain(job, events.append)
+    assert sizes[0][0] < 4
+    assert "Little memory is free; the training begins with" in next(e.text for e in events if isinstance(e, Note))
+
+
+@pytest.mark.parametrize(("name", "ndim"), [("unet", 2), ("unet", 3), ("segnet", 2), ("fastfcn", 2), ("kayalibay", 3)])
+def test_what_a_step_takes_is_told_before_and_grows_with_the_batch(name, ndim):
+    bundle = new_bundle(ModelSpec(name, ndim, 1, Task.SEMANTIC, ClassTable.named(["cell"])), name="tiny")
+    network = load(bundle)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    step = Stepper(network, torch.optim.SGD(network.parameters(), 0.1), Terms.of(LossSpec(), 2), torch.device("cpu"))
+    side = (64,) * ndim if ndim == 2 else (32, 32, 32)
+    one, four = (step_bytes(step, (n, 1, *side)) for n in (1, 4))
+    weights = 20 * sum(p.numel() for p in network.parameters())
+    assert four - weights == pytest.approx(4 * (one - weights), rel=0.1)
+    assert one - weights > 4 * 8 * np.prod(side)  # at the least a few maps in float32
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
 def test_a_training_does_not_take_other_errors_for_lack_of_memory(monkeypatch):
     sizes, job = scarce_loop(monkeypatch, RuntimeError("size mismatch"), 0)
     with pytest.raises(RuntimeError, match="size mismatch"):
         drain(job)
-    assert sizes == [4]
+    assert sizes == [(4, 16, 16)]
 
 
 @pytest.mark.parametrize(("task", "count", "wanted"), [(Task.INSTANCE, 4, 0.1), (Task.SEMANTIC, 4, 0.1 / 5**0.5)])
@@ -610,3 +646,37 @@ def test_a_model_with_a_weight_that_is_no_number_is_refused_before_anything_is_p
     bundle.weights[first] = np.full_like(bundle.weights[first], np.nan)
     with pytest.raises(InputError, match=r"weights of 'tiny' contain values that are not numbers"):
         next(train([scene()], bundle, steps(1)))
+
+
+@pytest.mark.parametrize(("patch", "size"), [((16,), (16, 16)), ((16, 8), (16, 8))])
+def test_one_length_of_a_patch_stands_for_all_axes(patch, size):
+    assert (
+        patch_size([prepare_sample(scene(), new_bundle(spec_of(), name="x"))], steps(1, patch=patch), (8, 8))[0] == size
+    )
+
+
+def test_a_patch_of_another_number_of_axes_is_refused():
+    with pytest.raises(InputError, match=r"does not fit a model of 2D images. Got 8 × 8 × 8. Accepted: 2 numbers"):
+        drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, patch=(8, 8, 8))))
+
+
+@pytest.mark.parametrize("network", ["unet", "segnet", "kayalibay", "gated_scnn", "fastfcn"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (16, 16)])
+def test_one_small_patch_at_a_time_teaches_too(network, shape):
+    bundle = new_bundle(replace(spec_of(), network=network, options={}), name="x")
+    sample = Sample(Image(np.random.default_rng(0).random(shape), "YX"), np.ones(shape, int))
+    assert drain(train([sample], bundle, steps(1, batch=1, patch=(1, 1)))).history[-1]["steps"] == 1
+
+
+def test_a_network_that_cannot_normalise_one_value_says_what_it_lacks(monkeypatch):
+    error = ValueError("Expected more than 1 value per channel when training, got input size torch.Size([1, 8, 1, 1])")
+    with pytest.raises(InputError, match=r"too small for this network.*Got 4 patches at a time. Use more patches"):
+        drain(scarce_loop(monkeypatch, error, 0)[1])
+    with monkeypatch.context() as again, pytest.raises(ValueError, match="another"):
+        drain(scarce_loop(again, ValueError("another"), 0)[1])
+
+
+def test_more_patches_than_memory_are_refused_before_they_are_cut(monkeypatch):
+    monkeypatch.setattr("napari_segplugin.engine.train.train.free_host_memory", lambda: 10_000)
+    with pytest.raises(OutOfMemoryError, match="not enough memory to train: 64 patches of"):
+        drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, batch=64, patch=(16, 16))))
