@@ -252,7 +252,7 @@ def fingerprint(path: Path) -> dict[str, int | str]:
     >>> place = Path(tempfile.mkdtemp()) / "a.txt"
     >>> _ = place.write_bytes(b"labels")
     >>> fingerprint(place)
-    {'bytes': 6, 'crc32': '3ea4aa59'}
+    {'bytes': 6, 'crc32': 'b5d10211'}
     """
     size = crc = 0
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:

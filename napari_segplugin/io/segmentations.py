@@ -34,7 +34,7 @@ class RecipeFile(TypedDict, total=False):
     spacing: list[Annotated[float, Between(1e-30, 1e30)]]
     unit: str
     recipe: dict[str, object] | None
-    files: dict[str, dict[str, Json]]
+    files: dict[str, object]
     labels: str
 
 

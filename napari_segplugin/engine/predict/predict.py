@@ -255,10 +255,10 @@ class _Prediction:
             recipe["device"] = f"{self.cluster.slots} workers of a cluster: {names}"
         return recipe
 
-    def tiles(self, write: Write[Kept]) -> Job[int]:
-        """Run the tiles of the frame that was measured."""
+    def tiles(self, write: Write[Kept], lasting: bool) -> Job[int]:
+        """Run the tiles of the frame that was measured; `lasting` where what they give outlives a kill."""
         tiles, axes = self.setup.tiles, self.setup.axes
-        if not self.detector:  # whose objects lie in memory until all are found
+        if lasting:
             tiles, write = self.progress.left(self.frame, tiles, write, self.unifier.count)
         if self.cluster is not None:
             return self.cluster.run_tiles(self.bundle, self.way, tiles, axes, self.read, write)
@@ -296,21 +296,21 @@ class _Prediction:
             self.unifier.count(found.count, found.total)
             out[tile.write] = found.labels
 
-        yield from self.tiles(write)
+        yield from self.tiles(write, lasting=True)
 
     def objects(self, labels: Stored, index: tuple[int, ...], beside: Path | None, stream: bool) -> Job[None]:
         """Instance and panoptic: all maps first, then the objects."""
         shape = (self.setup.network.n_maps, *self.setup.shape)
         if not stream or self.blocks is None:
             maps = np.empty(shape, np.float32)
-            yield from self.tiles(keep(Shifted(maps, self.setup.region, (slice(None),))))
+            yield from self.tiles(keep(Shifted(maps, self.setup.region, (slice(None),))), lasting=False)
             yield Stage("Finding objects")
             labels[index or ...] = self._decode(maps)
             return
         with self.progress.room(beside, self.frame) as folder:
             ledger = self.progress.ledger
             store = scratch_array(folder / "maps.zarr", shape, self.block()[0], "float32", ledger=ledger)
-            yield from self.tiles(keep(Shifted(store, self.setup.region, (slice(None),))))
+            yield from self.tiles(keep(Shifted(store, self.setup.region, (slice(None),))), lasting=True)
             yield Stage("Finding objects")
             for z in self._parts():
                 if self.is_done(f"plane {self.frame} {z}"):
@@ -339,7 +339,7 @@ class _Prediction:
 
             if self.run.mirror:
                 yield Note("Mirrored copies are not averaged: this network finds boxes, which cannot be averaged.")
-            yield from self.tiles(write)
+            yield from self.tiles(write, lasting=False)
             yield Stage("Drawing objects")
             for z in self._parts():
                 plane = () if z is None else (z,)

@@ -122,6 +122,17 @@ def test_killed_at_any_moment_and_run_again_it_is_the_same(tmp_path, case):
     assert {p.name for p in tmp_path.iterdir()} == {"a.zarr", "whole.zarr"}
 
 
+def test_what_lies_in_memory_only_is_computed_again(tmp_path, monkeypatch):
+    """A head of another package may be read in memory alone: its tiles are lost with the program, frames are not."""
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "blocks_of", lambda spec: None)
+    image, bundle, place = noise((3, 70, 130), "TYX"), bundle_of(), tmp_path / "a.zarr"
+    with failing("full", 0) as disk:
+        whole = run(image, bundle, tmp_path / "whole.zarr")
+    for share in (0.5, 0.4):
+        assert killed(int(share * len(disk.calls)), predict(image, bundle, tiles=TILES, device="cpu", output=place))
+    same(run(image, bundle, place), whole)
+
+
 def test_table_and_record_are_those_of_a_run_in_one_go(tmp_path):
     image = noise((3, 70, 130), "TYX")
     for task in (Task.SEMANTIC, Task.INSTANCE, Task.PANOPTIC):
