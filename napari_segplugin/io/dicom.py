@@ -151,6 +151,9 @@ def _values(data: Dataset) -> np.ndarray:
     """Pixels in the units of the modality (Hounsfield units for CT): int16 or int32 where exact, else float32."""
     _check_decoder(data)
     array = np.asarray(data.pixel_array)
+    frames = array.shape[0] if array.ndim == (3 if int(data.get("SamplesPerPixel", 1) or 1) == 1 else 4) else 1
+    if frames != int(data.get("NumberOfFrames", 1) or 1):  # pydicom takes what is too much for frames
+        raise ValueError(f"its pixels are {frames} frames, and it says {data.get('NumberOfFrames', 1)}")
     slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
     if (slope, intercept) == (1.0, 0.0):
         return native(array)

@@ -235,7 +235,7 @@ def build(spec: ModelSpec, out_channels: int) -> nn.Module:
     return module
 
 
-MOST_PARTS = 20_000
+MOST_PARTS = 5_000
 MOST_BYTES = 2**34
 """Modules of a network, and bytes of its parameters: more is a wrong option, or a model that wants to fill the memory."""
 

@@ -73,7 +73,10 @@ def _check_results(call: list[str], out: Path) -> None:
         written = [p for p in written if p.suffix != ".json"]
         _check(len(written) == 1, f"{len(written)} label files")
         found = files.read_segmentation(written[0])
-        axes = next((w.partition("=")[2] or call[i + 1] for i, w in enumerate(call) if w.startswith("--axes")), None)
+        axes = next(
+            (w.partition("=")[2] if "=" in w else call[i + 1] for i, w in enumerate(call) if w.startswith("--axes")),
+            None,
+        )
         shape = files.read_image(source, axes=axes or None).spatial_shape if call[0] != "track" else None
         spatial = tuple(n for a, n in zip(found.axes, found.labels.shape, strict=True) if a in "ZYX")
         _check(

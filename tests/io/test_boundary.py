@@ -249,6 +249,10 @@ def test_a_deflated_dicom_is_measured_before_it_is_unpacked(tmp_path, monkeypatc
     data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
     data.save_as(tmp_path / "a.dcm", enforce_file_format=True, implicit_vr=False, little_endian=True)
     assert read_image(tmp_path / "a.dcm").array.shape == (data.Rows, data.Columns)
+    data.PixelData = data.PixelData * 3
+    data.save_as(tmp_path / "b.dcm", enforce_file_format=True, implicit_vr=False, little_endian=True)
+    with pytest.raises(InputError, match=r"'b\.dcm' cannot be read as DICOM.*its pixels are 3 frames, and it says 1"):
+        read_image(tmp_path / "b.dcm")
     data.PixelData = bytes(2**26)
     data.save_as(tmp_path / "a.dcm", enforce_file_format=True, implicit_vr=False, little_endian=True)
     monkeypatch.setattr(memory, "_LARGE", 2**20)

@@ -23,7 +23,7 @@ from napari_segplugin.io.files import close_to_others, private_file, private_fol
 FILE = "training.safetensors"
 
 
-class Words(TypedDict):
+class Words(TypedDict, total=False):
     """What is written beside the tensors."""
 
     step: Annotated[int, Between(0, 2**53)]

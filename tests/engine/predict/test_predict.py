@@ -669,3 +669,12 @@ def test_a_bundle_says_which_packages_its_network_and_head_come_from(in_memory, 
     spec = replace(bundle_of().spec, network="theirs", head="whole")
     assert new_bundle(spec, name="x").spec.packages == ("more-heads", "more-networks")
     assert new_bundle(replace(spec, network="unet", head=""), name="x").spec.packages == ()
+
+
+@pytest.mark.parametrize("shape", [(10**7, 10**7), (10**5, 10**5, 10**4)])
+def test_more_than_a_computer_gets_through_is_refused_at_once(tmp_path, shape):
+    array = zarr.create_array(str(tmp_path / "a.zarr"), shape=shape, chunks=(64,) * len(shape), dtype="u1")
+    spec = ModelSpec("unet", 2, 1, Task.SEMANTIC, ClassTable.named(["a"]), {"widths": (4, 8)})
+    bundle = new_bundle(spec, name="x")
+    with pytest.raises(InputError, match=r"more than can be segmented in one go.*Choose a part of the image"):
+        drain(predict(Image(array, "ZYX"[-len(shape) :]), bundle))
