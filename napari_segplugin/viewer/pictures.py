@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_segplugin.core import Box
+from napari_segplugin.core.types import Array
+
 OUTLINE = (255, 200, 0)
 """Colour of outlines: seen on dark and on bright images."""
 
@@ -59,6 +62,33 @@ def outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
         edge[tuple(other)] |= different
     out[edge & (flat > 0)] = OUTLINE
     return out
+
+
+class GreyView:
+    """An image that is indexed like the labels that lie over it: one value a voxel, the mean of the channels.
+
+    Parameters
+    ----------
+    array : array
+        The image.
+    axes : str
+        Its axes.
+    label_axes : str
+        The axes of the label layer.
+    """
+
+    def __init__(self, array: Array, axes: str, label_axes: str) -> None:
+        self._array, self._axes, self._label_axes = array, axes, label_axes
+
+    def __getitem__(self, box: Box) -> np.ndarray:
+        sides = dict(zip(self._label_axes, box, strict=True))
+        index = tuple(slice(None) if a == "C" else sides[a] for a in self._axes)
+        part: np.ndarray = np.asarray(self._array[index], np.float32)
+        if "C" in self._axes:
+            part = part.mean(axis=self._axes.index("C"))
+        have = self._axes.replace("C", "")
+        part = part.transpose([have.index(a) for a in self._label_axes if a != "C"])
+        return np.expand_dims(part, self._label_axes.index("C")) if "C" in self._label_axes else part
 
 
 __all__ = ["OUTLINE", "outlined", "plane_of"]

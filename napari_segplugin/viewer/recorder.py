@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from napari.layers import Labels, Points, Shapes
@@ -21,6 +22,11 @@ from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.journal import Journal, Record, pack_runs, pack_voxels
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
+
+LARGE = 200_000
+"""Voxels from which on a step is packed in a worker; what comes after it waits."""
+Packed: TypeAlias = tuple[dict[str, int], bytes]
+Run: TypeAlias = Callable[[Callable[[], Packed], Callable[[Packed], None]], None]
 
 
 class Recorder:
@@ -35,6 +41,8 @@ class Recorder:
         Number of the next result.
     on_record : callable, optional
         Called after every record.
+    run : callable, optional
+        Does work in a worker and hands its value to a second callable on the calling thread; without it nothing waits.
     """
 
     def __init__(
@@ -43,23 +51,29 @@ class Recorder:
         about: Mapping[str, Any] | None = None,
         first: int = 1,
         on_record: Callable[[], Any] | None = None,
+        run: Run | None = None,
     ) -> None:
         self.journal, self.about, self.next_id = journal, dict(about or {}), first
-        self._on_record = on_record
+        self._on_record, self._run = on_record, run
+        self._waiting: deque[tuple[dict[str, Any], bytes | Callable[[], Packed]]] = deque()
+        self._packing = False
         self._paint: LayerHistory | None = None
         self._marks: dict[str, str] = {}
         self._painted = False
         self._classes: dict[int, str] = {}
 
     def detach(self) -> None:
-        """Follow the strokes no longer."""
+        """Follow the strokes no longer; what waits is written."""
+        self._packing, run, self._run = False, self._run, None
+        self._write_waiting()
+        self._run = run
         if self._paint is not None:
             self._paint.layer.events.data.disconnect(self._on_array)
             self._paint.layer.events.features.disconnect(self._on_classes)
             self._paint.detach()
         self._paint = None
 
-    def paint(self, layer: Labels, known: bool = False) -> None:
+    def paint(self, layer: Labels, known: bool = False, empty: bool = False) -> None:
         """Record the strokes on a corrections layer from now on.
 
         Parameters
@@ -67,6 +81,8 @@ class Recorder:
         layer : napari.layers.Labels
         known : bool
             Whether the strokes that are on it came from this journal.
+        empty : bool
+            Whether nothing is on it, so that it need not be looked through.
         """
         self.detach()
         self._paint = LayerHistory(layer)
@@ -76,15 +92,15 @@ class Recorder:
         layer.events.features.connect(self._on_classes)
         self._classes = class_names(layer) if known else {}
         self._on_classes()
-        if not known and (self._painted or np.any(layer.data)):
-            self._on_array()
+        if not known and (self._painted or (not empty and np.any(layer.data))):
+            self._on_array(empty=empty)
 
-    def _on_array(self, event: Any = None) -> None:
+    def _on_array(self, event: Any = None, empty: bool = False) -> None:
         """The strokes were replaced as a whole."""
         if self._paint is None:
             return
         data = np.asarray(self._paint.layer.data)
-        about, payload = pack_runs(*runs(data))
+        about, payload = pack_runs(*runs(data[:0] if empty else data))
         self._painted = True
         self.write(
             {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype), **about},
@@ -174,23 +190,49 @@ class Recorder:
         """A result was replaced by another one."""
         self.write({"kind": "gone", "id": number})
 
-    def write(self, header: dict[str, Any], payload: bytes = b"") -> None:
-        """Append a record."""
+    def write(self, header: dict[str, Any], payload: bytes | Callable[[], Packed] = b"") -> None:
+        """Append a record, after those that wait for a large one; what packs the voxels of a large one may be given."""
         if not self.journal.begun:
             self.journal.append({"kind": "begin", **self.about})
-        self.journal.append({**header, "when": round(time.time(), 1)}, payload)
-        if self._on_record is not None:
-            self._on_record()
+        self._waiting.append(({**header, "when": round(time.time(), 1)}, payload))
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._waiting and not self._packing:
+            header, payload = self._waiting[0]
+            if not isinstance(payload, bytes):
+                if self._run is not None:
+                    self._packing = True
+                    self._run(payload, self._packed)
+                    return
+                about, payload = payload()
+                header = {**header, **about}
+            self._waiting.popleft()
+            self.journal.append(header, payload)
+            if self._on_record is not None:
+                self._on_record()
+
+    def _packed(self, value: Packed) -> None:
+        if self._packing:  # otherwise it was written without waiting, since the layer went
+            about, payload = value
+            self._waiting[0] = ({**self._waiting[0][0], **about}, payload)
+            self._packing = False
+            self._write_waiting()
 
     def _step(self, layer: Labels, name: str, step: EditStep, back: bool, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        about, payload = pack_voxels(*_outcome(step, back, shape))
         plain = {str(n): _plain_row(r) for n, r in rows.items()}
-        header = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype), **about}
+        header: dict[str, Any] = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype)}
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
-        self.write({**header, "rows": plain} if plain else header, payload)
+        if plain:
+            header["rows"] = plain
+        if step.voxels > LARGE:
+            self.write(header, lambda: pack_voxels(*_outcome(step, back, shape)))
+        else:
+            about, payload = pack_voxels(*_outcome(step, back, shape))
+            self.write({**header, **about}, payload)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:
         places = [np.asarray(points).round(3).tolist() for points in layer.data]

@@ -16,6 +16,7 @@ from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import (
     class_colormap,
+    drawn,
     features_of,
     level0,
     segmentation_to_layer,
@@ -89,7 +90,9 @@ class Result:
             Class, score and status of each label are those of the layer's features table; a label without a row gets
             the first thing class and the status "corrected".
         """
-        labels = to_canonical(np.array(self.layer.data), self.axes, self._rgb)
+        # the layer may hold smaller numbers than the prediction, or wider ones when it needed them
+        kind = np.promote_types(self.layer.data.dtype, self.segmentation.labels.dtype)
+        labels = to_canonical(np.array(self.layer.data, kind), self.axes, self._rgb)
         objects = table_for(labels, self.segmentation, self.layer.features)
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
 
@@ -266,14 +269,14 @@ def show_result(
     features : dict, optional
         What :func:`napari_segplugin.viewer.layers.features_of` returned.
     labels : ndarray, optional
-        A copy of the labels for the layer, made in a worker; made here by default.
+        What :func:`napari_segplugin.viewer.layers.drawn` returned, made in a worker; made here by default.
 
     Returns
     -------
     Result
     """
     features = features or features_of(segmentation)
-    labels = np.array(segmentation.labels) if labels is None else labels
+    labels = drawn(np.asarray(segmentation.labels), segmentation.task) if labels is None else labels
     name = f"{image_layer.name} · {segmentation.task}"
     layer = segmentation_to_layer(replace(segmentation, labels=labels), image_layer, axes, features=features, name=name)
     old = replaces.layer if replaces is not None else None

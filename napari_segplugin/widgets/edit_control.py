@@ -14,9 +14,10 @@ from napari.layers import Labels
 from napari_segplugin.core import Box, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.corrections import label_shape
-from napari_segplugin.viewer.edits import Editor, GreyView
+from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
+from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.pointer import Pointer
 from napari_segplugin.viewer.results import Result, adopt
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
@@ -240,6 +241,7 @@ class EditControl:
         """Take a number of a class into the brush."""
         target = self.target
         if target is not None:
+            target.editor.make_room()
             target.layer.selected_label = self.area(target, name) or target.editor.boxes.next_number()
             self._show_timer.start()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_segplugin.core import Segmentation, SegPluginError
 from napari_segplugin.door.window import image_key
@@ -11,8 +15,8 @@ from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import Kept, KeptResult, read_kept
-from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
-from napari_segplugin.viewer.recorder import Recorder
+from napari_segplugin.viewer.layers import drawn, features_of, segmentation_to_layer
+from napari_segplugin.viewer.recorder import Packed, Recorder
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.weak import put_back
@@ -56,10 +60,14 @@ class JournalControl:
         """The recorder of an image; what it records waits until the file is known."""
         found = self._recorders.get(id(image_layer))
         if found is None:
-            found = Recorder(Journal(self._trouble), {"image": str(image_layer.name)}, on_record=self._sync_timer.start)
+            about, soon = {"image": str(image_layer.name)}, self._sync_timer.start
+            found = Recorder(Journal(self._trouble), about, on_record=soon, run=self._pack)
             self._recorders[id(image_layer)] = found
             self._images[id(image_layer)] = image_layer
         return found
+
+    def _pack(self, work: Callable[[], Packed], done: Callable[[Packed], None]) -> None:
+        self._dock.background.run(f"journal step {id(work)}", work, done, self._dock.fail)
 
     def _trouble(self, error: SegPluginError) -> None:
         # a disk that cannot be written is said once, not for every image
@@ -67,9 +75,9 @@ class JournalControl:
             self._dock.fail(error)
         self._told = True
 
-    def paint(self, layer: Labels, known: bool = False) -> None:
-        """Record the strokes on the corrections layer of the chosen image."""
-        self._recorder(self._dock.image_step.layer).paint(layer, known)
+    def paint(self, layer: Labels, known: bool = False, empty: bool = False) -> None:
+        """Record the strokes on the corrections layer of the chosen image; an empty one is not looked through."""
+        self._recorder(self._dock.image_step.layer).paint(layer, known, empty)
 
     def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record the reviewed area ("reviewed"), points, boxes or empty areas of the chosen image."""
@@ -206,7 +214,7 @@ class JournalControl:
 
         def work() -> list[tuple[KeptResult, Segmentation, Features]]:
             edited = [(r, r.edited(axes, rgb)) for r in kept.results]
-            return [(r, e, features_of(e)) for r, e in edited]
+            return [(r, replace(e, labels=drawn(np.asarray(e.labels), e.task)), features_of(e)) for r, e in edited]
 
         def done(found: list[tuple[KeptResult, Segmentation, Features]]) -> None:
             for result, edited, features in found:

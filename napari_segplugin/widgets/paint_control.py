@@ -93,7 +93,7 @@ class PaintControl:
         choice = dock.method_step.choice()
         if image is None or choice is None:
             return False
-        layer = self.layer
+        layer, there = self.layer, self.layer is not None or kept is not None
         try:
             if layer is None:
                 layer = self._make_layer(image, choice.spec, kept or Kept(), known)
@@ -105,7 +105,10 @@ class PaintControl:
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
-        self._count()
+        if there:
+            self._count()
+        else:  # an empty array of some gigabytes has no memory yet, and is not to be given any by looking at it
+            self.counts = {}
         dock.refresh()
         return True
 
@@ -117,6 +120,7 @@ class PaintControl:
         dock.viewer.add_layer(layer)
         self._paint[id(image)] = layer
         self._colors[id(layer)] = colors
+        self.classes.follow(layer, kept.paint)
         if paints_on(layer) == CLASSES:
             layer.selected_label = next((c.id for c in spec.classes if c.name == self.classes.row.name), 1)
         else:
@@ -125,8 +129,7 @@ class PaintControl:
         layer.events.data.connect(self._on_paint)
         # Undo and redo say only that something is drawn anew.
         layer.events.set_data.connect(self._on_paint)
-        self.classes.follow(layer)
-        dock.journal.paint(layer, known)
+        dock.journal.paint(layer, known, empty=kept.paint is None)
         self.outline_result()
         return layer
 
@@ -218,7 +221,11 @@ class PaintControl:
         return corrections_from_layers(step.layer, step.axes, paint=self.layer).paint
 
     def copy(self) -> Corrections:
-        """Copies of everything that was corrected on the chosen image. Call it on the GUI thread.
+        """Copies of everything that was corrected on the chosen image; see :meth:`seen`."""
+        return self.seen().copied()
+
+    def seen(self) -> Corrections:
+        """Everything that was corrected on the chosen image. Call it on the GUI thread; the arrays are those of the layers.
 
         Raises
         ------
@@ -239,6 +246,7 @@ class PaintControl:
             reviewed=self.reviewed,
             result=None if result is None else result.layer,
             before=None if result is None else result.before,
+            copy=False,
         )
         if choice is None:
             return self.weak.into(copied)

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, Note, Segmentation, SegPluginError, Stage, Task
 from napari_segplugin.viewer.geometry import label_axes
-from napari_segplugin.viewer.layers import features_of
+from napari_segplugin.viewer.layers import drawn, features_of
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
@@ -186,7 +186,7 @@ def _measured(
     yield Stage("Measuring")
     if region is not None:
         segmentation = whole_image(segmentation, shape, into, frame)
-    return segmentation, features_of(segmentation), np.array(segmentation.labels)
+    return segmentation, features_of(segmentation), drawn(np.asarray(segmentation.labels), segmentation.task)
 
 
 def _summary(segmentation: Segmentation) -> str:
