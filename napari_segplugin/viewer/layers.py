@@ -13,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
 from napari_segplugin.core.types import Array, JsonDict, json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def segmentation_to_layer(
     origin = (0,) * missing + spatial if spatial else ()
     labels = segmentation.labels if hasattr(segmentation.labels, "transpose") else np.asarray(segmentation.labels)
     ordered = to_layer_order(cast("np.ndarray", labels), axes, rgb)  # a dask array is moved like one of NumPy
-    return Labels(
+    layer = Labels(
         ordered,
         name=name or segmentation.name,
         features=features or features_of(segmentation),
@@ -354,6 +355,8 @@ def segmentation_to_layer(
         colormap=class_colormap(segmentation) if segmentation.task is Task.SEMANTIC else None,
         **placement(like, axes, origin),
     )
+    quick_outlines(layer)
+    return layer
 
 
 def opened_labels(segmentation: Segmentation) -> LayerData:

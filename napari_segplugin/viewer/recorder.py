@@ -25,7 +25,9 @@ from napari_segplugin.viewer.weak import CLASS
 
 LARGE = 200_000
 """Voxels from which on a step is packed in a worker; what comes after it waits."""
-Packed: TypeAlias = tuple[dict[str, int], bytes]
+MANY = 500
+"""Rows of a table from which on it is so, too."""
+Packed: TypeAlias = tuple[Mapping[str, Any], bytes]
 Run: TypeAlias = Callable[[Callable[[], Packed], Callable[[Packed], None]], None]
 
 
@@ -221,17 +223,20 @@ class Recorder:
 
     def _step(self, layer: Labels, name: str, step: EditStep, back: bool, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        plain = {str(n): _plain_row(r) for n, r in rows.items()}
         header: dict[str, Any] = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype)}
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
-        if plain:
-            header["rows"] = plain
-        if step.voxels > LARGE:
-            self.write(header, lambda: pack_voxels(*_outcome(step, back, shape)))
-        else:
+
+        def pack() -> Packed:
             about, payload = pack_voxels(*_outcome(step, back, shape))
+            plain = {str(n): _plain_row(r) for n, r in rows.items()}
+            return ({**about, "rows": plain} if plain else about), payload
+
+        if step.voxels > LARGE or len(rows) > MANY:
+            self.write(header, pack)
+        else:
+            about, payload = pack()
             self.write({**header, **about}, payload)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:

@@ -22,6 +22,7 @@ from napari_segplugin.viewer.layers import (
     segmentation_to_layer,
     spacing_of_layer,
 )
+from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
     table = ObjectTable.of(labels, class_id or (classes.thing_ids or (1,))[0])
     name, own = str(layer.name), label_axes(axes)
     found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, {"what": "labels of a layer"})
+    quick_outlines(layer)
     if class_id:
         _say_class(layer, found)
     return Result(image_layer, axes, layer, found, name, adopted=True)

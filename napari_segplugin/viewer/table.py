@@ -154,11 +154,13 @@ class ObjectRows:
         """Write the cells that differ, a column at a time."""
         for place, column in enumerate(table.columns):
             given = [(at, row[column]) for at, row in rows if column in row]
-            was = table[column].to_numpy()[[at for at, _ in given]].tolist()
-            new = [(at, v) for (at, v), old in zip(given, was, strict=True) if not _same(v, old)]
+            where, values = [at for at, _ in given], [v for _, v in given]
+            was = table[column].to_numpy()[where].tolist()
+            if values == was:
+                continue
+            new = [i for i, (v, old) in enumerate(zip(values, was, strict=True)) if v != old and (v == v or old == old)]
             if new:
-                where, values = zip(*new, strict=True)
-                table.iloc[list(where), place] = list(values)
+                table.iloc[[where[i] for i in new], place] = [values[i] for i in new]
 
     def _reshape(self, table: DataFrame, gone: list[int], new: list[TableRow]) -> None:
         if gone:
@@ -175,11 +177,6 @@ class ObjectRows:
             if kinds[column].kind in "iu" and not table[column].isna().any():
                 table[column] = table[column].astype(kinds[column])
         self._replace(table)
-
-
-def _same(a: Cell, b: Cell) -> bool:
-    """Whether two cells are the same; a cell without a value is the same as another one."""
-    return bool(a == b) or (a != a and b != b)
 
 
 __all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "TableRow"]

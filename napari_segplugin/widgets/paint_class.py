@@ -125,7 +125,8 @@ class PaintClassControl:
         """A number that no object has or had."""
         named = (n for n in class_names(layer) if is_object(n))
         counted = (n for n in self._dock.paint.counts if is_object(n)) if layer is self._dock.paint.layer else ()
-        return max([self._highest.get(id(layer), 0), *named, *counted]) + 1
+        highest: int = max([self._highest.get(id(layer), 0), *named, *counted])
+        return highest + 1
 
     def choose(self, name: str) -> None:
         """Paint and mark the next objects as a class."""

@@ -1,0 +1,53 @@
+"""What napari does slowly in the window's thread, done sooner or in another way. No Qt, no torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.layers.labels._labels_utils import expand_slice
+
+from napari_segplugin.viewer.pictures import outlines_of
+
+Box = tuple[slice, ...]
+_first = threading.Lock()
+_STEP = "_calculate_contour"
+
+
+def make_ready() -> None:
+    """Have napari load, once and in a worker, what its first layers need: units, tables, colors, filters of SciPy.
+
+    Otherwise the first image and the first result wait for that, half a second each.
+    """
+    if _first.acquire(blocking=False):  # never given back: it is done once in a program
+        Image(np.zeros((2, 2), np.uint8), units=("um", "um"))
+        Labels(np.zeros((2, 2), np.uint16), features={"index": [0]}, units=("um", "um"))
+
+
+def quick_outlines(layer: Labels) -> None:
+    """Let thin outlines of a layer be worked out by comparing neighbors.
+
+    napari dilates and erodes all labels, which takes 0.6 s for 4096²; this takes a twelfth and gives the same outlines.
+    Thicker ones, and a napari that has no such step, stay with napari.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    """
+    usual: Callable[[np.ndarray, Box], np.ndarray | None] | None = getattr(layer, _STEP, None)
+    if usual is None:
+        return
+
+    def calculate(labels: np.ndarray, where: Box) -> np.ndarray | None:
+        if layer.contour != 1 or labels.ndim != 2:
+            return usual(labels, where)
+        wide = expand_slice(where, labels.shape, 1)
+        found = outlines_of(np.asarray(labels[wide]), layer.colormap.background_value)
+        return found[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(where, wide, strict=True))]
+
+    vars(layer)[_STEP] = calculate
+
+
+__all__ = ["make_ready", "quick_outlines"]
