@@ -80,7 +80,9 @@ def test_a_large_part_is_answered_coarsely_in_its_place(monkeypatch):
     assert answer.recipe["origin"] == [s.start for s in part]
     assert answer.spacing == (1.5, 1.5)
     expected = truth[1::3, 1::3][part]
-    assert (np.asarray(answer.labels) == expected).mean() > 0.9  # a wide filter blurs the borders, and pooled it is three times as wide
+    assert (
+        np.asarray(answer.labels) == expected
+    ).mean() > 0.9  # a wide filter blurs the borders, and pooled it is three times as wide
     assert not forest._kept  # no feature of the full resolution was computed
     assert forest.pooled(step) is forest.pooled(step)
     small = {**asked, "region": (slice(0, 50), slice(50, 150))}
