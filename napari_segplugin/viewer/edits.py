@@ -90,6 +90,10 @@ class Editor:
             self._boxes = ObjectBoxes(self.layer.data)
         return self._boxes
 
+    def seems_there(self, number: int) -> bool:
+        """Whether an object is in the layer; as long as the boxes are not made, whether the table has it."""
+        return number in (self.rows if self._boxes is None else self._boxes)
+
     def take_boxes(self, boxes: ObjectBoxes, version: int) -> bool:
         """Use boxes that were made elsewhere from the voxels as they were at `version`; False where they are stale."""
         if self._boxes is None and version == self.version:
@@ -225,7 +229,8 @@ class Editor:
         return tuple(n for n, s in self.rows.column("status").items() if s == status)
 
     def _there(self, numbers: Iterable[int]) -> list[int]:
-        there = [int(n) for n in numbers if int(n) in self.boxes]
+        boxes = self.boxes
+        there = [int(n) for n in numbers if int(n) in boxes]
         if not there:
             raise InputError("No object is selected.", hint="Click on an object first")
         return there
@@ -323,7 +328,7 @@ class Editor:
 
     def _rows_after(self, step: EditStep, won: Mapping[int, int]) -> dict[int, tuple[TableRow | None, TableRow | None]]:
         """Row before and after of every object that a step changed."""
-        size, voxel = self.rows.size_column, self.voxel
+        size, voxel, boxes = self.rows.size_column, self.voxel, self.boxes
         cells, parents = step.note.get("rows", {}), step.note.get("parents", {})
         touched = dict.fromkeys([n for n, v in won.items() if v or not step.note.get("kind")])
         out: dict[int, tuple[TableRow | None, TableRow | None]] = {}
@@ -333,12 +338,12 @@ class Editor:
             if number in touched:
                 like = self.rows.get(parents[number]) if number in parents else None
                 base = before or self.rows.fresh(number, like)
-                kept = self.boxes.size(number) > 0
+                kept = boxes.size(number) > 0
                 after = {**base, "status": CORRECTED} if kept else None
             if number in cells:
                 after = {**(after or before or self.rows.fresh(number)), **cells[number]}
             if after is not None and size:
-                after[size] = self.boxes.size(number) * voxel
+                after[size] = boxes.size(number) * voxel
             out[number] = (before, after)
         return out
 

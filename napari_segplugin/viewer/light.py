@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,11 @@ from napari.layers.labels._labels_utils import expand_slice
 
 from napari_segplugin.viewer.pictures import outlines_of
 
+LARGE = 2**20
+"""Voxels of a plane from which on its outlines are worked out in a worker."""
 Box = tuple[slice, ...]
+Later = Callable[[Callable[[], np.ndarray], Callable[[np.ndarray], None]], None]
+_ahead: weakref.WeakKeyDictionary[Labels, np.ndarray | None] = weakref.WeakKeyDictionary()
 _first = threading.Lock()
 _STEP = "_calculate_contour"
 
@@ -37,12 +42,16 @@ def quick_outlines(layer: Labels) -> None:
     layer : napari.layers.Labels
     """
     usual: Callable[[np.ndarray, Box], np.ndarray | None] | None = getattr(layer, _STEP, None)
-    if usual is None:
+    if usual is None or layer in _ahead:
         return
+    _ahead[layer] = None
 
     def calculate(labels: np.ndarray, where: Box) -> np.ndarray | None:
         if layer.contour != 1 or labels.ndim != 2:
             return usual(labels, where)
+        ahead = _ahead.get(layer)
+        if ahead is not None and ahead.shape == labels.shape == tuple(s.stop - s.start for s in where):
+            return ahead
         wide = expand_slice(where, labels.shape, 1)
         found = outlines_of(np.asarray(labels[wide]), layer.colormap.background_value)
         return found[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(where, wide, strict=True))]
@@ -50,4 +59,30 @@ def quick_outlines(layer: Labels) -> None:
     vars(layer)[_STEP] = calculate
 
 
-__all__ = ["make_ready", "quick_outlines"]
+def outline(layer: Labels, later: Later) -> None:
+    """Show a layer as outlines; those of a large plane are worked out in a worker first.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+    later : callable
+        Does work in a worker and hands its value to a second callable on the calling thread.
+    """
+    data, changed, events = layer.data, list[object](), layer.events
+    if layer not in _ahead or getattr(data, "ndim", 0) != 2 or not isinstance(data, np.ndarray) or data.size < LARGE:
+        layer.contour = 1
+        return
+    for event in (events.paint, events.set_data):
+        event.connect(changed.append)
+
+    def done(found: np.ndarray) -> None:
+        for event in (events.paint, events.set_data):
+            event.disconnect(changed.append)
+        _ahead[layer] = None if changed else found
+        layer.contour = layer.contour or 1
+        _ahead[layer] = None
+
+    later(lambda: outlines_of(data, layer.colormap.background_value), done)
+
+
+__all__ = ["make_ready", "outline", "quick_outlines"]

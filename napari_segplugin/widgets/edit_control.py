@@ -156,7 +156,7 @@ class EditControl:
         self._dock.background.run(
             f"boxes {id(editor)}",
             lambda: ObjectBoxes(data),
-            lambda boxes: editor.take_boxes(boxes, version),
+            lambda boxes: (editor.take_boxes(boxes, version), self._show_timer.start()),
             lambda _: None,  # they are made when they are needed, and the error is told then
         )
 
@@ -188,7 +188,10 @@ class EditControl:
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
         panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
         target.editor.rows.usual_class = panel.new_class or (things or ["object"])[0]
-        number = self.chosen
+        number = int(target.layer.selected_label)
+        number = (
+            number if target.editor.seems_there(number) else 0
+        )  # the boxes are made in a worker: do not ask for them
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
         if row is None:

@@ -31,6 +31,7 @@ from napari_segplugin.viewer.corrections import (
 )
 from napari_segplugin.viewer.kept import Kept
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.light import outline
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClassControl, by_class
 from napari_segplugin.widgets.step_improve import ERASE
@@ -161,7 +162,8 @@ class PaintControl:
         """Show the result as outlines while somebody paints: filled areas of the same colours would hide the paint."""
         result = self._dock.runs.result_of(self._dock.image_step.layer)
         if self.layer is not None and result is not None and not result.layer.contour:
-            result.layer.contour = 1
+            run, fail = self._dock.background.run, self._dock.fail
+            outline(result.layer, lambda work, done: run(f"outlines {id(result)}", work, done, fail))
 
     def add_reviewed(self) -> None:
         """Make a layer for the reviewed area, or select the one there is, with the rectangle tool in hand."""

@@ -13,7 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segplugin.core import ClassTable, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.viewer import history
+from napari_segplugin.viewer import history, light
 from napari_segplugin.viewer.edits import ROOM, Editor
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.viewer.journal import Journal
@@ -141,6 +141,31 @@ def test_pooled_labels_lie_over_the_squares_that_they_stand_for() -> None:
     for row, column in ((0, 0), (3, 1)):
         middle = (5 * (2 + row) + 2, 5 * (3 + column) + 2)
         np.testing.assert_allclose(labels.data_to_world((row, column)), image.data_to_world(middle))
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_outlines_made_in_a_worker_are_those_of_the_layer_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, painted: bool
+) -> None:
+    monkeypatch.setattr(light, "LARGE", 100)
+    layer, usual, waiting = Labels(cells(kind=np.uint16)), Labels(cells(kind=np.uint16)), list[Any]()
+    quick_outlines(layer)
+    light.outline(layer, lambda work, done: waiting.append((work, done)))
+    work, done = waiting.pop()
+    found = work()
+    assert layer.contour == 0
+    if painted:
+        for one in (layer, usual):
+            one.paint((20, 20), 3)
+    monkeypatch.setattr(light, "outlines_of", outlines_of if painted else None)  # nothing is worked out again
+    done(found)
+    usual.contour = 1
+    assert layer.contour == 1
+    assert np.array_equal(layer._slice.image.view, usual._slice.image.view)
+    monkeypatch.setattr(light, "outlines_of", outlines_of)
+    for one in (layer, usual):
+        one.paint((5, 30), 4)
+    assert np.array_equal(layer._slice.image.view, usual._slice.image.view)
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
