@@ -10,11 +10,11 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.layers.labels._labels_utils import expand_slice
 
+from napari_segplugin.core import Box
 from napari_segplugin.viewer.pictures import outlines_of
 
 LARGE = 2**20
 """Voxels of a plane from which on its outlines are worked out in a worker."""
-Box = tuple[slice, ...]
 Later = Callable[[Callable[[], np.ndarray], Callable[[np.ndarray], None]], None]
 _ahead: weakref.WeakKeyDictionary[Labels, np.ndarray | None] = weakref.WeakKeyDictionary()
 _first = threading.Lock()
