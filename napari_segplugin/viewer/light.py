@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable
 
 import numpy as np
-from napari.layers import Image, Labels
-from napari.layers.labels._labels_utils import expand_slice
+from napari.layers import Labels
 
 from napari_segplugin.core import Box
 from napari_segplugin.viewer.pictures import outlines_of
@@ -17,18 +15,17 @@ LARGE = 2**20
 """Voxels of a plane from which on its outlines are worked out in a worker."""
 Later = Callable[[Callable[[], np.ndarray], Callable[[np.ndarray], None]], None]
 _ahead: weakref.WeakKeyDictionary[Labels, np.ndarray | None] = weakref.WeakKeyDictionary()
-_first = threading.Lock()
 _STEP = "_calculate_contour"
 
 
 def make_ready() -> None:
-    """Have napari load, once and in a worker, what its first layers need: units, tables, colors, filters of SciPy.
+    """Import what napari imports when a table or a thumbnail is first needed; call it in a worker.
 
-    Otherwise the first image and the first result wait for that, half a second each.
+    Otherwise the first result waits for it, a quarter of a second. Nothing of napari is called here: it is not made for two
+    threads.
     """
-    if _first.acquire(blocking=False):  # never given back: it is done once in a program
-        Image(np.zeros((2, 2), np.uint8), units=("um", "um"))
-        Labels(np.zeros((2, 2), np.uint16), features={"index": [0]}, units=("um", "um"))
+    import pandas  # noqa: F401
+    import scipy.ndimage  # noqa: F401
 
 
 def quick_outlines(layer: Labels) -> None:
@@ -52,7 +49,7 @@ def quick_outlines(layer: Labels) -> None:
         ahead = _ahead.get(layer)
         if ahead is not None and ahead.shape == labels.shape == tuple(s.stop - s.start for s in where):
             return ahead
-        wide = expand_slice(where, labels.shape, 1)
+        wide = tuple(slice(max(0, s.start - 1), min(n, s.stop + 1)) for s, n in zip(where, labels.shape, strict=True))
         found = outlines_of(np.asarray(labels[wide]), layer.colormap.background_value)
         return found[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(where, wide, strict=True))]
 
