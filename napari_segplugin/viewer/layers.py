@@ -307,7 +307,7 @@ def segmentation_to_layer(
     like: ImageLayer,
     axes: str,
     *,
-    features: Features | None = None,
+    features: Features | DataFrame | None = None,
     name: str | None = None,
 ) -> Labels:
     """The labels layer of a result, lying exactly over its image layer.
@@ -320,7 +320,7 @@ def segmentation_to_layer(
         The image layer: its transform, units and axis names are taken over.
     axes : str
         Axes of the array of `like`.
-    features : dict, optional
+    features : dict or DataFrame, optional
         What :func:`features_of` returned; worked out here if not given.
     name : str, optional
 
@@ -343,7 +343,7 @@ def segmentation_to_layer(
     layer = Labels(
         ordered,
         name=name or segmentation.name,
-        features=features or features_of(segmentation),
+        features=features_of(segmentation) if features is None else features,
         metadata={
             "recipe": dict(segmentation.recipe),
             "segplugin": {

@@ -253,7 +253,7 @@ def show_result(
     axes: str,
     *,
     replaces: Result | None = None,
-    features: Features | None = None,
+    features: Features | DataFrame | None = None,
     labels: np.ndarray | None = None,
 ) -> Result:
     """Show a result. It takes the place of an earlier one only if nobody edited that.
@@ -268,7 +268,7 @@ def show_result(
     axes : str
     replaces : Result, optional
         The earlier result of this image.
-    features : dict, optional
+    features : dict or DataFrame, optional
         What :func:`napari_segplugin.viewer.layers.features_of` returned.
     labels : ndarray, optional
         What :func:`napari_segplugin.viewer.layers.drawn` returned, made in a worker; made here by default.
@@ -277,7 +277,7 @@ def show_result(
     -------
     Result
     """
-    features = features or features_of(segmentation)
+    features = features_of(segmentation) if features is None else features
     labels = drawn(np.asarray(segmentation.labels), segmentation.task) if labels is None else labels
     name = f"{image_layer.name} · {segmentation.task}"
     layer = segmentation_to_layer(replace(segmentation, labels=labels), image_layer, axes, features=features, name=name)

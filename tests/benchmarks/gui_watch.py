@@ -268,7 +268,7 @@ def bare(watch: Watch) -> None:
     image, labels = grid_of_objects()
     done = lambda: True  # noqa: E731
     watch.step("first image", lambda: viewer.add_image(image), done, 1, 2)
-    for kind in (np.int32, np.uint16):
+    for kind in (np.uint16, np.int32):  # the first layer of labels also loads what labels need
         name, array = np.dtype(kind).name, labels.astype(kind)
         watch.step(f"labels as {name}", lambda array=array: viewer.add_labels(array), done, 1, 2)
         layer = viewer.layers[-1]
