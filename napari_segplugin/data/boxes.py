@@ -67,6 +67,22 @@ class ObjectBoxes:
         """The smallest number above every number that was ever used."""
         return self._largest + 1
 
+    def update_box(self, box: Box, old: np.ndarray, new: int) -> dict[int, int]:
+        """Take note of a change to one number inside a box; see :meth:`update`. No voxel is looked for.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            Holds the voxels that changed.
+        old : (N,) ndarray of int
+            Their values before.
+        new : int
+        """
+        won = {new: old.size} if old.size else {}
+        if won:
+            self._widen(new, [*(s.start for s in box), *(s.stop for s in box)])
+        return self._take(won, old, old.size)
+
     def update(self, indices: Sequence[np.ndarray], old: np.ndarray | int, new: np.ndarray | int) -> dict[int, int]:
         """Take note of a change.
 
@@ -90,6 +106,9 @@ class ObjectBoxes:
             won[value] = won.get(value, 0) + (n if where is None else len(where))
             picked = [i if where is None else i[where] for i in indices]
             self._widen(value, [*(int(i.min()) for i in picked), *(int(i.max()) + 1 for i in picked)])
+        return self._take(won, old, n)
+
+    def _take(self, won: dict[int, int], old: np.ndarray | int, n: int) -> dict[int, int]:
         for value, count in _counts(old, n):
             won[value] = won.get(value, 0) - count
         won.pop(0, None)
@@ -130,6 +149,10 @@ def _counts(values: np.ndarray | int, n: int) -> list[tuple[int, int]]:
     array = np.asarray(values)
     if array.ndim == 0:
         return [(int(array), n)]
+    if not array.size:
+        return []
+    if (array == array[0]).all():  # a fill: one number was there
+        return [(int(array[0]), n)]
     if int(array.max()) < _DENSE and int(array.min()) >= 0:
         counts = np.bincount(array)
         return [(int(v), int(counts[v])) for v in np.flatnonzero(counts)]

@@ -124,6 +124,10 @@ class Corrections:
             return False
         return not self.changed.any()
 
+    def copied(self) -> Corrections:
+        """With copies of what somebody may still paint on: `paint` and `edited`."""
+        return replace(self, paint=np.array(self.paint), edited=None if self.edited is None else np.array(self.edited))
+
     def frame(self, index: int | None) -> Corrections:
         """The corrections of one time point, without T; None gives everything.
 

@@ -143,9 +143,12 @@ def instant_now(
     forest: PixelForest | None,
     one_thing: bool = False,
 ) -> ForestAnswer:
-    """Answer strokes at once, on as many voxels as can be looked at while somebody paints."""
-    job = instant(
-        image, corrections, task, classes, region=region, forest=forest, most=LIVE_VOXELS, one_thing=one_thing
+    """Answer strokes at once, on as many voxels as can be looked at while somebody paints; a large part coarsely."""
+    from napari_segplugin.engine.coarse import instant_coarse
+
+    part = region or tuple(slice(None) for _ in image.spatial_shape)
+    job = instant_coarse(
+        image, corrections, task, classes, region=part, forest=forest, most=LIVE_VOXELS, one_thing=one_thing
     )
     return drain(job)
 

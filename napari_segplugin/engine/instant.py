@@ -34,6 +34,7 @@ from napari_segplugin.core.types import JsonDict
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.strokes import near_strokes, split_strokes, touched_pieces
+from napari_segplugin.engine.pooled import pooled_image, pooled_part
 from napari_segplugin.tasks import get_task
 
 SIGMAS = {2: (1.0, 16.0), 3: (1.0, 4.0)}
@@ -86,6 +87,7 @@ class PixelForest:
         self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
         self._forest: Any = None
+        self._pooled: dict[int, PixelForest] = {}
         self.n_classes = 0
 
     def fit(self, sample: Sample, n_classes: int, *, seed: int = 0) -> PixelForest:
@@ -191,8 +193,20 @@ class PixelForest:
     def warm(self, region: Region) -> None:
         """Compute the features of a region ahead, while somebody paints the first strokes."""
         whole = tuple(slice(*s.indices(n)[:2]) for s, n in zip(region, self.image.spatial_shape, strict=True))
-        for index in self._blocks(whole):
-            self._features(index)
+        step, part = pooled_part(whole)
+        forest = self.pooled(step)
+        for index in forest._blocks(part):
+            forest._features(index)
+
+    def pooled(self, step: int) -> PixelForest:
+        """The forest for the image with its rows and columns averaged in squares; this one where `step` is 1."""
+        if step == 1:
+            return self
+        if step not in self._pooled:
+            image = pooled_image(self.image, step)
+            self._pooled[step] = PixelForest(image, frame=self.frame, memory=self.memory, planes=self.planes)
+            self._pooled[step]._statistics = self._statistics  # those of the image itself, read on a grid
+        return self._pooled[step]
 
     def _features(self, index: tuple[int, ...]) -> np.ndarray:
         """Features ([Z,] Y, X, F) of a block, those of the whole image: read with a margin as wide as the filters."""

@@ -238,6 +238,7 @@ def corrections_from_layers(
     reviewed: Shapes | None = None,
     result: Labels | None = None,
     before: np.ndarray | None = None,
+    copy: bool = True,
 ) -> Corrections:
     """Copy everything a person corrected. Call it on the GUI thread: napari paints into the array in place.
 
@@ -250,7 +251,9 @@ def corrections_from_layers(
     paint, reviewed, result : layer, optional
         Strokes, reviewed area, and the result as it is now.
     before : ndarray, optional
-        The array of `result` as it was predicted.
+        The array of `result` as it was predicted; it is not copied, since nobody paints into it.
+    copy : bool
+        False leaves copying for later (:meth:`~napari_segplugin.data.corrections.Corrections.copied`), in a worker.
 
     Raises
     ------
@@ -267,14 +270,14 @@ def corrections_from_layers(
             )
 
     def canonical(array: Any) -> np.ndarray:
-        return to_canonical(np.array(array), axes, rgb)
+        return to_canonical(np.array(array) if copy else np.asarray(array), axes, rgb)
 
     strokes = np.zeros(shape, np.uint16) if paint is None else paint.data
     return Corrections(
         canonical(strokes),
         reviewed_mask(reviewed, like, axes),
         None if result is None else canonical(result.data),
-        None if before is None or result is None else canonical(before),
+        None if before is None or result is None else to_canonical(np.asarray(before), axes, rgb),
         axes=label_axes(axes),
     )
 

@@ -10,16 +10,20 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_segplugin.core import Box, InputError
-from napari_segplugin.core.types import Array, WritableArray
+from napari_segplugin.core.types import WritableArray
 from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
-from napari_segplugin.viewer.history import EditNote, EditStep, LayerHistory
+from napari_segplugin.viewer.history import Delta, EditNote, EditStep, LayerHistory
+from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
 if TYPE_CHECKING:
     from napari.utils.events import Event
+
+ROOM = 1000
+"""Numbers that an edit may need for new objects."""
 
 
 class Editor:
@@ -85,6 +89,10 @@ class Editor:
         if self._boxes is None:
             self._boxes = ObjectBoxes(self.layer.data)
         return self._boxes
+
+    def seems_there(self, number: int) -> bool:
+        """Whether an object is in the layer; as long as the boxes are not made, whether the table has it."""
+        return number in (self.rows if self._boxes is None else self._boxes)
 
     def take_boxes(self, boxes: ObjectBoxes, version: int) -> bool:
         """Use boxes that were made elsewhere from the voxels as they were at `version`; False where they are stale."""
@@ -221,7 +229,8 @@ class Editor:
         return tuple(n for n, s in self.rows.column("status").items() if s == status)
 
     def _there(self, numbers: Iterable[int]) -> list[int]:
-        there = [int(n) for n in numbers if int(n) in self.boxes]
+        boxes = self.boxes
+        there = [int(n) for n in numbers if int(n) in boxes]
         if not there:
             raise InputError("No object is selected.", hint="Click on an object first")
         return there
@@ -257,8 +266,8 @@ class Editor:
         InputError
             If the layer cannot be written.
         """
-        data = self._data()
         top = int(np.max(change.values, initial=0))
+        data = self._data(top)
         if top > np.iinfo(data.dtype).max:
             raise InputError(
                 "There is no free object number left in this layer.",
@@ -271,7 +280,7 @@ class Editor:
         elif rows:
             self.history.mark(note)
 
-    def _data(self) -> WritableArray:
+    def _data(self, top: int = 0) -> WritableArray:
         """The array, where it can be written voxel by voxel."""
         layer = self.layer
         if layer.multiscale:
@@ -288,8 +297,19 @@ class Editor:
         if not layer.editable:
             raise InputError(f"The layer '{layer.name}' is locked.", hint="Make it editable first")
         # the boxes have to be older than the change
-        _ = self.boxes
+        self.make_room(top)
         return cast("WritableArray", layer.data)
+
+    def make_room(self, top: int = 0) -> None:
+        """Widen the numbers of the layer where those of uint16 come to an end, or `top` is beyond them.
+
+        The undo list stays as it is.
+        """
+        boxes, data = self.boxes, self.layer.data
+        narrow = isinstance(data, np.ndarray) and data.dtype == np.uint16
+        if narrow and max(boxes.next_number() + ROOM, top) > np.iinfo(np.uint16).max:
+            self.layer.data = data.astype(np.int32)
+            self._boxes = boxes
 
     def _on_done(self, step: EditStep) -> None:
         self.version += 1
@@ -297,7 +317,7 @@ class Editor:
         won: dict[int, int] = {}
         boxes = self.boxes
         for delta in () if fresh else step.deltas():
-            for number, voxels in boxes.update(*delta).items():
+            for number, voxels in _noted(boxes, delta).items():
                 won[number] = won.get(number, 0) + voxels
         if fresh:
             won = _won(step)
@@ -308,22 +328,22 @@ class Editor:
 
     def _rows_after(self, step: EditStep, won: Mapping[int, int]) -> dict[int, tuple[TableRow | None, TableRow | None]]:
         """Row before and after of every object that a step changed."""
-        size, voxel = self.rows.size_column, self.voxel
+        size, voxel, boxes = self.rows.size_column, self.voxel, self.boxes
         cells, parents = step.note.get("rows", {}), step.note.get("parents", {})
         touched = dict.fromkeys([n for n, v in won.items() if v or not step.note.get("kind")])
         out: dict[int, tuple[TableRow | None, TableRow | None]] = {}
-        for number in dict.fromkeys([*touched, *cells]):
-            before = self.rows.get(number)
+        numbers = list(dict.fromkeys([*touched, *cells]))
+        for number, before in zip(numbers, self.rows.several(numbers), strict=True):
             after: TableRow | None = before
             if number in touched:
                 like = self.rows.get(parents[number]) if number in parents else None
                 base = before or self.rows.fresh(number, like)
-                kept = self.boxes.size(number) > 0
+                kept = boxes.size(number) > 0
                 after = {**base, "status": CORRECTED} if kept else None
             if number in cells:
                 after = {**(after or before or self.rows.fresh(number)), **cells[number]}
             if after is not None and size:
-                after[size] = self.boxes.size(number) * voxel
+                after[size] = boxes.size(number) * voxel
             out[number] = (before, after)
         return out
 
@@ -349,6 +369,13 @@ class Editor:
                 self._boxes.update(*delta)
 
 
+def _noted(boxes: ObjectBoxes, delta: Delta) -> dict[int, int]:
+    """Tell boxes of a change; voxels that each object won."""
+    if delta.box is not None and isinstance(delta.new, int):
+        return boxes.update_box(delta.box, delta.old, delta.new)
+    return boxes.update(*delta)
+
+
 def _won(step: EditStep) -> dict[int, int]:
     """Voxels that each object won in a step."""
     won: dict[int, int] = {}
@@ -361,31 +388,4 @@ def _won(step: EditStep) -> dict[int, int]:
     return won
 
 
-class GreyView:
-    """An image that is indexed like the labels that lie over it: one value a voxel, the mean of the channels.
-
-    Parameters
-    ----------
-    array : array
-        The image.
-    axes : str
-        Its axes.
-    label_axes : str
-        The axes of the label layer.
-    """
-
-    def __init__(self, array: Array, axes: str, label_axes: str) -> None:
-        self._array, self._axes, self._label_axes = array, axes, label_axes
-
-    def __getitem__(self, box: Box) -> np.ndarray:
-        sides = dict(zip(self._label_axes, box, strict=True))
-        index = tuple(slice(None) if a == "C" else sides[a] for a in self._axes)
-        part: np.ndarray = np.asarray(self._array[index], np.float32)
-        if "C" in self._axes:
-            part = part.mean(axis=self._axes.index("C"))
-        have = self._axes.replace("C", "")
-        part = part.transpose([have.index(a) for a in self._label_axes if a != "C"])
-        return np.expand_dims(part, self._label_axes.index("C")) if "C" in self._label_axes else part
-
-
-__all__ = ["Editor", "GreyView"]
+__all__ = ["Editor"]

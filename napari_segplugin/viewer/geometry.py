@@ -91,7 +91,7 @@ class Placement(TypedDict):
     axis_labels: tuple[str, ...]
 
 
-def placement(layer: Layer, axes: str, origin: tuple[int, ...] = ()) -> Placement:
+def placement(layer: Layer, axes: str, origin: tuple[int, ...] = (), pooled: int = 1) -> Placement:
     """Scale, translate, rotate, shear, affine, units and axis labels for a label layer over an image layer.
 
     Parameters
@@ -102,6 +102,8 @@ def placement(layer: Layer, axes: str, origin: tuple[int, ...] = ()) -> Placemen
         Axes of the image's array.
     origin : tuple of int, optional
         First voxel of the labels, axes ``label_axes(axes)``; the first voxel of the image by default.
+    pooled : int
+        Rows and columns of the image that are one of the labels; `origin` counts in those of the labels.
 
     Returns
     -------
@@ -119,6 +121,9 @@ def placement(layer: Layer, axes: str, origin: tuple[int, ...] = ()) -> Placemen
         start[at], scale[at] = (n - 1) / 2, scale[at] * n
     for i, axis in enumerate(shown):
         start[i] = first.get(axis, start[i])
+        if pooled > 1 and axis in "YX":
+            # the middle of the first square lies between voxels
+            start[i], scale[i] = start[i] * pooled + (pooled - 1) / 2, scale[i] * pooled
     shear = _shear_matrix(layer.shear, layer.ndim)
     linear = np.asarray(layer.rotate) @ shear @ np.diag(layer.scale)
     kept = [i for i, a in enumerate(shown) if a in want]

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypedDict, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_segplugin.core import Box
 from napari_segplugin.viewer.table import TableRow
 
 if TYPE_CHECKING:
@@ -52,12 +54,37 @@ Atom: TypeAlias = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray | int] | 
 """A record of napari's undo list; before 0.8 a list of voxels, their values before and after."""
 
 
-class Delta(NamedTuple):
-    """Voxels that changed together: where, their values before, and after."""
+@dataclass(eq=False)
+class Delta:
+    """Voxels that changed together.
 
-    indices: tuple[np.ndarray, ...]
+    Where they are is worked out when it is asked for: a fill of millions of voxels is counted without that.
+
+    Parameters
+    ----------
+    find : callable
+        Gives the voxels, one array an axis.
+    old : (N,) ndarray of int
+        Their values before.
+    new : int or (N,) ndarray of int
+        Their values after.
+    box : tuple of slice, optional
+        The box around them, where it is known.
+    """
+
+    find: Callable[[], tuple[np.ndarray, ...]]
     old: np.ndarray
     new: np.ndarray | int
+    box: Box | None = None
+
+    @cached_property
+    def indices(self) -> tuple[np.ndarray, ...]:
+        """The voxels, one array an axis."""
+        return self.find()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Where, before, after."""
+        return iter((self.indices, self.old, self.new))
 
 
 @dataclass(eq=False)
@@ -84,7 +111,12 @@ class EditStep:
         """The changes in the order in which they happened; with `back` those that take them back, in that order."""
         for atom in reversed(self.item) if back else self.item:
             delta = _delta(atom)
-            yield Delta(delta.indices, _full(delta), delta.old) if back else delta
+            yield Delta(delta.find, _full(delta), delta.old, delta.box) if back else delta
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels changed; one that changed twice counts twice."""
+        return sum(d.old.size for d in self.deltas())
 
 
 def _extent(atom: Atom) -> int:
@@ -97,15 +129,19 @@ def _delta(atom: Atom) -> Delta:
     """One record of napari: a list of voxels, or since napari 0.8 a box with a mask."""
     if not hasattr(atom, "slice_key"):
         indices, old, new = atom
-        return Delta(tuple(np.asarray(i) for i in indices), np.asarray(old), _value(new))
+        return Delta(lambda: tuple(np.asarray(i) for i in indices), np.asarray(old), _value(new))
     found_in = cast("BoxAtom", atom)
-    box, mask, old = found_in.slice_key, found_in.mask, np.asarray(found_in.old_values)
+    key, mask, old = found_in.slice_key, found_in.mask, np.asarray(found_in.old_values)
+    box = tuple(slice(s.start or 0, s.stop) for s in key)
+    shape = tuple(s.stop - s.start for s in box)
     if mask is None:
-        shape = tuple(s.stop - s.start for s in box)
-        mask, old = np.ones(shape, bool), np.broadcast_to(old, shape).ravel()
-    found = np.nonzero(mask)
-    indices = tuple(f + (s.start or 0) for f, s in zip(found, box, strict=True))
-    return Delta(indices, old, _value(found_in.new_value))
+        old = np.broadcast_to(old, shape).ravel()
+
+    def find() -> tuple[np.ndarray, ...]:
+        found = np.nonzero(np.ones(shape, bool) if mask is None else mask)
+        return tuple(f + s.start for f, s in zip(found, box, strict=True))
+
+    return Delta(find, old, _value(found_in.new_value), box)
 
 
 def _value(value: np.ndarray | int) -> np.ndarray | int:

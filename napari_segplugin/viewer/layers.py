@@ -13,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
 from napari_segplugin.core.types import Array, JsonDict, json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ UNITS = {
 }
 BACKGROUND_COLOR = "#e03131"
 """Colour of painted background in a corrections layer: a clear "no", and none of the class colours."""
+MOST_DRAWN = 60_000
+"""The largest object number that is still shown as uint16."""
 _CHOICES = {
     2: ("YX", "XY"),
     3: ("ZYX", "CYX", "TYX", "YXC", "XYZ"),
@@ -216,7 +219,44 @@ def label_colormap_of(colors: dict[int, str]) -> DirectLabelColormap:
     """A colour map from label to colour; labels that are not named are grey, 0 is transparent."""
     table: dict[int | None, str] = {None: "#9a9a9a", 0: "transparent"}
     table.update({k: c for k, c in colors.items() if k})
-    return DirectLabelColormap(color_dict=table)
+    return LabelColors(color_dict=table)
+
+
+class LabelColors(DirectLabelColormap):
+    """napari's colours by label, looked up in a table: it goes through all 65,536 numbers of uint16 one by one."""
+
+    def _map_precast(self, values: np.ndarray, apply_selection: bool) -> np.ndarray:
+        colors = self._values_mapping_to_minimum_values_set(apply_selection)[1]
+        table = np.zeros((max(colors) + 1, 4), np.float32)
+        table[list(colors)] = list(colors.values())
+        found: np.ndarray = table[values]
+        return found
+
+
+def drawn(labels: np.ndarray, task: Task, top: int | None = None) -> np.ndarray:
+    """A copy of labels for a layer, uint8 or uint16 where their numbers allow it.
+
+    napari hands these to the graphics card as they are; of int32 it works out every colour in the window's thread, whenever
+    the layer is drawn anew. Objects are given uint16 as long as thousands of numbers are left for new ones; an
+    :class:`~napari_segplugin.viewer.edits.Editor` makes the numbers wider before they end.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+    task : Task
+        Classes fit in uint8; objects are given no less than uint16.
+    top : int, optional
+        The largest number, where it is known.
+
+    Examples
+    --------
+    >>> drawn(np.array([[0, 7]]), Task.INSTANCE).dtype, drawn(np.array([[0, 60001]]), Task.INSTANCE).dtype
+    (dtype('uint16'), dtype('int64'))
+    """
+    top = int(labels.max(initial=0)) if top is None else top
+    if task is Task.SEMANTIC and top <= np.iinfo(np.uint8).max:
+        return labels.astype(np.uint8)
+    return labels.astype(np.uint16 if top <= MOST_DRAWN else labels.dtype)
 
 
 def count_labels(labels: Array) -> dict[int, int]:
@@ -267,7 +307,7 @@ def segmentation_to_layer(
     like: ImageLayer,
     axes: str,
     *,
-    features: Features | None = None,
+    features: Features | DataFrame | None = None,
     name: str | None = None,
 ) -> Labels:
     """The labels layer of a result, lying exactly over its image layer.
@@ -280,7 +320,7 @@ def segmentation_to_layer(
         The image layer: its transform, units and axis names are taken over.
     axes : str
         Axes of the array of `like`.
-    features : dict, optional
+    features : dict or DataFrame, optional
         What :func:`features_of` returned; worked out here if not given.
     name : str, optional
 
@@ -300,10 +340,10 @@ def segmentation_to_layer(
     origin = (0,) * missing + spatial if spatial else ()
     labels = segmentation.labels if hasattr(segmentation.labels, "transpose") else np.asarray(segmentation.labels)
     ordered = to_layer_order(cast("np.ndarray", labels), axes, rgb)  # a dask array is moved like one of NumPy
-    return Labels(
+    layer = Labels(
         ordered,
         name=name or segmentation.name,
-        features=features or features_of(segmentation),
+        features=features_of(segmentation) if features is None else features,
         metadata={
             "recipe": dict(segmentation.recipe),
             "segplugin": {
@@ -315,6 +355,8 @@ def segmentation_to_layer(
         colormap=class_colormap(segmentation) if segmentation.task is Task.SEMANTIC else None,
         **placement(like, axes, origin),
     )
+    quick_outlines(layer)
+    return layer
 
 
 def opened_labels(segmentation: Segmentation) -> LayerData:

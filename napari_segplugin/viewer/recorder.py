@@ -26,6 +26,8 @@ from napari_segplugin.viewer.weak import CLASS
 
 AT_ONCE = 100_000
 """Voxels of a step that is written before anything else happens; a larger one is written by a worker, a moment later."""
+MANY = 500
+"""Rows of a table from which on it is so, too."""
 DONE, BACK, AGAIN = "", "back", "again"
 """What became of a step: done, undone, redone."""
 
@@ -66,7 +68,7 @@ class Recorder:
             self._paint.detach()
         self._paint = None
 
-    def paint(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
+    def paint(self, layer: Labels, known: bool = False, history: History | None = None, *, empty: bool = False) -> None:
         """Record the strokes on a corrections layer from now on.
 
         Parameters
@@ -76,6 +78,8 @@ class Recorder:
             Whether the strokes that are on it came from this journal.
         history : History, optional
             Strokes on its undo list that came with them.
+        empty : bool
+            Whether nothing is on it, so that it need not be looked through.
         """
         self.detach()
         self._paint = LayerHistory(layer)
@@ -86,17 +90,19 @@ class Recorder:
         layer.events.features.connect(self._on_classes)
         self._classes = class_names(layer) if known else {}
         self._on_classes()
-        if not known and (self._painted or np.any(layer.data)):
-            self._on_array()
+        if not known and (self._painted or (not empty and np.any(layer.data))):
+            self._on_array(empty=empty)
 
-    def _on_array(self, event: Any = None) -> None:
+    def _on_array(self, event: Any = None, empty: bool = False) -> None:
         """The strokes were replaced as a whole."""
         if self._paint is None:
             return
-        data = np.array(self._paint.layer.data)
-        header = {"kind": "step", "layer": "paint", "whole": True, "shape": data.shape, "dtype": str(data.dtype)}
+        shape = tuple(self._paint.layer.data.shape)
+        # an empty array of some gigabytes has no memory yet, and is not to be given any by looking at it
+        data = np.array(self._paint.layer.data[:0] if empty else self._paint.layer.data)
+        header = {"kind": "step", "layer": "paint", "whole": True, "shape": shape, "dtype": str(data.dtype)}
         self._painted = True
-        self._pack(header, data.size, lambda: pack_runs(*runs(data)))
+        self._pack(header, data.size <= AT_ONCE, lambda: pack_runs(*runs(data)))
 
     def _on_classes(self, event: Any = None) -> None:
         """The classes of painted objects: what is new."""
@@ -197,24 +203,27 @@ class Recorder:
 
     def _step(self, layer: Labels, name: str, step: EditStep, way: str, rows: Mapping[int, TableRow | None]) -> None:
         shape = tuple(layer.data.shape)
-        plain = {str(n): _plain_row(r) for n, r in rows.items()}
         header: dict[str, Any] = {"kind": "step", "layer": name, "shape": list(shape), "dtype": str(layer.data.dtype)}
         if way:
             header[way] = True
         if step.note.get("kind"):
             header["what"] = step.note["kind"]
-            header |= (
-                {"alone": True} if step.note["kind"] == "link" else {}
-            )  # the paths of the tracks are not in a record
+            # the paths of the tracks are not in a record
+            header |= {"alone": True} if step.note["kind"] == "link" else {}
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)
-        header |= {"rows": plain} if plain else {}
-        self._pack(header, step.extent, lambda: pack_voxels(*_outcome(step, way == BACK, shape)))
 
-    def _pack(self, header: dict[str, Any], voxels: int, pack: Callable[[], tuple[dict[str, int], bytes]]) -> None:
+        def pack() -> tuple[dict[str, Any], bytes]:
+            about, payload = pack_voxels(*_outcome(step, way == BACK, shape))
+            plain = {str(n): _plain_row(r) for n, r in rows.items()}
+            return ({**about, "rows": plain} if plain else dict(about)), payload
+
+        self._pack(header, step.extent <= AT_ONCE and len(rows) <= MANY, pack)
+
+    def _pack(self, header: dict[str, Any], now: bool, pack: Callable[[], tuple[Mapping[str, Any], bytes]]) -> None:
         """Append a record with voxels; where they are many, the window does not wait for it."""
-        if voxels <= AT_ONCE:
+        if now:
             about, payload = pack()
             self.write({**header, **about}, payload)
             return

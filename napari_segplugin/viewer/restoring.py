@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core import ModelSpec, SegPluginError
@@ -21,7 +22,7 @@ from napari_segplugin.viewer.corrections import (
     paints_of,
 )
 from napari_segplugin.viewer.kept import Kept, KeptResult, kept_from, read_kept
-from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.viewer.layers import drawn, features_of, segmentation_to_layer
 from napari_segplugin.viewer.records import read_contents
 from napari_segplugin.viewer.replay import History, put_on
 from napari_segplugin.viewer.sessions import Held, delete, files_of, hold, in_use
@@ -196,6 +197,7 @@ def _paint(kept: Kept, image_layer: ImageLayer, axes: str, spec: ModelSpec | Non
 
 def _result(kept: KeptResult, image_layer: ImageLayer, axes: str, rgb: bool) -> tuple[Labels, History]:
     edited, steps = kept.left(axes, rgb)
+    edited = replace(edited, labels=drawn(np.asarray(edited.labels), edited.task))
     name = f"{image_layer.name} · {edited.task}"
     layer = segmentation_to_layer(edited, image_layer, axes, features=features_of(edited), name=name)
     return layer, put_on(layer, steps)

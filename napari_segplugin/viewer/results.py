@@ -16,11 +16,13 @@ from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
 from napari_segplugin.viewer.layers import (
     class_colormap,
+    drawn,
     features_of,
     level0,
     segmentation_to_layer,
     spacing_of_layer,
 )
+from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
@@ -89,7 +91,9 @@ class Result:
             Class, score and status of each label are those of the layer's features table; a label without a row gets
             the first thing class and the status "corrected".
         """
-        labels = to_canonical(np.array(self.layer.data), self.axes, self._rgb)
+        # the layer may hold smaller numbers than the prediction, or wider ones when it needed them
+        kind = np.promote_types(self.layer.data.dtype, self.segmentation.labels.dtype)
+        labels = to_canonical(np.array(self.layer.data, kind), self.axes, self._rgb)
         objects = table_for(labels, self.segmentation, self.layer.features)
         return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
 
@@ -128,6 +132,7 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
     table = ObjectTable.of(labels, class_id or (classes.thing_ids or (1,))[0])
     name, own = str(layer.name), label_axes(axes)
     found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, {"what": "labels of a layer"})
+    quick_outlines(layer)
     if class_id:
         _say_class(layer, found)
     return Result(image_layer, axes, layer, found, name, adopted=True)
@@ -248,7 +253,7 @@ def show_result(
     axes: str,
     *,
     replaces: Result | None = None,
-    features: Features | None = None,
+    features: Features | DataFrame | None = None,
     labels: np.ndarray | None = None,
 ) -> Result:
     """Show a result. It takes the place of an earlier one only if nobody edited that.
@@ -263,17 +268,17 @@ def show_result(
     axes : str
     replaces : Result, optional
         The earlier result of this image.
-    features : dict, optional
+    features : dict or DataFrame, optional
         What :func:`napari_segplugin.viewer.layers.features_of` returned.
     labels : ndarray, optional
-        A copy of the labels for the layer, made in a worker; made here by default.
+        What :func:`napari_segplugin.viewer.layers.drawn` returned, made in a worker; made here by default.
 
     Returns
     -------
     Result
     """
-    features = features or features_of(segmentation)
-    labels = np.array(segmentation.labels) if labels is None else labels
+    features = features_of(segmentation) if features is None else features
+    labels = drawn(np.asarray(segmentation.labels), segmentation.task) if labels is None else labels
     name = f"{image_layer.name} · {segmentation.task}"
     layer = segmentation_to_layer(replace(segmentation, labels=labels), image_layer, axes, features=features, name=name)
     old = replaces.layer if replaces is not None else None

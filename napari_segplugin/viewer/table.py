@@ -97,6 +97,15 @@ class ObjectRows:
         at = self._rows.get(number)
         return None if at is None else dict(self.layer.features.iloc[at])
 
+    def several(self, numbers: Sequence[int]) -> list[TableRow | None]:
+        """The rows of objects; None where there is none. Thousands cost hardly more than one."""
+        known, table = self._rows, self.layer.features
+        at = [known[n] for n in numbers if n in known]
+        columns = [table[c].to_numpy()[at].tolist() for c in table.columns]
+        found = iter(zip(*columns, strict=True))
+        names = [str(c) for c in table.columns]
+        return [dict(zip(names, next(found), strict=True)) if n in known else None for n in numbers]
+
     def column(self, name: str) -> dict[int, Cell]:
         """A column by object number."""
         values = self.layer.features[name].tolist() if self._rows else []
@@ -129,9 +138,8 @@ class ObjectRows:
         gone = [known[n] for n, row in rows.items() if row is None and n in known]
         new = [row for n, row in rows.items() if row is not None and n not in known]
         table = self.layer.features
-        for number, row in rows.items():
-            if row is not None and number in known:
-                self._set_cells(table, known[number], row)
+        kept = [(known[n], row) for n, row in rows.items() if row is not None and n in known]
+        self._set_cells(table, kept)
         if gone or new:
             self._reshape(table, gone, new)
         elif rows:
@@ -142,12 +150,17 @@ class ObjectRows:
                 self._writing = False
 
     @staticmethod
-    def _set_cells(table: DataFrame, at: int, row: TableRow) -> None:
-        for column, value in row.items():
-            if column in table.columns:
-                place = table.columns.get_loc(column)
-                if table.iat[at, place] is not value:
-                    table.iat[at, place] = value
+    def _set_cells(table: DataFrame, rows: Sequence[tuple[int, TableRow]]) -> None:
+        """Write the cells that differ, a column at a time."""
+        for place, column in enumerate(table.columns):
+            given = [(at, row[column]) for at, row in rows if column in row]
+            where, values = [at for at, _ in given], [v for _, v in given]
+            was = table[column].to_numpy()[where].tolist()
+            if values == was:
+                continue
+            new = [i for i, (v, old) in enumerate(zip(values, was, strict=True)) if v != old and (v == v or old == old)]
+            if new:
+                table.iloc[[where[i] for i in new], place] = [values[i] for i in new]
 
     def _reshape(self, table: DataFrame, gone: list[int], new: list[TableRow]) -> None:
         if gone:

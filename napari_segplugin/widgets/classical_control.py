@@ -21,6 +21,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.viewer.companions import blocks_layer, colours_layer
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.layers import drawn
 from napari_segplugin.viewer.marks import (
     box_layer,
     box_of_shapes,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
 
 LIVE = "live preview"
 LIVE_MS = 120
-
-
-Live: TypeAlias = tuple[np.ndarray, tuple[int, ...], str]
-"""Labels of the visible plane, their first voxel, and a sentence on how they were made."""
 Counts: TypeAlias = tuple[np.ndarray, float, float]
 """Counts of equal bins, and the two ends."""
 
@@ -191,18 +188,19 @@ class ClassicalControl:
         part, engine, background = image if frame is None else image.frame(frame), dock.engine, self._background
         wanted = self.page.histogram.empty and not self.page.histogram.isHidden()
 
-        def work() -> tuple[Live, Counts | None]:
+        def work() -> tuple[np.ndarray, tuple[int, ...], str, Counts | None]:
             counts = engine.histogram(part, recipe.channel) if wanted else None
-            return self._previewer_of(part).visible(recipe, region, **marks), counts
+            labels, origin, text = self._previewer_of(part).visible(recipe, region, **marks)
+            return drawn(np.where(labels == background, 0, labels), Task.INSTANCE), origin, text, counts
 
-        def done(value: tuple[Live, Counts | None]) -> None:
-            (labels, origin, text), counts = value
+        def done(value: tuple[np.ndarray, tuple[int, ...], str, Counts | None]) -> None:
+            labels, origin, text, counts = value
             if counts is not None:
                 self.page.histogram.set_counts(*counts)
             if stop.is_set() or not dock.method_step.is_classical:
                 return
             self.page.show_live(text)
-            self._show(np.where(labels == background, 0, labels), origin, layer, axes, frame)
+            self._show(labels, origin, layer, axes, frame)
 
         def failed(error: BaseException) -> None:
             if not stop.is_set():
@@ -236,7 +234,7 @@ class ClassicalControl:
             return
         self._of = layer
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
-        array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))
+        array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin))
         if self._layer is None or not any(a is self._layer for a in viewer.layers):
             active = viewer.layers.selection.active

@@ -14,9 +14,10 @@ from napari.layers import Labels
 from napari_segplugin.core import Box, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.corrections import label_shape
-from napari_segplugin.viewer.edits import Editor, GreyView
+from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
+from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.pointer import Pointer
 from napari_segplugin.viewer.results import Result, adopt
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
@@ -155,7 +156,7 @@ class EditControl:
         self._dock.background.run(
             f"boxes {id(editor)}",
             lambda: ObjectBoxes(data),
-            lambda boxes: editor.take_boxes(boxes, version),
+            lambda boxes: (editor.take_boxes(boxes, version), self._show_timer.start()),
             lambda _: None,  # they are made when they are needed, and the error is told then
         )
 
@@ -187,7 +188,10 @@ class EditControl:
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
         panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
         target.editor.rows.usual_class = panel.new_class or (things or ["object"])[0]
-        number = self.chosen
+        number = int(target.layer.selected_label)
+        number = (
+            number if target.editor.seems_there(number) else 0
+        )  # the boxes are made in a worker: do not ask for them
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
         if row is None:
@@ -240,6 +244,7 @@ class EditControl:
         """Take a number of a class into the brush."""
         target = self.target
         if target is not None:
+            target.editor.make_room()
             target.layer.selected_label = self.area(target, name) or target.editor.boxes.next_number()
             self._show_timer.start()
 

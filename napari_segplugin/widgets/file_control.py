@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_segplugin.viewer.layers import LayerData, image_to_layer
+from napari_segplugin.viewer.light import make_ready
 from napari_segplugin.viewer.sample_data import sample_layers
 
 
@@ -19,6 +20,7 @@ class FileControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
+        dock.background.run("napari", make_ready, lambda _: None, lambda _: None)
 
     def open_image(self, path: str) -> None:
         """Read a file or folder in a worker and add it as a layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from napari.layers import Labels
 from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError, Task
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
-from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.layers import drawn, label_colormap_of
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW
 from napari_segplugin.widgets.where import told
@@ -71,11 +72,16 @@ class InstantControl:
             self._forests = {(id(layer), frame): forest}
 
         def work() -> Any:
-            return engine.instant_now(image, paint, task, classes, region=region, forest=forest, one_thing=nearby)
+            # a stroke that is painted while this is copied is answered again when it is finished
+            copied = paint.copied().frame(frame)
+            answer = engine.instant_now(image, copied, task, classes, region=region, forest=forest, one_thing=nearby)
+            found = answer.segmentation
+            return answer, replace(found, labels=drawn(np.asarray(found.labels), found.task))
 
-        def done(answer: Any) -> None:
+        def done(value: Any) -> None:
+            answer, shown = value
             if self.live:
-                self._show(answer.segmentation, layer, axes, frame)
+                self._show(shown, layer, axes, frame)
             dock.improve_step.say_instant(_words(answer))
 
         def failed(error: BaseException) -> None:
@@ -92,7 +98,8 @@ class InstantControl:
         if asked is None:
             return
         dock = self._dock
-        _, _, _, _, paint, task, classes, forest = asked
+        _, _, frame, _, paint, task, classes, forest = asked
+        paint = paint.copied().frame(frame)
         engine, nearby = dock.engine, self.nearby
 
         def answer(image: Any, region: Any) -> Job[Segmentation]:
@@ -116,7 +123,7 @@ class InstantControl:
             self.hide()
 
     def _question(self) -> Any:
-        """Everything that an answer needs, copied; None, with a sentence, where something is missing."""
+        """Everything that an answer needs, the corrections not copied yet; None, with a sentence, where something is missing."""
         dock = self._dock
         layer, axes, choice = dock.image_step.layer, dock.image_step.axes, dock.method_step.choice()
         if choice is None or dock.paint.layer is None:
@@ -125,7 +132,7 @@ class InstantControl:
             frame = current_frame(dock.viewer, layer, axes)
             image = dock.image_step.image()
             image = image if frame is None else image.frame(frame)
-            paint = dock.paint.copy().frame(frame)
+            paint = dock.paint.seen()
         except SegPluginError as error:
             dock.improve_step.say_instant(told(error))
             return None
@@ -140,8 +147,9 @@ class InstantControl:
         origin = json_integers(segmentation.recipe["origin"])
         labels = np.asarray(segmentation.labels)
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
-        array = to_layer_order(labels.astype(np.int32), axes, bool(getattr(layer, "rgb", False)))
-        where = placement(layer, axes, origin if frame is None else (frame, *origin))
+        array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
+        pooled = int(str(segmentation.recipe.get("pooled", 1)))
+        where = placement(layer, axes, origin if frame is None else (frame, *origin), pooled)
         if self._layer is None or not any(a is self._layer for a in viewer.layers):
             active = viewer.layers.selection.active
             self._layer = Labels(array, name=INSTANT, opacity=0.4, **where)
@@ -152,13 +160,16 @@ class InstantControl:
             viewer.layers.selection.active = active
             return
         self._layer.data = array
+        self._layer.scale = np.asarray(where["scale"])
         self._layer.translate = where["translate"]
 
 
 def _words(answer: Any) -> str:
     """What the forest is worth, in a sentence."""
     found = [f"Instant answer: {name.removeprefix('held-out ')} {value:.3f}." for name, value in answer.quality.items()]
-    return " ".join([*found, answer.heldout])
+    pooled = answer.segmentation.recipe.get("pooled", 1)
+    coarse = [f"Shown at 1/{pooled} of the resolution; zoom in for all of it."] if pooled != 1 else []
+    return " ".join([*found, *coarse, answer.heldout])
 
 
 __all__ = ["INSTANT", "InstantControl"]

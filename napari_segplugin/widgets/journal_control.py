@@ -111,9 +111,9 @@ class JournalControl:
                 )
             )
 
-    def paint(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
-        """Record the strokes on the corrections layer of the chosen image."""
-        self._recorder(self._dock.image_step.layer).paint(layer, known, history)
+    def paint(self, layer: Labels, known: bool = False, history: History | None = None, *, empty: bool = False) -> None:
+        """Record the strokes on the corrections layer of the chosen image; an empty one is not looked through."""
+        self._recorder(self._dock.image_step.layer).paint(layer, known, history, empty=empty)
 
     def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record the reviewed area ("reviewed"), points, boxes or empty areas of the chosen image."""

@@ -12,9 +12,9 @@ from napari.layers import Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task, labels_in
 from napari_segplugin.core.words import voxels
-from napari_segplugin.viewer.corrections import FIRST_AREA, OBJECTS, class_names, is_object, name_classes, paints_on
+from napari_segplugin.viewer.corrections import OBJECTS, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
 
@@ -93,29 +93,40 @@ class PaintClassControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
+        self._highest: dict[int, int] = {}
         self.row: PaintClass = dock.improve_step.paint_class
         self.row.chosen.connect(self.choose)
         self.row.change_asked.connect(self.change)
 
-    def follow(self, layer: Labels) -> None:
-        """Note the class of what is painted on a corrections layer from now on."""
-        self.leave_open(layer, np.asarray(layer.data))
+    def follow(self, layer: Labels, paint: np.ndarray | None = None) -> None:
+        """Note the class of what is painted on a corrections layer from now on.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels
+        paint : ndarray, optional
+            What it begins with; an empty one is not looked through.
+        """
+        self._highest[id(layer)] = 0
+        if paint is not None:
+            self.leave_open(layer, paint)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(lambda event: self.leave_open(event.source, np.asarray(event.source.data)))
         layer.events.selected_label.connect(self._on_brush)
 
-    @staticmethod
-    def leave_open(layer: Labels, paint: np.ndarray) -> None:
+    def leave_open(self, layer: Labels, paint: np.ndarray) -> None:
         """Objects that nobody gave a class, here or on another day, do not get the one that is chosen now."""
         if paints_on(layer) == OBJECTS:
-            known = class_names(layer)
-            name_classes(layer, {int(n): "" for n in np.unique(paint) if is_object(int(n)) and int(n) not in known})
+            known, found = class_names(layer), [n for n in labels_in(paint).tolist() if is_object(n)]
+            self._highest[id(layer)] = max([*found, self._highest.get(id(layer), 0)])
+            name_classes(layer, {n: "" for n in found if n not in known})
 
     def next_number(self, layer: Labels) -> int:
         """A number that no object has or had."""
-        data = np.asarray(layer.data)
-        painted = int(data.max(initial=0, where=data < FIRST_AREA))
-        return max([painted, *(n for n in class_names(layer) if is_object(n))]) + 1
+        named = (n for n in class_names(layer) if is_object(n))
+        counted = (n for n in self._dock.paint.counts if is_object(n)) if layer is self._dock.paint.layer else ()
+        highest: int = max([self._highest.get(id(layer), 0), *named, *counted])
+        return highest + 1
 
     def choose(self, name: str) -> None:
         """Paint and mark the next objects as a class."""
@@ -170,6 +181,8 @@ class PaintClassControl:
         known, fresh = class_names(layer), dict[int, str]()
         for delta in EditStep(list(event.value)).deltas():
             for number in np.unique(np.asarray(delta.new)).tolist():
+                if is_object(number):
+                    self._highest[id(layer)] = max(self._highest.get(id(layer), 0), number)
                 name = "" if number in known else self._name_of(int(number))
                 if name:
                     fresh[int(number)] = name

@@ -28,6 +28,7 @@ from napari_segplugin.viewer.corrections import (
 )
 from napari_segplugin.viewer.kept import Kept
 from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.light import outline
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.restoring import kept_strokes
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
@@ -84,24 +85,28 @@ class PaintControl:
         image, choice, layer = dock.image_step.layer, dock.method_step.choice(), self.layer
         if image is None or choice is None:
             return False
+        empty = layer is None
         try:
             if layer is None:
                 layer = kept_strokes(Kept(), image, dock.image_step.axes, choice.spec)
-                self.put_layer(layer)
+                self.put_layer(layer, empty=True)
             else:
                 check_paints(layer, choice.spec.task)
         except SegPluginError as error:
             dock.fail(error)
             return False
-        self._take_up(layer)
+        self._take_up(layer, empty)
         return True
 
-    def _take_up(self, layer: Labels) -> None:
+    def _take_up(self, layer: Labels, empty: bool = False) -> None:
         dock = self._dock
         dock.viewer.dims.ndisplay = 2
         dock.viewer.layers.selection.active = layer
         layer.mode = "paint"
-        self._count()
+        if empty:  # an array of some gigabytes has no memory yet, and is not to be given any by looking at it
+            self.counts = {}
+        else:
+            self._count()
         dock.refresh()
 
     def restore(self, layer: Labels, history: History, known: bool) -> None:
@@ -118,14 +123,17 @@ class PaintControl:
         self.put_layer(layer, known, history)
         self._take_up(layer)
 
-    def put_layer(self, layer: Labels, known: bool = False, history: History | None = None) -> None:
-        """Add the corrections layer of the chosen image and follow it; see :meth:`restore`."""
+    def put_layer(
+        self, layer: Labels, known: bool = False, history: History | None = None, *, empty: bool = False
+    ) -> None:
+        """Add the corrections layer of the chosen image and follow it; see :meth:`restore`. An empty one is not looked through."""
         dock, image = self._dock, self._dock.image_step.layer
         dock.viewer.add_layer(layer)
         self._paint[id(image)] = layer
         choice = dock.method_step.choice()
         if choice is not None:
             self._colors[id(layer)] = paint_colors(choice.spec.classes, choice.spec.task)
+        self.classes.follow(layer, None if empty else np.asarray(layer.data))
         if paints_on(layer) == CLASSES:
             classes = () if choice is None else choice.spec.classes
             layer.selected_label = next((c.id for c in classes if c.name == self.classes.row.name), 1)
@@ -135,8 +143,7 @@ class PaintControl:
         layer.events.data.connect(self._on_paint)
         # Undo and redo say only that something is drawn anew.
         layer.events.set_data.connect(self._on_paint)
-        self.classes.follow(layer)
-        dock.journal.paint(layer, known, history)
+        dock.journal.paint(layer, known, history, empty=empty)
         self.outline_result()
 
     def join(self, kept: Kept) -> None:
@@ -167,7 +174,8 @@ class PaintControl:
         """Show the result as outlines while somebody paints: filled areas of the same colours would hide the paint."""
         result = self._dock.runs.result_of(self._dock.image_step.layer)
         if self.layer is not None and result is not None and not result.layer.contour:
-            result.layer.contour = 1
+            run, fail = self._dock.background.run, self._dock.fail
+            outline(result.layer, lambda work, done: run(f"outlines {id(result)}", work, done, fail))
 
     def add_reviewed(self) -> None:
         """Make a layer for the reviewed area, or select the one there is, with the rectangle tool in hand."""
@@ -227,7 +235,11 @@ class PaintControl:
         return corrections_from_layers(step.layer, step.axes, paint=self.layer).paint
 
     def copy(self) -> Corrections:
-        """Copies of everything that was corrected on the chosen image. Call it on the GUI thread.
+        """Copies of everything that was corrected on the chosen image; see :meth:`seen`."""
+        return self.seen().copied()
+
+    def seen(self) -> Corrections:
+        """Everything that was corrected on the chosen image. Call it on the GUI thread; the arrays are those of the layers.
 
         Raises
         ------
@@ -248,6 +260,7 @@ class PaintControl:
             reviewed=self.reviewed,
             result=None if result is None else result.layer,
             before=None if result is None else result.before,
+            copy=False,
         )
         if choice is None:
             return self.weak.into(copied)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, Note, Segmentation, SegPluginError, Stage, Task
 from napari_segplugin.viewer.geometry import label_axes
-from napari_segplugin.viewer.layers import features_of
+from napari_segplugin.viewer.layers import drawn, features_of
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.where import told
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Answer = Callable[[Image, "tuple[slice, ...] | None"], Job[Segmentation]]
 
@@ -109,7 +112,7 @@ class RunControl:
         else:
             self._dock.result_step.progress.take(event)
 
-    def finish(self, value: tuple[Segmentation, dict[str, Any], np.ndarray]) -> None:
+    def finish(self, value: tuple[Segmentation, DataFrame, np.ndarray]) -> None:
         """Put the result into the viewer."""
         segmentation, features, labels = value
         if self._target is None:
@@ -180,13 +183,19 @@ def _measured(
     region: tuple[slice, ...] | None,
     into: Segmentation | None,
     frame: int | None,
-) -> Job[tuple[Segmentation, dict[str, Any], np.ndarray]]:
+) -> Job[tuple[Segmentation, DataFrame, np.ndarray]]:
     """Predict, then do in the worker whatever would stop the window: paste the region, measure, copy."""
     segmentation = yield from job
     yield Stage("Measuring")
     if region is not None:
         segmentation = whole_image(segmentation, shape, into, frame)
-    return segmentation, features_of(segmentation), np.array(segmentation.labels)
+    import pandas as pd
+
+    return (
+        segmentation,
+        pd.DataFrame(features_of(segmentation)),
+        drawn(np.asarray(segmentation.labels), segmentation.task),
+    )
 
 
 def _summary(segmentation: Segmentation) -> str:
@@ -194,7 +203,7 @@ def _summary(segmentation: Segmentation) -> str:
     n = len(segmentation.objects)
     if n == 0:
         return "Nothing was found. Try another model, or paint a few examples in step 4."
-    things = sum(int(c) in segmentation.classes.thing_ids for c in segmentation.objects.class_id)
+    things = int(np.isin(segmentation.objects.class_id, segmentation.classes.thing_ids).sum())
     if str(segmentation.task) == "semantic":
         names = [c.name for c in segmentation.classes if c.id in set(segmentation.objects.class_id.tolist())]
         return "Found: " + ", ".join(names) + ". Sizes: Measure…"

@@ -13,6 +13,7 @@ from napari_segplugin.core.types import json_object
 from napari_segplugin.data.edits import Change
 from napari_segplugin.door.window import TrackSpec, track_spec_from_json
 from napari_segplugin.viewer.geometry import label_axes
+from napari_segplugin.viewer.layers import drawn
 from napari_segplugin.viewer.results import Result, show_result
 from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.tracks import (
@@ -183,9 +184,8 @@ class TrackControl:
         dock, name = self._dock, f"{old.layer.name} · linked"
         base = replace(found.tracking.segmentation, labels=before)
         labels = found.tracking.segmentation.labels
-        made = show_result(
-            dock.viewer, base, old.image_layer, old.axes, features=found.features, labels=np.array(labels)
-        )
+        shown = drawn(np.asarray(labels), base.task)
+        made = show_result(dock.viewer, base, old.image_layer, old.axes, features=found.features, labels=shown)
         made.layer.name, made.model, made.adopted = name, old.model, old.adopted
         old.layer.visible = False
         dock.runs.results.append(made)

@@ -13,8 +13,9 @@ from napari.layers import Labels
 
 from napari_segplugin.core import InputError
 from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.viewer.edits import Editor, GreyView
+from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import LayerHistory
+from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.table import ObjectRows
 
 

@@ -205,15 +205,17 @@ def step_bytes(step: Stepper, shape: Sequence[int]) -> int:
     weights = sum(t.nbytes for t in ghosts.values())
     ghost = deepcopy(network, {**ghosts, **{id(t): t.detach().to("meta") for t in network.buffers()}}).train()
     kept: dict[int, torch.UntypedStorage] = {}
+    nothing = torch.empty(0)
 
-    def keep(tensor: torch.Tensor) -> None:
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage  # held, so that no other gets its address; the tensor would hold itself
+        kept[storage._cdata] = storage  # held, so that no other gets its address
+        return nothing  # a tensor that holds itself would never go
 
     half = step.autocast is not None
     try:
         with (
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda _: None),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
             torch.autocast(step.device.type, dtype=step.autocast or torch.bfloat16, enabled=half),
         ):
             ghost(torch.empty(tuple(shape), device="meta"))
