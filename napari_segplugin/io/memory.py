@@ -67,9 +67,11 @@ def check_size(path: Path, shape: Sequence[int], dtype: np.dtype | str, *, store
 
     Examples
     --------
-    >>> check_size(Path("a.nii"), (2**20, 2**20, 2**10), "f8")
+    >>> check_size(Path("a.nii.gz"), (2048, 1024, 1024), "u1", stored=10**6)
     Traceback (most recent call last):
-    napari_segplugin.core.errors.OutOfMemoryError: 'a.nii' does not fit into memory...
+    napari_segplugin.core.errors.InputError: 'a.nii.gz' says that it has very much data; a small file like that can fill the
+    memory. Got 2.15 GB in a file of 1 MB. If you trust it, set the environment variable SEGPLUGIN_ALLOW_LARGE=1 and restart,
+    or save it again in the program that made it.
     """
     size = math.prod(int(n) for n in shape) * np.dtype(dtype).itemsize
     if stored is not None and size > max(_LARGE, _RATIO * stored) and not allowed_large():

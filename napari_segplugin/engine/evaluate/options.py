@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,7 +56,7 @@ def make_options(
     Raises
     ------
     InputError
-        If there is no such task, or a threshold is not valid.
+        If there is no such task, or a threshold or the tolerance is not valid.
     """
     if str(task) not in [t.value for t in Task]:
         raise InputError("There is no such task.", got=f"'{task}'", accepted=", ".join(t.value for t in Task))
@@ -63,6 +64,9 @@ def make_options(
         raise InputError(
             "IoU thresholds must be above 0 and at most 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
         )
+    # here too: where no surface is measured, nobody else would look at it
+    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+        raise InputError("A tolerance must be a distance, 0 or more.", got=tolerance)
     return Options(Task(task), classes, spacing, unit, tuple(sorted(set(thresholds))), tolerance, surfaces)
 
 

@@ -51,7 +51,7 @@ class TrackSpec:
     keep: bool = True
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.max_distance) and self.max_distance >= 0):
+        if not 0 <= self.max_distance < 1e30:  # not NaN either
             raise InputError(
                 "The largest distance is out of range.",
                 got=self.max_distance,

@@ -360,3 +360,10 @@ def test_metrics_of_other_packages_are_averaged_over_images(more_metrics):
     a, b = np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]])
     report = evaluate_many([(a, a), (b, a)], task="semantic", classes=ClassTable.named(["a"]))
     assert next(r.value for r in report.rows if r.metric.startswith("Share")) == 0.375
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, -np.inf, np.inf, np.nan])
+def test_a_tolerance_that_is_no_distance_is_refused_also_without_surfaces(tolerance):
+    labels = np.ones((4, 4), int)
+    with pytest.raises(InputError, match="tolerance must be a distance"):
+        evaluate(labels, labels, task="instance", tolerance=tolerance, surfaces=False)
