@@ -21,7 +21,7 @@ from napari_segplugin.viewer.kept import read_kept
 from napari_segplugin.viewer.layers import MOST_DRAWN, drawn, label_colormap_of
 from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.pictures import outlines_of
-from napari_segplugin.viewer.recorder import LARGE, Recorder
+from napari_segplugin.viewer.recorder import AT_ONCE, Recorder
 from napari_segplugin.viewer.results import show_result
 
 
@@ -205,26 +205,17 @@ def test_thousands_of_rows_are_written_as_one_by_one() -> None:
     assert not (many.features["status"] == "accepted").any()
 
 
-def test_a_large_step_is_packed_elsewhere_and_what_follows_waits(tmp_path: Path) -> None:
-    side = int(np.sqrt(LARGE)) + 2
-    waiting: list[tuple[Any, Any]] = []
-    recorder = Recorder(Journal(), run=lambda work, done: waiting.append((work, done)))
+def test_a_large_step_and_what_follows_are_kept_in_order(tmp_path: Path) -> None:
+    side = int(np.sqrt(AT_ONCE)) + 2
+    recorder = Recorder(Journal())
     recorder.journal.open(tmp_path / "a.journal")
     layer = Labels(np.zeros((side, side), np.uint16))
     recorder.paint(layer, empty=True)
     layer.fill((0, 0), 3)
     layer.paint((5, 5), 4)
-    assert len(waiting) == 1
-    assert read_kept(tmp_path / "a.journal").paint is None  # nothing is written out of order
-    work, done = waiting.pop()
-    done(work())
-    kept = read_kept(tmp_path / "a.journal")
-    assert np.array_equal(kept.paint, layer.data)
     layer.fill((100, 100), 7)
-    assert len(waiting) == 1
-    recorder.detach()  # the window closes: what waits is written at once
-    work, done = waiting.pop()
-    done(work())  # and the worker comes too late
+    recorder.detach()
+    recorder.journal.close()
     kept = read_kept(tmp_path / "a.journal")
     assert np.array_equal(kept.paint, layer.data)
     assert kept.steps == 3
