@@ -300,6 +300,10 @@ class TrainSpec:
             if not _whole(getattr(self, word), 0, top):
                 accepted = f"a whole number from 0 to {top}"
                 raise InputError(f"The setting {word} is out of range.", got=getattr(self, word), accepted=accepted)
+        if not 0 <= self.learning_rate <= 1000:
+            raise InputError(
+                "The learning rate is out of range.", got=self.learning_rate, accepted="0 (automatic) to 1000"
+            )
         if self.seconds <= 0 and self.steps <= 0:
             raise InputError(
                 "Training needs a time limit or a number of steps.",

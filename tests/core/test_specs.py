@@ -92,6 +92,8 @@ def test_a_training_with_a_number_that_is_none_cannot_be_set_up(word, value):
         ("batch", -1, "batch is out of range"),
         ("batch", 2**40, "batch is out of range"),
         ("steps", 1.5, "steps is out of range"),
+        ("learning_rate", -1, "learning rate is out of range"),
+        ("learning_rate", 1e308, "learning rate is out of range"),
     ],
 )
 def test_a_training_with_a_size_that_is_none_cannot_be_set_up(word, value, words):
