@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +172,9 @@ def test_outlines_made_in_a_worker_are_those_of_the_layer_as_it_is(
 
 def test_rows_are_made_without_a_collection_of_garbage_and_it_goes_on_afterwards() -> None:
     assert gc.isenabled()
-    with pytest.raises(ValueError, match="broken"), light.uncollected():
+    with suppress(ValueError), light.uncollected():
         assert not gc.isenabled()
-        raise ValueError("broken")
+        raise ValueError
     assert gc.isenabled()
 
 
