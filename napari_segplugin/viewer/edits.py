@@ -16,6 +16,7 @@ from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
 from napari_segplugin.viewer.history import Delta, EditNote, EditStep, LayerHistory
+from napari_segplugin.viewer.light import uncollected
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
@@ -237,7 +238,8 @@ class Editor:
 
     def _mark(self, rows: dict[int, TableRow], kind: str) -> None:
         self._data()
-        self.history.mark({"kind": kind, "rows": rows})
+        with uncollected():
+            self.history.mark({"kind": kind, "rows": rows})
 
     # --- one step -------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_segplugin.core.types import Cell
+from napari_segplugin.viewer.light import uncollected
 
 if TYPE_CHECKING:
     from napari.utils.events import Event
@@ -134,6 +135,10 @@ class ObjectRows:
 
     def write(self, rows: Mapping[int, TableRow | None]) -> None:
         """Set rows; None takes a row away."""
+        with uncollected():
+            self._write(rows)
+
+    def _write(self, rows: Mapping[int, TableRow | None]) -> None:
         known = self._rows
         gone = [known[n] for n, row in rows.items() if row is None and n in known]
         new = [row for n, row in rows.items() if row is not None and n not in known]

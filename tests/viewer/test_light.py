@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +168,14 @@ def test_outlines_made_in_a_worker_are_those_of_the_layer_as_it_is(
     for one in (layer, usual):
         one.paint((5, 30), 4)
     assert np.array_equal(layer._slice.image.view, usual._slice.image.view)
+
+
+def test_rows_are_made_without_a_collection_of_garbage_and_it_goes_on_afterwards() -> None:
+    assert gc.isenabled()
+    with suppress(ValueError), light.uncollected():
+        assert not gc.isenabled()
+        raise ValueError
+    assert gc.isenabled()
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
