@@ -212,6 +212,6 @@ def read_json(path: Path, kind: type[T], accepted: str = "") -> T:
 
 
 _TIMES_JSON = 8
-"""How many times larger the objects of Python are than the text; measured on COCO files."""
+"""How many times larger the objects of Python are than the text, at the most of what is common: polygons as in COCO take 4.8."""
 
 __all__ = ["Stamps", "guarded", "read_json", "reading"]

@@ -86,7 +86,7 @@ def _other_version(package: str, extra: str = "") -> Finding | None:
     have = installed(package)
     problem = (
         f"The package '{package}' is there in version {have}, but {allowed} is needed. "
-        f'Run: pip install --upgrade "{package}{allowed}"'
+        f'Run: pip install "{package}{allowed}"'
     )
     return Finding(package, have, Level.WARNING, problem)
 

@@ -149,13 +149,7 @@ def finetune(
         sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
     forest: dict[str, float] = {}
     if len(splits) == 1 and splits[0].heldout is not None:
-        yield Stage("Comparing with a random forest")
-        learn, hold = splits[0].train, splits[0].heldout
-        try:
-            forest = judge_forest(PixelForest(images[0]), learn, hold, len(bundle.spec.classes), spec.seed)
-        except MEMORY_ERRORS as error:  # the model is there; a comparison is no reason to lose it
-            let_go(error)
-            yield Note("Memory ran out during the comparison with a random forest; it is left out.")
+        forest = yield from _forest(images[0], splits[0].train, splits[0].heldout, bundle, spec)
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
@@ -163,6 +157,17 @@ def finetune(
         new_view = view(load(tuned, finite=False))
         views = None if new_view is None else Views(view.image, old_view.labels, new_view.labels)
     return FineTuneResult(tuned, before, after, sentence, views, forest)
+
+
+def _forest(image: Image, learn: Sample, hold: Sample, bundle: ModelBundle, spec: TrainSpec) -> Job[dict[str, float]]:
+    """What a random forest makes of the same strokes; nothing where memory runs out: the model is there, and is not lost for it."""
+    yield Stage("Comparing with a random forest")
+    try:
+        return judge_forest(PixelForest(image), learn, hold, len(bundle.spec.classes), spec.seed)
+    except MEMORY_ERRORS as error:
+        let_go(error)
+        yield Note("Memory ran out during the comparison with a random forest; it is left out.")
+        return {}
 
 
 def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBundle) -> list[Sample]:

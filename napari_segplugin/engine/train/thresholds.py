@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_segplugin.core import Job, ModelBundle, Stage, Step, Task
+from napari_segplugin.core import MEMORY_ERRORS, Job, ModelBundle, Note, Stage, Step, Task
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
+from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import load
 from napari_segplugin.engine.train.heldout import read_maps
 from napari_segplugin.networks import is_detector
@@ -49,6 +50,17 @@ def calibrated(
     """
     if is_detector(bundle.spec) or bundle.spec.task is Task.SEMANTIC:
         return {}
+    try:
+        return (yield from _calibrated(bundle, samples, patch, device, seed))
+    except MEMORY_ERRORS as error:  # a training is not lost for its thresholds
+        let_go(error)
+        yield Note("Memory ran out while the thresholds were set; those of before are kept.")
+        return {}
+
+
+def _calibrated(
+    bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], device: torch.device, seed: int
+) -> Job[dict[str, Any]]:
     yield Stage("Setting thresholds")
     network = load(bundle, finite=False).eval().to(device)
     batch = PatchSampler(samples, patch, IDENTITY, seed).draw(max(4, min(_MOST, _VOXELS // math.prod(patch))))

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import (
-    MEMORY_ERRORS,
     AugmentSpec,
     InputError,
     Job,
@@ -33,7 +32,6 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
-from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import check_finite, fingerprint, load, map_kinds, with_packages
 from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
@@ -248,11 +246,7 @@ def train_prepared(
         checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
     )
     tuned = replace(bundle, weights=result.state)
-    try:
-        result.decode = yield from calibrated(tuned, prepared, sampler.patch, device=device, seed=spec.seed)
-    except MEMORY_ERRORS as error:
-        let_go(error)
-        yield Note("Memory ran out while the thresholds were set; those of before are kept.")
+    result.decode = yield from calibrated(tuned, prepared, sampler.patch, device=device, seed=spec.seed)
     return result
 
 

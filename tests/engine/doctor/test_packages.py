@@ -75,7 +75,7 @@ def test_a_version_that_is_not_allowed_is_told_with_what_to_do(asked):
     assert found["scikit-image"].level is Level.WARNING
     assert found["scikit-image"].problem == (
         f"The package 'scikit-image' is there in version {have}, but >=999 is needed. "
-        'Run: pip install --upgrade "scikit-image>=999"'
+        'Run: pip install "scikit-image>=999"'
     )
     assert "but <1 is needed" in found["numpy"].problem
     assert (found["scipy"].level, found["torch"].level) == (Level.GOOD, Level.GOOD)
