@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,13 @@ def doubt_of(image: Image) -> Note | None:
     return Note(f"'{image.name}': {doubt} Taken as {image.axes}.", setting="axes") if doubt else None
 
 
+def _check_name(given: object, what: str, accepted: str) -> None:
+    """Refuse what is neither a name nor a path."""
+    if not isinstance(given, str | os.PathLike):
+        hint = "To run a network, use predict." if isinstance(given, ModelBundle) else ""
+        raise InputError(f"{what} cannot be given like that.", got=type(given).__name__, accepted=accepted, hint=hint)
+
+
 def as_model(model: ModelLike) -> ModelBundle:
     """A model from the name of one that ships, from its folder, or as it is.
 
@@ -132,6 +140,7 @@ def as_model(model: ModelLike) -> ModelBundle:
     """
     if isinstance(model, ModelBundle):
         return model
+    _check_name(model, "A model", "a ModelBundle, the name of a model that ships, or the folder of a model")
     shipped = shipped_bundles()
     if str(model) in shipped:
         return load_bundle(shipped[str(model)])
@@ -311,6 +320,9 @@ def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json
     from napari_segplugin.classical import TECHNIQUES
 
     settings = dict(settings or {})
+    if not isinstance(technique, ClassicalRecipe):
+        accepted = "the name of a technique or of a recipe, the file of a recipe, or a ClassicalRecipe"
+        _check_name(technique, "A technique", accepted)
     if isinstance(technique, str) and technique in TECHNIQUES:
         return ClassicalRecipe(technique, settings)
     if settings:

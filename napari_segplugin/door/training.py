@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -115,8 +115,15 @@ def labelled(
 
     if isinstance(data, str | Path):
         return (yield from read_pairs(find_pairs(data), task, axes=axes, spacing=spacing, unit=unit))
+    pairs = list(data) if isinstance(data, Iterable) else [data]
+    if not all(isinstance(p, tuple | list) and len(p) == 2 for p in pairs):
+        raise InputError(
+            "The images to train on cannot be given like that.",
+            got=type(data).__name__,
+            accepted="a folder with images and labels, or a list of (image, labels) pairs",
+        )
     found = []
-    for given, labels in data:
+    for given, labels in pairs:
         truth = as_segmentation(labels, task=task)
         numbers = canonical_labels(np.asarray(truth.labels), truth.axes)
         several = isinstance(labels, Segmentation) and task is not Task.SEMANTIC and len(truth.classes) > 2

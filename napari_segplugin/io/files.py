@@ -148,9 +148,9 @@ def check_readable(path: Path) -> None:
     InputError
         If there is no such file or folder, it may not be read, the file is empty, or what writes it has not finished.
     """
-    settle(path)
-    check_finished(path)
     try:
+        settle(path)
+        check_finished(path)
         if path.is_dir():
             with os.scandir(path) as entries:
                 next(entries, None)
@@ -158,6 +158,8 @@ def check_readable(path: Path) -> None:
         size = path.stat().st_size
         with path.open("rb") as stream:
             stream.read(1)
+    except SegPluginError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         hint = "Check the spelling"
         if "\\" in str(path) and os.sep != "\\":

@@ -366,3 +366,25 @@ def test_what_is_written_can_be_read(tmp_path, sample):
     files = seg.write_segmentation(found, tmp_path / "out.tif", sample.image)
     assert all(Path(f).is_file() for f in files)
     np.testing.assert_array_equal(seg.read_segmentation(files[0]).labels, found.labels)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda image: seg.predict(image, 5, progress=False),
+            "A model cannot be given like that. Got int. Accepted: a",
+        ),
+        (lambda image: seg.segment(image, 5, progress=False), "A technique cannot be given like that. Got int."),
+        (
+            lambda image: seg.segment(image, seg.load_model("nuclei2d"), progress=False),
+            "To run a network, use predict.",
+        ),
+        (lambda image: seg.train(5, progress=False), "The images to train on cannot be given like that. Got int."),
+        (lambda image: seg.train([image], progress=False), "list of (image, labels) pairs"),
+    ],
+)
+def test_what_is_no_name_is_refused_in_words(call, words):
+    with pytest.raises(seg.InputError) as told:
+        call(np.zeros((8, 8), np.uint8))
+    assert words in str(told.value)

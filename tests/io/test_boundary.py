@@ -27,7 +27,7 @@ from napari_segplugin.io import (
     write_segmentation,
 )
 from napari_segplugin.io.boundary import guarded, reading
-from napari_segplugin.io.files import Format, Found
+from napari_segplugin.io.files import Format, Found, check_readable
 from napari_segplugin.io.row import FormatRow
 
 nibabel = pytest.importorskip("nibabel")
@@ -299,3 +299,9 @@ def test_a_zarr_that_is_itself_a_link_opens(tmp_path):
     make(tmp_path / "a.zarr")
     (tmp_path / "b.zarr").symlink_to(tmp_path / "a.zarr")
     assert read_image(tmp_path / "b.zarr", axes="ZYX").array[0, 0, 5] == 5
+
+
+@pytest.mark.parametrize("name", ["é" * 300, "a/" * 3000, "a\0b", ".segplugin-0123456789abcdef/" + "x" * 300])
+def test_a_name_that_no_disk_takes_is_a_sentence(tmp_path, name):
+    with pytest.raises(InputError):
+        check_readable(tmp_path / name)
