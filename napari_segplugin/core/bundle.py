@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,9 +43,10 @@ class Normalisation:
             )
 
 
-@dataclass(frozen=True, eq=False)
 class Exemplars:
     """Small pieces of what a network learnt from, which it sees again when it is fine-tuned, so that it forgets less.
+
+    They are kept packed, some twenty times smaller, since every model of a session has its own.
 
     Parameters
     ----------
@@ -65,35 +67,54 @@ class Exemplars:
         If the arrays do not belong together.
     """
 
-    image: np.ndarray
-    labels: np.ndarray
-    maps: np.ndarray
-    spacing: np.ndarray
-    source: np.ndarray
+    NAMES = ("image", "labels", "maps", "spacing", "source")
 
-    def __post_init__(self) -> None:
-        n, spatial = self.image.shape[:1], self.image.shape[2:]
+    def __init__(
+        self, image: np.ndarray, labels: np.ndarray, maps: np.ndarray, spacing: np.ndarray, source: np.ndarray
+    ) -> None:
+        arrays = (image, labels, maps, spacing, source)
+        n, spatial = image.shape[:1], image.shape[2:]
         fits = (
             len(spatial) in (2, 3)
-            and 0 not in self.image.shape
-            and self.labels.shape == (*n, 4, *spatial)
-            and (*self.maps.shape[:1], *self.maps.shape[2:]) == (*n, *spatial)
-            and self.spacing.shape == (*n, len(spatial))
-            and self.source.shape == n
+            and 0 not in image.shape
+            and labels.shape == (*n, 4, *spatial)
+            and (*maps.shape[:1], *maps.shape[2:]) == (*n, *spatial)
+            and spacing.shape == (*n, len(spatial))
+            and source.shape == n
         )
-        if not fits or "".join(a.dtype.kind for a in vars(self).values()) != "ffffU":
+        if not fits or "".join(a.dtype.kind for a in arrays) != "ffffU":
             raise InputError(
                 "The image pieces kept with the model do not fit together.",
-                got=", ".join(f"{a.dtype} {a.shape}" for a in vars(self).values()),
+                got=", ".join(f"{a.dtype} {a.shape}" for a in arrays),
                 accepted="image (N, C, …), labels (N, 4, …), maps (N, M, …), spacing (N, ndim) and source (N)",
             )
+        self._packed = {
+            name: (a.dtype, a.shape, zlib.compress(np.ascontiguousarray(a).tobytes(), 1))
+            for name, a in zip(self.NAMES, arrays, strict=True)
+        }
 
     def __len__(self) -> int:
-        return int(self.image.shape[0])
+        return int(self._packed["image"][1][0])
+
+    def array(self, name: str) -> np.ndarray:
+        """One of the arrays, unpacked anew with each call; it cannot be written to.
+
+        Parameters
+        ----------
+        name : str
+            One of ``NAMES``.
+        """
+        dtype, shape, packed = self._packed[name]
+        found: np.ndarray = np.frombuffer(zlib.decompress(packed), dtype).reshape(shape)
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them by name, see :meth:`array`."""
+        return {name: self.array(name) for name in self.NAMES}
 
     def take(self, which: np.ndarray) -> Exemplars:
         """Some of them, by index or mask."""
-        return Exemplars(**{k: v[which] for k, v in vars(self).items()})
+        return Exemplars(**{k: v[which] for k, v in self.arrays().items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 import imageio.v3 as imageio
 import numpy as np
@@ -163,7 +163,8 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
     _dump(spec, folder / "spec.json")
     _dump(to_json(bundle.history), folder / "history.json")
     if bundle.exemplars is not None:
-        np.savez_compressed(folder / "exemplars.npz", **vars(bundle.exemplars))
+        arrays: dict[str, Any] = bundle.exemplars.arrays()
+        np.savez_compressed(folder / "exemplars.npz", **arrays)
     (folder / "LICENSE.txt").write_text(f"{bundle.licence.rstrip()}\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(bundle), encoding="utf-8")
 
@@ -346,7 +347,7 @@ def _read_exemplars(path: Path) -> Exemplars | None:
     if not path.is_file():
         return None
     with reading(path, "image pieces of a model"), np.load(path, allow_pickle=False) as found:
-        names = {f.name for f in dataclasses.fields(Exemplars)}
+        names = set(Exemplars.NAMES)
         if set(found.files) != names:
             raise InputError(
                 "The image pieces kept with the model are not complete.",

@@ -110,7 +110,7 @@ def mixed(files, make_bundle):
 
 def learnt(folder):
     """The classes of the pieces that the new model has learnt from."""
-    return set(np.unique(load_bundle(folder).exemplars.labels[:, 0]).astype(int))
+    return set(np.unique(load_bundle(folder).exemplars.array("labels")[:, 0]).astype(int))
 
 
 @pytest.mark.parametrize("task", ["instance", "panoptic"])

@@ -450,5 +450,5 @@ def test_the_real_engine_learns_both_classes_from_the_dock(real: Any, qtbot: Any
     step.budget_unit.setCurrentIndex(step.budget_unit.findData("steps"))
     run(real, qtbot, real.train.start)
     assert real.train.new is not None, real.messages.text.text()
-    learnt = np.unique(real.train.new.exemplars.labels[:, 0]).tolist()
+    learnt = np.unique(real.train.new.exemplars.array("labels")[:, 0]).tolist()
     assert learnt == [0, 1, 2] + [3] * (task is Task.PANOPTIC)

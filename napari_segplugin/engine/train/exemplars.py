@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 import torch
@@ -75,14 +74,14 @@ def merged(old: Exemplars | None, new: Exemplars | None, most: int, seed: int = 
     if most < 1:
         return None
     if old is not None and new is not None:
-        kept = np.flatnonzero(~np.isin(old.source, new.source))
+        kept = np.flatnonzero(~np.isin(old.array("source"), new.array("source")))
         old = old.take(kept) if kept.size else None
     if old is not None and len(old) > most:
         old = old.take(np.sort(np.random.default_rng(seed).choice(len(old), most, replace=False)))
     parts = [e for e in (old, new) if e is not None]
     if len(parts) < 2:
         return parts[0] if parts else None
-    return Exemplars(**{f.name: np.concatenate([getattr(e, f.name) for e in parts]) for f in fields(Exemplars)})
+    return Exemplars(**{name: np.concatenate([e.array(name) for e in parts]) for name in Exemplars.NAMES})
 
 
 def rehearsed(bundle: ModelBundle, but: Sequence[str] = ()) -> list[Prepared]:
@@ -90,21 +89,20 @@ def rehearsed(bundle: ModelBundle, but: Sequence[str] = ()) -> list[Prepared]:
 
     Empty where the bundle has none, or they do not fit its network.
     """
-    found = bundle.exemplars
-    kinds = codec_of(bundle.spec).map_kinds(bundle.spec.ndim)
-    if found is None or found.image.shape[1] != bundle.spec.in_channels or found.maps.shape[1] != len(kinds):
+    if bundle.exemplars is None:
         return []
-    if found.image.ndim - 2 != bundle.spec.ndim or found.labels[:, 0].max() >= len(bundle.spec.classes):
+    found = bundle.exemplars.arrays()
+    image, labels, maps = found["image"], found["labels"], found["maps"]
+    kinds = codec_of(bundle.spec).map_kinds(bundle.spec.ndim)
+    if image.shape[1] != bundle.spec.in_channels or maps.shape[1] != len(kinds):
+        return []
+    if image.ndim - 2 != bundle.spec.ndim or labels[:, 0].max() >= len(bundle.spec.classes):
         return []
     offsets = tuple(i for i, kind in enumerate(kinds) if kind == "offset")
-    wanted = [i for i in range(len(found)) if found.source[i] not in but]
+    wanted = [i for i, source in enumerate(found["source"]) if source not in but]
     return [
         Prepared(
-            _tensor(found.image[i]),
-            _tensor(found.labels[i]),
-            _tensor(found.maps[i]),
-            tuple(map(float, found.spacing[i])),
-            offsets,
+            _tensor(image[i]), _tensor(labels[i]), _tensor(maps[i]), tuple(map(float, found["spacing"][i])), offsets
         )
         for i in wanted
     ]

@@ -40,7 +40,7 @@ class Board:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._writer: Any = SummaryWriter(str(folder), flush_secs=5)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name that no disk takes
             raise InputError(
                 "The folder for TensorBoard cannot be written to.", got=str(error), hint="Choose another folder."
             ) from error

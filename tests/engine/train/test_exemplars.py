@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from napari_segplugin.core import (  # noqa: E402
     BACKGROUND_PAINT,
     ClassTable,
+    Exemplars,
     Image,
     InputError,
     ModelSpec,
@@ -53,14 +54,14 @@ def test_a_piece_is_the_sample_itself_padded_with_unknown(ndim):
     prepared = prepare_sample(sample(shape=(60, 62), ndim=ndim), bundle)
     found = cut_exemplars([prepared], ["a"], 3)
     assert len(found) == 3
-    assert found.image.shape[2:] == SIDES[ndim]
+    assert found.array("image").shape[2:] == SIDES[ndim]
     whole = tuple(slice(0, n) for n in prepared.image.shape[1:])
     for i in range(3):
-        np.testing.assert_allclose(found.image[(i, slice(None), *whole)], prepared.image, atol=1e-3)
-        np.testing.assert_array_equal(found.labels[(i, slice(None), *whole)], prepared.labels)
-        assert found.labels[i, 1].sum() == prepared.labels[1].sum()  # nothing outside of the image is known
+        np.testing.assert_allclose(found.array("image")[(i, slice(None), *whole)], prepared.image, atol=1e-3)
+        np.testing.assert_array_equal(found.array("labels")[(i, slice(None), *whole)], prepared.labels)
+        assert found.array("labels")[i, 1].sum() == prepared.labels[1].sum()  # nothing outside of the image is known
     (back, *_) = rehearsed(replace(bundle, exemplars=found))
-    np.testing.assert_array_equal(back.labels, found.labels[0])
+    np.testing.assert_array_equal(back.labels, found.array("labels")[0])
     assert back.spacing == prepared.spacing
 
 
@@ -69,13 +70,13 @@ def test_pieces_of_a_large_image_lie_around_what_is_known():
     known = np.zeros((400, 500), bool)
     known[300:310, 420:430] = True
     found = cut_exemplars([prepare_sample(replace(large, known=known), tiny())], ["a"], 5)
-    assert (found.labels[:, 1].sum((1, 2)) == 100).all()
+    assert (found.array("labels")[:, 1].sum((1, 2)) == 100).all()
 
 
 def test_every_image_gives_as_many_pieces():
     prepared = [prepare_sample(sample(i), tiny()) for i in range(3)]
     found = cut_exemplars(prepared, ["a", "b", "c"], 7)
-    assert sorted(np.unique(found.source, return_counts=True)[1]) == [2, 2, 3]
+    assert sorted(np.unique(found.array("source"), return_counts=True)[1]) == [2, 2, 3]
     nothing = replace(sample(), known=np.zeros((60, 70), bool))
     assert cut_exemplars([prepare_sample(nothing, tiny())], ["a"], 5) is None
     assert cut_exemplars(prepared, ["a", "b", "c"], 0) is None
@@ -84,9 +85,9 @@ def test_every_image_gives_as_many_pieces():
 def test_corrections_of_the_same_image_replace_each_other():
     a, b = (cut_exemplars([prepare_sample(sample(i), tiny())], [str(i)], 4) for i in range(2))
     both = merged(a, b, 24)
-    assert both.source.tolist() == ["0"] * 4 + ["1"] * 4
-    newer = replace(b, image=b.image + np.float16(1))
-    np.testing.assert_array_equal(merged(both, newer, 24).image[4:], newer.image)
+    assert both.array("source").tolist() == ["0"] * 4 + ["1"] * 4
+    newer = Exemplars(**{**b.arrays(), "image": b.array("image") + np.float16(1)})
+    np.testing.assert_array_equal(merged(both, newer, 24).array("image")[4:], newer.array("image"))
     assert len(merged(both, newer, 24)) == 8
     assert len(merged(both, None, 3)) == 3
     assert merged(both, newer, 0) is None
@@ -99,8 +100,8 @@ def test_exemplars_travel_with_the_bundle(tmp_path):
     assert len(bundle.exemplars) == 3
     place = save_bundle(bundle, tmp_path / "with")
     again = load_bundle(place).exemplars
-    for word, array in vars(bundle.exemplars).items():
-        np.testing.assert_array_equal(getattr(again, word), array)
+    for word, array in bundle.exemplars.arrays().items():
+        np.testing.assert_array_equal(again.array(word), array)
     assert "3 small pieces" in (place / "README.md").read_text()
     (place / "exemplars.npz").unlink()
     assert load_bundle(place).exemplars is None
@@ -143,7 +144,7 @@ def test_finetuning_rehearses_and_keeps_pieces_of_the_corrected_image():
     events = []
     new = drain(finetune(sample(0).image, corrections(), old, SPEC), events.append).bundle
     assert any("learnt from before" in e.text for e in events if isinstance(e, Note))
-    assert set(new.exemplars.source) == {source_of(sample(0)), source_of(sample(1))}
+    assert set(new.exemplars.array("source")) == {source_of(sample(0)), source_of(sample(1))}
     plain = drain(finetune(sample(0).image, corrections(), old, replace(SPEC, rehearsal=0.0)), events.append).bundle
     assert any(not np.array_equal(plain.weights[k], v) for k, v in new.weights.items())
 
@@ -173,4 +174,26 @@ def test_shares_and_numbers_out_of_range_are_refused(setting, value):
 def test_shipped_models_can_rehearse(name):
     bundle = load_bundle(shipped_bundles()[name])
     assert len(rehearsed(bundle)) == len(bundle.exemplars) == 24
-    assert bundle.exemplars.labels[:, 1].any((1, 2) if bundle.spec.ndim == 2 else (1, 2, 3)).all()
+    assert bundle.exemplars.array("labels")[:, 1].any((1, 2) if bundle.spec.ndim == 2 else (1, 2, 3)).all()
+
+
+def test_pieces_are_kept_packed_and_come_back_as_they_were():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(6, 1, 128, 128)).astype(np.float16)
+    labels = np.zeros((6, 4, 128, 128), np.float32)
+    labels[:, :, 20:60, 20:60] = 1.5
+    maps = np.zeros((6, 1, 128, 128), np.float16)
+    given = {
+        "image": image,
+        "labels": labels,
+        "maps": maps,
+        "spacing": np.ones((6, 2)),
+        "source": np.array(list("abcdef")),
+    }
+    kept = Exemplars(**given)
+    for name, array in kept.arrays().items():
+        assert array.dtype == given[name].dtype
+        assert np.array_equal(array, given[name])
+    held = sum(len(packed) for _, _, packed in kept._packed.values())
+    assert held < 0.15 * sum(a.nbytes for a in given.values())
+    assert kept.take(np.array([1, 4])).array("source").tolist() == ["b", "e"]

@@ -103,7 +103,7 @@ def test_painted_classes_come_back_in_the_result(task, ndim):
     result = drain(finetune(image, marks, bundle_of(task, MIXED if panoptic else THINGS, ndim), trained(ndim)))
     assert "cell" in result.heldout
     assert "debris" in result.heldout
-    assert set(np.unique(result.bundle.exemplars.labels[:, 0])) >= {1, 2}
+    assert set(np.unique(result.bundle.exemplars.array("labels")[:, 0])) >= {1, 2}
     unseen = scene(ndim, panoptic, seed=1)
     for picture, o, k, a in ((image, objects, kinds, area), unseen):
         found = drain(predict(picture, result.bundle, device="cpu"))

@@ -34,8 +34,9 @@ def test_figures_can_be_read_back(tmp_path):
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     pytest.importorskip("tensorboardX")
     (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
-        Board(tmp_path / "run")
+    for name in ("run", "a\0b", "x" * 300):
+        with pytest.raises(InputError, match="cannot be written"):
+            Board(tmp_path / name)
 
 
 def test_without_the_package_one_sentence_says_what_to_install(tmp_path, monkeypatch):
