@@ -22,8 +22,8 @@ _CPU_VOXELS = {2: 1_300_000, 3: 6_500_000}
 # Smaller ones are mostly halo, however many workers wait.
 _SMALL_VOXELS = {2: 130_000, 3: 500_000}
 _GPU_VOXELS = {2: 4_300_000, 3: 17_000_000}
-MOST_VOXELS = 2**42
-"""What is segmented in one go: days on a fast graphics card, and terabytes of labels."""
+MOST_VOXELS = 2**40
+"""What is segmented in one go: a day on a fast graphics card, and terabytes of labels."""
 _MOST_WASTE = 3.0
 
 
@@ -116,8 +116,7 @@ def check_region(image: Image, region: Region | None) -> Region:
         through in days.
     """
     shape = image.spatial_shape
-    if region is None:
-        return tuple(slice(0, n) for n in shape)
+    region = tuple(slice(0, n) for n in shape) if region is None else region
     if len(region) != len(shape):
         raise InputError(
             "The region does not fit the image.",
@@ -231,10 +230,12 @@ def _halo(
             n < min(a.lengths(a.most())[1], length) for n, a, length in zip(size, axes, shape, strict=True)
         ):
             continue
+        if len(shape) == 2 or share == 2:
+            return halo
         cut = plan(shape, size or choose_size(axes, room), halo, multiple, region)
         # a thin region needs much around it however it is cut, so the measure is what one tile would read
         once = math.prod(b - a for a, b in (axis.span(axis.start, axis.stop) for axis in axes))
-        if len(shape) == 2 or share == 2 or sum(math.prod(t.shape) for t in cut) <= _MOST_WASTE * once:
+        if sum(math.prod(t.shape) for t in cut) <= _MOST_WASTE * once:
             return halo
     return tuple(min(r, m) for r, m in zip(reach, multiple, strict=True))
 
