@@ -171,7 +171,7 @@ def run_loop(
     Raises
     ------
     InputError
-        If the loss becomes NaN or infinite and stays so.
+        If the loss becomes NaN or infinite and stays so, or a weight does.
     OutOfMemoryError
         If memory is too small for a single patch.
     """
@@ -197,10 +197,7 @@ def run_loop(
         losses = yield from step(progress.share, run.mean.network)
         bad = 0 if losses is not None else bad + 1
         if bad >= 10:
-            raise InputError(
-                "Training has failed: the loss is no longer a number.",
-                hint="Lower the learning rate, or check the image for extreme values.",
-            )
+            raise _failed("the loss is no longer a number")
         run.take(losses)
         for name, value in (losses or {}).items():
             yield Metric(progress.step, name, value)
@@ -287,6 +284,8 @@ class _Run:
         """The best state, or the last average where none was judged, and how it came about."""
         progress, best = self.progress, self.best
         state = best.state or state_arrays(self.mean.network)
+        if not all(np.isfinite(values).all() for values in state.values()):
+            raise _failed("weights are no longer numbers")
         record: dict[str, object] = {
             "steps": progress.step,
             "seconds": round(progress.seconds, 2),
@@ -321,6 +320,11 @@ class _Run:
             self.best.state, self.best.score = dict(tensors["best"]), float(score)
         self.best.step, self.best.curve = int(step), [dict(row) for row in curve]
         self.best.last = self.progress.seconds
+
+
+def _failed(what: str) -> InputError:
+    hint = "Lower the learning rate, or check the image for extreme values."
+    return InputError(f"Training has failed: {what}.", hint=hint)
 
 
 class _Best:

@@ -253,6 +253,19 @@ def test_what_a_step_takes_is_told_before_and_grows_with_the_batch(name, ndim):
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
+def test_a_model_whose_weights_are_no_numbers_is_not_given_back():
+    bundle = new_bundle(spec_of(), name="tiny")
+    name = next(k for k in bundle.weights if k.endswith("weight") and bundle.weights[k].ndim == 1)
+    weights = {**bundle.weights, name: np.full_like(bundle.weights[name], 1e30)}
+    sampler = PatchSampler([prepare_sample(scene(), bundle)], (16, 16))
+    job = run_loop(
+        load(replace(bundle, weights=weights)), sampler, steps(2), terms=Terms.of(LossSpec(), 2), batch=2,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="Training has failed"):
+        drain(job)
+
+
 def test_a_training_does_not_take_other_errors_for_lack_of_memory(monkeypatch):
     sizes, job = scarce_loop(monkeypatch, RuntimeError("size mismatch"), 0)
     with pytest.raises(RuntimeError, match="size mismatch"):
