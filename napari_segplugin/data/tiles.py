@@ -87,8 +87,8 @@ class Axis:
         return sum(sizes), max(sizes)
 
     def most(self) -> int:
-        """The largest sensible count: with it, there is a cut wherever one may be."""
-        return -(-(self.stop - self.start) // self.multiple) + 1
+        """The largest sensible count: with it, cuts are wanted twice in each multiple, so one is wherever it may be."""
+        return 2 * -(-(self.stop - self.start) // self.multiple) + 1
 
     def count_for(self, size: int) -> int:
         """The smallest count whose longest tile is not longer than `size`.

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_segplugin.core import InputError
@@ -40,6 +40,7 @@ def check(tiles, shape, halo, multiple, region):
 
 
 @given(plans())
+@example(((1, 24), (2, 18), (0, 1), (1, 8), (slice(0, 1), slice(8, 23))))
 @settings(max_examples=150, deadline=None)
 def test_every_voxel_is_written_once(case):
     shape, size, halo, multiple, region = case
