@@ -182,7 +182,7 @@ def built(name):
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@pytest.mark.parametrize("name", NETWORKS.names())
+@pytest.mark.parametrize("name", [n for n in NETWORKS.names() if not NETWORKS[n].extra])
 @given(data=st.data())
 @settings(max_examples=3, deadline=None, suppress_health_check=QUIET, derandomize=True)
 def test_every_way_of_running_gives_the_same_labels(name, data):
