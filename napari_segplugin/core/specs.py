@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -144,6 +145,11 @@ class TileSpec:
     zoom: float
         How many times larger the image is looked at, ¼ to 4: for objects of another size than the model learnt. 0: look
         once, and again larger where the objects found are small.
+
+    Raises
+    ------
+    InputError
+        If size or halo are not whole numbers from 0.
     """
 
     size: tuple[int, ...] = ()
@@ -151,6 +157,16 @@ class TileSpec:
     precision: str = "auto"
     mirror: bool = False
     zoom: float = 1.0
+
+    def __post_init__(self) -> None:
+        for word, given in (("size", self.size), ("halo", self.halo)):
+            whole = isinstance(given, tuple | list) and all(isinstance(n, Integral) and int(n) >= 0 for n in given)
+            if not whole:
+                raise InputError(
+                    f"The tile {word} is not valid.",
+                    got=given,
+                    accepted="whole numbers from 0, one for each spatial axis",
+                )
 
 
 @dataclass(frozen=True)

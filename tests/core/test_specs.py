@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from napari_segplugin.core import (
@@ -14,6 +15,7 @@ from napari_segplugin.core import (
     ModelSpec,
     Normalisation,
     Task,
+    TileSpec,
     TrainSpec,
     augment_spec_from_json,
     classes_from_json,
@@ -124,3 +126,11 @@ def test_an_augmentation_of_another_type_is_refused(word, value):
 def test_a_normalisation_out_of_range_is_refused(values):
     with pytest.raises(InputError, match="normalisation of the model is out of range"):
         Normalisation(*values)
+
+
+@pytest.mark.parametrize("given", [(float("nan"), 4), (-1,), ("a",), 5, (2.0, 2.0)])
+@pytest.mark.parametrize("word", ["size", "halo"])
+def test_tiles_are_made_of_whole_numbers(word, given):
+    with pytest.raises(InputError, match=f"The tile {word} is not valid"):
+        TileSpec(**{word: given})
+    assert TileSpec(**{word: (np.int64(4), 0)}) == TileSpec(**{word: (4, 0)})
