@@ -196,8 +196,17 @@ def _guarded_writer(
     return write
 
 
-def read_json(path: Path, kind: type[T], accepted: str = "") -> T:
+def read_json(path: Path, kind: type[T], accepted: str = "", *, noun: str = "") -> T:
     """A JSON file, checked against a kind before anything of it is used; see :func:`napari_segplugin.core.schema.checked_json`.
+
+    Parameters
+    ----------
+    path : Path
+    kind : type
+    accepted : str, optional
+        For the sentence.
+    noun : str, optional
+        What a person calls such a file; comes before its name.
 
     Raises
     ------
@@ -208,7 +217,7 @@ def read_json(path: Path, kind: type[T], accepted: str = "") -> T:
     """
     with reading(path, "JSON"):
         check_size(path, (_TIMES_JSON * path.stat().st_size,), "u1")
-        return parse_json(path.read_bytes(), kind, f"'{path.name}'", accepted)
+        return parse_json(path.read_bytes(), kind, f"{noun} '{path.name}'".strip(), accepted)
 
 
 _TIMES_JSON = 8

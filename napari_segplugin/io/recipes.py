@@ -46,7 +46,7 @@ def load_recipe(source: str | os.PathLike[str]) -> ClassicalRecipe:
     if not path.is_file():
         known = ", ".join(shipped)
         raise InputError("There is no such recipe.", got=f"'{source}'", accepted=f"a JSON file, or one of {known}")
-    return recipe_from_json(cast("Json", read_json(path, object)))
+    return recipe_from_json(cast("Json", read_json(path, object, noun="The recipe")))
 
 
 def save_recipe(recipe: ClassicalRecipe, path: str | os.PathLike[str]) -> Path:

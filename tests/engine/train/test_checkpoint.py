@@ -125,7 +125,7 @@ def test_words_that_make_no_sense_are_told(tmp_path, word, value):
     text = json.dumps(head).encode()
     (tmp_path / FILE).write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
     events = []
-    if word == "numpy":  # noticed when half of the rest is taken up already
+    if word in ("numpy", "best"):  # noticed when half of the rest is taken up already
         with pytest.raises(InputError, match=r"'training\.safetensors' cannot be read as a saved training"):
             drain(job(tmp_path))
         return
