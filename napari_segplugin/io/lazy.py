@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import EllipsisType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from napari_segplugin.io.memory import check_size
 if TYPE_CHECKING:
     import zarr
     from numpy.typing import DTypeLike
+
+
+class Closes(Protocol):
+    """Something that is open."""
+
+    def close(self) -> object:
+        """Close it."""
 
 
 class LazyArray:
@@ -32,8 +40,8 @@ class LazyArray:
         For the sentence.
     kind : str
         Name of the format, for the sentence.
-    keep : object
-        Whatever must stay open as long as the array is used.
+    keep : sequence of object
+        What must stay open as long as the array is used; it is closed with it.
     files : sequence of Path
         Where a change shows; `path` by default.
 
@@ -44,12 +52,18 @@ class LazyArray:
     """
 
     def __init__(
-        self, array: zarr.Array | np.memmap, path: Path, kind: str, keep: object = None, files: Sequence[Path] = ()
+        self,
+        array: zarr.Array | np.memmap,
+        path: Path,
+        kind: str,
+        keep: Sequence[Closes] = (),
+        files: Sequence[Path] = (),
     ) -> None:
         self._array = array
         self._path = path
         self._kind = kind
-        self._keep = keep
+        for thing in keep:  # they refer to each other, and would stay open until somebody looks for such rings
+            weakref.finalize(self, thing.close)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype = np.dtype(array.dtype)
         self.chunks: tuple[int, ...] = tuple(int(n) for n in getattr(array, "chunks", self.shape))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -164,6 +167,18 @@ def test_large_tiff_stays_on_disk(tmp_path, rng, monkeypatch) -> None:
     assert np.array_equal(image.read((slice(1, 3), slice(2, 5), slice(0, 4)))[0], array[1:3, 2:5, :4])
     assert np.array_equal(np.asarray(image.array, dtype=np.float32), array)
     assert "LazyArray(a.tif" in repr(image.array)
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_a_large_tiff_is_closed_with_its_array(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tiff, "IN_MEMORY", 100)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 11, 13), np.uint8), photometric="minisblack")
+    image = read_image(tmp_path / "a.tif")
+    held = Path("/proc/self/fd")
+    opened = [p for p in held.iterdir() if p.exists() and p.resolve() == tmp_path / "a.tif"] if held.is_dir() else []
+    del image
+    gc.collect()
+    assert not [p for p in opened if p.exists() and p.resolve() == tmp_path / "a.tif"]
 
 
 @pytest.mark.parametrize(
