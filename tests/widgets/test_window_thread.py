@@ -14,7 +14,7 @@ from fake_engine import blobs
 from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer import recorder
-from napari_segplugin.widgets import journal_control, paint_class, paint_control, run_control
+from napari_segplugin.widgets import paint_class, paint_control, run_control
 from napari_segplugin.widgets.instant_control import INSTANT
 
 
@@ -23,7 +23,6 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[threading.Thread]
     """The threads in which the functions were called that look at every voxel."""
     called: dict[str, list[threading.Thread]] = defaultdict(list)
     watched = [
-        (journal_control, "image_key"),
         (paint_control, "count_paint"),
         (run_control, "features_of"),
         (run_control, "drawn"),
@@ -53,7 +52,7 @@ def test_what_looks_at_every_voxel_is_done_in_a_worker(dock: Any, qtbot: Any, th
     dock.improve_step.instant_box.setChecked(True)
     qtbot.waitUntil(lambda: INSTANT in dock.viewer.layers, timeout=5000)
     assert dock.viewer.layers[INSTANT].data.dtype.itemsize <= 2
-    assert set(threads) == {"image_key", "count_paint", "features_of", "drawn", "copied"}
+    assert set(threads) == {"count_paint", "features_of", "drawn", "copied"}
     for name, found in threads.items():
         assert threading.main_thread() not in found, name
 
