@@ -175,7 +175,7 @@ def set_up(
     reach = (0, *network.halo) if planes else network.halo
     multiple = (1, *network.multiple) if planes else network.multiple
     for word, given in (("size", tiles.size), ("halo", tiles.halo)):
-        if given and (len(given) != image.ndim or min(given) < 0):
+        if given and len(given) != image.ndim:
             raise InputError(
                 f"The tile {word} does not fit the image.",
                 got=given,

@@ -203,7 +203,7 @@ def test_tiny_images(shape):
         (noise((20, 20), "YX"), bundle_of(2), {"device": "abacus"}, "no device 'abacus'"),
         (noise((20, 20), "YX"), bundle_of(2), {"tiles": TileSpec(precision="int3")}, "precision"),
         (noise((20, 20), "YX"), bundle_of(2), {"tiles": TileSpec(size=(64, 64, 64))}, "tile size"),
-        (noise((20, 20), "YX"), bundle_of(2), {"tiles": TileSpec(halo=(-1, 2))}, "tile halo"),
+        (noise((20, 20), "YX"), bundle_of(2), {"tiles": TileSpec(halo=(1, 2, 3))}, "tile halo"),
         (
             noise((99, 99), "YX"),
             bundle_of(2),
