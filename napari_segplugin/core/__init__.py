@@ -15,7 +15,7 @@ from napari_segplugin.core.errors import (
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
-from napari_segplugin.core.region import Box, Region
+from napari_segplugin.core.region import Box, Region, TileSpec
 from napari_segplugin.core.registry import Registry, Row, load_target
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
@@ -23,7 +23,6 @@ from napari_segplugin.core.specs import (
     LossSpec,
     LossTerm,
     ModelSpec,
-    TileSpec,
     TrainSpec,
     augment_spec_from_json,
     classes_from_json,
