@@ -241,7 +241,7 @@ class Recorder:
         """Write whose work this is before anything else; the time."""
         if not self.journal.begun:
             self.journal.append({"kind": "begin", **self.about})
-        return round(time.time(), 1)
+        return round(time.time(), 3)
 
     def _marked(self, kind: str, layer: Points | Shapes) -> None:
         places = [np.asarray(points).round(3).tolist() for points in layer.data]
