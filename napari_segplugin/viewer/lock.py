@@ -12,24 +12,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from napari_segplugin.core.disk.stages import grip
 from napari_segplugin.io.files import close_to_others
 
-if sys.platform == "win32":
-    import msvcrt
-
-    _TAKEN = (errno.EACCES, errno.EDEADLK)
-
-    def _grip(number: int) -> None:
-        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    _TAKEN = (errno.EAGAIN, errno.EACCES)
-
-    def _grip(number: int) -> None:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
+_TAKEN = (errno.EACCES, errno.EDEADLK) if sys.platform == "win32" else (errno.EAGAIN, errno.EACCES)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 """What a file system says that knows no locks."""
 _TRIES = 20
@@ -101,7 +87,7 @@ def take(path: str | Path) -> Lock | None:
     for _ in range(_TRIES):
         number = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _grip(number)
+            grip(number)
             same = _is_file(number, place)
         except OSError as error:
             os.close(number)

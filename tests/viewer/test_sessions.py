@@ -184,7 +184,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def grip(number: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock, "_grip", grip)
+    monkeypatch.setattr(lock, "grip", grip)
 
 
 def test_where_files_cannot_be_locked_every_start_has_its_own(tmp_path: Path, no_locks: None) -> None:

@@ -146,7 +146,7 @@ def test_a_disk_without_locks_is_said_once(windows: Any, monkeypatch: pytest.Mon
     def grip(number: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock, "_grip", grip)
+    monkeypatch.setattr(lock, "grip", grip)
     dock = windows()
     stroke(dock, 5, 101)
     assert "cannot lock files" in said(dock)

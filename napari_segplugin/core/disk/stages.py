@@ -107,15 +107,26 @@ def _owner(stage: Path) -> list[str]:
         return []
 
 
+def grip(number: int) -> None:
+    """Lock an open file for this process without waiting; the system lets go when the process ends.
+
+    Raises
+    ------
+    OSError
+        If another one holds it, or the file system knows no locks.
+    """
+    if fcntl is None:
+        import msvcrt
+
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _lock(lock: int, stage: Path) -> bool:
     """Whether the lock is ours now."""
     try:
-        if fcntl is None:
-            import msvcrt
-
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        grip(lock)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:  # a file system that knows no locks
