@@ -15,7 +15,7 @@ from napari_segplugin.core.errors import (
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes
 from napari_segplugin.core.parameters import Parameter, check_parameters
-from napari_segplugin.core.region import Box, Region, TileSpec
+from napari_segplugin.core.place import Box, Place, Region, TileSpec
 from napari_segplugin.core.registry import Registry, Row, load_target
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
@@ -61,6 +61,7 @@ __all__ = [
     "ObjectTable",
     "OutOfMemoryError",
     "Parameter",
+    "Place",
     "Preview",
     "Region",
     "Registry",

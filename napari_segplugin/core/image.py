@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from napari_segplugin.core.errors import InputError
+from napari_segplugin.core.place import Place
 from napari_segplugin.core.types import Array, Json
 from napari_segplugin.core.words import pixel
 
@@ -49,7 +50,7 @@ class Image:
     axes : str
         One letter a dimension, from "TCZYX", in the order of `array`.
     spacing : tuple of float, optional
-        Size of a voxel along each spatial axis, in the order of :attr:`spatial_axes`; 1 by default.
+        Size of a voxel along each spatial axis, in the order of :attr:`spatial_axes`; that of `place`, or 1, by default.
     unit : str
         Unit of `spacing`, "pixel" when not known.
     name : str
@@ -57,9 +58,11 @@ class Image:
     source : str
         Where it came from (a path), for the recipe.
     metadata : mapping
-        Whatever a writer needs back (a NIfTI affine, DICOM identifiers).
+        Whatever a writer needs back (the header of a NIfTI file, DICOM identifiers).
     whole : Image, optional
         The volume that this is a plane of: intensities are measured there, so that every plane is seen alike.
+    place : Place, optional
+        Where it lies in a patient, on a stage or a map; None where nothing says so. It takes over another `spacing`.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Image:
     source: str = ""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     whole: Image | None = None
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         check_axes(self.axes, len(self.array.shape))
@@ -98,7 +102,8 @@ class Image:
                 accepted="bool, integers and floats",
             )
         if not self.spacing:
-            object.__setattr__(self, "spacing", (1.0,) * len(self.spatial_axes))
+            own = dict(zip(SPATIAL, self.place.spacing, strict=True)) if self.place else {}
+            object.__setattr__(self, "spacing", tuple(own.get(a, 1.0) for a in self.spatial_axes))
         object.__setattr__(self, "spacing", tuple(float(s) for s in self.spacing))
         if len(self.spacing) != len(self.spatial_axes) or not all(np.isfinite(s) and s > 0 for s in self.spacing):
             raise InputError(
@@ -106,6 +111,15 @@ class Image:
                 got=f"{self.spacing} for the axes '{self.spatial_axes}'",
                 accepted="one positive number for each spatial axis",
             )
+        if self.place:
+            sizes = dict(zip(self.spatial_axes, self.spacing, strict=True))
+            object.__setattr__(self, "place", self.place.resized(sizes))
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4) matrix from voxel (z, y, x, 1) to the world (z, y, x, 1), in `unit`; of the spacing without a place."""
+        sizes = dict(zip(self.spatial_axes, self.spacing, strict=True))
+        return (self.place or Place.of_spacing(sizes)).matrix
 
     @property
     def spatial_axes(self) -> str:
@@ -182,7 +196,8 @@ class Image:
         at = self.axes.index("Z")
         array = self.array[(slice(None),) * at + (z,)]
         spacing = tuple(s for a, s in zip(self.spatial_axes, self.spacing, strict=True) if a != "Z")
-        return replace(self, array=array, axes=self.axes.replace("Z", ""), spacing=spacing, whole=self)
+        axes, place = self.axes.replace("Z", ""), self.place and self.place.at({"Z": z})
+        return replace(self, array=array, axes=axes, spacing=spacing, whole=self, place=place)
 
     def describe(self) -> str:
         """One line for a person: sizes, channels, pixel or voxel size, dtype."""

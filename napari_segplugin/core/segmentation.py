@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_segplugin.core.classes import ClassTable, Task
 from napari_segplugin.core.errors import InputError
+from napari_segplugin.core.place import Place, place_in_recipe
 from napari_segplugin.core.types import Array, Json
 
 
@@ -94,6 +95,13 @@ class Segmentation:
     name : str
     recipe : mapping
         How it was made: model, parameters, versions, input. JSON values only.
+    place : Place, optional
+        Where the labels lie; what the recipe says of its image by default, None where nothing says so.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit the labels, or the place in the recipe is not valid.
     """
 
     task: Task
@@ -105,12 +113,17 @@ class Segmentation:
     unit: str = "pixel"
     name: str = "segmentation"
     recipe: Mapping[str, Json] = field(default_factory=dict)
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if len(self.axes) != len(self.labels.shape) or "C" in self.axes:
             raise InputError(
                 "The axes do not fit the labels.", got=f"'{self.axes}' for shape {tuple(self.labels.shape)}"
             )
+        place = self.place or place_in_recipe(self.recipe)
+        if place:
+            place = place.resized(dict(zip([a for a in self.axes if a in "ZYX"], self.spacing, strict=False)))
+        object.__setattr__(self, "place", place)
 
     def semantic(self) -> np.ndarray:
         """The class number of each voxel, axes `axes`, uint16."""

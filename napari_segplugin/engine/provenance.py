@@ -12,11 +12,16 @@ from napari_segplugin.core import Image
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.version import __version__
 
+HEADERS = ("nifti_header",)
+"""What of an image's metadata goes into the recipes of its results."""
+
 
 def about_input(image: Image) -> JsonDict:
     """The image that a result was made of, as JSON values."""
     # a result must lie where its image lay, so what places an image in space travels with the recipe
-    space = {key: image.metadata[key] for key in ("nifti_affine",) if key in image.metadata}
+    space: JsonDict = {"place": image.place.to_json()} if image.place else {}
+    # and so does what its format asks back when labels over it are written
+    space |= {key: image.metadata[key] for key in HEADERS if key in image.metadata}
     return {
         "name": image.name,
         "source": image.source,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.core import InputError, MissingExtraError, Place
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.dicom_codecs import add_decoders
@@ -236,10 +236,9 @@ def _stack(slices: list[Dataset], skipped: list[str], path: Path) -> Found:
         **_metadata(slices[0], skipped),
         "dicom_SOPInstanceUIDs": [str(d.get("SOPInstanceUID", "")) for d in slices],
     }
-    if normal is not None:
-        metadata["nifti_affine"] = _affine(slices[0], normal * step, row, column).tolist()
+    place = None if normal is None else _place(slices[0], normal * step, row, column)
     spacing = {"Z": step, "Y": row, "X": column}
-    return Found(np.stack(planes), "ZYXC" if colour else "ZYX", "", spacing, "mm", metadata)
+    return Found(np.stack(planes), "ZYXC" if colour else "ZYX", "", spacing, "mm", metadata, place)
 
 
 def _same_geometry(slices: Sequence[Dataset], path: Path) -> None:
@@ -296,16 +295,15 @@ def _check_gaps(places: np.ndarray, path: Path) -> float:
     return float(f"{gaps.mean():.9g}")
 
 
-def _affine(first: Dataset, step: np.ndarray, row: float, column: float) -> np.ndarray:
-    """Voxel (x, y, z) to millimetres as NIfTI has it: x to the right and y to the front, DICOM's the other way."""
+def _place(first: Dataset, step: np.ndarray, row: float, column: float) -> Place:
+    """Where the voxels lie, from the first slice and the way to the next."""
     direction = np.array(first.ImageOrientationPatient, float)
     affine = np.eye(4)
     affine[:3, 0] = direction[:3] * column
     affine[:3, 1] = direction[3:] * row
     affine[:3, 2] = step
     affine[:3, 3] = np.array(first.ImagePositionPatient, float)
-    affine[:2] *= -1
-    return affine
+    return Place.from_lps(affine, str(first.get("FrameOfReferenceUID", "")))
 
 
 FORMAT = Format(read=read)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, OutOfMemoryError, Segmentation, SegPluginError, is_out_of_memory
+from napari_segplugin.core import InputError, OutOfMemoryError, Place, Segmentation, SegPluginError, is_out_of_memory
 from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.core.disk.unfinished import check_finished
 from napari_segplugin.core.types import Array, Json
@@ -42,6 +42,9 @@ class Found:
         What the file says; letters that are missing count 1.
     unit : str
     metadata : mapping
+        Under "notes", sentences for the person about what was not as it should be.
+    place : Place, optional
+        Where the voxels lie, in `unit`, for the axes Z, Y, X by their letters.
     """
 
     array: Array
@@ -50,6 +53,7 @@ class Found:
     spacing: Mapping[str, float] = field(default_factory=dict)
     unit: str = "pixel"
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    place: Place | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +70,8 @@ class LabelsToWrite:
     spacing : mapping of axis letter to float
     unit : str
     name : str
-    affine : (4, 4) ndarray, optional
-        Voxel (x, y, z) to patient millimetres, as NIfTI has it.
+    place : Place, optional
+        Where they lie, in `unit`; None where nothing says so.
     origin : mapping of axis letter to int
         First voxel of the labels in the image that they were made from; letters that are missing count 0.
     segmentation : Segmentation, optional
@@ -84,7 +88,7 @@ class LabelsToWrite:
     spacing: Mapping[str, float]
     unit: str = "pixel"
     name: str = "segmentation"
-    affine: np.ndarray | None = None
+    place: Place | None = None
     origin: Mapping[str, int] = field(default_factory=dict)
     segmentation: Segmentation | None = None
     stem: str = "segmentation"

@@ -209,6 +209,7 @@ def _as_image(found: Found, path: Path, axes: str | None, spacing: Sequence[floa
         name=stem_of(path) or path.name,
         source=str(path),
         metadata={**found.metadata, "axes_doubt": "" if axes else found.doubt},
+        place=found.place,
     )
 
 

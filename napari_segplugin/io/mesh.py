@@ -39,8 +39,9 @@ def write(labels: LabelsToWrite, path: Path) -> None:
 
 def _about(labels: LabelsToWrite) -> str:
     """One line for the head of the file: unit, and the space where it is known (3D Slicer looks for "SPACE=")."""
-    unit = "mm" if labels.unit != "pixel" or labels.affine is not None else "voxel"
-    return f"napari-segplugin UNIT={unit}" + (";SPACE=LPS" if labels.affine is not None else "")
+    patient = labels.place is not None and labels.place.frame == "patient"
+    unit = "mm" if labels.unit != "pixel" or patient else "voxel"
+    return f"napari-segplugin UNIT={unit}" + (";SPACE=LPS" if patient else "")
 
 
 def _plain(name: str) -> str:

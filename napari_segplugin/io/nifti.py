@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
-from napari_segplugin.core import MissingExtraError, guess_axes
+from napari_segplugin.core import InputError, MissingExtraError, Place, guess_axes
+from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.memory import check_size
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from nibabel import Nifti1Image
     from nibabel.arrayproxy import ArrayProxy
 
+_TEXTS = ("descrip", "aux_file", "intent_name")
+_TURNED = (2, 1, 0, 3)  # x, y, z to z, y, x
+_NO_PATIENT = b"napari-segplugin: not in a patient"
+_SCANNER, _ALIGNED = 1, 2  # codes of the format
 _UNITS = {"mm": "mm", "micron": "um", "meter": "m", "unknown": "mm"}  # the format's own default is mm
 
 
@@ -34,7 +41,7 @@ def _nibabel() -> ModuleType:
 def read(path: Path) -> Found:
     """Read a NIfTI image, its axes turned from (x, y, z[, t]) to ([T,] Z, Y, X).
 
-    Affine and zooms go to the metadata, so that a result can be written back into the same space.
+    The header goes to the metadata, so that a result can be written back with the same.
     """
     nibabel = _nibabel()
     image = nibabel.Nifti1Image.from_stream(_stream(path)) if _odd_case(path) else nibabel.load(path)
@@ -46,16 +53,52 @@ def read(path: Path) -> Found:
     axes, doubt = _axes(array.shape, tuple(int(n) for n in image.shape))
     zooms = [float(z) for z in image.header.get_zooms()]
     space, _ = image.header.get_xyzt_units()
+    metadata: JsonDict = {"nifti_header": _about(image), "nifti_zooms": zooms}
+    place, notes = _place(image, path)
+    spacing = dict(zip("ZYX", place.spacing, strict=True)) if place else {}
     good = all(np.isfinite(z) and z > 0 for z in zooms[:3])
-    spacing = dict(zip("XYZ", zooms, strict=False)) if good else {}
-    metadata = {
-        "nifti_affine": np.asarray(image.affine, float).tolist(),
-        "nifti_zooms": zooms,
-        "nifti_orientation": "".join(str(c) for c in nibabel.aff2axcodes(image.affine)),
-    }
+    if not place and good:
+        spacing = dict(zip("XYZ", zooms, strict=False))
+    elif not place:
+        notes.append(f"'{path.name}' gives no voxel size that is a positive number ({zooms[:3]}), so it is taken as 1.")
+    if notes:
+        metadata["notes"] = list(notes)
     turned = array.transpose()
     lazy = LazyArray(turned, path, "NIfTI") if isinstance(turned, np.memmap) else turned
-    return Found(lazy, axes, doubt, spacing, _UNITS.get(space, "mm") if good else "pixel", metadata)
+    unit = _UNITS.get(space, "mm") if spacing else "pixel"
+    return Found(lazy, axes, doubt, spacing, unit, metadata, place)
+
+
+def _about(image: Nifti1Image) -> JsonDict:
+    """What of the header is written again with labels over the image."""
+    qform, code = image.get_qform(coded=True)
+    about: JsonDict = {"qform_code": int(code), "sform_code": int(image.header["sform_code"])}
+    if qform is not None and np.isfinite(qform).all():
+        about["qform"] = qform.tolist()
+    for name in _TEXTS:
+        about[name] = bytes(image.header[name].item()).rstrip(b"\0").decode("latin-1")
+    return about
+
+
+def _place(image: Nifti1Image, path: Path) -> tuple[Place | None, list[str]]:
+    """Where the image lies; None where the file says that it does not know, and notes where it contradicts itself."""
+    known = int(image.header["sform_code"]) or int(image.header["qform_code"])
+    if not known:
+        return None, [f"'{path.name}' does not say where it lies in the patient: left and right are not known."]
+    try:
+        place = Place.from_ras(image.affine)
+    except InputError:
+        return None, [f"The affine of '{path.name}' is not valid, so left and right are not known."]
+    notes = []
+    zooms = [abs(float(z)) for z in image.header.get_zooms()[:3]]
+    if len(zooms) == 3 and not np.allclose(zooms, place.spacing[::-1], rtol=0.01):
+        notes.append(
+            f"'{path.name}' gives two voxel sizes: {zooms} beside its affine, which says {list(place.spacing[::-1])} (x, y, z). "
+            f"The affine is used."
+        )
+    if bytes(image.header["descrip"].item()).startswith(_NO_PATIENT):
+        place = replace(place, matrix=np.array(image.affine, float)[np.ix_(_TURNED, _TURNED)], frame="")
+    return place, notes
 
 
 def _odd_case(path: Path) -> bool:
@@ -110,18 +153,48 @@ def _axes(shape: tuple[int, ...], stored: tuple[int, ...]) -> tuple[str, str]:
 
 
 def write(labels: LabelsToWrite, path: Path) -> None:
-    """Write the labels as (x, y, z[, t]), with the affine of the image they were made from, or one from the spacing."""
+    """Write the labels as (x, y, z[, t]) where their image lies, with its header where that was NIfTI.
+
+    Where nothing is known of a patient, the affine holds the voxel size and the header says so.
+    """
     nibabel = _nibabel()
     array = np.asarray(labels.array).astype(labels.dtype).transpose()
     if "T" in labels.axes and "Z" not in labels.axes:
         array = array[:, :, None, :]
     factor = (in_metres(labels.unit) or 1e-3) / 1e-3
-    zooms = [labels.spacing.get(a, 1.0) * factor for a in "XYZ"]
-    affine = labels.affine if labels.affine is not None else np.diag([*zooms, 1.0])
+    place = labels.place or Place.of_spacing(labels.spacing)
+    affine = place.ras(factor)
     image = nibabel.Nifti1Image(array, affine, dtype=labels.dtype)
     image.header.set_xyzt_units("mm", "sec")
-    image.set_sform(affine, code="scanner")
+    patient = place.frame == "patient"
+    about = _header_of(labels) if patient else cast("Mapping[str, Json]", {})
+    code = int(cast("int", about.get("sform_code", 0))) or (_SCANNER if patient else _ALIGNED)
+    image.set_sform(affine, code=code)
+    _set_qform(image, affine, about, code, labels, factor)
+    for name in _TEXTS:
+        image.header[name] = str(about.get(name, "")).encode("latin-1", "replace")
+    if not patient:
+        image.header["descrip"] = _NO_PATIENT
     nibabel.save(image, path)
+
+
+def _header_of(labels: LabelsToWrite) -> Mapping[str, Json]:
+    recipe = labels.segmentation.recipe if labels.segmentation else {}
+    return json_object(json_object(recipe.get("input")).get("nifti_header"))
+
+
+def _set_qform(
+    image: Nifti1Image, affine: np.ndarray, about: Mapping[str, Json], code: int, labels: LabelsToWrite, factor: float
+) -> None:
+    """The qform that the image had, moved as its affine was; that of the affine, where it can express that."""
+    if about.get("qform_code") and "qform" in about and labels.segmentation:
+        first = json_object(json_object(labels.segmentation.recipe["input"]).get("place"))
+        moved = np.linalg.inv(Place.from_json(first).ras(factor)) @ affine if first else np.eye(4)
+        image.set_qform(np.array(about["qform"], float) @ moved, code=int(cast("int", about["qform_code"])))
+        return
+    image.set_qform(affine, code=code)
+    if not np.allclose(image.get_qform(), affine, atol=1e-4 * float(np.abs(affine).max())):
+        image.set_qform(affine, code=0)  # a shear, which a qform cannot express
 
 
 FORMAT = Format(read=read, write=write)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypedDict, cast
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core import ClassTable, InputError, ObjectTable, Place, Segmentation, Task, classes_from_json
 from napari_segplugin.core.schema import Between, checked_json
 from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, json_object
@@ -36,6 +36,7 @@ class RecipeFile(TypedDict, total=False):
     recipe: dict[str, object] | None
     files: dict[str, object]
     labels: str
+    place: dict[str, object] | None
 
 
 def read_segmentation(
@@ -99,7 +100,9 @@ def read_segmentation(
     spacing = tuple(float(sizes[a]) for a in axes if a in "ZYX")
     recipe = _placed(cast("dict[str, Json]", about.get("recipe") or {}), place.parent)
     rows = _objects(place, labels, kind)
-    return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe)
+    said = about.get("place")
+    where = image.place or (Place.from_json(cast("Json", said)) if said else None)
+    return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe, where)
 
 
 def mixed(path: Path) -> str:

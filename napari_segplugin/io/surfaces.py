@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from skimage.measure import marching_cubes
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import InputError, Place
 from napari_segplugin.io.files import LabelsToWrite
 from napari_segplugin.io.units import in_metres
 
@@ -147,12 +147,7 @@ def surfaces(labels: LabelsToWrite, rounds: int = SMOOTHING) -> Iterator[Surface
 
 
 def to_world(labels: LabelsToWrite) -> np.ndarray:
-    """(4, 4) matrix from voxel (x, y, z) to millimetres, LPS where the image has an affine."""
-    if labels.affine is not None:
-        # NIfTI's x runs to the right and its y to the front
-        return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ labels.affine)
+    """(4, 4) matrix from voxel (x, y, z) to millimetres of the world (x, y, z): of a patient, to the left, back and head."""
     factor = (in_metres(labels.unit) or 1e-3) / 1e-3
-    size = np.array([labels.spacing.get(a, 1.0) * factor for a in "XYZ"])
-    matrix = np.diag([*size, 1.0])
-    matrix[:3, 3] = size * [labels.origin.get(a, 0) for a in "XYZ"]
-    return matrix
+    place = labels.place or Place.of_spacing(labels.spacing).at(labels.origin)
+    return place.lps(factor)

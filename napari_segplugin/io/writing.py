@@ -210,37 +210,10 @@ def _prepare(
             accepted="one positive number for each spatial axis",
         )
     spacing = dict(zip(spatial, (float(s) for s in segmentation.spacing), strict=True))
-    s, affine = segmentation, _affine(segmentation.recipe)
+    s = segmentation
     start = json_integers(s.recipe.get("origin"))
     origin = dict(zip("ZYX"[3 - len(start) :], start, strict=True)) if len(start) <= 3 else {}
-    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, affine, origin, s, stem, columns)
-
-
-def _affine(recipe: Mapping[str, Json]) -> np.ndarray | None:
-    """The affine of the input somewhere in the recipe, moved to the region's first voxel if there is one."""
-    found = _find(recipe, "nifti_affine")
-    if found is None:
-        return None
-    affine = np.array(found, float)
-    if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise InputError(
-            "The record of how the labels were made contains an affine that is not valid.",
-            got=f"{found}",
-            accepted="4 × 4 numbers",
-        )
-    origin = json_integers(recipe.get("origin"))
-    if origin:
-        start = dict(zip("ZYX"[-len(origin) :], origin, strict=False))
-        affine[:3, 3] += affine[:3, :3] @ np.array([float(start.get(a, 0)) for a in "XYZ"])
-    return affine
-
-
-def _find(recipe: Mapping[str, Json], key: str) -> Json:
-    """The value of `key`, however deep."""
-    if key in recipe:
-        return recipe[key]
-    inner = (value for value in recipe.values() if isinstance(value, Mapping))
-    return next((found for value in inner if (found := _find(value, key)) is not None), None)
+    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns)
 
 
 def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
@@ -253,6 +226,7 @@ def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
         "axes": s.axes,
         "spacing": list(s.spacing),
         "unit": s.unit,
+        "place": s.place.to_json() if s.place else None,
         "recipe": s.recipe if os.environ.get(KEEP_PATHS, "") == "1" else _without_folders(s.recipe),
     }
     return dict(json_object(_plain(about)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, Image, InputError, ObjectTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, Image, InputError, ObjectTable, Place, Segmentation, Task
 from napari_segplugin.engine.export import channels_of, export, measure
 from napari_segplugin.engine.provenance import about_input
 
@@ -61,7 +62,8 @@ def test_films_and_empty_results_are_written_without_measurements(tmp_path) -> N
 
 def test_a_result_of_a_nifti_lies_where_its_image_lay(tmp_path) -> None:
     nibabel = pytest.importorskip("nibabel")
-    image = Image(np.zeros((3, 4, 5)), "ZYX", metadata={"nifti_affine": AFFINE})
+    image = Image(np.zeros((3, 4, 5)), "ZYX", place=Place.from_ras(AFFINE))
     seg = segmentation(np.ones((3, 4, 5), int), "ZYX", recipe={"input": about_input(image)})
+    seg = replace(seg, spacing=image.spacing, unit="mm", place=None)
     export(seg, tmp_path / "a.nii.gz")
     np.testing.assert_allclose(nibabel.load(tmp_path / "a.nii.gz").affine, AFFINE, atol=1e-5)

@@ -46,7 +46,7 @@ def test_highdicom_reads_the_same_voxels_at_the_same_place(tmp_path, seg) -> Non
     assert data.SeriesInstanceUID != source.SeriesInstanceUID
     assert (data.Modality, data.SegmentationType, data.ContentLabel) == ("SEG", "BINARY", "MY RESULT")
     volume = data.get_volume(combine_segments=True)
-    affine = np.diag([-1, -1, 1, 1]) @ read_image(tmp_path / "ct").metadata["nifti_affine"]
+    affine = read_image(tmp_path / "ct").place.lps()
     for number, label in ((1, 4), (2, 70000)):
         there = {tuple(p.round(3)) for p in (volume.affine @ _homogeneous(volume.array == number))[:3].T}
         z, y, x = np.nonzero(seg.labels == label)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_segplugin.core import InputError, MissingExtraError
+from napari_segplugin.core import InputError, MissingExtraError, Place
 from napari_segplugin.io import read_image, write_segmentation
 
 FIXTURES = Path(__file__).parent.parent / "data"
@@ -49,8 +49,8 @@ def test_nifti_is_turned_to_zyx(tmp_path, rng, dtype, name) -> None:
     assert found.axes == "ZYX"
     assert found.spacing == pytest.approx(tuple(np.linalg.norm(AFFINE[:3, i]) for i in (2, 1, 0)))
     assert found.unit == "mm"
-    assert np.allclose(found.metadata["nifti_affine"], AFFINE)
-    assert found.metadata["nifti_orientation"] == "LAS"
+    assert np.allclose(found.place.ras(), AFFINE)
+    assert found.place.orientation == "SAL"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,8 @@ def test_nifti_result_lies_where_its_image_lay(tmp_path, make_segmentation) -> N
     labels = np.zeros((3, 4, 5), np.uint8)
     labels[1, 2, 3] = 1
     recipe = {"input": {"metadata": {"nifti_affine": AFFINE.tolist()}}, "origin": [10, 20, 30]}
-    write_segmentation(make_segmentation(labels, recipe=recipe), tmp_path / "a.nii.gz")
+    spacing = Place.from_ras(AFFINE).spacing
+    write_segmentation(make_segmentation(labels, spacing=spacing, unit="mm", recipe=recipe), tmp_path / "a.nii.gz")
     back = nibabel.load(tmp_path / "a.nii.gz")
     (voxel,) = np.argwhere(np.asarray(back.dataobj))
     in_region = back.affine @ [*voxel, 1]
@@ -108,10 +109,9 @@ def test_nifti_result_lies_where_its_image_lay(tmp_path, make_segmentation) -> N
 
 
 @pytest.mark.parametrize("affine", [[[1, 2], [3, 4]], [[float("nan")] * 4] * 4])
-def test_recipe_with_a_broken_affine(tmp_path, make_segmentation, affine) -> None:
-    seg = make_segmentation(np.ones((3, 4, 5), int), recipe={"nifti_affine": affine})
+def test_recipe_with_a_broken_affine(make_segmentation, affine) -> None:
     with pytest.raises(InputError, match="affine"):
-        write_segmentation(seg, tmp_path / "a.nii.gz")
+        make_segmentation(np.ones((3, 4, 5), int), recipe={"nifti_affine": affine})
 
 
 # DICOM
@@ -148,7 +148,7 @@ def test_series_is_sorted_and_in_hounsfield_units(series) -> None:
         assert np.array_equal(image.array[z], data.pixel_array.astype(int) - 1024)
         assert image.metadata["dicom_SOPInstanceUIDs"][z] == data.SOPInstanceUID
     assert image.metadata["dicom_SeriesInstanceUID"] == data.SeriesInstanceUID
-    assert np.allclose(np.array(image.metadata["nifti_affine"])[:3, 3], [125.0, 128.100006, 103.019997])
+    assert np.allclose(image.place.ras()[:3, 3], [125.0, 128.100006, 103.019997])
 
 
 def test_order_follows_the_normal_not_the_z_axis(series) -> None:
@@ -203,7 +203,7 @@ def test_series_without_positions_goes_by_number(series) -> None:
         edit(series / name, ImagePositionPatient=None)
     image = read_image(series)
     assert image.spacing[0] == 1.25
-    assert "nifti_affine" not in image.metadata
+    assert image.place is None
 
 
 def test_single_file_and_fractional_slope(series) -> None:

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import InputError, Place
 from napari_segplugin.io import write_segmentation
 from napari_segplugin.io.surfaces import Surface, smooth, surface_of_mask
 
@@ -93,7 +93,7 @@ def test_one_file_an_object(tmp_path, make_segmentation, kind) -> None:
 def test_an_affine_puts_the_mesh_into_the_patient(tmp_path, make_segmentation) -> None:
     affine = np.array([[-0.5, 0, 0, 90], [0, 0.4, 0.1, -126], [0, -0.1, 2.0, -72], [0, 0, 0, 1.0]])
     recipe = {"input": {"nifti_affine": affine.tolist()}}
-    seg = make_segmentation(ball().astype(int), spacing=(2.0, 0.4, 0.5), unit="mm", recipe=recipe)
+    seg = make_segmentation(ball().astype(int), spacing=Place.from_ras(affine).spacing, unit="mm", recipe=recipe)
     write_segmentation(seg, tmp_path / "a.stl")
     data = (tmp_path / "a.stl").read_bytes()
     assert b"UNIT=mm;SPACE=LPS" in data[:80]
