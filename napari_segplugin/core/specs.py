@@ -274,6 +274,11 @@ class TrainSpec:
             if not _whole(getattr(self, word), 0, top):
                 accepted = f"a whole number from 0 to {top}"
                 raise InputError(f"The setting {word} is out of range.", got=getattr(self, word), accepted=accepted)
+        for word in ("seconds", "validate_every"):
+            if getattr(self, word) > 1e9:
+                raise InputError(
+                    f"The setting {word} is too long.", got=getattr(self, word), accepted="up to 1e9 seconds"
+                )
         if not 0 <= self.learning_rate <= 1000:
             raise InputError(
                 "The learning rate is out of range.", got=self.learning_rate, accepted="0 (automatic) to 1000"

@@ -87,6 +87,10 @@ class Corrections:
                     got=f"{word} of {array.dtype}",
                     accepted="numbers of classes or objects",
                 )
+        for word in ("reviewed", "nothing"):
+            array = getattr(self, word)
+            if array is not None:
+                object.__setattr__(self, word, np.asarray(array).astype(bool))
         if not self.axes:
             object.__setattr__(self, "axes", "TZYX"[-self.paint.ndim :])
         if len(self.axes) != self.paint.ndim:

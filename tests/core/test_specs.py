@@ -89,6 +89,8 @@ def test_a_training_with_a_number_that_is_none_cannot_be_set_up(word, value):
         ("patch", (0, 8), "size of a patch.*0 × 8"),
         ("patch", (8, 2**70), "size of a patch"),
         ("patch", (1.5,), "size of a patch"),
+        ("seconds", 1e308, "seconds is too long"),
+        ("validate_every", 1e300, "validate_every is too long"),
         ("seed", -1, "seed is out of range"),
         ("seed", 2**70, "seed is out of range"),
         ("batch", -1, "batch is out of range"),

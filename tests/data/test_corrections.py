@@ -53,6 +53,19 @@ class TestSemantic:
         assert np.array_equal(sample.known, reviewed)
         assert sample.classes[2, 2] == 1
 
+    def test_an_area_of_whole_numbers_is_an_area(self):
+        areas = {}
+        for dtype in (bool, np.int16):
+            reviewed = blank(dtype)
+            reviewed[:6] = 2
+            edited = boxes((1, 1))
+            given = Corrections(blank(), reviewed, edited, edited, nothing=reviewed)
+            areas[dtype] = [
+                to_sample(IMAGE, given, task, table).known
+                for task, table in ((Task.SEMANTIC, STUFF), (Task.INSTANCE, THINGS))
+            ]
+        np.testing.assert_array_equal(areas[bool], areas[np.int16])
+
     def test_a_stroke_of_a_class_that_is_not_there_is_refused(self):
         paint = blank()
         paint[0, 0] = 3

@@ -34,8 +34,8 @@ SECONDS = 30.0
 """Of processor time, or three times as long on the clock: longer is a hang."""
 ROOM = 3 * 2**30
 """Bytes of address space that a case may ask for beyond what the process has."""
-RESIDENT = 1200 * 2**20
-"""Bytes that a case may fill."""
+RESIDENT = 2048 * 2**20
+"""Bytes that a case may fill: the largest that is accepted holds 64 million labels, and to judge them takes 25 bytes each."""
 LEFT = (".partial", ".segplugin")
 
 

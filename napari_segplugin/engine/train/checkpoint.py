@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from napari_segplugin.core import InputError
 from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.core.schema import Between, parse_json
-from napari_segplugin.io.files import close_to_others, private_file, private_folder
+from napari_segplugin.io.files import close_to_others, private_file, private_folder, writing
 
 FILE = "training.safetensors"
 
@@ -98,9 +99,19 @@ class Checkpoint:
         """What was written, by group, and the words; None where there is nothing that belongs to this training.
 
         :attr:`damaged` says whether that is because the file cannot be read, or says what makes no sense.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be: its name is too long, or holds what no name may hold.
         """
-        settle(self.path)
-        if not self.path.is_file():
+        with writing(self.path):  # a folder whose name no disk takes is said before the training begins
+            settle(self.path)
+            try:
+                there = stat.S_ISREG(self.path.stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                there = False
+        if not there:
             return None
         close_to_others(self.path)
         try:

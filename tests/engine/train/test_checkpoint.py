@@ -51,6 +51,14 @@ def crash_at(step, running):
     running.close()
 
 
+@pytest.mark.parametrize("name", ["\0", "é" * 300], ids=["null byte", "too long"])
+def test_a_folder_that_cannot_be_is_said_before_the_training(tmp_path, name):
+    events = []
+    with pytest.raises(InputError, match="cannot be written"):
+        drain(job(tmp_path / name), events.append)
+    assert not [e for e in events if isinstance(e, Step) and e.total == 8]
+
+
 def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path):
     whole = drain(job(None))
     crash_at(5, job(tmp_path))
