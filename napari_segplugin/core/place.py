@@ -23,7 +23,7 @@ Frame = Literal["", "patient", "map"]
 _ORDER = "ZYX"
 _TO_PATIENT = np.diag([1.0, -1.0, -1.0, 1.0])  # (z, y, x) of NIfTI: up, to the front, to the right
 _LETTERS = ("IS", "AP", "RL")  # where z, y and x of a patient run from and to
-_OBLIQUE = 1e-3  # share of an edge that may point elsewhere: files round their directions
+_OBLIQUE = 1e-4  # share of an edge that may point elsewhere: files round their directions
 
 
 @dataclass(frozen=True, eq=False)

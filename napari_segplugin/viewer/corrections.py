@@ -10,8 +10,9 @@ from napari.layers import Labels, Shapes
 
 from napari_segplugin.core import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, InputError, Segmentation, Task
 from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, layer_axes, placement, to_canonical
-from napari_segplugin.viewer.layers import BACKGROUND_COLOR, label_colormap_of, level0
+from napari_segplugin.viewer.layers import BACKGROUND_COLOR, level0
 
 NAME, REVIEWED_NAME = "corrections", "reviewed area"
 

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
 
 import numpy as np
+from napari import current_viewer
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
 
 from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
-from napari_segplugin.core.types import Array, JsonDict, json_integers
+from napari_segplugin.core.types import Array, JsonDict, json_integers, json_object
+from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import quick_outlines
+from napari_segplugin.viewer.space import about_layer, place_of_layer, remembered, scene_for, shown_at, view_axes
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
+    from napari.utils.colormaps import DirectLabelColormap
     from pandas import DataFrame
 
 UNITS = {
@@ -45,6 +48,10 @@ class LayerOptions(TypedDict, total=False):
 
     name: str
     scale: tuple[float, ...]
+    translate: tuple[float, ...]
+    rotate: np.ndarray
+    shear: np.ndarray
+    affine: np.ndarray
     units: tuple[str, ...]
     axis_labels: tuple[str, ...]
     rgb: bool
@@ -157,7 +164,8 @@ def layer_to_image(
     check_axes(axes, len(array.shape))
     own, own_unit = spacing_of_layer(layer, axes)
     source = str(getattr(getattr(layer, "source", None), "path", None) or "")
-    meta = layer.metadata.get("segplugin", {}) if isinstance(layer.metadata, dict) else {}
+    meta = {k: v for k, v in about_layer(layer).items() if k not in ("place", "scene")}
+    shown = axes[:-1] if getattr(layer, "rgb", False) else axes
     return Image(
         array,
         axes,
@@ -165,14 +173,16 @@ def layer_to_image(
         unit or own_unit,
         name=str(layer.name),
         source=source or str(meta.get("source", "")),
-        metadata=dict(meta),
+        metadata=meta,
+        place=place_of_layer(layer, shown),
     )
 
 
 def image_to_layer(image: Image) -> LayerData:
-    """Layer data of an image that was read from a file: scale, units and axis names are filled in.
+    """Layer data of an image that was read from a file: place, scale, units and axis names are filled in.
 
-    A channel axis moves to the front, so that labels without channels lie over the image.
+    A channel axis moves to the front, so that labels without channels lie over the image. The spatial axes of a volume of
+    a patient are put into the order of his axes; they keep their names.
 
     Returns
     -------
@@ -181,9 +191,11 @@ def image_to_layer(image: Image) -> LayerData:
     """
     array, axes = image.array, image.axes
     rgb = axes.endswith("C") and image.n_channels in (3, 4) and np.dtype(array.dtype) == np.uint8
-    if "C" in axes[1:] and not rgb:
-        order = [axes.index("C"), *(i for i, a in enumerate(axes) if a != "C")]
-        array, axes = _transpose(array, order), "".join(axes[i] for i in order)
+    wanted = (
+        "C" * ("C" in axes and not rgb) + "T" * ("T" in axes) + view_axes(image.place, image.spatial_axes) + "C" * rgb
+    )
+    if wanted != axes and (image.place is not None or "C" in axes[1:]):
+        array, axes = _transpose(array, [axes.index(a) for a in wanted]), wanted
     sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
     shown = axes[:-1] if rgb else axes
     doubt = str(image.metadata.get("axes_doubt", ""))
@@ -195,9 +207,17 @@ def image_to_layer(image: Image) -> LayerData:
         "rgb": rgb,
         "metadata": {"segplugin": {**meta, "source": image.source}},
     }
+    if image.place is not None:
+        scene = scene_for(image.place, current_viewer()) if _volume_of_a_patient(image) else None
+        kwargs |= shown_at(image.place, shown, np.eye(4) if scene is None else scene)
+        kwargs["metadata"]["segplugin"] = {**meta, "source": image.source, **remembered(image.place, scene)}
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
     return array, kwargs, "image"
+
+
+def _volume_of_a_patient(image: Image) -> bool:
+    return image.ndim == 3 and image.place is not None and image.place.frame == "patient"
 
 
 def _transpose(array: Array, order: list[int]) -> Array:
@@ -208,29 +228,6 @@ def _transpose(array: Array, order: list[int]) -> Array:
     import dask.array
 
     return cast("Array", dask.array.from_array(array, chunks="auto").transpose(order))
-
-
-def class_colormap(segmentation: Segmentation) -> DirectLabelColormap:
-    """Each class in its colour, the background transparent."""
-    return label_colormap_of({c.id: c.color for c in segmentation.classes})
-
-
-def label_colormap_of(colors: dict[int, str]) -> DirectLabelColormap:
-    """A colour map from label to colour; labels that are not named are grey, 0 is transparent."""
-    table: dict[int | None, str] = {None: "#9a9a9a", 0: "transparent"}
-    table.update({k: c for k, c in colors.items() if k})
-    return LabelColors(color_dict=table)
-
-
-class LabelColors(DirectLabelColormap):
-    """napari's colours by label, looked up in a table: it goes through all 65,536 numbers of uint16 one by one."""
-
-    def _map_precast(self, values: np.ndarray, apply_selection: bool) -> np.ndarray:
-        colors = self._values_mapping_to_minimum_values_set(apply_selection)[1]
-        table = np.zeros((max(colors) + 1, 4), np.float32)
-        table[list(colors)] = list(colors.values())
-        found: np.ndarray = table[values]
-        return found
 
 
 def drawn(labels: np.ndarray, task: Task, top: int | None = None) -> np.ndarray:
@@ -344,14 +341,7 @@ def segmentation_to_layer(
         ordered,
         name=name or segmentation.name,
         features=features_of(segmentation) if features is None else features,
-        metadata={
-            "recipe": dict(segmentation.recipe),
-            "segplugin": {
-                "task": str(segmentation.task),
-                "axes": segmentation.axes,
-                "classes": to_json(segmentation.classes),
-            },
-        },
+        metadata={"recipe": dict(segmentation.recipe), "segplugin": _about(segmentation, axes, like)},
         colormap=class_colormap(segmentation) if segmentation.task is Task.SEMANTIC else None,
         **placement(like, axes, origin),
     )
@@ -359,15 +349,37 @@ def segmentation_to_layer(
     return layer
 
 
+def _about(segmentation: Segmentation, axes: str, like: ImageLayer) -> JsonDict:
+    """What a layer of a result remembers."""
+    about: JsonDict = {
+        "task": str(segmentation.task),
+        "axes": segmentation.axes,
+        "classes": to_json(segmentation.classes),
+    }
+    if segmentation.place is not None:
+        about["place"] = segmentation.place.to_json()
+    if "scene" in about_layer(like):
+        about["scene"] = about_layer(like)["scene"]
+    return about
+
+
 def opened_labels(segmentation: Segmentation) -> LayerData:
     """Layer data of a segmentation that was read from a file by itself, with classes and scores as features."""
     axes = segmentation.axes
-    image = Image(
-        np.asarray(segmentation.labels), axes, segmentation.spacing, segmentation.unit, name=segmentation.name
-    )
+    s = segmentation
+    image = Image(np.asarray(s.labels), axes, s.spacing, s.unit, name=s.name, place=s.place)
     array, placed, _ = image_to_layer(image)
-    about: JsonDict = {"task": str(segmentation.task), "axes": axes, "classes": to_json(segmentation.classes)}
-    kwargs: LayerOptions = {**placed, "features": features_of(segmentation), "metadata": {"segplugin": about}}
+    about: JsonDict = {
+        **json_object(placed["metadata"]["segplugin"]),
+        "task": str(s.task),
+        "axes": axes,
+        "classes": to_json(s.classes),
+    }
+    kwargs: LayerOptions = {
+        **placed,
+        "features": features_of(segmentation),
+        "metadata": {"segplugin": about, "recipe": dict(s.recipe)},
+    }
     del kwargs["rgb"]
     if segmentation.task is Task.SEMANTIC:
         kwargs["colormap"] = class_colormap(segmentation)

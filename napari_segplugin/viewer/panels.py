@@ -12,8 +12,9 @@ from napari.layers import Labels, Layer
 from napari_segplugin.core import InputError, Segmentation, Task
 from napari_segplugin.core.types import Array, JsonDict, json_object
 from napari_segplugin.data.components import as_objects
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import Placement, label_axes, to_layer_order
-from napari_segplugin.viewer.layers import LayerOptions, axes_of_layer, label_colormap_of, level0
+from napari_segplugin.viewer.layers import LayerOptions, axes_of_layer, level0
 from napari_segplugin.viewer.writers import axes_of_labels, labels_to_segmentation
 
 if TYPE_CHECKING:

@@ -12,16 +12,10 @@ from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, labels_in
 from napari_segplugin.core.types import json_integers
+from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
-from napari_segplugin.viewer.layers import (
-    class_colormap,
-    drawn,
-    features_of,
-    level0,
-    segmentation_to_layer,
-    spacing_of_layer,
-)
+from napari_segplugin.viewer.layers import drawn, features_of, level0, segmentation_to_layer, spacing_of_layer
 from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 

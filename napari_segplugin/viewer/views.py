@@ -15,7 +15,7 @@ from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable
 from napari_segplugin.core.types import Array, JsonDict
-from napari_segplugin.viewer.layers import label_colormap_of
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from napari import current_viewer
 
 from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.core.types import Array, Json, json_object
 from napari_segplugin.viewer.layers import UNITS, LayerOptions
 from napari_segplugin.viewer.results import table_for
+from napari_segplugin.viewer.space import place_in, scene_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,6 +40,7 @@ def labels_to_segmentation(data: Array, attributes: LayerOptions) -> Segmentatio
     metadata = attributes.get("metadata") or {}
     about = json_object(metadata.get("segplugin"))
     axes = axes_of_labels(array.ndim, attributes.get("axis_labels") or (), str(about.get("axes", "")))
+    place = place_in(cast("Mapping[str, object]", attributes), axes, _with_scene(about))
     scale = np.asarray(attributes["scale"] if attributes.get("scale") is not None else (1.0,) * array.ndim, float)
     units = [str(u) for u in attributes.get("units") or ("pixel",) * array.ndim]
     if "C" in axes:
@@ -61,12 +64,23 @@ def labels_to_segmentation(data: Array, attributes: LayerOptions) -> Segmentatio
         UNITS.get(unit, unit),
         name=str(attributes.get("name", "segmentation")),
         recipe=json_object(metadata.get("recipe")),
+        place=place,
     )
     if task is Task.SEMANTIC:
         found = replace(found, objects=replace(found.objects, class_id=found.objects.label))
     if "class" not in getattr(features, "columns", ()):
         return found
     return replace(found, objects=table_for(array, found, features))
+
+
+def _with_scene(about: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What a layer remembers; labels that were made by napari over a patient lie in the space of the viewer's layers."""
+    if "place" in about or "scene" in about:
+        return about
+    viewer = current_viewer()
+    scenes = [scene_of(layer) for layer in (viewer.layers if viewer is not None else ())]
+    found = next((scene for scene in scenes if scene is not None), None)
+    return about if found is None else {**about, "scene": found.tolist()}
 
 
 def axes_of_labels(ndim: int, labels: Sequence[str], known: str = "") -> str:

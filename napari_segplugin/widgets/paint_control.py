@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.corrections import (
     CLASSES,
     FIRST_AREA,
@@ -27,7 +28,6 @@ from napari_segplugin.viewer.corrections import (
     reviewed_layer,
 )
 from napari_segplugin.viewer.kept import Kept
-from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.light import outline
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.restoring import kept_strokes

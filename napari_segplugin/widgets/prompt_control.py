@@ -10,8 +10,8 @@ from napari.layers import Labels
 from napari_segplugin.core import Box, InputError, SegPluginError
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.prompt import window
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical, to_layer_order
-from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.pointer import COLOR
 from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
 

@@ -21,8 +21,8 @@ from napari_segplugin.core import (
     Stage,
     Step,
 )
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
-from napari_segplugin.viewer.layers import label_colormap_of
 from napari_segplugin.viewer.pictures import outlined
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_method import Choice

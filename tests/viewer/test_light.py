@@ -16,11 +16,12 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_segplugin.core import ClassTable, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer import history, light
+from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.edits import ROOM, Editor
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import read_kept
-from napari_segplugin.viewer.layers import MOST_DRAWN, drawn, label_colormap_of
+from napari_segplugin.viewer.layers import MOST_DRAWN, drawn
 from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.pictures import outlines_of
 from napari_segplugin.viewer.recorder import AT_ONCE, Recorder
