@@ -25,6 +25,7 @@ from napari_segplugin.core import (
     ClassTable,
     Image,
     Job,
+    Note,
     Region,
     Segmentation,
     Stage,
@@ -45,11 +46,11 @@ from napari_segplugin.door.inputs import (
     as_recipe,
     as_segmentation,
     class_table,
-    doubt_of,
 )
 from napari_segplugin.door.training import NewModel, Pairs, labelled
 from napari_segplugin.engine.memory import within_memory
 from napari_segplugin.engine.torch_import import bring_torch
+from napari_segplugin.io.formats import notes_of
 
 if TYPE_CHECKING:
     from napari_segplugin.core.training import FineTuneResult
@@ -62,9 +63,8 @@ if TYPE_CHECKING:
 
 def _opened(image: ImageLike, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Job[Image]:
     found = as_image(image, axes, spacing, unit)
-    note = doubt_of(found) if isinstance(image, str | Path) else None
-    if note is not None:
-        yield note
+    if isinstance(image, str | Path):
+        yield from notes_of(found)
     return found
 
 
@@ -166,7 +166,11 @@ def finetune(
     images = [as_image(i, axes, spacing, unit) for i in cast("Sequence[ImageLike]", _each(image))]
     bundle = as_model(model)
     task, classes = bundle.spec.task, bundle.spec.classes
-    given = [as_corrections(c, task, classes) for c in cast("Sequence[CorrectionsLike]", _each(corrections))]
+    notes: list[Note] = []
+    each = cast("Sequence[CorrectionsLike]", _each(corrections))
+    partners: Sequence[Image | None] = images if len(images) == len(each) else [None] * len(each)
+    given = [as_corrections(c, task, classes, i, notes.append) for c, i in zip(each, partners, strict=True)]
+    yield from notes
     bring_torch()
     from napari_segplugin.engine.train.finetune import finetune as run
 
@@ -235,7 +239,9 @@ def segment(
     from napari_segplugin.io.pairs import open_labels
 
     found = yield from _opened(image, axes, spacing, unit)
-    marks = open_labels(seeds) if isinstance(seeds, str | Path) else seeds
+    notes: list[Note] = []
+    marks = open_labels(seeds, found, notes.append) if isinstance(seeds, str | Path) else seeds
+    yield from notes
     return (yield from run(found, as_recipe(technique, settings), region=region, seeds=marks, box=box))
 
 
@@ -340,11 +346,12 @@ def instant(
     from napari_segplugin.engine.instant import instant as run
 
     table = class_table(classes, task) or ClassTable.named(["object"])
-    marks = as_corrections(corrections, Task(task), table)
+    seen = as_image(image)
+    notes: list[Note] = []
+    marks = as_corrections(corrections, Task(task), table, seen, notes.append)
+    yield from notes
     return (
-        yield from run(
-            as_image(image), marks, Task(task), table, region=region, forest=forest, most=most, one_thing=one_thing
-        )
+        yield from run(seen, marks, Task(task), table, region=region, forest=forest, most=most, one_thing=one_thing)
     )
 
 

@@ -20,7 +20,6 @@ from napari_segplugin.core import (
     Image,
     InputError,
     ModelBundle,
-    Note,
     Task,
     TileSpec,
     TrainSpec,
@@ -31,7 +30,7 @@ from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import plain_metric
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
-from napari_segplugin.io.formats import stem_of
+from napari_segplugin.io.formats import notes_of, stem_of
 
 if TYPE_CHECKING:
     from napari_segplugin.jobs import Cluster
@@ -40,11 +39,10 @@ Result = tuple[dict[str, Any], str]
 
 
 def open_image(path: str, options: Namespace, progress: Progress) -> Image:
-    """Read an image as the options say; a doubt about its axes is shown as a note."""
+    """Read an image as the options say; what its file leaves in doubt is shown as notes."""
     image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
-    doubt = str(image.metadata.get("axes_doubt", ""))
-    if doubt and not options.axes:
-        progress(Note(f"{doubt} Taken as {image.axes}.", setting="axes"))
+    for note in notes_of(image):
+        progress(note)
     return image
 
 
@@ -144,7 +142,7 @@ def finetune(options: Namespace) -> Result:
     bundle = seg.load_model(options.model)
     with CommandProgress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
-        marks = read_corrections(options, image.spatial_shape, bundle.spec)
+        marks = read_corrections(options, image, bundle.spec, progress)
         with stop_on_interrupt() as stop, _shown(options, progress) as show:
             result = drain(jobs.finetune(image, marks, bundle, _train_spec(options), stop=stop), show)
             place = seg.save_model(result.bundle, options.output)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, ModelSpec, Task
+from napari_segplugin.core import ClassTable, Image, InputError, ModelSpec, Note, Task
 from napari_segplugin.core.schema import Between
 from napari_segplugin.core.words import csv_text
 from napari_segplugin.data.corrections import Corrections
@@ -26,16 +26,20 @@ BoxEntry = TypedDict("BoxEntry", {"box": Span, "class": NotRequired[int | str]})
 _FORM = '[[[start, stop], [start, stop]], …] or [{"box": [[start, stop], [start, stop]], "class": 1}, …]'
 
 
-def read_corrections(options: Namespace, shape: tuple[int, ...], spec: ModelSpec) -> Corrections:
+def read_corrections(
+    options: Namespace, image: Image, spec: ModelSpec, say: Callable[[Note], object] | None = None
+) -> Corrections:
     """Everything that the options of `segplugin finetune` name.
 
     Parameters
     ----------
     options : Namespace
-    shape : tuple of int
-        Of the image, along [Z,] Y, X.
+    image : Image
+        What they belong to: labels of the same patient come on its grid.
     spec : ModelSpec
         What is to learn from it.
+    say : callable, optional
+        Is told what a person has to know.
 
     Raises
     ------
@@ -44,11 +48,12 @@ def read_corrections(options: Namespace, shape: tuple[int, ...], spec: ModelSpec
     """
     paths = {"edited": options.result, "before": options.before}
     areas = {"reviewed": options.reviewed, "nothing": options.nothing}
-    found: dict[str, Any] = {word: open_labels(path) for word, path in paths.items() if path}
-    found |= {word: open_labels(path) > 0 for word, path in areas.items() if path}
+    shape = image.spatial_shape
+    found: dict[str, Any] = {word: open_labels(path, image, say) for word, path in paths.items() if path}
+    found |= {word: open_labels(path, image, say) > 0 for word, path in areas.items() if path}
     found |= read_points(options.points, len(shape), spec.classes) if options.points else {}
     found |= read_boxes(options.boxes, len(shape), spec.classes) if options.boxes else {}
-    paint = open_labels(options.corrections) if options.corrections else np.zeros(shape, np.uint16)
+    paint = open_labels(options.corrections, image, say) if options.corrections else np.zeros(shape, np.uint16)
     found["painted_class"] = _classes_of(paint, options.stroke_classes, (options.corrections,), spec)
     if options.result:
         sources = (options.before, options.result)

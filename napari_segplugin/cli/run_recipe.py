@@ -62,7 +62,7 @@ def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) 
     with CommandProgress(path.name, options.quiet) as progress:
         try:
             image = open_image(str(path), options, progress)
-            seeds = open_labels(options.seeds) if options.seeds else None
+            seeds = open_labels(options.seeds, image, progress) if options.seeds else None
             found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
             files = write_segmentation(found, target)
         except SegPluginError as error:

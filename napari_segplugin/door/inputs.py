@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -110,12 +110,6 @@ def _axes_of(shape: Sequence[int], axes: str | None) -> str:
             hint=doubt,
         )
     return order
-
-
-def doubt_of(image: Image) -> Note | None:
-    """What a file did not say of its axes, as a sentence."""
-    doubt = str(image.metadata.get("axes_doubt", ""))
-    return Note(f"'{image.name}': {doubt} Taken as {image.axes}.", setting="axes") if doubt else None
 
 
 def _check_name(given: object, what: str, accepted: str) -> None:
@@ -273,7 +267,11 @@ def class_table(
 
 
 def as_corrections(
-    corrections: CorrectionsLike, task: Task | None = None, classes: ClassTable | None = None
+    corrections: CorrectionsLike,
+    task: Task | None = None,
+    classes: ClassTable | None = None,
+    image: Image | None = None,
+    say: Callable[[Note], object] | None = None,
 ) -> Corrections:
     """Corrections from a label array (0 unknown, 65535 background), from such a file, or as they are.
 
@@ -283,6 +281,8 @@ def as_corrections(
         The table beside a file, ``<stem>.objects.csv``, says the class of each painted object.
     task, classes : optional
         What is to be learnt from them.
+    image, say : optional
+        As of :func:`napari_segplugin.io.pairs.open_labels`, for a file.
     """
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.io.object_classes import read_object_classes, table_beside
@@ -292,7 +292,7 @@ def as_corrections(
         return corrections
     if not isinstance(corrections, str | Path):
         return Corrections(np.asarray(corrections))
-    paint, table = open_labels(corrections), table_beside(corrections)
+    paint, table = open_labels(corrections, image, say), table_beside(corrections)
     if table is None or classes is None or task is Task.SEMANTIC or len(classes) == 2:
         return Corrections(paint)
     return Corrections(paint, painted_class=read_object_classes(table, paint, classes))
@@ -354,5 +354,4 @@ __all__ = [
     "as_recipe",
     "as_segmentation",
     "class_table",
-    "doubt_of",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Note, Segmentation, Task
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.catalog import new_model
 from napari_segplugin.door.inputs import (
@@ -21,8 +21,9 @@ from napari_segplugin.door.inputs import (
     as_model,
     as_segmentation,
     class_table,
-    doubt_of,
 )
+from napari_segplugin.io.formats import notes_of
+from napari_segplugin.io.regrid import over
 from napari_segplugin.networks import NETWORKS
 
 if TYPE_CHECKING:
@@ -129,9 +130,12 @@ def labelled(
         several = isinstance(labels, Segmentation) and task is not Task.SEMANTIC and len(truth.classes) > 2
         kinds = canonical_labels(truth.semantic(), truth.axes) if several else None
         image = as_image(given, axes, spacing, unit)
-        doubt = doubt_of(image) if isinstance(given, str | Path) else None
-        if doubt is not None:
-            yield doubt
+        numbers, note = over(numbers, truth, image)
+        kinds = over(kinds, truth, image)[0] if kinds is not None else None
+        if note:
+            yield Note(f"'{truth.name}': {note}")
+        if isinstance(given, str | Path):
+            yield from notes_of(image)
         found.append(Labelled(image, numbers, kinds))
     if not found:
         raise InputError("There is nothing to train on.", got="an empty list", accepted="(image, labels) pairs")

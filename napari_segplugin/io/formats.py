@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Registry
+from napari_segplugin.core import Image, InputError, Note, Registry
 from napari_segplugin.io.files import Found, as_path, check_readable, is_zarr
 from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import short_unit
@@ -195,6 +195,21 @@ def read_image(
     if found is None:
         raise InputError(f"{row.title} can be written but not read.", accepted=accepted())
     return _as_image(found(place), place, axes, spacing, unit)
+
+
+def notes_of(image: Image) -> list[Note]:
+    """What a file did not say, or said in a way that had to be decided, as sentences for a person.
+
+    Examples
+    --------
+    >>> unsure = {"axes_doubt": "Is the first axis depth Z or time T?", "notes": ["It has no voxel size."]}
+    >>> [note.text for note in notes_of(Image(np.zeros((2, 3, 4)), "ZYX", name="a", metadata=unsure))]
+    ["'a': Is the first axis depth Z or time T? Taken as ZYX.", 'It has no voxel size.']
+    """
+    doubt = str(image.metadata.get("axes_doubt", ""))
+    found = [Note(f"'{image.name}': {doubt} Taken as {image.axes}.", setting="axes")] if doubt else []
+    said = image.metadata.get("notes")
+    return [*found, *(Note(str(text)) for text in (said if isinstance(said, list | tuple) else ()))]
 
 
 def _as_image(found: Found, path: Path, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Image:

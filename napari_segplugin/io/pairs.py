@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from napari_segplugin.core import InputError, Task
-from napari_segplugin.io.formats import read_labels, stem_of
+from napari_segplugin.core import Image, InputError, Note, Task
+from napari_segplugin.io.files import as_path
+from napari_segplugin.io.formats import checked_labels, labels_image, stem_of
+from napari_segplugin.io.regrid import over
 
 IMAGE_FOLDERS = ("images", "image")
 LABEL_FOLDERS = ("masks", "labels", "mask", "label")
@@ -172,15 +174,38 @@ def canonical_labels(labels: np.ndarray, axes: str) -> np.ndarray:
     return np.asarray(labels).transpose([order.index(a) for a in "ZYX" if a in order])
 
 
-def open_labels(path: str | Path) -> np.ndarray:
-    """Read labels in canonical order."""
-    return canonical_labels(*read_labels(path))
+def open_labels(
+    path: str | Path, image: Image | None = None, say: Callable[[Note], object] | None = None
+) -> np.ndarray:
+    """Read labels in canonical order.
+
+    Parameters
+    ----------
+    path : path
+    image : Image, optional
+        What they belong to: where both files lie in a patient, the labels come on its grid.
+    say : callable, optional
+        Is told what a person has to know of that.
+    """
+    found = labels_image(path)
+    labels = canonical_labels(*checked_labels(found, as_path(path).name))
+    if image is None:
+        return labels
+    labels, note = over(labels, found, image)
+    if note and say is not None:
+        say(Note(f"'{as_path(path).name}': {note}"))
+    return labels
 
 
-def labels_of(pair: Pair, task: Task) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read the labels of a pair, and the class of each voxel where the task has objects and a file says it."""
-    labels = open_labels(pair.labels)
-    return labels, None if pair.classes is None or task is Task.SEMANTIC else open_labels(pair.classes)
+def labels_of(
+    pair: Pair, task: Task, image: Image | None = None, say: Callable[[Note], object] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read the labels of a pair, and the class of each voxel where the task has objects and a file says it.
+
+    `image` and `say` as of :func:`open_labels`.
+    """
+    labels = open_labels(pair.labels, image, say)
+    return labels, None if pair.classes is None or task is Task.SEMANTIC else open_labels(pair.classes, image, say)
 
 
 __all__ = ["Pair", "canonical_labels", "find_pairs", "labels_of", "list_files", "match_names", "open_labels"]

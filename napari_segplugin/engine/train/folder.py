@@ -31,6 +31,7 @@ from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
 from napari_segplugin.io import read_image
+from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.pairs import Pair, labels_of
 
 
@@ -82,16 +83,16 @@ def read_pairs(
         If a file cannot be read.
     """
     found: list[Labelled] = []
-    doubts: dict[str, str] = {}
+    notes: dict[str, Note] = {}  # one of each kind, or a folder of a thousand files fills the window
     for done, pair in enumerate(pairs, 1):
         image = read_image(pair.image, axes=axes, spacing=spacing, unit=unit)
-        doubt = str(image.metadata.get("axes_doubt", ""))
-        if doubt:
-            doubts.setdefault(f"{doubt} Taken as {image.axes}.", pair.name)
-        found.append(Labelled(image, *labels_of(pair, task)))
+        said = notes_of(image)
+        found.append(Labelled(image, *labels_of(pair, task, image, said.append)))
+        for note in said:
+            kind = note.text.replace(image.name, "").replace(pair.labels.name, "")
+            notes.setdefault(kind, note)
         yield Step(done, len(pairs))
-    for text, name in doubts.items():
-        yield Note(f"'{name}': {text}", setting="axes")
+    yield from notes.values()
     return found
 
 

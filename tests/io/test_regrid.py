@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_segplugin.core import InputError, Place
-from napari_segplugin.data.regrid import onto, same_grid
+from napari_segplugin.io.regrid import onto, same_grid
 
 OBLIQUE = np.array([[-1.9, 0.2, 0.3, 9], [0.2, 1.8, -0.4, -12], [0.1, 0.3, 2.4, -7], [0, 0, 0, 1.0]])
 
@@ -74,3 +74,43 @@ def test_when_two_grids_are_one() -> None:
     assert same_grid(place, rounded, (4, 5, 6))
     assert not same_grid(place, place.at({"Z": 0.1}), (4, 5, 6))
     assert not same_grid(place, place.resized({"X": place.spacing[2] * 1.01}), (4, 5, 600))
+
+
+def test_files_of_one_patient_are_compared_where_they_lie(tmp_path, labels) -> None:
+    """Training, corrections and seeds: labels that were saved in another direction come on the grid of their image."""
+    import napari_segplugin as seg
+    from napari_segplugin.core import Note, Task, drain
+    from napari_segplugin.door.training import labelled
+    from napari_segplugin.engine.train.folder import read_pairs
+    from napari_segplugin.io import read_image
+    from napari_segplugin.io.pairs import find_pairs, open_labels
+
+    nibabel = pytest.importorskip("nibabel")
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    scan = nibabel.Nifti1Image(labels.transpose().astype(np.int16), OBLIQUE)
+    nibabel.save(scan, tmp_path / "images" / "a.nii.gz")
+    turned = scan.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
+    assert turned.shape != scan.shape
+    nibabel.save(turned, tmp_path / "labels" / "a.nii.gz")
+    image = read_image(tmp_path / "images" / "a.nii.gz")
+    told = []
+    np.testing.assert_array_equal(open_labels(tmp_path / "labels" / "a.nii.gz", image, told.append), labels)
+    assert not told
+    (pair,) = drain(read_pairs(find_pairs(tmp_path), Task.INSTANCE))
+    np.testing.assert_array_equal(pair.labels, labels)
+    (pair,) = drain(labelled([(image, str(tmp_path / "labels" / "a.nii.gz"))], Task.INSTANCE))
+    np.testing.assert_array_equal(pair.labels, labels)
+    # of other voxels: a note
+    coarse = nibabel.Nifti1Image(np.ones((4, 4, 4), np.uint8), OBLIQUE * [1.4, 1.4, 1.4, 1])
+    nibabel.save(coarse, tmp_path / "labels" / "a.nii.gz")
+    events = []
+    drain(read_pairs(find_pairs(tmp_path), Task.INSTANCE), events.append)
+    assert any("label of the nearest" in e.text for e in events if isinstance(e, Note))
+    # of another patient, or of another place in this one
+    nibabel.save(
+        nibabel.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.diag([1.0, 1, 1, 1]) + np.eye(4, k=3) * 500),
+        tmp_path / "b.nii.gz",
+    )
+    with pytest.raises(InputError, match="do not lie in the image"):
+        seg.segment(image, "watershed", seeds=tmp_path / "b.nii.gz")

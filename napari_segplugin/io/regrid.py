@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from napari_segplugin.core import InputError, Place
+from napari_segplugin.core import Image, InputError, Place, Segmentation
+from napari_segplugin.io.units import in_metres
 
 _TURN = 1e-3  # share of an edge that may point elsewhere between two grids that are one: files round
 _SHIFT = 0.02  # of a voxel between them
@@ -109,4 +111,38 @@ def _moved(volume: np.ndarray, turn: np.ndarray, start: np.ndarray, size: tuple[
     return found
 
 
-__all__ = ["onto", "same_grid"]
+def over(labels: np.ndarray, of: Image | Segmentation, image: Image) -> tuple[np.ndarray, str]:
+    """Labels on the grid of an image, where both lie in a patient; as they are otherwise.
+
+    Two files of one patient may run in other directions, and have another order of axes or other voxels. Compared voxel by
+    voxel they would give a wrong answer that looks right.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) or (Y, X) ndarray of int
+    of : Image or Segmentation
+        Where they come from: its place and unit are looked at.
+    image : Image
+
+    Returns
+    -------
+    labels : ndarray
+    note : str
+        As of :func:`onto`.
+
+    Raises
+    ------
+    InputError
+        If the labels lie outside the image.
+    """
+    if of.place is None or image.place is None or {of.place.frame, image.place.frame} != {"patient"}:
+        return labels, ""
+    factor = (in_metres(of.unit) or 1.0) / (in_metres(image.unit) or 1.0)
+    source = replace(of.place, matrix=np.diag([factor, factor, factor, 1.0]) @ of.place.matrix)
+    shape = image.spatial_shape
+    if labels.ndim != len(shape) or (labels.shape == shape and same_grid(source, image.place, shape)):
+        return labels, ""
+    return onto(labels, source, image.place, shape)
+
+
+__all__ = ["onto", "over", "same_grid"]
