@@ -262,6 +262,11 @@ def _export(commands: Commands) -> argparse.ArgumentParser:
         "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size, Z,Y,X, if the file has none"
     )
     p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size")
+    p.add_argument(
+        "--voxel-space",
+        action="store_true",
+        help="write surfaces in the coordinates of the image where its place in a patient is not known",
+    )
     p.set_defaults(home="results")
     return p
 

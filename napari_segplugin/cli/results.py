@@ -67,7 +67,12 @@ def export(options: Namespace) -> Result:
                 f"'{target.name}' would overwrite the file it is made from.", hint="Choose another --output."
             )
         found = _with_voxels(read_segmentation(path, task=options.task, classes=classes), options)
-        rows.append({"labels": str(path), "outputs": [str(f) for f in seg.write_segmentation(found, target)]})
+        rows.append(
+            {
+                "labels": str(path),
+                "outputs": [str(f) for f in seg.write_segmentation(found, target, voxel_space=options.voxel_space)],
+            }
+        )
     lines = [f"{r['outputs'][0]}" for r in rows]
     return {"command": "export", "results": rows}, "\n".join(lines)
 

@@ -18,6 +18,7 @@ OPTIONS: Mapping[Setting, str] = {
     "task": "--task",
     "tile_overlap": "--halo",
     "tile_size": "--tile",
+    "voxel_space": "--voxel-space",
     "zoom": "--zoom auto",
 }
 

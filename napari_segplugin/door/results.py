@@ -242,7 +242,9 @@ def save_model(model: ModelBundle, folder: PathLike, *, overwrite: bool = False)
     return save_bundle(model, folder, overwrite=overwrite)
 
 
-def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageLike | None = None) -> list[Path]:
+def write_segmentation(
+    segmentation: Segmentation, path: PathLike, image: ImageLike | None = None, *, voxel_space: bool = False
+) -> list[Path]:
     """Write a result, how it was made, and the measurements of its objects.
 
     Parameters
@@ -252,6 +254,8 @@ def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageL
         Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.coco.json`` ….
     image : Image, array-like or path, optional
         Its channels are measured in every object.
+    voxel_space : bool
+        Write surfaces (.stl, .ply, .obj) in the coordinates of the image where it is not known how it lies in a patient.
 
     Returns
     -------
@@ -265,7 +269,7 @@ def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageL
     """
     from napari_segplugin.engine.export import export
 
-    return export(segmentation, path, None if image is None else as_image(image))
+    return export(segmentation, path, None if image is None else as_image(image), voxel_space=voxel_space)
 
 
 __all__ = [

@@ -73,7 +73,13 @@ def measure(
     )
 
 
-def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Image | None = None) -> list[Path]:
+def export(
+    segmentation: Segmentation,
+    path: str | os.PathLike[str],
+    image: Image | None = None,
+    *,
+    voxel_space: bool = False,
+) -> list[Path]:
     """Write a result with measurements of its objects.
 
     Labels that are not in memory, and time series (where an object has a row at each time point), are written without
@@ -81,7 +87,7 @@ def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Imag
 
     Parameters
     ----------
-    segmentation, path
+    segmentation, path, voxel_space
         As in :func:`napari_segplugin.io.write_segmentation`.
     image : Image, optional
         As in :func:`measure`.
@@ -95,7 +101,7 @@ def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Imag
     columns: dict[str, np.ndarray] = {}
     if isinstance(s.labels, np.ndarray) and s.axes in ("YX", "ZYX") and s.labels.dtype.kind in "bui":
         columns = _columns(measure(s, image), s.objects.label)
-    return write_segmentation(s, path, columns=columns)
+    return write_segmentation(s, path, columns=columns, voxel_space=voxel_space)
 
 
 def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, np.ndarray]:

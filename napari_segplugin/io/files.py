@@ -80,6 +80,8 @@ class LabelsToWrite:
         Name of the final file without its extension, for formats that name files inside.
     columns : mapping of str to (N,) ndarray
         Measurements to write beside each object, in the order of the table of objects.
+    voxel_space : bool
+        Whether surfaces may be written in the coordinates of an image that lies in no patient.
     """
 
     array: Array
@@ -93,6 +95,7 @@ class LabelsToWrite:
     segmentation: Segmentation | None = None
     stem: str = "segmentation"
     columns: Mapping[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
+    voxel_space: bool = False
 
 
 @dataclass(frozen=True)

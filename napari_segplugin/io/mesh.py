@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_segplugin.core import InputError
 from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, rgb
 from napari_segplugin.io.surfaces import Surface, surfaces
@@ -20,11 +21,21 @@ _Maker = Callable[[Sequence[Surface], _Rows, str], bytes]
 def write(labels: LabelsToWrite, path: Path) -> None:
     """Write all objects into one file, or into an archive with one file each, named by class and number.
 
+    Vertices are in millimetres, of a patient to the left, the back and the head (LPS), and the file says so.
+
     Raises
     ------
     InputError
-        If the labels are no volume, or there is no object.
+        If the labels are no volume, there is no object, or it is not known where they lie in the patient and nobody allowed
+        the coordinates of the image.
     """
+    if not labels.voxel_space and not _of_a_patient(labels):
+        raise InputError(
+            "It is not known where these labels lie in a patient, so a surface may be mirrored.",
+            got="labels without a patient's space" if labels.place is None else "the coordinates of a stage or a map",
+            hint="Segment an image that has one (DICOM, NIfTI), or accept the coordinates of the image",
+            setting="voxel_space",
+        )
     rows = describe(labels)
     about = _about(labels)
     if path.suffix.lower() != ".zip":
@@ -39,9 +50,13 @@ def write(labels: LabelsToWrite, path: Path) -> None:
 
 def _about(labels: LabelsToWrite) -> str:
     """One line for the head of the file: unit, and the space where it is known (3D Slicer looks for "SPACE=")."""
-    patient = labels.place is not None and labels.place.frame == "patient"
+    patient = _of_a_patient(labels)
     unit = "mm" if labels.unit != "pixel" or patient else "voxel"
-    return f"napari-segplugin UNIT={unit}" + (";SPACE=LPS" if patient else "")
+    return f"napari-segplugin UNIT={unit};SPACE={'LPS' if patient else 'IMAGE'}"
+
+
+def _of_a_patient(labels: LabelsToWrite) -> bool:
+    return labels.place is not None and labels.place.frame == "patient"
 
 
 def _plain(name: str) -> str:

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -30,6 +31,7 @@ def write_segmentation(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
+    voxel_space: bool = False,
 ) -> list[Path]:
     """Write labels, recipe and object table as one: all of them are replaced, or none.
 
@@ -46,6 +48,9 @@ def write_segmentation(
         measurements.
     texts : mapping of str to str, optional
         Further text files that belong to the result, by their ending: ".csv" becomes ``<stem>.csv``.
+    voxel_space : bool
+        Surfaces (.stl, .ply, .obj) of an image that lies in no patient are refused, because left and right are not known
+        there; True writes them in the coordinates of the image.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def write_segmentation(
     """
     place = as_path(path)
     with writing(place), commit(place, stem_of(place)) as stage:
-        return fill(stage, segmentation, place, columns=columns, texts=texts)
+        return fill(stage, segmentation, place, columns=columns, texts=texts, voxel_space=voxel_space)
 
 
 def fill(
@@ -74,6 +79,7 @@ def fill(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
+    voxel_space: bool = False,
 ) -> list[Path]:
     """Make the files of a result in a stage; parameters, result and errors as of :func:`write_segmentation`."""
     functions = _writer(place)
@@ -81,7 +87,7 @@ def fill(
     companion = [Path(f"{stem}{functions.beside}")] if functions.beside else []
     _check_target(place, companion)
     counts = _count(segmentation.labels)
-    labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {})
+    labels = replace(_prepare(segmentation, max(counts, default=0), stem.name, columns or {}), voxel_space=voxel_space)
     made = [stage.path(p) for p in (place, *companion)]
     for path in made:
         remove(path)  # what was written when a kill came

@@ -11,11 +11,11 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
 from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, labels_in
-from napari_segplugin.core.types import json_integers
+from napari_segplugin.core.types import JsonDict, json_integers
 from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
-from napari_segplugin.viewer.layers import drawn, features_of, level0, segmentation_to_layer, spacing_of_layer
+from napari_segplugin.viewer.layers import drawn, features_of, layer_to_image, level0, segmentation_to_layer
 from napari_segplugin.viewer.light import quick_outlines
 from napari_segplugin.viewer.table import Features
 
@@ -89,7 +89,21 @@ class Result:
         kind = np.promote_types(self.layer.data.dtype, self.segmentation.labels.dtype)
         labels = to_canonical(np.array(self.layer.data, kind), self.axes, self._rgb)
         objects = table_for(labels, self.segmentation, self.layer.features)
-        return replace(self.segmentation, labels=labels, objects=objects, name=str(self.layer.name))
+        # voxel size and place may have been set since the run
+        image, start = (
+            layer_to_image(self.image_layer, self.axes),
+            json_integers(self.segmentation.recipe.get("origin")),
+        )
+        place = image.place and image.place.at(dict(zip("ZYX"[3 - len(start) :], start, strict=True)))
+        return replace(
+            self.segmentation,
+            labels=labels,
+            objects=objects,
+            name=str(self.layer.name),
+            spacing=image.canonical_spacing,
+            unit=image.unit,
+            place=place,
+        )
 
 
 def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable, class_id: int = 0) -> Result:
@@ -120,12 +134,12 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
         )
     rgb = bool(getattr(image_layer, "rgb", False))
     labels = to_canonical(np.array(level0(layer)), axes, rgb)
-    spacing, unit = spacing_of_layer(image_layer, axes)
-    sizes = dict(zip([a for a in axes if a in "ZYX"], spacing, strict=True))
-    ordered = tuple(sizes[a] for a in "ZYX" if a in sizes)
+    image = layer_to_image(image_layer, axes)
+    ordered, unit = image.canonical_spacing, image.unit
     table = ObjectTable.of(labels, class_id or (classes.thing_ids or (1,))[0])
     name, own = str(layer.name), label_axes(axes)
-    found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, {"what": "labels of a layer"})
+    recipe: JsonDict = {"what": "labels of a layer", "input": {"name": image.name, "source": image.source}}
+    found = Segmentation(Task.INSTANCE, labels, table, classes, own, ordered, unit, name, recipe, image.place)
     quick_outlines(layer)
     if class_id:
         _say_class(layer, found)

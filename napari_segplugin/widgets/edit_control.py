@@ -13,10 +13,10 @@ from napari.layers import Labels
 
 from napari_segplugin.core import Box, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
+from napari_segplugin.viewer.over_image import fits, over_image
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.pointer import Pointer
 from napari_segplugin.viewer.results import Result, adopt
@@ -117,12 +117,12 @@ class EditControl:
         """The selected layer, if it holds labels from elsewhere that could be corrected."""
         dock = self._dock
         layer = dock.viewer.layers.selection.active
-        fits = isinstance(layer, Labels) and not layer.multiscale and dock.image_step.ready
-        if not fits or any(r.layer is layer for r in dock.runs.results):
+        usable = isinstance(layer, Labels) and not layer.multiscale and dock.image_step.ready
+        if not usable or any(r.layer is layer for r in dock.runs.results):
             return None
         own = layer.metadata.get("segplugin", {})
         views = any(self._is_view(layer, t.layer) for t in self.targets.values())
-        right = tuple(layer.data.shape) == label_shape(dock.image_step.layer, dock.image_step.axes)
+        right = fits(layer, dock.image_step.layer, dock.image_step.axes)
         return layer if right and not views and not (isinstance(own, dict) and own.get("role")) else None
 
     def _adopt(self) -> None:
@@ -141,7 +141,12 @@ class EditControl:
 
     def _adopt_as(self, layer: Labels, classes: ClassTable, class_id: int = 0) -> None:
         dock = self._dock
-        dock.runs.results.append(adopt(layer, dock.image_step.layer, dock.image_step.axes, classes, class_id))
+        over, note = over_image(layer, dock.image_step.layer, dock.image_step.axes)
+        if over is not layer:
+            layer.visible = False
+            dock.viewer.add_layer(over)
+            dock.say(note)
+        dock.runs.results.append(adopt(over, dock.image_step.layer, dock.image_step.axes, classes, class_id))
         dock.refresh()
 
     def _on_selected(self, event: Any = None) -> None:

@@ -103,7 +103,9 @@ class Engine(Protocol):
     def sample(self, name: str, /) -> SampleImage:
         """A sample image with its truth."""
 
-    def write_segmentation(self, segmentation: Segmentation, path: str | Path, /) -> list[Path]:
+    def write_segmentation(
+        self, segmentation: Segmentation, path: str | Path, /, *, voxel_space: bool = False
+    ) -> list[Path]:
         """Write a result with how it was made, and the measurements of its objects."""
 
     # --- quick answers ------------------------------------------------------------------------------------------

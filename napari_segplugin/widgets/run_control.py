@@ -142,9 +142,15 @@ class RunControl:
         frozen, engine = result.current(), dock.engine
 
         def done(paths: list[Path]) -> None:
-            dock.say("Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}.")
+            told = "Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}."
+            known = frozen.place is not None and frozen.place.frame == "patient"
+            if path.lower().removesuffix(".zip").endswith((".stl", ".ply", ".obj")) and not known:
+                told += (
+                    " It is not known how the image lies in a patient: the surfaces have the coordinates of the image."
+                )
+            dock.say(told)
 
-        dock.background.run("save", lambda: engine.write_segmentation(frozen, path), done, dock.fail)
+        dock.background.run("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done, dock.fail)
 
     # --- the estimate ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QLabel, QMenu
 
 from napari_segplugin.core import Image, InputError
 from napari_segplugin.core.words import pixel
+from napari_segplugin.io.formats import notes_of
 from napari_segplugin.viewer.layers import (
     axes_choices,
     axes_of_layer,
@@ -32,6 +34,7 @@ from napari_segplugin.widgets._parts import (
     row,
     wrapped,
 )
+from napari_segplugin.widgets.patient_row import PatientRow
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -85,6 +88,7 @@ class ImageStep(StepBox):
         self.info = wrapped(name="image_info")
         self.axes_choice = combo("axes_choice", "Axes", "The meaning of each axis, in the order of the array.")
         self.axes_choice.currentIndexChanged.connect(lambda _: self.set_axes(str(self.axes_choice.currentData())))
+        self.patient = PatientRow(viewer)
         self.question = wrapped(name="axes_question")
         self.answers = row()
         self.answers.setObjectName("axes_answers")
@@ -97,6 +101,7 @@ class ImageStep(StepBox):
             self.answers,
             self._axes_row,
             self._voxel_row,
+            self.patient,
         ):
             self.rows.addWidget(widget)
         self.refresh()
@@ -197,6 +202,7 @@ class ImageStep(StepBox):
                 fill_combo(self.axes_choice, [(axes_words(a), a) for a in choices], self._axes)
             except InputError as error:
                 self.problem = told(error)
+        self.patient.set_layer(layer)
         self._ask()
         self._show()
         self.changed.emit()
@@ -245,7 +251,8 @@ class ImageStep(StepBox):
             self.info.setText("")
             return
         self.problem = ""
-        self.info.setText(image.describe().replace(" um ", " µm "))
+        lines = [image.describe().replace(" um ", " µm "), *(note.text for note in notes_of(image))]
+        self.info.setText("<br>".join(html.escape(text) for text in lines))
         self._voxel_label.setText(pixel(image.ndim).capitalize())
         sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
         for axis, spin in self.spins.items():

@@ -47,7 +47,12 @@ def test_export_of_several_files_with_typed_voxels(run, files):
     volume = np.zeros((6, 8, 8), np.uint16)
     volume[1:5, 1:7, 1:7] = 3
     paths = [files.write(f"{n}.tif", volume) for n in "ab"]
-    got = run("export", *paths, "--to", ".stl", "--spacing", "2,1,1", "--unit", "mm", "--classes", "bone")
+    typed = ("export", *paths, "--to", ".stl", "--spacing", "2,1,1", "--unit", "mm", "--classes", "bone")
+    got = run(*typed)
+    assert got.code == 2
+    assert "may be mirrored" in got.err
+    assert "Option: --voxel-space." in got.err
+    got = run(*typed, "--voxel-space")
     assert got.code == 0, got.err
     assert [p.endswith(f"{n}.stl") for p, n in zip(got.out.split(), "ab", strict=True)] == [True, True]
 

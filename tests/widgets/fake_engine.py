@@ -109,7 +109,7 @@ class FakeEngine:
         truth = (image.array > 100).astype(np.uint16)
         return SampleImage(name, name, image, truth, None, Task.INSTANCE, ("object",), "none", "nobody")
 
-    def write_segmentation(self, segmentation: Segmentation, path: Any) -> list[Path]:
+    def write_segmentation(self, segmentation: Segmentation, path: Any, *, voxel_space: bool = False) -> list[Path]:
         self.saved.append((segmentation, path))
         return [Path(path)]
 
