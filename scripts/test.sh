@@ -31,7 +31,9 @@ release_files() {
         "$venv/bin/check-jsonschema" --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml &&
         "$venv/bin/check-jsonschema" --builtin-schema vendor.citation-file-format CITATION.cff
 }
-check tests bash scripts/with-screen.sh "$venv/bin/python" -m pytest "$@"
+# files of tests go to as many processes as there are processors, two at least: much of the time is waiting
+workers=$(nproc 2>/dev/null || echo 2)
+check tests bash scripts/with-screen.sh "$venv/bin/python" -m pytest -n "$((workers > 2 ? workers : 2))" --dist loadfile "$@"
 if [ -n "$all" ]; then
     check style "$venv/bin/ruff" check .
     check format "$venv/bin/ruff" format --check .
