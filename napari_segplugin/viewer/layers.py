@@ -55,6 +55,7 @@ class LayerOptions(TypedDict, total=False):
     units: tuple[str, ...]
     axis_labels: tuple[str, ...]
     rgb: bool
+    contrast_limits: tuple[float, float]
     visible: bool
     metadata: JsonDict
     features: Features | DataFrame
@@ -211,6 +212,9 @@ def image_to_layer(image: Image) -> LayerData:
         scene = scene_for(image.place, current_viewer()) if _volume_of_a_patient(image) else None
         kwargs |= shown_at(image.place, shown, np.eye(4) if scene is None else scene)
         kwargs["metadata"]["segplugin"] = {**meta, "source": image.source, **remembered(image.place, scene)}
+    window = image.metadata.get("window")
+    if isinstance(window, list | tuple) and len(window) == 2 and not rgb:
+        kwargs["contrast_limits"] = (float(str(window[0])), float(str(window[1])))
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
     return array, kwargs, "image"

@@ -76,6 +76,12 @@ class Result:
             return ()
         return tuple(int(n) for n in features["label"][features["status"] == "accepted"])
 
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """First voxel in the image, along the axes of its labels; nothing where that is the first of all."""
+        start = json_integers(self.segmentation.recipe.get("origin"))
+        return (0,) * (len(self.segmentation.axes) - len(start)) + start if start else ()
+
     def current(self) -> Segmentation:
         """The result as it is now: labels from the layer, and a table that knows what is new.
 

@@ -318,11 +318,11 @@ class SegmentationDock(QWidget):
     def _on_moved(self) -> None:
         """Move what lies over the image with it."""
         layer, axes = self.image_step.layer, self.image_step.axes
-        over = [r.layer for r in self.runs.results if r.image_layer is layer]
-        for found in (*over, self.paint.layer, self.paint.reviewed):
-            if found is not None:
-                for key, value in placement(layer, axes).items():
-                    setattr(found, key, value)
+        where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.runs.results if r.image_layer is layer}
+        where |= {a: () for a in (self.paint.layer, self.paint.reviewed) if a is not None}
+        for found, origin in where.items():
+            for key, value in placement(layer, axes, origin).items():
+                setattr(found, key, value)
 
     def _on_method(self) -> None:
         self.paint.recolor()

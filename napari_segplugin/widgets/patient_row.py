@@ -43,16 +43,16 @@ class PatientRow(QWidget):
         super().__init__()
         self._layer: ImageLayer | None = None
         self._compass = compass_of(viewer)
-        self.view = combo("patient_view", "View", "Along the axes of the patient, or in the order of the file.")
-        fill_combo(self.view, list(_VIEWS))
-        self.view.currentIndexChanged.connect(lambda _: self._see())
+        self.direction = combo("patient_view", "View", "Along the axes of the patient, or in the order of the file.")
+        fill_combo(self.direction, list(_VIEWS))
+        self.direction.currentIndexChanged.connect(lambda _: self._see())
         self.brightness = combo("window_choice", "Brightness", "Which values are black and white, in Hounsfield units.")
         self.brightness.currentIndexChanged.connect(lambda _: self._set_window())
         self.value = wrapped(name="value_at_pointer")
         self._window_row = labelled("Brightness", self.brightness)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (labelled("View", self.view), self._window_row, self.value):
+        for widget in (labelled("View", self.direction), self._window_row, self.value):
             layout.addWidget(widget)
         viewer.mouse_move_callbacks.append(self._on_pointer)
         self.setVisible(False)
@@ -66,7 +66,7 @@ class PatientRow(QWidget):
             return
         if self._compass.view != "file":
             self._compass.see(layer, "patient")
-        fill_combo(self.view, list(_VIEWS), self._compass.view)
+        fill_combo(self.direction, list(_VIEWS), self._compass.view)
         units = hounsfield(layer)
         self._window_row.setVisible(units)
         self.value.setVisible(units)
@@ -80,7 +80,7 @@ class PatientRow(QWidget):
 
     def _see(self) -> None:
         if self._layer is not None and self.isVisibleTo(self.parentWidget()):
-            self._compass.see(self._layer, self.view.currentData())
+            self._compass.see(self._layer, self.direction.currentData())
 
     def _set_window(self) -> None:
         limits = self.brightness.currentData()

@@ -57,8 +57,10 @@ class Hands:
 
     def _pixel(self, layer: Any, voxel: Sequence[float]) -> QPointF:
         camera = camera_of(self.viewer)
-        world = np.asarray(layer.data_to_world(voxel), float)[-2:]
+        world = np.asarray(layer.data_to_world(voxel), float)[list(self.viewer.dims.displayed)[-2:]]
         away = (world - np.asarray(camera.center[-2:])) * camera.zoom
+        runs = [str(way) for way in camera.orientation2d]
+        away *= [-1 if runs[0] == "up" else 1, -1 if runs[1] == "left" else 1]
         return QPointF(self.canvas.width() / 2 + away[1], self.canvas.height() / 2 + away[0])
 
     def _send(self, kind: Any, at: QPointF, button: Any, held: Any, shift: bool) -> None:
