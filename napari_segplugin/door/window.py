@@ -189,6 +189,7 @@ __all__ = [
     "TrackSpec",
     "Tracking",
     "cleanups",
+    "collect_frozen",
     "companion",
     "compare",
     "devices",

@@ -258,13 +258,15 @@ def test_a_dock_that_is_closed_is_freed(
 ) -> None:
     from napari_segplugin.widgets.dock import SegmentationDock
 
-    viewer = make_napari_viewer()
-    dock = SegmentationDock(viewer, engine=engine, session=Session(tmp_path / "session"))
-    viewer.window.add_dock_widget(dock, name="Segmentation")
-    add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"))
-    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    out_of_sight()
-    there = weakref.ref(dock)
-    close_by_x(dock)
-    del dock
+    def used() -> weakref.ref[Any]:
+        viewer = make_napari_viewer()
+        dock = SegmentationDock(viewer, engine=engine, session=Session(tmp_path / "session"))
+        viewer.window.add_dock_widget(dock, name="Segmentation")
+        add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"))
+        qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+        out_of_sight()
+        close_by_x(dock)
+        return weakref.ref(dock)
+
+    there = used()
     qtbot.waitUntil(lambda: there() is None, timeout=10000)
