@@ -82,7 +82,8 @@ class Watch:
             row["where"] = [f"{100 * n // seen} % {place}" for (_, place), n in samples.most_common(3)]
 
     def _sample(self) -> None:
-        clock, last = _clock_of(self._thread), 0.0
+        clock = _clock_of(self._thread)
+        last = clock()
         while True:
             time.sleep(0.004)
             now = clock()
