@@ -50,6 +50,12 @@ def tensors() -> tuple[int, float]:
     return len(found), sum(a.nbytes for a in found) / 1e6
 
 
+def told(rows: list[dict[str, float]], row: dict[str, float]) -> None:
+    """Keep a row, and say it."""
+    rows.append(row)
+    print(len(rows), {k: round(v, 1) for k, v in row.items()}, file=sys.stderr, flush=True)
+
+
 def megabytes() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
@@ -85,7 +91,7 @@ def docks(count: int) -> list[dict[str, float]]:
         turn()
         pump(lambda: not made, 3)  # it is freed a moment after it was closed
         settle()
-        rows.append({"MB": megabytes(), "widgets": len(QApplication.allWidgets()), "docks": len(made)})
+        told(rows, {"MB": megabytes(), "widgets": len(QApplication.allWidgets()), "docks": len(made)})
     return rows
 
 
@@ -93,7 +99,7 @@ def chain(count: int) -> list[dict[str, float]]:
     """Fine-tune what the fine-tuning before gave."""
     from napari_segplugin.core import TrainSpec, drain
     from napari_segplugin.data.corrections import Corrections
-    from napari_segplugin.engine import finetune
+    from napari_segplugin.engine.train.finetune import finetune
     from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
 
     sample, bundle = load_sample("nuclei2d"), load_bundle(shipped_bundles()["nuclei2d"])
@@ -103,7 +109,7 @@ def chain(count: int) -> list[dict[str, float]]:
         bundle = drain(finetune(sample.image, Corrections(painted(truth.shape, truth)), bundle, spec)).bundle
         gc.collect()
         number, size = tensors()
-        rows.append({"MB": megabytes(), "tensors": number, "MB of tensors": size, "MB of the bundle": weight(bundle)})
+        told(rows, {"MB": megabytes(), "tensors": number, "MB of tensors": size, "MB of the bundle": weight(bundle)})
     return rows
 
 
@@ -150,7 +156,7 @@ def dock_chain(count: int) -> list[dict[str, float]]:
             "MB of tensors": size,
             "models in the list": len(dock.session.bundles),
         }
-        rows.append({**row, "MB of their weights": kept, "widgets": len(QApplication.allWidgets())})
+        told(rows, {**row, "MB of their weights": kept, "widgets": len(QApplication.allWidgets())})
     return rows
 
 
