@@ -10,12 +10,14 @@ The object is a row, a list of rows, or a function that returns either.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, SelectableGroups
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,16 @@ def offers(group: str) -> Iterator[Offer]:
     >>> list(offers("a.group.that.nobody.uses"))
     []
     """
+    for point in sorted(_installed(tuple(sys.path)).select(group=group), key=lambda p: (_package(p).lower(), p.name)):
+        yield _offer(point)
+
+
+@lru_cache(maxsize=1)
+def _installed(path: tuple[str, ...]) -> SelectableGroups:
+    """The entry points of all packages on a path, read once for all groups: that is a file for each package."""
     from importlib.metadata import entry_points  # here: slow to import, and most programs that import us never list
 
-    for point in sorted(entry_points(group=group), key=lambda p: (_package(p).lower(), p.name)):
-        yield _offer(point)
+    return entry_points()
 
 
 def _package(point: EntryPoint) -> str:

@@ -39,7 +39,7 @@ from napari_segplugin.door.results import load_model, save_model, write_segmenta
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
 from napari_segplugin.engine.session import Session, image_key
-from napari_segplugin.engine.torch_import import bring_torch
+from napari_segplugin.engine.torch_import import bring_torch, collect_frozen
 from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_from_json
 from napari_segplugin.engine.train.advice import recommend_loss
 from napari_segplugin.io import load_recipe, read_image, save_recipe
@@ -189,6 +189,7 @@ __all__ = [
     "TrackSpec",
     "Tracking",
     "cleanups",
+    "collect_frozen",
     "companion",
     "compare",
     "devices",

@@ -185,14 +185,18 @@ def classes_in(found: Segmentation, features: Any, classes: ClassTable, *, renam
         number |= {c.id: c.id for c in found.classes if not number[c.id] and classes[c.id].name not in names}
     if found.task is Task.SEMANTIC and all(a == b for a, b in number.items()):
         return {}
-    of = dict(zip(found.objects.label.tolist(), found.objects.class_id.tolist(), strict=True))
+    said = kinds = np.zeros(0, np.int64)  # thousands of rows, after each stroke: no loop over them
     if found.task is Task.SEMANTIC:
-        of |= {c.id: c.id for c in found.classes}
+        said = kinds = np.array([c.id for c in found.classes])
     elif {"label", "class"} <= set(features.columns):
         own = {c.name: c.id for c in found.classes}
-        rows = zip(features["label"].tolist(), features["class"].tolist(), strict=True)
-        of |= {int(n): own.get(str(name), 0) for n, name in rows}
-    return {int(n): number[k] for n, k in of.items() if n and number.get(k)}
+        said, kinds = features["label"].to_numpy(np.int64), features["class"].map(own).fillna(0).to_numpy(np.int64)
+    unsaid = ~np.isin(found.objects.label, said)
+    labels = np.append(found.objects.label[unsaid], said)
+    kinds = np.append(found.objects.class_id[unsaid], kinds)
+    numbers = np.array([number.get(k, 0) for k in range(int(kinds.max(initial=0)) + 1)])[kinds]
+    known = (labels != 0) & (numbers != 0)
+    return dict(zip(labels[known].tolist(), numbers[known].tolist(), strict=True))
 
 
 def reviewed_layer(like: Any, axes: str) -> Shapes:

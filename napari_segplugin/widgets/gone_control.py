@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QMenu
 
+from napari_segplugin.door import window
 from napari_segplugin.widgets._canvas import safe_removal
 from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets._timers import Later, timer
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from napari.utils.events import Event
 
     from napari_segplugin.viewer.results import Result
+
+LARGE = 2**26
+"""Bytes of removed layers from which on a full collection is worth the moment that it takes."""
+_QUIET_MS = 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +59,8 @@ class GoneControl:
         dock.result_step.rows.addWidget(self.button)
         # layers must not be added or removed while napari is in the middle of removing some
         self._later = Later(timer(dock, 0, self._after))
+        self._bytes = 0
+        self._collect = Later(timer(dock, _QUIET_MS, window.collect_frozen))
 
     def there(self, layer: Layer | None) -> bool:
         """Whether a layer is in the viewer."""
@@ -65,9 +74,15 @@ class GoneControl:
         if found is not None:
             self._offered.append(_Gone(found, int(event.index)))
         self._later()
+        data = layer.data
+        self._bytes += data.nbytes if isinstance(data, np.ndarray) else 0
+        if self._bytes >= LARGE:
+            self._bytes = 0
+            self._collect()
 
     def take_previews(self) -> None:
-        """Take away every layer that shows something only while it is worked on: the dock closes."""
+        """Take away every layer that shows something only while it is worked on: the dock closes, and is freed soon."""
+        QTimer.singleShot(_QUIET_MS, window.collect_frozen)
         dock = self._dock
         for hide in (dock.train.hide_preview, dock.instant.hide, dock.classical.hide):
             with suppress(RuntimeError):  # the viewer closes as well

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from napari_segplugin.core import InputError, Registry, Row
+from napari_segplugin.core import InputError, Registry, Row, entry_points
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ class Points:
     def __init__(self, monkeypatch, **offered):
         self.asked = self.loaded = 0
         self.points = [self.point(name, give) for name, give in offered.items()]
-        monkeypatch.setattr(metadata, "entry_points", self.of)
+        monkeypatch.setattr(entry_points, "_installed", lambda path: self)
 
-    def of(self, group):
+    def select(self, group):
         assert group == "test.numbers"
         self.asked += 1
         return self.points
@@ -186,3 +186,20 @@ def test_two_threads_that_list_at_once_see_the_same_rows(monkeypatch):
         thread.join()
     assert seen == [("e",), ("e",)]
     assert shelf.problems == ()
+
+
+def test_the_packages_of_a_path_are_read_once_for_all_groups(monkeypatch, tmp_path):
+    read = []
+    whole = metadata.entry_points
+    monkeypatch.setattr(metadata, "entry_points", lambda **kw: read.append(kw) or whole(**kw))
+    monkeypatch.syspath_prepend(tmp_path)  # a path that nobody has asked for before
+    for group in ("napari_segplugin.networks", "napari_segplugin.losses", "napari_segplugin.networks"):
+        list(entry_points.offers(group))
+    assert read == [{}]
+    folder = tmp_path / "more_numbers-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: more-numbers\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text("[test.later]\ne = math:e\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    found = list(entry_points.offers("test.later"))
+    assert [(offer.package, offer.rows) for offer in found] == [("more-numbers", (2.718281828459045,))]

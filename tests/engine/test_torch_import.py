@@ -1,11 +1,13 @@
 """Torch comes in quietly, and triton's compiled part is linked apart from whatever else has LLVM."""
 
+import gc
 import importlib.machinery
 import importlib.util
 import os
 import subprocess
 import sys
 import types
+import weakref
 
 import pytest
 
@@ -96,3 +98,25 @@ bring_torch()
 sys.exit(not any(type(f).__name__ == "_OwnSymbols" for f in sys.meta_path))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Cycle:
+    def __init__(self):
+        self.own = self
+
+
+def test_what_dies_out_of_the_collectors_sight_is_freed_when_asked():
+    dead = Cycle()
+    there = weakref.ref(dead)
+    try:
+        with module.quiet_import():
+            pass
+        del dead
+        gc.collect()
+        assert there() is not None  # what makes the next call needed
+        assert module.collect_frozen()
+        assert there() is None
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+    assert not module.collect_frozen()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_segplugin.core import BACKGROUND_PAINT
 from napari_segplugin.engine.session import Session
+from napari_segplugin.widgets import gone_control
 
 pytestmark = pytest.mark.qt
 
@@ -224,3 +227,46 @@ def test_a_session_of_its_own_is_kept(make_napari_viewer: Any, qtbot: Any, tmp_p
     dock = SegmentationDock(make_napari_viewer(), engine=FakeEngine(), session=session)
     qtbot.addWidget(dock)
     assert dock.session is session
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def out_of_sight() -> Any:
+    """What is alive is taken out of the collector's sight, as it is when torch comes in."""
+    yield gc.freeze
+    gc.unfreeze()
+
+
+def test_the_memory_of_a_large_image_that_goes_is_given_back(
+    dock: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, out_of_sight: Any
+) -> None:
+    monkeypatch.setattr(gone_control, "LARGE", 2**20)
+    array = np.zeros((16, 256, 512), np.uint8)
+    layer = add_image(dock, qtbot, array, axis_labels=("z", "y", "x"), name="large")
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+    there = weakref.ref(layer)
+    out_of_sight()
+    dock.viewer.layers.remove(layer)
+    del layer
+    qtbot.waitUntil(lambda: there() is None, timeout=10000)
+
+
+def test_a_dock_that_is_closed_is_freed(
+    make_napari_viewer: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any, out_of_sight: Any
+) -> None:
+    from napari_segplugin.widgets.dock import SegmentationDock
+
+    def used() -> weakref.ref[Any]:
+        viewer = make_napari_viewer()
+        dock = SegmentationDock(viewer, engine=engine, session=Session(tmp_path / "session"))
+        viewer.window.add_dock_widget(dock, name="Segmentation")
+        add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"))
+        qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+        out_of_sight()
+        close_by_x(dock)
+        return weakref.ref(dock)
+
+    there = used()
+    qtbot.waitUntil(lambda: there() is None, timeout=10000)

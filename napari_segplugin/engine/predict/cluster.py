@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -43,6 +43,8 @@ Found = TypeVar("Found")
 _POLL = 0.2
 _LONELY = 20.0
 """Seconds without any worker after which that is said."""
+_PATIENCE = 60.0
+"""Seconds in which dask's own thread may be started again and again."""
 
 
 @dataclass(frozen=True)
@@ -298,22 +300,24 @@ def connect(where: str) -> Iterator[Cluster]:
 
 
 def _patient(start: Callable[[], Found]) -> Found:
-    """What dask starts; once more where the computer was too busy to start the thread that dask talks from.
+    """What dask starts; again where the computer was too busy to start the thread that dask talks from.
 
     Raises
     ------
     InputError
-        If it is too busy a second time.
+        If it still is after `_PATIENCE` seconds.
     """
-    with suppress(AssertionError):  # dask's way of saying that the thread did not run within ten seconds
-        return start()
-    try:
-        return start()
-    except AssertionError as error:
-        raise InputError(
-            "The connection to the cluster could not be started, because this computer is too busy.",
-            hint="Close other programs, or try again later",
-        ) from error
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return start()
+        except AssertionError as error:  # dask's way of saying that the thread did not run within ten seconds
+            if time.monotonic() >= end:
+                raise InputError(
+                    "The connection to the cluster could not be started, because this computer is too busy.",
+                    hint="Close other programs, or try again later",
+                ) from error
+        time.sleep(_POLL)
 
 
 def _local(where: str, count: str) -> dict[str, int]:

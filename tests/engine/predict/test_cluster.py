@@ -321,25 +321,44 @@ def test_a_place_where_nobody_answers_is_refused(monkeypatch):
             pass
 
 
-@pytest.mark.parametrize("busy", [1, 2])
-def test_a_computer_too_busy_to_connect_is_asked_once_more(inside, monkeypatch, busy):
-    """Dask raises a bare AssertionError where its thread does not start within ten seconds."""
-    client, tries = distributed.Client, []
+class Clock:
+    """Time that passes when somebody waits."""
 
-    def slow(*args, **kw):
-        tries.append(1)
-        assert len(tries) > busy
-        return client(*args, **kw)
+    now = 0.0
 
-    monkeypatch.setattr(distributed, "Client", slow)
-    address = inside.client.scheduler.address
-    if busy == 1:
-        with connect(address) as cluster:
-            assert cluster.slots == 1
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("busy", "tries"), [(0, 1), (1, 2), (5, 6), (1000, 6)])
+def test_a_computer_too_busy_to_connect_is_asked_for_a_minute(monkeypatch, busy, tries):
+    """Dask raises a bare AssertionError where its thread does not start within ten seconds; nothing is started here."""
+    clock, asked = Clock(), []
+
+    class Client(contextlib.nullcontext):
+        def __init__(self, **place):
+            super().__init__(self)
+            asked.append(place["address"])
+            if len(asked) <= busy:
+                clock.sleep(10)
+                raise AssertionError
+
+        def nthreads(self):
+            return {"worker": 3}
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(module, "time", clock)
+    if busy < 1000:
+        with connect("tcp://10.0.0.1:8786") as cluster:
+            assert cluster.slots == 3
     else:
-        with pytest.raises(InputError, match="too busy"), connect(address):
+        with pytest.raises(InputError, match="too busy"), connect("tcp://10.0.0.1:8786"):
             pass
-    assert len(tries) == 2
+    assert asked == ["tcp://10.0.0.1:8786"] * tries
+    assert clock.now <= 70
 
 
 def test_the_file_of_a_scheduler_is_a_place(inside, tmp_path):
