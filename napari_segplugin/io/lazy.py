@@ -15,6 +15,7 @@ from napari_segplugin.io.boundary import Stamps, reading
 from napari_segplugin.io.memory import check_size
 
 if TYPE_CHECKING:
+    import dask.array
     import zarr
     from numpy.typing import DTypeLike
 
@@ -27,7 +28,7 @@ class Closes(Protocol):
 
 
 class LazyArray:
-    """A zarr array or a memory map whose pieces are read when they are asked for.
+    """A zarr array, a dask array over one or a memory map whose pieces are read when they are asked for.
 
     Damage inside a chunk shows only when that chunk is read, long after :func:`read_image` returned; this wrapper
     turns it into the same sentence there. It also looks whether the files are those that were opened: another program may
@@ -35,7 +36,7 @@ class LazyArray:
 
     Parameters
     ----------
-    array : zarr array or memory map
+    array : zarr array, dask array or memory map
     path : Path
         For the sentence.
     kind : str
@@ -53,7 +54,7 @@ class LazyArray:
 
     def __init__(
         self,
-        array: zarr.Array | np.memmap,
+        array: zarr.Array | dask.array.Array | np.memmap,
         path: Path,
         kind: str,
         keep: Sequence[Closes] = (),
@@ -66,7 +67,8 @@ class LazyArray:
             weakref.finalize(self, thing.close)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype = np.dtype(array.dtype)
-        self.chunks: tuple[int, ...] = tuple(int(n) for n in getattr(array, "chunks", self.shape))
+        chunks = getattr(array, "chunksize", None) or getattr(array, "chunks", self.shape)
+        self.chunks: tuple[int, ...] = tuple(int(n) for n in chunks)
         if not isinstance(array, np.memmap):
             check_size(path, self.chunks, self.dtype)
         self._stamps = Stamps(files or (path,))

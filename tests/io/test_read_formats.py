@@ -118,6 +118,7 @@ def test_plain_stack_is_doubted_and_arguments_win(tmp_path) -> None:
 
 def test_tiff_colours(tmp_path, rng) -> None:
     array = rng.integers(0, 255, (9, 11, 4)).astype(np.uint8)
+    array[..., 3] = np.where(array[..., 3] > 99, 255, 0)
     options = {"photometric": "rgb", "extrasamples": ["unassalpha"]}
     tifffile.imwrite(tmp_path / "rgba.tif", array, **options)
     image = read_image(tmp_path / "rgba.tif")
@@ -146,7 +147,7 @@ def test_tiff_with_several_images_says_so(tmp_path) -> None:
         tif.write(np.zeros((5, 7), np.uint16), metadata=None)
     image = read_image(tmp_path / "a.tif")
     assert image.array.shape == (9, 11)
-    assert "2 images" in image.metadata["note"]
+    assert image.metadata["notes"] == ["'a.tif' contains 2 images: 1 (9 × 11), 2 (5 × 7). Number 1 is opened."]
 
 
 def test_tiff_with_foreign_compression_names_the_package(tmp_path, monkeypatch) -> None:

@@ -1,0 +1,398 @@
+"""What a TIFF says of sizes, place, time and channels, whichever program wrote it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+import tifffile
+
+from napari_segplugin.core import InputError, Place
+from napari_segplugin.core.types import Json, JsonDict, json_object
+from napari_segplugin.io.units import in_metres, in_seconds, one_unit, short_unit
+
+PLACE = "napari-segplugin place"
+"""Name under which our own files say where their labels lie, where that is more than a shift."""
+_COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
+_TAG_UNITS = {2: "inch", 3: "cm"}
+
+
+@dataclass
+class Said:
+    """What was found, by axis letter, as it stands in the file.
+
+    Parameters
+    ----------
+    sizes, units : dict
+        Of a voxel.
+    start, start_units : dict
+        Where the first voxel lies.
+    interval : object
+        Seconds between two frames.
+    names : list of str
+        Of the channels.
+    place : Place, optional
+        From our own files.
+    notes : list of str
+    """
+
+    sizes: dict[str, object] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    start: dict[str, object] = field(default_factory=dict)
+    start_units: dict[str, str] = field(default_factory=dict)
+    interval: object = None
+    names: list[str] = field(default_factory=list)
+    place: Place | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Sizes:
+    """The same, checked: positive sizes in one unit, and a note on each that was not."""
+
+    spacing: dict[str, float]
+    unit: str
+    place: Place | None
+    metadata: JsonDict
+    notes: list[str]
+
+
+def sizes_of(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, name: str) -> Sizes:
+    """Voxel size, unit, place, frame interval and channel names of a series.
+
+    Parameters
+    ----------
+    tif : TiffFile
+    series : TiffPageSeries
+    name : str
+        Of the file, for the notes.
+    """
+    said = next((found for reader in _READERS if (found := reader(tif, series)) is not None), Said())
+    notes = list(said.notes)
+    sizes: dict[str, float] = {}
+    lengths = dict(zip(series.axes.upper(), series.shape, strict=True))
+    for axis, given in said.sizes.items():
+        size = number(given)
+        if size:
+            sizes[axis] = abs(size)
+        if axis in lengths and (not size or size < 0):
+            taken = f"{abs(size):g} is used" if size else "it is taken as 1"
+            notes.append(f"'{name}' gives the size {given} along {axis}, which is not a positive number; {taken}.")
+    spacing, unit = one_unit(sizes, {a: u for a, u in said.units.items() if a in sizes})
+    if unit == "pixel" and len({short_unit(u) for a, u in said.units.items() if a in sizes}) > 1:
+        notes.append(f"'{name}' gives sizes in units that cannot be brought to one ({dict(said.units)}).")
+    missing = [a for a in "ZYX" if lengths.get(a, 1) > 1 and a not in said.sizes]
+    if missing and spacing and unit != "pixel":
+        notes.append(f"'{name}' gives no size along {' and '.join(missing)}; it is taken as 1 {unit}.")
+    metadata: JsonDict = {}
+    interval = number(said.interval)
+    if interval and interval > 0:
+        metadata["frame_interval"] = interval
+    if said.names:
+        metadata["channel_names"] = list(said.names)
+    return Sizes(spacing, unit, _place(said, spacing, unit), metadata, notes)
+
+
+def number(given: object) -> float | None:
+    """A finite number, also from a text; None for anything else."""
+    try:
+        value = float(str(given))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _place(said: Said, spacing: Mapping[str, float], unit: str) -> Place | None:
+    """Our own note of it, or a shift in a unit of length."""
+    if said.place:
+        return said.place
+    metres = in_metres(unit)
+    start: dict[str, float] = {}
+    for axis, given in said.start.items():
+        value, own = number(given), in_metres(said.start_units.get(axis, ""))
+        if value and own and metres:
+            start[axis] = float(f"{value * (own / metres):.12g}")
+    return Place.of_spacing(spacing, start) if start else None
+
+
+def own_place(text: object) -> Place | None:
+    """The place that our own writer noted; None for anything else."""
+    try:
+        return Place.from_json(json_object(json.loads(str(text))))
+    except (ValueError, TypeError, InputError):
+        return None
+
+
+# OME-TIFF
+
+
+def ome_root(tif: tifffile.TiffFile) -> ElementTree.Element | None:
+    """The OME-XML of a file, None where there is none or it is damaged."""
+    try:
+        return ElementTree.fromstring(tif.ome_metadata) if tif.is_ome and tif.ome_metadata else None
+    except ElementTree.ParseError:
+        return None
+
+
+def tag_of(element: ElementTree.Element) -> str:
+    """Name of an element without its namespace."""
+    return re.sub(r"^\{.*\}", "", element.tag)
+
+
+def _number_of(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> int:
+    return next((i for i, other in enumerate(tif.series) if other is series), 0)
+
+
+def _ome(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    root = ome_root(tif)
+    if root is None or series.kind != "ome":
+        return None
+    images = [e for e in root if tag_of(e) == "Image"]
+    several = [e for e in images if e.get("Name") == series.name] if len(images) != len(tif.series) else []
+    own = _number_of(tif, series)
+    at = own if not several and own < len(images) else 0
+    pixels = next((e for e in (several or images)[at].iter() if tag_of(e) == "Pixels"), None) if images else None
+    if pixels is None:
+        return None
+    said = Said()
+    for axis in "ZYX":
+        if f"PhysicalSize{axis}" in pixels.attrib:
+            said.sizes[axis] = pixels.get(f"PhysicalSize{axis}")
+            said.units[axis] = pixels.get(f"PhysicalSize{axis}Unit", "µm")  # the schema's default
+    said.interval = _seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+    channels = [e for e in pixels if tag_of(e) == "Channel"]
+    if any(c.get("Name") for c in channels):
+        said.names = [c.get("Name") or f"channel {i + 1}" for i, c in enumerate(channels)]
+    _ome_planes(pixels, said)
+    for element in root.iter():
+        if tag_of(element) == "M" and element.get("K") == PLACE:
+            said.place = own_place(element.text)
+    return said
+
+
+def _ome_planes(pixels: ElementTree.Element, said: Said) -> None:
+    """Position of the first plane, and what the others tell of depth and time where the sizes do not."""
+    planes = [e for e in pixels if tag_of(e) == "Plane"]
+    first = next((e for e in planes if {e.get(f"The{a}", "0") for a in "ZCT"} == {"0"}), None)
+    if first is None:
+        return
+    for axis in "ZYX":
+        if f"Position{axis}" in first.attrib:
+            said.start[axis] = first.get(f"Position{axis}")
+            said.start_units[axis] = first.get(f"Position{axis}Unit", "reference frame")
+    unit = said.start_units.get("Z", "")
+    if "Z" not in said.sizes and in_metres(unit) and (step := _step(planes, "Z", "PositionZ")):
+        said.sizes["Z"], said.units["Z"] = abs(step), unit
+        said.notes.append(f"The size along Z, {abs(step):g} {unit}, is the distance of the planes on the microscope.")
+    if said.interval is None and (step := _step(planes, "T", "DeltaT")):
+        said.interval = _seconds(step, first.get("DeltaTUnit", "s"))
+
+
+def _step(planes: Sequence[ElementTree.Element], axis: str, key: str) -> float | None:
+    """Even distance between the planes along an axis (within 10 %), None where there is none."""
+    others = [f"The{a}" for a in "ZCT" if a != axis]
+    row = {e.get(f"The{axis}"): number(e.get(key)) for e in planes if all(e.get(o, "0") == "0" for o in others)}
+    values = [row.get(str(i)) for i in range(len(row))]
+    known = [v for v in values if v is not None]
+    if len(known) < 2 or len(known) != len(values):
+        return None
+    mean = (known[-1] - known[0]) / (len(known) - 1)
+    even = all(abs(b - a - mean) <= 0.1 * abs(mean) for a, b in itertools.pairwise(known))
+    return float(f"{mean:.9g}") if mean and even else None
+
+
+def _seconds(value: object, unit: str) -> float | None:
+    found, factor = number(value), in_seconds(unit)
+    return None if found is None or factor is None else float(f"{found * factor:.12g}")
+
+
+# microscopes, slide scanners, electron microscopes: what tifffile finds in their headers
+
+
+def _lsm(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = tif.lsm_metadata if tif.is_lsm else None
+    if about is None:
+        return None
+    said = _in_one_unit({a: about.get(f"VoxelSize{a}") for a in "ZYX"}, "m")
+    said.interval = about.get("TimeIntervall") or None
+    names = json_object(about.get("ChannelColors")).get("ColorNames") or ()
+    said.names = [str(n) for n in names] if isinstance(names, list | tuple) else []
+    return said
+
+
+def _stk(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = (tif.stk_metadata if tif.is_stk else None) or {}
+    if not about.get("XCalibration"):
+        return None
+    said = _in_one_unit({a: about.get(f"{a}Calibration") for a in "YX"}, str(about.get("CalibrationUnits", "")))
+    distances = about.get("ZDistance")
+    if "Z" in series.axes and distances is not None and len(distances) and float(distances[-1]):
+        said.sizes["Z"], said.units["Z"] = float(distances[-1]), said.units["X"]
+    return said
+
+
+def _metaseries(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = json_object((tif.metaseries_metadata if tif.is_metaseries else None) or {}).get("PlaneInfo")
+    if not isinstance(about, Mapping) or about.get("spatial-calibration-state") is False:
+        return None
+    sizes = {a: about.get(f"spatial-calibration-{a.lower()}") for a in "YX"}
+    return _in_one_unit(sizes, str(about.get("spatial-calibration-units", "")))
+
+
+def _micromanager(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = tif.micromanager_metadata if tif.is_micromanager else None
+    summary = json_object((about or {}).get("Summary"))
+    if not summary.get("PixelSize_um") and not summary.get("PixelSizeUm"):
+        return None
+    size = summary.get("PixelSize_um") or summary.get("PixelSizeUm")
+    said = _in_one_unit({"Z": summary.get("z-step_um"), "Y": size, "X": size}, "um")
+    said.interval = _seconds(summary.get("Interval_ms") or None, "ms")
+    names = summary.get("ChNames")
+    said.names = [str(n) for n in names] if isinstance(names, list) else []
+    return said
+
+
+def _svs(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    if not tif.is_svs:
+        return None
+    found = re.search(r"MPP\s*=\s*([\d.eE+-]+)", series.keyframe.description)
+    return _in_one_unit({"Y": found[1], "X": found[1]}, "um") if found else None
+
+
+def _fei(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    scan = json_object((tif.fei_metadata if tif.is_fei else None) or {}).get("Scan")
+    about = json_object(scan)
+    if "PixelWidth" not in about:
+        return None
+    return _in_one_unit({"Y": about.get("PixelHeight", about["PixelWidth"]), "X": about["PixelWidth"]}, "m")
+
+
+def _sem(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = (tif.sem_metadata if tif.is_sem else None) or {}
+    size = about.get("ap_image_pixel_size") or about.get("ap_pixel_size")
+    return _in_one_unit({"Y": size[1], "X": size[1]}, str(size[2])) if size and len(size) == 3 else None
+
+
+def _sis(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    about = (tif.sis_metadata if tif.is_sis else None) or {}
+    sizes = {"Y": about.get("pixelsizey"), "X": about.get("pixelsizex")}
+    return _in_one_unit(sizes, "m") if sizes["X"] else None
+
+
+def _in_one_unit(sizes: Mapping[str, object], unit: str) -> Said:
+    """In micrometres where they stand in metres, which nobody says of a microscope."""
+    there = {a: s for a, s in sizes.items() if s not in (None, "")}
+    if unit == "m":
+        there = {a: float(f"{n * 1e6:.12g}") if (n := number(s)) is not None else s for a, s in there.items()}
+        unit = "um"
+    return Said(dict(there), dict.fromkeys(there, unit))
+
+
+# ImageJ, tifffile, and the tags that every TIFF may have
+
+
+def _imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    """As ImageJ reads it: the description names the units, the tags give pixels a unit."""
+    about = tif.imagej_metadata if tif.is_imagej else None
+    if about is None:
+        return None
+    page = series.keyframe
+    said = Said()
+    unit = str(about.get("unit", ""))
+    if short_unit(unit) == "pixel":
+        said = _tags(page)
+        if not said.sizes and _tag_unit(page) == "":
+            said = Said(dict(_per_pixel(page)), dict.fromkeys("YX", ""))
+        unit = said.units.get("X", "")
+    else:
+        # a habit of old ImageJ, which it undoes when it reads: resolution by the centimetre beside "um"
+        factor = 1e4 if short_unit(unit) == "um" and _tag_unit(page) == "cm" else 1.0
+        said.sizes = {a: float(f"{s * factor:.12g}") for a, s in _per_pixel(page).items()}
+        said.units = {"Y": str(about.get("yunit", unit)), "X": unit}
+    if "spacing" in about and "Z" in series.axes:
+        said.sizes["Z"], said.units["Z"] = about["spacing"], str(about.get("zunit", unit))
+    said.interval = _seconds(about.get("finterval"), str(about.get("tunit", "s"))) or None
+    if not said.interval and (rate := number(about.get("fps"))) and "T" in series.axes:
+        said.interval = float(f"{1 / rate:.9g}")
+    for axis in "ZYX":
+        origin, size = number(about.get(f"{axis.lower()}origin")), number(said.sizes.get(axis))
+        if origin and size:
+            said.start[axis], said.start_units[axis] = -origin * abs(size), said.units.get(axis, unit)
+    found = re.search(rf"{PLACE} = (\{{.*\}})", str(about.get("Info", "")))
+    said.place = own_place(found[1]) if found else None
+    said.names = _slice_labels(about.get("Labels"), series)
+    return said
+
+
+def _slice_labels(labels: object, series: tifffile.TiffPageSeries) -> list[str]:
+    """Labels of the slices, where each channel is one."""
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    channels = sizes.get("C", 0)
+    single = channels > 1 and math.prod(n for a, n in sizes.items() if a not in "CYXS") == 1
+    there = isinstance(labels, list | tuple) and len(labels) == channels
+    return [str(text).split("\n")[0] for text in labels] if single and there else []  # type: ignore[attr-defined]
+
+
+def _shaped(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    """tifffile's own JSON: the tags where they name a unit, its words otherwise."""
+    if not tif.shaped_metadata:
+        return None
+    rows = tif.shaped_metadata
+    own = _number_of(tif, series)
+    about = json_object(rows[own] if own < len(rows) else rows[0])
+    said = _tags(series.keyframe)
+    unit = str(about.get("unit", ""))
+    if not said.sizes and (_tag_unit(series.keyframe) == "" or short_unit(unit) != "pixel"):
+        said = Said(dict(_per_pixel(series.keyframe)), dict.fromkeys("YX", unit))
+    for axis in "ZYX":  # keys that people borrow from OME
+        if number(about.get(f"PhysicalSize{axis}")):
+            said.sizes[axis] = about[f"PhysicalSize{axis}"]
+            said.units[axis] = str(about.get(f"PhysicalSize{axis}Unit") or "µm")
+    if "spacing" in about and "Z" not in said.sizes:
+        said.sizes["Z"], said.units["Z"] = about["spacing"], unit or said.units.get("X", "")
+    said.interval = _seconds(about.get("TimeIncrement"), str(about.get("TimeIncrementUnit", "s")))
+    said.interval = said.interval or about.get("finterval")
+    names = json_object(about.get("Channel")).get("Name")
+    said.names = [str(n) for n in names] if isinstance(names, list) else []
+    return said
+
+
+def _plain(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
+    return _tags(series.keyframe)
+
+
+def _tags(page: tifffile.TiffPage) -> Said:
+    """Resolution with a unit, where it is finer than 10 µm: a coarser one is that of a printer."""
+    metres = in_metres(_tag_unit(page))
+    sizes = {a: s * metres for a, s in _per_pixel(page).items()} if metres else {}
+    if len(sizes) < 2 or not all(0 < s < _COARSEST for s in sizes.values()):
+        return Said()
+    return Said({a: float(f"{s * 1e6:.9g}") for a, s in sizes.items()}, dict.fromkeys("YX", "um"))
+
+
+def _tag_unit(page: tifffile.TiffPage) -> str:
+    return _TAG_UNITS.get(int(page.resolutionunit or 1), "")
+
+
+def _per_pixel(page: tifffile.TiffPage) -> dict[str, float]:
+    """Units per pixel along Y and X: the inverse of the resolution, where there is one."""
+    sizes: dict[str, float] = {}
+    for axis, name in (("Y", "YResolution"), ("X", "XResolution")):
+        tag = page.tags.get(name)
+        pair = tag.value if tag is not None else None
+        if isinstance(pair, tuple) and len(pair) == 2 and 0 not in pair:
+            sizes[axis] = float(f"{pair[1] / pair[0]:.12g}")
+    return sizes
+
+
+Reader = Callable[[tifffile.TiffFile, tifffile.TiffPageSeries], Said | None]
+_READERS: tuple[Reader, ...] = (
+    _ome, _lsm, _stk, _metaseries, _micromanager, _svs, _fei, _sem, _sis, _imagej, _shaped, _plain,
+)  # fmt: skip
+
+__all__ = ["PLACE", "Json", "Sizes", "number", "ome_root", "own_place", "sizes_of", "tag_of"]
