@@ -1,8 +1,9 @@
-"""Colour models of files into red, green and blue, and what looks like colour or transparency and is none."""
+"""Colour models of files into red, green and blue, what looks like colour or transparency and is none, and which way is up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -90,4 +91,31 @@ def grey_note(name: str) -> str:
     return f"'{name}' is grey, stored as red, green and blue of the same values; it is opened as one channel."
 
 
-__all__ = ["alpha_like", "from_lab", "from_ycbcr", "grey_in_colours", "grey_note"]
+def upright(array: Any, orientation: int, y: int, x: int) -> Any:
+    """An array as its scene is, by the number that TIFF and EXIF have for it: 1 is upright, 6 a phone held upright.
+
+    Parameters
+    ----------
+    array : NumPy or dask array
+    orientation : int
+    y, x : int
+        Its axes.
+
+    Examples
+    --------
+    >>> upright(np.array([[1, 2], [3, 4]]), 6, 0, 1).tolist()
+    [[3, 1], [4, 2]]
+    """
+    array = array.swapaxes(y, x) if orientation > 4 else array
+    index = [slice(None)] * array.ndim
+    index[y] = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    index[x] = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return array[tuple(index)]
+
+
+def turned_note(name: str, orientation: int) -> str:
+    """What is said of it."""
+    return f"'{name}' is stored turned or mirrored (orientation {orientation}); it is opened upright."
+
+
+__all__ = ["alpha_like", "from_lab", "from_ycbcr", "grey_in_colours", "grey_note", "turned_note", "upright"]

@@ -204,9 +204,7 @@ def _choose(tif: tifffile.TiffFile, path: Path, notes: list[str]) -> tifffile.Ti
         at = next(i for i, s in enumerate(there, 1) if s is chosen)
         titles = [f"{i} ({_title(s)})" for i, s in enumerate(there, 1)]
         listed = ", ".join(titles[:_LISTED]) + (" …" if len(titles) > _LISTED else "")
-        notes.append(
-            f"'{path.name}' contains {len(there)} images: {listed}. Number {next(i for i, s in enumerate(there, 1) if s is chosen)} is opened."
-        )
+        notes.append(f"'{path.name}' contains {len(there)} images: {listed}. Number {at} is opened.")
     return chosen
 
 

@@ -11,7 +11,15 @@ import numpy as np
 import tifffile
 
 from napari_segplugin.core.types import JsonDict
-from napari_segplugin.io.colours import alpha_like, from_lab, from_ycbcr, grey_in_colours, grey_note
+from napari_segplugin.io.colours import (
+    alpha_like,
+    from_lab,
+    from_ycbcr,
+    grey_in_colours,
+    grey_note,
+    turned_note,
+    upright,
+)
 from napari_segplugin.io.tiff_sizes import number
 
 Arrays = Any  # a NumPy array, or a dask array with the same methods
@@ -128,17 +136,9 @@ def _turn(
     if value not in range(2, 9):
         return
     y, x = found.letters.index("Y"), found.letters.index("X")
-    rows, columns = value in (3, 4, 7, 8), value in (2, 3, 6, 7)
-
-    def upright(array: Arrays) -> Arrays:
-        array = array.swapaxes(y, x) if value > 4 else array
-        index = [slice(None)] * array.ndim
-        index[y], index[x] = slice(None, None, -1 if rows else 1), slice(None, None, -1 if columns else 1)
-        return array[tuple(index)]
-
-    found.steps.append(upright)
+    found.steps.append(lambda array: upright(array, value, y, x))
     found.turned = value > 4
-    found.notes.append(f"'{name}' is stored turned or mirrored (orientation {value}); it is opened upright.")
+    found.notes.append(turned_note(name, value))
 
 
 def _intensities(

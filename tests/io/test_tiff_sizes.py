@@ -198,7 +198,9 @@ def test_names_of_channels(tmp_path) -> None:
 
 
 def test_headers_of_microscopes_and_scanners(tmp_path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", PLANE, description="Aperio Image Library v11|AppMag = 20|MPP = 0.4990", metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", PLANE, description="Aperio Image Library v11|AppMag = 20|MPP = 0.4990", metadata=None
+    )
     assert (read_image(tmp_path / "a.tif").spacing, read_image(tmp_path / "a.tif").unit) == ((0.499, 0.499), "um")
     fei = b"[User]\r\nUser=x\r\n[Scan]\r\nPixelWidth=1.5e-09\r\nPixelHeight=2.5e-09\r\n"
     tifffile.imwrite(tmp_path / "b.tif", PLANE, extratags=[(34682, 2, len(fei), fei, True)], metadata=None)
@@ -206,7 +208,9 @@ def test_headers_of_microscopes_and_scanners(tmp_path) -> None:
     plane = '<PlaneInfo><prop id="spatial-calibration-state" type="bool" value="on"/>'
     plane += "".join(f'<prop id="spatial-calibration-{a}" type="float" value="0.325"/>' for a in "xy")
     plane += '<prop id="spatial-calibration-units" type="string" value="um"/></PlaneInfo>'
-    tifffile.imwrite(tmp_path / "c.tif", PLANE, description=f"<MetaData>{plane}</MetaData>", software="MetaSeries", metadata=None)
+    tifffile.imwrite(
+        tmp_path / "c.tif", PLANE, description=f"<MetaData>{plane}</MetaData>", software="MetaSeries", metadata=None
+    )
     assert (read_image(tmp_path / "c.tif").spacing, read_image(tmp_path / "c.tif").unit) == ((0.325, 0.325), "um")
     sem = b"0\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 2.791 nm\r\n"
     tifffile.imwrite(tmp_path / "d.tif", PLANE, extratags=[(34118, 2, len(sem), sem, True)], metadata=None)
@@ -217,7 +221,13 @@ def test_a_confocal_stack_of_zeiss(tmp_path) -> None:
     """A CZ_LSMINFO of the first version: 3 planes, 0.2 × 0.2 × 1 µm."""
     head = tifffile.TIFF.CZ_LSMINFO
     about = np.zeros(1, np.dtype([(n, t) for n, t in head]))
-    values = {"MagicNumber": 0x00300494, "StructureSize": about.itemsize, "DimensionX": 11, "DimensionY": 9, "DimensionZ": 3}
+    values = {
+        "MagicNumber": 0x00300494,
+        "StructureSize": about.itemsize,
+        "DimensionX": 11,
+        "DimensionY": 9,
+        "DimensionZ": 3,
+    }
     values |= {"DimensionChannels": 1, "DimensionTime": 1, "VoxelSizeX": 2e-7, "VoxelSizeY": 2e-7, "VoxelSizeZ": 1e-6}
     for key, value in values.items():
         about[key] = value
