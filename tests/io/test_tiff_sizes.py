@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +221,7 @@ def test_a_confocal_stack_of_zeiss(tmp_path) -> None:
     head = tifffile.TIFF.CZ_LSMINFO
     about = np.zeros(1, np.dtype([(n, t) for n, t in head]))
     values = {
-        "MagicNumber": 0x00300494,
+        "MagicNumber": 0x0300494C,
         "StructureSize": about.itemsize,
         "DimensionX": 11,
         "DimensionY": 9,
@@ -236,6 +235,7 @@ def test_a_confocal_stack_of_zeiss(tmp_path) -> None:
         for i in range(3):
             tags = [(34412, 1, len(data), data, True)] if i == 0 else ()
             tif.write(PLANE + i, metadata=None, extratags=tags, contiguous=False)
+            tif.write(PLANE[:3, :4], metadata=None, subfiletype=1, contiguous=False)
     image = read_image(tmp_path / "a.lsm")
     assert (image.axes, image.spacing, image.unit) == ("ZYX", (1.0, 0.2, 0.2), "um")
-    assert struct.unpack("<I", data[:4])[0] == 0x00300494
+    np.testing.assert_array_equal(image.array, np.stack([PLANE, PLANE + 1, PLANE + 2]))
