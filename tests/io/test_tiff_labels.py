@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_segplugin.core import ClassTable, Image, Kind, Place, Segmentation, Task
+from napari_segplugin.core import ClassTable, Image, Kind, ObjectTable, Place, Segmentation, Task
 from napari_segplugin.engine.provenance import about_input
 from napari_segplugin.io import read_image, read_labels, write_segmentation
 
@@ -23,9 +23,10 @@ def made(axes, place=None, unit="um", interval=None, spacing=(0.7, 0.1083333, 0.
     about = {"frame_interval": interval} if interval else {}
     sizes = spacing[-sum(a in "ZYX" for a in axes) :]
     image = Image(np.zeros(shape, np.uint8), axes, spacing=sizes, unit=unit, metadata=about, place=place)
-    classes = ClassTable.named(["a"], Kind.STUFF)
+    classes = ClassTable.named(["a"], Kind.THING)
     recipe = {"input": about_input(image)}
-    return Segmentation(labels, Task.SEMANTIC, classes, axes, spacing=sizes, unit=unit, recipe=recipe)
+    table = ObjectTable(np.arange(1, 7), np.ones(6, int), np.full(6, np.nan, np.float32), ("predicted",) * 6)
+    return Segmentation(Task.INSTANCE, labels, table, classes, axes, sizes, unit, recipe=recipe)
 
 
 @pytest.mark.parametrize("axes", ["YX", "ZYX", "TYX", "TZYX"])
