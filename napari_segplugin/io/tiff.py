@@ -226,7 +226,7 @@ def _same_scene(small: tifffile.TiffPageSeries, large: tifffile.TiffPageSeries) 
 
 
 def _rename(tif: tifffile.TiffFile, path: Path) -> list[str]:
-    """Let OME-XML that names one file, which this once was, speak of this file; say where a part names its whole."""
+    """Let OME-XML that names one file, which this once was, or none, speak of this file; say where a part names its whole."""
     root = ome_root(tif)
     if root is None:
         return [f"The OME-XML of '{path.name}' is damaged; its axes and sizes are not known."] if tif.is_ome else []
@@ -234,9 +234,10 @@ def _rename(tif: tifffile.TiffFile, path: Path) -> list[str]:
         if tag_of(element) == "BinaryOnly":
             whole = element.get("MetadataFile", "another file")
             return [f"'{path.name}' is one part of an image that '{whole}' describes; this part alone is opened."]
-    parts = [e for e in root.iter() if tag_of(e) == "UUID" and e.get("FileName")]
+    parts = [e for e in root.iter() if tag_of(e) == "UUID"]
     names = {e.get("FileName", "") for e in parts}
-    if len(names) == 1 and not (path.parent / names.pop()).exists() and len(tif.pages) >= len(parts):
+    gone = len(names) == 1 and (names == {""} or not (path.parent / next(iter(names))).exists())
+    if gone and len({e.text for e in parts}) == 1 and len(tif.pages) >= len(parts):
         for element in root.iter():
             for child in [c for c in element if tag_of(c) == "UUID"]:
                 element.remove(child)

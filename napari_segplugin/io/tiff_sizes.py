@@ -13,12 +13,13 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_segplugin.core import InputError, Place
-from napari_segplugin.core.types import Json, JsonDict, json_object
+from napari_segplugin.core.types import JsonDict, json_object
 from napari_segplugin.io.units import in_metres, in_seconds, one_unit, short_unit
 
 PLACE = "napari-segplugin place"
 """Name under which our own files say where their labels lie, where that is more than a shift."""
 _COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
+_OBLONG = 20  # a pixel that is as many times longer than wide hardly is one
 _TAG_UNITS = {2: "inch", 3: "cm"}
 
 
@@ -89,6 +90,11 @@ def sizes_of(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, name: str)
     missing = [a for a in "ZYX" if lengths.get(a, 1) > 1 and a not in said.sizes]
     if missing and spacing and unit != "pixel":
         notes.append(f"'{name}' gives no size along {' and '.join(missing)}; it is taken as 1 {unit}.")
+    x, y = spacing.get("X", 1.0), spacing.get("Y", 1.0)
+    if not 1 / _OBLONG < x / y < _OBLONG:
+        notes.append(
+            f"The pixels of '{name}' are {y:g} {unit} high and {x:g} {unit} wide; one of the two may have another unit."
+        )
     metadata: JsonDict = {}
     interval = number(said.interval)
     if interval and interval > 0:
@@ -120,15 +126,12 @@ def _place(said: Said, spacing: Mapping[str, float], unit: str) -> Place | None:
     return Place.of_spacing(spacing, start) if start else None
 
 
-def own_place(text: object) -> Place | None:
+def _own_place(text: object) -> Place | None:
     """The place that our own writer noted; None for anything else."""
     try:
         return Place.from_json(json_object(json.loads(str(text))))
     except (ValueError, TypeError, InputError):
         return None
-
-
-# OME-TIFF
 
 
 def ome_root(tif: tifffile.TiffFile) -> ElementTree.Element | None:
@@ -171,7 +174,7 @@ def _ome(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None
     _ome_planes(pixels, said)
     for element in root.iter():
         if tag_of(element) == "M" and element.get("K") == PLACE:
-            said.place = own_place(element.text)
+            said.place = _own_place(element.text)
     return said
 
 
@@ -211,9 +214,7 @@ def _seconds(value: object, unit: str) -> float | None:
     return None if found is None or factor is None else float(f"{found * factor:.12g}")
 
 
-# microscopes, slide scanners, electron microscopes: what tifffile finds in their headers
-
-
+# what tifffile finds in the headers of microscopes, slide scanners and electron microscopes
 def _lsm(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
     about = tif.lsm_metadata if tif.is_lsm else None
     if about is None:
@@ -293,9 +294,6 @@ def _in_one_unit(sizes: Mapping[str, object], unit: str) -> Said:
     return Said(dict(there), dict.fromkeys(there, unit))
 
 
-# ImageJ, tifffile, and the tags that every TIFF may have
-
-
 def _imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
     """As ImageJ reads it: the description names the units, the tags give pixels a unit."""
     about = tif.imagej_metadata if tif.is_imagej else None
@@ -324,7 +322,7 @@ def _imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | N
         if origin and size:
             said.start[axis], said.start_units[axis] = -origin * abs(size), said.units.get(axis, unit)
     found = re.search(rf"{PLACE} = (\{{.*\}})", str(about.get("Info", "")))
-    said.place = own_place(found[1]) if found else None
+    said.place = _own_place(found[1]) if found else None
     said.names = _slice_labels(about.get("Labels"), series)
     return said
 
@@ -395,4 +393,4 @@ _READERS: tuple[Reader, ...] = (
     _ome, _lsm, _stk, _metaseries, _micromanager, _svs, _fei, _sem, _sis, _imagej, _shaped, _plain,
 )  # fmt: skip
 
-__all__ = ["PLACE", "Json", "Sizes", "number", "ome_root", "own_place", "sizes_of", "tag_of"]
+__all__ = ["PLACE", "Sizes", "number", "ome_root", "sizes_of", "tag_of"]
