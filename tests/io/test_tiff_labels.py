@@ -102,7 +102,9 @@ def test_a_place_that_tiff_has_no_words_for_comes_back(tmp_path, name, matrix, f
         assert "PositionX" not in (tif.ome_metadata or ""), "a position alone would be half of the truth"
 
 
-@pytest.mark.parametrize(("unit", "written"), [("angstrom", "Å"), ("inch", "in"), ("pixel", "pixel"), ("m", "m"), ("furlong", "pixel")])
+@pytest.mark.parametrize(
+    ("unit", "written"), [("angstrom", "Å"), ("inch", "in"), ("pixel", "pixel"), ("m", "m"), ("furlong", "pixel")]
+)
 def test_units_of_ome(tmp_path, unit, written) -> None:
     write_segmentation(made("YX", unit=unit), tmp_path / "a.ome.tif")
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:

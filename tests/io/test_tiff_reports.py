@@ -15,7 +15,13 @@ STACK = np.arange(6 * 9 * 11, dtype=np.uint8).reshape(6, 9, 11)
 
 def test_a_unit_for_x_alone_is_doubted(tmp_path) -> None:
     """https://github.com/ilastik/ilastik/issues/3091: writers name the unit of X, and OME's default for Y is another."""
-    about = {"axes": "ZYX", "PhysicalSizeX": 16.5, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 16.5, "PhysicalSizeZ": 25.0}
+    about = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 16.5,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 16.5,
+        "PhysicalSizeZ": 25.0,
+    }
     tifffile.imwrite(tmp_path / "a.ome.tif", STACK, ome=True, metadata=about)
     note = read_image(tmp_path / "a.ome.tif").metadata["notes"][0]
     assert "16500 nm high and 16.5 nm wide; one of the two may have another unit" in note

@@ -26,7 +26,9 @@ def pages(path, *planes, **options):
 def test_the_reduced_page_is_not_the_image() -> None:
     image = read_image(CASES / "thumb_first.tif")
     assert image.array.shape == (64, 80)
-    assert image.metadata["notes"] == ["'thumb_first.tif' contains 2 images: 1 (16 × 20), 2 (64 × 80). Number 2 is opened."]
+    assert image.metadata["notes"] == [
+        "'thumb_first.tif' contains 2 images: 1 (16 × 20), 2 (64 × 80). Number 2 is opened."
+    ]
 
 
 @pytest.mark.parametrize("mark", [{}, {"subfiletype": 1}])
@@ -39,7 +41,9 @@ def test_a_mask_and_a_label_of_a_slide_are_not_the_image(tmp_path) -> None:
     path = pages(tmp_path / "a.tif", (SCENE[:, :40] > 9, {"subfiletype": 4}), (SCENE, {}))
     np.testing.assert_array_equal(read_image(path).array, SCENE)
     path = pages(tmp_path / "b.tif", (SCENE, {}), (np.zeros((200, 90), np.uint8), {}))
-    np.testing.assert_array_equal(read_image(path).array, SCENE, "of other proportions: another scene, and the first counts")
+    np.testing.assert_array_equal(
+        read_image(path).array, SCENE, "of other proportions: another scene, and the first counts"
+    )
 
 
 def test_the_full_image_below_its_thumbnail(tmp_path) -> None:
@@ -110,7 +114,9 @@ def test_missing_planes_of_one_file_are_counted(tmp_path) -> None:
 
 
 def test_a_file_that_was_given_another_name_is_whole(tmp_path) -> None:
-    tifffile.imwrite(tmp_path / "old.ome.tif", np.stack([SCENE] * 3), ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5})
+    tifffile.imwrite(
+        tmp_path / "old.ome.tif", np.stack([SCENE] * 3), ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5}
+    )
     with tifffile.TiffFile(tmp_path / "old.ome.tif") as tif:
         text = tif.ome_metadata
     named = text.replace('PlaneCount="3"/>', 'PlaneCount="3"><UUID FileName="old.ome.tif">urn:uuid:1</UUID></TiffData>')

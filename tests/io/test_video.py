@@ -97,7 +97,16 @@ def test_a_film_of_a_phone_comes_upright(tmp_path) -> None:
     right = one_by_one(path)
     one, w = (1 << 16).to_bytes(4), (1 << 30).to_bytes(4)
     upright = one + bytes(12) + one + bytes(12) + w
-    turned = bytes(4) + one + bytes(4) + (-(1 << 16)).to_bytes(4, signed=True) + bytes(8) + (48 << 16).to_bytes(4) + bytes(4) + w
+    turned = (
+        bytes(4)
+        + one
+        + bytes(4)
+        + (-(1 << 16)).to_bytes(4, signed=True)
+        + bytes(8)
+        + (48 << 16).to_bytes(4)
+        + bytes(4)
+        + w
+    )
     data = path.read_bytes()
     at = data.index(upright, data.index(b"tkhd"))
     path.write_bytes(data[:at] + turned + data[at + len(turned) :])
