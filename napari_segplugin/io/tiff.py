@@ -20,6 +20,7 @@ import zarr
 from napari_segplugin.core import InputError, guess_axes
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.beside import inside
+from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, native
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.tiff_sizes import ome_root, sizes_of, tag_of
@@ -92,12 +93,12 @@ def _read(tif: tifffile.TiffFile, path: Path, labels: bool) -> Found:
     _check_parts(tif, series, path, notes)
     large = series.size * series.dtype.itemsize > IN_MEMORY
     array = _whole(series, path) if not large else _on_disk(series, 0)
-    meaning = meaning_of(array, letters, series.keyframe, tif.imagej_metadata, path.name, labels)
+    meaning, seen = meaning_of(array, letters, series.keyframe, tif.imagej_metadata, path.name, labels)
     sizes = sizes_of(tif, series, path.name)
     about: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters, **sizes.metadata, **meaning.metadata}
     if len(series.levels) > 1:
         about["pyramid"] = len(series.levels)
-    made = _lazy(tif, series, 0, meaning, path) if large else native(np.ascontiguousarray(meaning.of(array)))
+    made = _lazy(tif, series, 0, meaning, path) if large else native(np.ascontiguousarray(seen))
     if not large:
         tif.close()
     axes, doubt = _name_axes(meaning.letters, tuple(made.shape))
@@ -149,9 +150,10 @@ def _lazy(
         return LazyArray(array, path, _KIND, keep=(tif, store))
     import dask.array
 
+    sides = zip(series.axes.upper(), array.chunks, array.shape, strict=True)
     chunks = tuple(
-        c * max(1, min(n, _PIECE) // c) if c < _PIECE else c for c, n in zip(array.chunks, array.shape, strict=True)
-    )
+        c * max(1, min(n, _PIECE) // c) if a in "YX" else c for a, c, n in sides
+    )  # whole tiles, several at once
     return LazyArray(meaning.of(dask.array.from_array(array, chunks=chunks)), path, _KIND, keep=(tif, store))
 
 
@@ -172,13 +174,13 @@ def levels(path: Path) -> list[LazyArray]:
     InputError
         As :func:`read`.
     """
-    with _complaints():
+    with reading(path, _KIND), _complaints():
         tif = tifffile.TiffFile(path)
         try:
             series = _choose(tif, path, [])
             large = series.size * series.dtype.itemsize > IN_MEMORY
             array = _on_disk(series, 0) if large else _whole(series, path)
-            meaning = meaning_of(
+            meaning, _ = meaning_of(
                 array, series.axes.upper(), series.keyframe, tif.imagej_metadata, path.name, labels=False
             )
             return [_lazy(tif, series, i, meaning, path) for i in range(len(series.levels))]

@@ -62,7 +62,7 @@ class Meaning:
 
 def meaning_of(
     array: Arrays, letters: str, page: tifffile.TiffPage, imagej: Mapping[str, object] | None, name: str, labels: bool
-) -> Meaning:
+) -> tuple[Meaning, np.ndarray]:
     """How the numbers of a page are to be read.
 
     Parameters
@@ -78,9 +78,15 @@ def meaning_of(
         Of the file, for the notes.
     labels : bool
         The numbers are labels: they stay as they are stored.
+
+    Returns
+    -------
+    meaning : Meaning
+    seen : ndarray
+        What was looked at, with its meaning: the whole array, if it is in memory.
     """
     found = Meaning(letters)
-    seen = _windows(array, letters)
+    seen = _windows(array, letters, looked=bool(page.extrasamples) and not labels)
     parts = (_turn,) if labels else (_turn, _intensities, _colours, _extras, _calibration, _grey)
     for part in parts:
         before = len(found.steps)
@@ -91,14 +97,19 @@ def meaning_of(
     sizes = dict(zip(letters, array.shape, strict=True))
     if "S" in found.letters:
         sizes["S"] = seen.shape[found.letters.index("S")]
+    before = len(found.steps)
     _without_single(found, sizes)
-    return found
+    return found, found.steps[before](seen) if isinstance(array, np.ndarray) and found.steps[before:] else seen
 
 
 def _changed(array: Arrays, function: Callable[[np.ndarray], np.ndarray], axis: int, length: int) -> Arrays:
     """Each piece of an array, `axis` whole and last, through a function that makes that axis `length` long."""
-    if isinstance(array, np.ndarray):
-        return np.moveaxis(function(np.moveaxis(array, axis, -1)), -1, axis)
+    if isinstance(array, np.ndarray):  # rows by rows: fractions on the way take eight times the room
+        turned = np.moveaxis(array, axis, -1)
+        made = np.empty((*turned.shape[:-1], length), array.dtype)
+        for row in range(len(turned)):
+            made[row] = function(turned[row])
+        return np.moveaxis(made, -1, axis)
     import dask.array
 
     moved = dask.array.moveaxis(array, axis, -1).rechunk({array.ndim - 1: -1})
@@ -106,10 +117,12 @@ def _changed(array: Arrays, function: Callable[[np.ndarray], np.ndarray], axis: 
     return dask.array.moveaxis(made, -1, axis)
 
 
-def _windows(array: Arrays, letters: str) -> np.ndarray:
+def _windows(array: Arrays, letters: str, *, looked: bool) -> np.ndarray:
     """The array itself, or of one on disk its corners and middle, in the middle of the other axes, beside each other."""
     if isinstance(array, np.ndarray):
         return array
+    if not looked:  # its kind and its colours are enough
+        return np.zeros([n if a == "S" else 1 for a, n in zip(letters, array.shape, strict=True)], array.dtype)
     y, x = letters.index("Y"), letters.index("X")
     places = [(0, 0), (0, 2), (1, 1), (2, 0), (2, 2)]
     parts = []

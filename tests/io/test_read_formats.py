@@ -187,7 +187,8 @@ def test_a_large_tiff_is_closed_with_its_array(tmp_path, monkeypatch) -> None:
     [("L", "YX", False), ("1", "YX", False), ("LA", "YX", True), ("RGB", "YXC", False), ("RGBA", "YXC", True)],
 )
 def test_png_colours_and_alpha(tmp_path, mode, axes, dropped) -> None:
-    pillow.fromarray(np.arange(99, dtype=np.uint8).reshape(9, 11)).convert(mode).save(tmp_path / "a.PNG")
+    colours = np.arange(297, dtype=np.uint16).reshape(9, 11, 3).astype(np.uint8)
+    pillow.fromarray(colours).convert(mode).save(tmp_path / "a.PNG")
     image = read_image(tmp_path / "a.PNG")
     assert image.axes == axes
     assert ("alpha" in image.metadata) == dropped
