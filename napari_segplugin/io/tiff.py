@@ -92,7 +92,7 @@ def _read(tif: tifffile.TiffFile, path: Path, labels: bool) -> Found:
     _check_compression(series, path)
     _check_parts(tif, series, path, notes)
     large = series.size * series.dtype.itemsize > IN_MEMORY
-    array = _whole(series, path) if not large else _on_disk(series, 0)
+    array = _whole(series, path) if not large else _on_disk(series)
     meaning, seen = meaning_of(array, letters, series.keyframe, tif.imagej_metadata, path.name, labels)
     sizes = sizes_of(tif, series, path.name)
     about: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters, **sizes.metadata, **meaning.metadata}
@@ -131,13 +131,10 @@ def _whole(series: tifffile.TiffPageSeries, path: Path) -> np.ndarray:
     return np.asarray(series.asarray(level=0))
 
 
-def _on_disk(series: tifffile.TiffPageSeries, level: int) -> Any:
-    """A dask array over a level, in pieces of whole tiles."""
-    import dask.array
-
-    _check_pieces(series.levels[level])
-    array = zarr.open_array(series.aszarr(level=level), mode="r")
-    return dask.array.from_array(array, chunks=tuple(array.chunks), inline_array=True)
+def _on_disk(series: tifffile.TiffPageSeries) -> zarr.Array:
+    """The full image, of which pieces can be looked at."""
+    _check_pieces(series)
+    return zarr.open_array(series.aszarr(level=0), mode="r")
 
 
 def _lazy(
@@ -179,7 +176,7 @@ def levels(path: Path) -> list[LazyArray]:
         try:
             series = _choose(tif, path, [])
             large = series.size * series.dtype.itemsize > IN_MEMORY
-            array = _on_disk(series, 0) if large else _whole(series, path)
+            array = _on_disk(series) if large else _whole(series, path)
             meaning, _ = meaning_of(
                 array, series.axes.upper(), series.keyframe, tif.imagej_metadata, path.name, labels=False
             )

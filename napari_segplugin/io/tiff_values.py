@@ -67,8 +67,8 @@ def meaning_of(
 
     Parameters
     ----------
-    array : NumPy or dask array
-        Looked at where the tags leave a doubt; of a dask array a few windows.
+    array : NumPy or zarr array
+        Looked at where the tags leave a doubt; of a zarr array a few windows.
     letters : str
         Axes of the array, in tifffile's letters.
     page : TiffPage
