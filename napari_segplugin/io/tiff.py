@@ -9,7 +9,6 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import imagecodecs
@@ -30,6 +29,7 @@ from napari_segplugin.io.tiff_writing import write
 _KIND = "TIFF"
 # tifffile logs these and goes on with the pages that it found: a cut stack would pass as a single plane.
 _LOST = re.compile(r"page offset|tag list|reshape|corrupt|TiffTag (25[4-9]|2[67]\d|28[0-3]|32[2-5]) ")
+_BESIDE = ("Thumbnail", "Label", "Macro")  # what tifffile calls the pictures that come with every slide
 _LISTED = 8  # names in a sentence
 _PIECE = 2048  # pixels along a side of what is read at once where numbers are changed on the way
 
@@ -199,11 +199,12 @@ def _choose(tif: tifffile.TiffFile, path: Path, notes: list[str]) -> tifffile.Ti
         chosen = max(full, key=_plane)  # the first is an overview of the slide
     elif chosen.kind in ("generic", "uniform"):
         chosen = max((s for s in full if s is chosen or _same_scene(chosen, s)), key=_plane)
-    if len(there) > 1:
-        at = next(i for i, s in enumerate(there, 1) if s is chosen)
-        titles = [f"{i} ({_title(s)})" for i, s in enumerate(there, 1)]
+    shown = [s for s in there if s is chosen or s.name not in _BESIDE]
+    if len(shown) > 1:
+        at = next(i for i, s in enumerate(shown, 1) if s is chosen)
+        titles = [f"{i} ({_title(s)})" for i, s in enumerate(shown, 1)]
         listed = ", ".join(titles[:_LISTED]) + (" …" if len(titles) > _LISTED else "")
-        notes.append(f"'{path.name}' contains {len(there)} images: {listed}. Number {at} is opened.")
+        notes.append(f"'{path.name}' contains {len(shown)} images: {listed}. Number {at} is opened.")
     return chosen
 
 

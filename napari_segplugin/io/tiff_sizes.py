@@ -6,50 +6,20 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import tifffile
 
 from napari_segplugin.core import InputError, Place
 from napari_segplugin.core.types import JsonDict, json_object
-from napari_segplugin.io.units import in_metres, in_seconds, one_unit, short_unit
+from napari_segplugin.io.tiff_headers import HEADERS, Reader, Said, number, per_pixel, seconds, tag_unit, tags_of
+from napari_segplugin.io.units import in_metres, one_unit, short_unit
 
 PLACE = "napari-segplugin place"
 """Name under which our own files say where their labels lie, where that is more than a shift."""
-_COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
 _OBLONG = 20  # a pixel that is as many times longer than wide hardly is one
-_TAG_UNITS = {2: "inch", 3: "cm"}
-
-
-@dataclass
-class Said:
-    """What was found, by axis letter, as it stands in the file.
-
-    Parameters
-    ----------
-    sizes, units : dict
-        Of a voxel.
-    start, start_units : dict
-        Where the first voxel lies.
-    interval : object
-        Seconds between two frames.
-    names : list of str
-        Of the channels.
-    place : Place, optional
-        From our own files.
-    notes : list of str
-    """
-
-    sizes: dict[str, object] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
-    start: dict[str, object] = field(default_factory=dict)
-    start_units: dict[str, str] = field(default_factory=dict)
-    interval: object = None
-    names: list[str] = field(default_factory=list)
-    place: Place | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -102,15 +72,6 @@ def sizes_of(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, name: str)
     if said.names:
         metadata["channel_names"] = list(said.names)
     return Sizes(spacing, unit, _place(said, spacing, unit), metadata, notes)
-
-
-def number(given: object) -> float | None:
-    """A finite number, also from a text; None for anything else."""
-    try:
-        value = float(str(given))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _place(said: Said, spacing: Mapping[str, float], unit: str) -> Place | None:
@@ -167,7 +128,7 @@ def _ome(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None
         if f"PhysicalSize{axis}" in pixels.attrib:
             said.sizes[axis] = pixels.get(f"PhysicalSize{axis}")
             said.units[axis] = pixels.get(f"PhysicalSize{axis}Unit", "µm")  # the schema's default
-    said.interval = _seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+    said.interval = seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
     channels = [e for e in pixels if tag_of(e) == "Channel"]
     if any(c.get("Name") for c in channels):
         said.names = [c.get("Name") or f"channel {i + 1}" for i, c in enumerate(channels)]
@@ -193,7 +154,7 @@ def _ome_planes(pixels: ElementTree.Element, said: Said) -> None:
         said.sizes["Z"], said.units["Z"] = abs(step), unit
         said.notes.append(f"The size along Z, {abs(step):g} {unit}, is the distance of the planes on the microscope.")
     if said.interval is None and (step := _step(planes, "T", "DeltaT")):
-        said.interval = _seconds(step, first.get("DeltaTUnit", "s"))
+        said.interval = seconds(step, first.get("DeltaTUnit", "s"))
 
 
 def _step(planes: Sequence[ElementTree.Element], axis: str, key: str) -> float | None:
@@ -209,91 +170,6 @@ def _step(planes: Sequence[ElementTree.Element], axis: str, key: str) -> float |
     return float(f"{mean:.9g}") if mean and even else None
 
 
-def _seconds(value: object, unit: str) -> float | None:
-    found, factor = number(value), in_seconds(unit)
-    return None if found is None or factor is None else float(f"{found * factor:.12g}")
-
-
-# what tifffile finds in the headers of microscopes, slide scanners and electron microscopes
-def _lsm(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = tif.lsm_metadata if tif.is_lsm else None
-    if about is None:
-        return None
-    said = _in_one_unit({a: about.get(f"VoxelSize{a}") for a in "ZYX"}, "m")
-    said.interval = about.get("TimeIntervall") or None
-    names = json_object(about.get("ChannelColors")).get("ColorNames") or ()
-    said.names = [str(n) for n in names] if isinstance(names, list | tuple) else []
-    return said
-
-
-def _stk(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = (tif.stk_metadata if tif.is_stk else None) or {}
-    if not about.get("XCalibration"):
-        return None
-    said = _in_one_unit({a: about.get(f"{a}Calibration") for a in "YX"}, str(about.get("CalibrationUnits", "")))
-    distances = about.get("ZDistance")
-    if "Z" in series.axes and distances is not None and len(distances) and float(distances[-1]):
-        said.sizes["Z"], said.units["Z"] = float(distances[-1]), said.units["X"]
-    return said
-
-
-def _metaseries(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = json_object((tif.metaseries_metadata if tif.is_metaseries else None) or {}).get("PlaneInfo")
-    if not isinstance(about, Mapping) or about.get("spatial-calibration-state") is False:
-        return None
-    sizes = {a: about.get(f"spatial-calibration-{a.lower()}") for a in "YX"}
-    return _in_one_unit(sizes, str(about.get("spatial-calibration-units", "")))
-
-
-def _micromanager(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = tif.micromanager_metadata if tif.is_micromanager else None
-    summary = json_object((about or {}).get("Summary"))
-    if not summary.get("PixelSize_um") and not summary.get("PixelSizeUm"):
-        return None
-    size = summary.get("PixelSize_um") or summary.get("PixelSizeUm")
-    said = _in_one_unit({"Z": summary.get("z-step_um"), "Y": size, "X": size}, "um")
-    said.interval = _seconds(summary.get("Interval_ms") or None, "ms")
-    names = summary.get("ChNames")
-    said.names = [str(n) for n in names] if isinstance(names, list) else []
-    return said
-
-
-def _svs(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    if not tif.is_svs:
-        return None
-    found = re.search(r"MPP\s*=\s*([\d.eE+-]+)", series.keyframe.description)
-    return _in_one_unit({"Y": found[1], "X": found[1]}, "um") if found else None
-
-
-def _fei(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    scan = json_object((tif.fei_metadata if tif.is_fei else None) or {}).get("Scan")
-    about = json_object(scan)
-    if "PixelWidth" not in about:
-        return None
-    return _in_one_unit({"Y": about.get("PixelHeight", about["PixelWidth"]), "X": about["PixelWidth"]}, "m")
-
-
-def _sem(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = (tif.sem_metadata if tif.is_sem else None) or {}
-    size = about.get("ap_image_pixel_size") or about.get("ap_pixel_size")
-    return _in_one_unit({"Y": size[1], "X": size[1]}, str(size[2])) if size and len(size) == 3 else None
-
-
-def _sis(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    about = (tif.sis_metadata if tif.is_sis else None) or {}
-    sizes = {"Y": about.get("pixelsizey"), "X": about.get("pixelsizex")}
-    return _in_one_unit(sizes, "m") if sizes["X"] else None
-
-
-def _in_one_unit(sizes: Mapping[str, object], unit: str) -> Said:
-    """In micrometres where they stand in metres, which nobody says of a microscope."""
-    there = {a: s for a, s in sizes.items() if s not in (None, "")}
-    if unit == "m":
-        there = {a: float(f"{n * 1e6:.12g}") if (n := number(s)) is not None else s for a, s in there.items()}
-        unit = "um"
-    return Said(dict(there), dict.fromkeys(there, unit))
-
-
 def _imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
     """As ImageJ reads it: the description names the units, the tags give pixels a unit."""
     about = tif.imagej_metadata if tif.is_imagej else None
@@ -303,18 +179,18 @@ def _imagej(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | N
     said = Said()
     unit = str(about.get("unit", ""))
     if short_unit(unit) == "pixel":
-        said = _tags(page)
-        if not said.sizes and _tag_unit(page) == "":
-            said = Said(dict(_per_pixel(page)), dict.fromkeys("YX", ""))
+        said = tags_of(page)
+        if not said.sizes and tag_unit(page) == "":
+            said = Said(dict(per_pixel(page)), dict.fromkeys("YX", ""))
         unit = said.units.get("X", "")
     else:
         # a habit of old ImageJ, which it undoes when it reads: resolution by the centimetre beside "um"
-        factor = 1e4 if short_unit(unit) == "um" and _tag_unit(page) == "cm" else 1.0
-        said.sizes = {a: float(f"{s * factor:.12g}") for a, s in _per_pixel(page).items()}
+        factor = 1e4 if short_unit(unit) == "um" and tag_unit(page) == "cm" else 1.0
+        said.sizes = {a: float(f"{s * factor:.12g}") for a, s in per_pixel(page).items()}
         said.units = {"Y": str(about.get("yunit", unit)), "X": unit}
     if "spacing" in about and "Z" in series.axes:
         said.sizes["Z"], said.units["Z"] = about["spacing"], str(about.get("zunit", unit))
-    said.interval = _seconds(about.get("finterval"), str(about.get("tunit", "s"))) or None
+    said.interval = seconds(about.get("finterval"), str(about.get("tunit", "s"))) or None
     if not said.interval and (rate := number(about.get("fps"))) and "T" in series.axes:
         said.interval = float(f"{1 / rate:.9g}")
     for axis in "ZYX":
@@ -343,17 +219,17 @@ def _shaped(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | N
     rows = tif.shaped_metadata
     own = _number_of(tif, series)
     about = json_object(rows[own] if own < len(rows) else rows[0])
-    said = _tags(series.keyframe)
+    said = tags_of(series.keyframe)
     unit = str(about.get("unit", ""))
-    if not said.sizes and (_tag_unit(series.keyframe) == "" or short_unit(unit) != "pixel"):
-        said = Said(dict(_per_pixel(series.keyframe)), dict.fromkeys("YX", unit))
+    if not said.sizes and (tag_unit(series.keyframe) == "" or short_unit(unit) != "pixel"):
+        said = Said(dict(per_pixel(series.keyframe)), dict.fromkeys("YX", unit))
     for axis in "ZYX":  # keys that people borrow from OME
         if number(about.get(f"PhysicalSize{axis}")):
             said.sizes[axis] = about[f"PhysicalSize{axis}"]
             said.units[axis] = str(about.get(f"PhysicalSize{axis}Unit") or "µm")
     if "spacing" in about and "Z" not in said.sizes:
         said.sizes["Z"], said.units["Z"] = about["spacing"], unit or said.units.get("X", "")
-    said.interval = _seconds(about.get("TimeIncrement"), str(about.get("TimeIncrementUnit", "s")))
+    said.interval = seconds(about.get("TimeIncrement"), str(about.get("TimeIncrementUnit", "s")))
     said.interval = said.interval or about.get("finterval")
     names = json_object(about.get("Channel")).get("Name")
     said.names = [str(n) for n in names] if isinstance(names, list) else []
@@ -361,36 +237,9 @@ def _shaped(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | N
 
 
 def _plain(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Said | None:
-    return _tags(series.keyframe)
+    return tags_of(series.keyframe)
 
 
-def _tags(page: tifffile.TiffPage) -> Said:
-    """Resolution with a unit, where it is finer than 10 µm: a coarser one is that of a printer."""
-    metres = in_metres(_tag_unit(page))
-    sizes = {a: s * metres for a, s in _per_pixel(page).items()} if metres else {}
-    if len(sizes) < 2 or not all(0 < s < _COARSEST for s in sizes.values()):
-        return Said()
-    return Said({a: float(f"{s * 1e6:.9g}") for a, s in sizes.items()}, dict.fromkeys("YX", "um"))
+_READERS: tuple[Reader, ...] = (_ome, *HEADERS, _imagej, _shaped, _plain)
 
-
-def _tag_unit(page: tifffile.TiffPage) -> str:
-    return _TAG_UNITS.get(int(page.resolutionunit or 1), "")
-
-
-def _per_pixel(page: tifffile.TiffPage) -> dict[str, float]:
-    """Units per pixel along Y and X: the inverse of the resolution, where there is one."""
-    sizes: dict[str, float] = {}
-    for axis, name in (("Y", "YResolution"), ("X", "XResolution")):
-        tag = page.tags.get(name)
-        pair = tag.value if tag is not None else None
-        if isinstance(pair, tuple) and len(pair) == 2 and 0 not in pair:
-            sizes[axis] = float(f"{pair[1] / pair[0]:.12g}")
-    return sizes
-
-
-Reader = Callable[[tifffile.TiffFile, tifffile.TiffPageSeries], Said | None]
-_READERS: tuple[Reader, ...] = (
-    _ome, _lsm, _stk, _metaseries, _micromanager, _svs, _fei, _sem, _sis, _imagej, _shaped, _plain,
-)  # fmt: skip
-
-__all__ = ["PLACE", "Sizes", "number", "ome_root", "sizes_of", "tag_of"]
+__all__ = ["PLACE", "Sizes", "ome_root", "sizes_of", "tag_of"]

@@ -20,7 +20,7 @@ from napari_segplugin.io.colours import (
     turned_note,
     upright,
 )
-from napari_segplugin.io.tiff_sizes import number
+from napari_segplugin.io.tiff_headers import number
 
 Arrays = Any  # a NumPy array, or a dask array with the same methods
 Step = Callable[[Arrays], Arrays]

@@ -13,7 +13,8 @@ import tifffile
 from napari_segplugin.core import Place
 from napari_segplugin.core.types import JsonDict, json_object
 from napari_segplugin.io.files import LabelsToWrite
-from napari_segplugin.io.tiff_sizes import PLACE, number
+from napari_segplugin.io.tiff_headers import number
+from napari_segplugin.io.tiff_sizes import PLACE
 from napari_segplugin.io.units import ome_unit
 
 _IMAGEJ_LIMIT = 2 * 2**30  # ImageJ's own TIFF has no 64-bit offsets

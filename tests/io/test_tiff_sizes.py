@@ -239,3 +239,32 @@ def test_a_confocal_stack_of_zeiss(tmp_path) -> None:
     image = read_image(tmp_path / "a.lsm")
     assert (image.axes, image.spacing, image.unit) == ("ZYX", (1.0, 0.2, 0.2), "um")
     np.testing.assert_array_equal(image.array, np.stack([PLANE, PLANE + 1, PLANE + 2]))
+
+
+def test_a_slide_of_many_channels(tmp_path) -> None:
+    """QPTIFF: a page a channel, whose description names it; then a thumbnail, then the next level."""
+    planes = np.random.default_rng(0).integers(0, 255, (3, 128, 160)).astype(np.uint8)
+    inner = "<ImageType>{}</ImageType><Name>{}</Name>{}"
+    xml = f'<?xml version="1.0"?><PerkinElmer-QPI-ImageDescription>{inner}</PerkinElmer-QPI-ImageDescription>'
+    names = [("Opal 520", "<Biomarker>CD8</Biomarker>"), ("DAPI", ""), ("Opal 690", "<Biomarker>CK</Biomarker>")]
+    options = {"software": "PerkinElmer-QPI", "metadata": None, "tile": (64, 64), "contiguous": False}
+    with tifffile.TiffWriter(tmp_path / "a.qptiff") as tif:
+        for plane, name in zip(planes, names, strict=True):
+            size = {"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}
+            tif.write(plane, description=xml.format("FullResolution", *name), **size, **options)
+        small = np.stack([planes[0, ::8, ::8]] * 3, -1)
+        tif.write(
+            small,
+            photometric="rgb",
+            description=xml.format("Thumbnail", "", ""),
+            software="PerkinElmer-QPI",
+            metadata=None,
+        )
+        for plane, name in zip(planes[:, ::2, ::2], names, strict=True):
+            tif.write(plane, description=xml.format("ReducedResolution", *name), subfiletype=1, **options)
+    image = read_image(tmp_path / "a.qptiff")
+    assert (image.axes, image.spacing, image.unit) == ("CYX", (0.5, 0.5), "um")
+    assert image.metadata["channel_names"] == ["CD8", "DAPI", "CK"]
+    assert image.metadata["pyramid"] == 2
+    assert "notes" not in image.metadata
+    np.testing.assert_array_equal(image.array, planes)
