@@ -49,7 +49,7 @@ ALLOWED = {
     "io/omezarr.py": IN_A_STAGE,
     "io/panoptic.py": IN_A_STAGE,
     "io/raster.py": IN_A_STAGE,
-    "io/tiff.py": IN_A_STAGE,
+    "io/tiff_writing.py": IN_A_STAGE,
     "io/writing.py": IN_A_STAGE,
     "networks/export.py": IN_A_STAGE,
     "viewer/compaction.py": "puts shorter contents into a session in one step, while it holds the session",

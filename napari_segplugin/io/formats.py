@@ -19,11 +19,20 @@ FORMATS = Registry("file format", FormatRow, group="napari_segplugin.formats")
 """All file formats; of two that claim an extension, the first has it."""
 
 
-def _row(name: str, title: str, extensions: tuple[str, ...], **rest: Any) -> None:
-    FORMATS.add(FormatRow(name, title, f"napari_segplugin.io.{name}:FORMAT", extensions=extensions, **rest))
+def _row(name: str, title: str, extensions: tuple[str, ...], target: str = "", **rest: Any) -> None:
+    functions = f"napari_segplugin.io.{target or f'{name}:FORMAT'}"
+    FORMATS.add(FormatRow(name, title, functions, extensions=extensions, **rest))
 
 
 _row("tiff", "TIFF, OME-TIFF, ImageJ TIFF", (".tif", ".tiff"), kind="TIFF")
+_row(
+    "slides",
+    "TIFF of microscopes and slide scanners",
+    (".lsm", ".stk", ".svs", ".ndpi", ".qptiff", ".scn", ".btf", ".tf8"),
+    target="tiff:SLIDES",
+    writes=False,
+    kind="TIFF",
+)
 _row(
     "raster",
     "PNG and JPEG",
@@ -31,6 +40,22 @@ _row(
     choices=(("PNG, one plane", ".png"),),
     kind="PNG or JPEG",
     needs="plane",
+)
+_row(
+    "photos",
+    "Photos: BMP, WebP, JPEG 2000, GIF, MPO",
+    (".bmp", ".webp", ".jp2", ".j2k", ".jpx", ".gif", ".mpo", ".jfif"),
+    target="raster:PHOTOS",
+    writes=False,
+    kind="a picture",
+)
+_row(
+    "video",
+    "Video",
+    (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg"),
+    writes=False,
+    extra="video",
+    kind="video",
 )
 _row("omezarr", "OME-Zarr", (".zarr",), folder=True, choices=(("OME-Zarr", ".ome.zarr"),))
 _row("nifti", "NIfTI", (".nii.gz", ".nii"), extra="medical")

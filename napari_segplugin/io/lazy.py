@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import EllipsisType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,8 +26,23 @@ class Closes(Protocol):
         """Close it."""
 
 
+class Pieces(Protocol):
+    """Something like an array that gives pieces of itself."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+
+    def __getitem__(self, index: Index | EllipsisType, /) -> Any:
+        """A piece."""
+
+
 class LazyArray:
-    """A zarr array or a memory map whose pieces are read when they are asked for.
+    """A zarr array, a dask array over one, a film or a memory map whose pieces are read when they are asked for.
 
     Damage inside a chunk shows only when that chunk is read, long after :func:`read_image` returned; this wrapper
     turns it into the same sentence there. It also looks whether the files are those that were opened: another program may
@@ -35,7 +50,7 @@ class LazyArray:
 
     Parameters
     ----------
-    array : zarr array or memory map
+    array : zarr array, dask array, memory map or what gives pieces like them
     path : Path
         For the sentence.
     kind : str
@@ -53,7 +68,7 @@ class LazyArray:
 
     def __init__(
         self,
-        array: zarr.Array | np.memmap,
+        array: zarr.Array | np.memmap | Pieces,
         path: Path,
         kind: str,
         keep: Sequence[Closes] = (),
@@ -66,7 +81,10 @@ class LazyArray:
             weakref.finalize(self, thing.close)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype = np.dtype(array.dtype)
-        self.chunks: tuple[int, ...] = tuple(int(n) for n in getattr(array, "chunks", self.shape))
+        chunks = getattr(
+            array, "chunksize" if hasattr(array, "chunksize") else "chunks", self.shape
+        )  # dask, zarr, a map
+        self.chunks: tuple[int, ...] = tuple(int(n) for n in chunks)
         if not isinstance(array, np.memmap):
             check_size(path, self.chunks, self.dtype)
         self._stamps = Stamps(files or (path,))

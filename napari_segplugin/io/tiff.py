@@ -7,39 +7,54 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+import imagecodecs
 import numpy as np
 import tifffile
 import zarr
 
 from napari_segplugin.core import InputError, guess_axes
-from napari_segplugin.core.types import Array, JsonDict
+from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.beside import inside
-from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native
+from napari_segplugin.io.boundary import reading
+from napari_segplugin.io.files import IN_MEMORY, Format, Found, native
 from napari_segplugin.io.lazy import LazyArray
-from napari_segplugin.io.units import one_unit, short_unit
+from napari_segplugin.io.tiff_sizes import ome_root, sizes_of, tag_of
+from napari_segplugin.io.tiff_values import Meaning, meaning_of
+from napari_segplugin.io.tiff_writing import write
 
 _KIND = "TIFF"
-_IMAGEJ_LIMIT = 2 * 2**30  # ImageJ's own TIFF has no 64-bit offsets
 # tifffile logs these and goes on with the pages that it found: a cut stack would pass as a single plane.
 _LOST = re.compile(r"page offset|tag list|reshape|corrupt|TiffTag (25[4-9]|2[67]\d|28[0-3]|32[2-5]) ")
-_COARSEST = 1e-5  # metres; a coarser pixel in a plain TIFF is the resolution of a print or a screen
+_BESIDE = ("Thumbnail", "Label", "Macro")  # what tifffile calls the pictures that come with every slide
+_LISTED = 8  # names in a sentence
+_PIECE = 2048  # pixels along a side of what is read at once where numbers are changed on the way
 
 
 def read(path: Path) -> Found:
-    """Read the first (full-resolution) series of a TIFF.
+    """Read the full-resolution image of a TIFF, with what its numbers mean.
 
-    Axes, voxel size and unit come from OME-XML, from ImageJ's description or from tifffile's; a plain TIFF gives its
-    resolution only where it is finer than 10 µm (a coarser one was meant for a printer). Above about 256 MB the pixels
-    stay on disk.
+    Axes, voxel size, unit, place and time come from OME-XML, from ImageJ's description, tifffile's, or the header of a
+    microscope or scanner; a plain TIFF gives its resolution only where it is finer than 10 µm (a coarser one was meant for a
+    printer). White stored as 0 is inverted, palettes, inks and other colour spaces become red, green and blue, calibrated
+    values are calibrated; ``metadata["notes"]`` says what was done. Above about 256 MB the pixels stay on disk.
     """
+    return _open(path, labels=False)
+
+
+def read_labels(path: Path) -> Found:
+    """As :func:`read`, with the numbers as they are stored: indices of a palette are labels."""
+    return _open(path, labels=True)
+
+
+def _open(path: Path, labels: bool) -> Found:
     with _complaints() as complaints:
         tif = tifffile.TiffFile(path)
         try:
-            found = _read(tif, path)
+            found = _read(tif, path, labels)
             lost = [text for text in complaints if _LOST.search(text)]
             if lost:
                 raise tifffile.TiffFileError(lost[0])
@@ -68,36 +83,199 @@ def _complaints() -> Iterator[list[str]]:
         logger.removeHandler(collector)
 
 
-def _read(tif: tifffile.TiffFile, path: Path) -> Found:
+def _read(tif: tifffile.TiffFile, path: Path, labels: bool) -> Found:
+    """The chosen series with its meaning and its sizes."""
     _check_companions(tif, path)
-    if not tif.series or not tif.series[0].shape or 0 in tif.series[0].shape:
+    notes = _rename(tif, path)
+    series = _choose(tif, path, notes)
+    letters = series.axes.upper()
+    _check_compression(series, path)
+    _check_parts(tif, series, path, notes)
+    large = series.size * series.dtype.itemsize > IN_MEMORY
+    array = _whole(series, path) if not large else _on_disk(series)
+    meaning, seen = meaning_of(array, letters, series.keyframe, tif.imagej_metadata, path.name, labels)
+    sizes = sizes_of(tif, series, path.name)
+    about: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters, **sizes.metadata, **meaning.metadata}
+    if len(series.levels) > 1:
+        about["pyramid"] = len(series.levels)
+    made = _lazy(tif, series, 0, meaning, path) if large else native(np.ascontiguousarray(seen))
+    if not large:
+        tif.close()
+    axes, doubt = _name_axes(meaning.letters, tuple(made.shape))
+    names = about.get("channel_names")
+    if not isinstance(names, list) or "C" not in axes or len(names) != made.shape[axes.index("C")]:
+        about.pop("channel_names", None)
+    notes += [*sizes.notes, *meaning.notes]
+    if notes:
+        about["notes"] = list(notes)
+    spacing = _swapped(sizes.spacing) if meaning.turned else sizes.spacing
+    return Found(made, axes, doubt, spacing, sizes.unit, about, None if meaning.turned else sizes.place)
+
+
+def _swapped(spacing: Mapping[str, float]) -> dict[str, float]:
+    return {{"Y": "X", "X": "Y"}.get(a, a): s for a, s in spacing.items()}
+
+
+def _whole(series: tifffile.TiffPageSeries, path: Path) -> np.ndarray:
+    """The stored numbers; colours of which the differences are stored more coarsely are unpacked by libtiff."""
+    page = series.keyframe
+    if page.photometric == 6 and page.compression not in (6, 7) and page.is_subsampled:
+        with path.open("rb") as stream:
+            data = stream.read()
+        pages = [
+            imagecodecs.tiff_decode(data, index=p.index, asrgb=True)[..., :3] for p in series.pages if p is not None
+        ]
+        page.photometric = tifffile.PHOTOMETRIC.RGB
+        return np.stack(pages).reshape(series.shape)
+    _check_pieces(series)
+    return np.asarray(series.asarray(level=0))
+
+
+def _on_disk(series: tifffile.TiffPageSeries) -> zarr.Array:
+    """The full image, of which pieces can be looked at."""
+    _check_pieces(series)
+    return zarr.open_array(series.aszarr(level=0), mode="r")
+
+
+def _lazy(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, level: int, meaning: Meaning, path: Path
+) -> LazyArray:
+    """A level that stays on disk; pieces of it are given their meaning as they are read."""
+    store = series.aszarr(level=level)
+    array = zarr.open_array(store, mode="r")
+    if not meaning.steps:
+        return LazyArray(array, path, _KIND, keep=(tif, store))
+    import dask.array
+
+    sides = zip(series.axes.upper(), array.chunks, array.shape, strict=True)
+    chunks = tuple(
+        c * max(1, min(n, _PIECE) // c) if a in "YX" else c for a, c, n in sides
+    )  # whole tiles, several at once
+    return LazyArray(meaning.of(dask.array.from_array(array, chunks=chunks)), path, _KIND, keep=(tif, store))
+
+
+def levels(path: Path) -> list[LazyArray]:
+    """The levels of a pyramid, the full image first, with the axes and the meaning that :func:`read` gives the image.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of LazyArray
+        One where there is no pyramid.
+
+    Raises
+    ------
+    InputError
+        As :func:`read`.
+    """
+    with reading(path, _KIND), _complaints():
+        tif = tifffile.TiffFile(path)
+        try:
+            series = _choose(tif, path, [])
+            large = series.size * series.dtype.itemsize > IN_MEMORY
+            array = _on_disk(series) if large else _whole(series, path)
+            meaning, _ = meaning_of(
+                array, series.axes.upper(), series.keyframe, tif.imagej_metadata, path.name, labels=False
+            )
+            return [_lazy(tif, series, i, meaning, path) for i in range(len(series.levels))]
+        except BaseException:
+            tif.close()
+            raise
+
+
+def _choose(tif: tifffile.TiffFile, path: Path, notes: list[str]) -> tifffile.TiffPageSeries:
+    """The full-resolution image: not its reduced copy, its mask, the label or the overview of the slide."""
+    there = [s for s in tif.series if s.shape and 0 not in s.shape]
+    if not there:
         raise InputError(
             f"'{path.name}' contains no image.", got="a TIFF without pages", hint="Copy the file again from its source."
         )
-    series = tif.series[0]
-    letters = series.axes.upper()
-    _check_compression(series, path)
-    _check_pieces(series)
-    metadata: JsonDict = {"tiff_kind": series.kind, "tiff_axes": letters}
-    if len(tif.series) > 1:
-        metadata["note"] = f"The file contains {len(tif.series)} images; this is the first."
-    spacing, unit = _voxel(tif, series)
-    if series.size * series.dtype.itemsize > IN_MEMORY:
-        store = series.aszarr(level=0)
-        array: Array = LazyArray(zarr.open_array(store, mode="r"), path, _KIND, keep=(tif, store))
-    else:
-        array = native(series.asarray(level=0))
-        tif.close()
-        array, letters, metadata = _without_extras(array, letters, series, metadata)
-    axes, doubt = _name_axes(letters, array.shape)
-    return Found(array, axes, doubt, spacing, unit, metadata)
+    full = [s for s in there if not s.keyframe.is_reduced and not s.keyframe.is_mask] or there
+    chosen = next((s for s in full if s.name == "Baseline"), full[0])
+    if chosen.kind == "scn":
+        chosen = max(full, key=_plane)  # the first is an overview of the slide
+    elif chosen.kind in ("generic", "uniform"):
+        chosen = max((s for s in full if s is chosen or _same_scene(chosen, s)), key=_plane)
+    shown = [s for s in there if s is chosen or s.name not in _BESIDE]
+    if len(shown) > 1:
+        at = next(i for i, s in enumerate(shown, 1) if s is chosen)
+        titles = [f"{i} ({_title(s)})" for i, s in enumerate(shown, 1)]
+        listed = ", ".join(titles[:_LISTED]) + (" …" if len(titles) > _LISTED else "")
+        notes.append(f"'{path.name}' contains {len(shown)} images: {listed}. Number {at} is opened.")
+    return chosen
+
+
+def _title(series: tifffile.TiffPageSeries) -> str:
+    shape = " × ".join(str(n) for n in series.shape)
+    return f"'{series.name}', {shape}" if series.name else shape
+
+
+def _plane(series: tifffile.TiffPageSeries) -> int:
+    return int(series.keyframe.imagewidth * series.keyframe.imagelength)
+
+
+def _same_scene(small: tifffile.TiffPageSeries, large: tifffile.TiffPageSeries) -> bool:
+    """Whether one may be a thumbnail of the other: less than half as large, of the same proportions and kind."""
+    a, b = small.keyframe, large.keyframe
+    same = a.dtype == b.dtype and a.samplesperpixel == b.samplesperpixel and len(small.shape) == len(large.shape)
+    factor = b.imagewidth / a.imagewidth
+    return bool(same and factor >= 2 and abs(b.imagelength / a.imagelength / factor - 1) < 0.02 + 1 / a.imagelength)
+
+
+def _rename(tif: tifffile.TiffFile, path: Path) -> list[str]:
+    """Let OME-XML that names one file, which this once was, or none, speak of this file; say where a part names its whole."""
+    root = ome_root(tif)
+    if root is None:
+        return [f"The OME-XML of '{path.name}' is damaged; its axes and sizes are not known."] if tif.is_ome else []
+    for element in root:
+        if tag_of(element) == "BinaryOnly":
+            whole = element.get("MetadataFile", "another file")
+            return [f"'{path.name}' is one part of an image that '{whole}' describes; this part alone is opened."]
+    parts = [e for e in root.iter() if tag_of(e) == "UUID"]
+    names = {e.get("FileName", "") for e in parts}
+    gone = len(names) == 1 and (names == {""} or not (path.parent / next(iter(names))).exists())
+    if gone and len({e.text for e in parts}) == 1 and len(tif.pages) >= len(parts):
+        for element in root.iter():
+            for child in [c for c in element if tag_of(c) == "UUID"]:
+                element.remove(child)
+        tif.pages.first.description = ElementTree.tostring(root, encoding="unicode")
+    return []
+
+
+def _check_parts(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path, notes: list[str]) -> None:
+    """Planes that are missing would be read as zeros: their files are named.
+
+    Raises
+    ------
+    InputError
+        If files with other planes of the image are missing.
+    """
+    lost = sum(page is None for page in series.pages)
+    if not lost:
+        return
+    root = ome_root(tif)
+    named = {e.get("FileName", "") for e in root.iter() if tag_of(e) == "UUID"} if root is not None else set()
+    missing = sorted(n for n in named - {""} if not (path.parent / n).exists())
+    if missing:
+        raise InputError(
+            f"'{path.name}' is one part of an image, and {len(missing)} of its files are missing.",
+            got=", ".join(missing[:_LISTED])
+            + (" …" if len(missing) > _LISTED else "")
+            + f" not in '{path.parent.name}'",
+            hint="Copy all parts into one folder, or save this part alone as a TIFF of its own.",
+        )
+    notes.append(f"{lost} of {len(series.pages)} planes are missing in '{path.name}'; they are 0.")
 
 
 def _check_companions(tif: tifffile.TiffFile, path: Path) -> None:
     """Planes may lie in other files, which OME-XML or an index names: only those beside the file are opened."""
     names: set[str] = set()
-    if tif.is_ome and tif.ome_metadata:
-        for element in ElementTree.fromstring(tif.ome_metadata).iter():
+    root = ome_root(tif)
+    if root is not None:
+        for element in root.iter():
             if element.tag.endswith(("UUID", "BinaryOnly")):
                 names |= {element.get("FileName", ""), element.get("MetadataFile", "")}
     index = path.with_name("NDTiff.index")
@@ -139,25 +317,6 @@ def _check_pieces(series: tifffile.TiffPageSeries) -> None:
         raise tifffile.TiffFileError(f"the page has {there} strips or tiles, and its size needs {wanted}")
 
 
-def _without_extras(
-    array: np.ndarray, letters: str, series: tifffile.TiffPageSeries, metadata: JsonDict
-) -> tuple[np.ndarray, str, JsonDict]:
-    """Drop an alpha channel and axes of length 1 that nobody named."""
-    page = series.keyframe
-    if "S" in letters and page.photometric == 2 and array.shape[letters.index("S")] == 4 and 2 in _extra(page):
-        array = array.take(range(3), axis=letters.index("S"))
-        metadata = {**metadata, "alpha": "dropped"}
-    for at in reversed(range(len(letters))):
-        if array.shape[at] == 1 and letters[at] not in "YX" and array.ndim > 2:
-            array, letters = array.take(0, axis=at), letters[:at] + letters[at + 1 :]
-    return array, letters, metadata
-
-
-def _extra(page: tifffile.TiffPage) -> set[int]:
-    """Kinds of the extra samples; associated alpha (1) counts as alpha (2)."""
-    return {2 if int(kind) in (1, 2) else int(kind) for kind in page.extrasamples}
-
-
 def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
     """Our axis letters; S (samples) is C, and Q or I (unnamed) are guessed and doubted."""
     if "S" in letters and "C" in letters:
@@ -177,96 +336,6 @@ def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
     return guess_axes(tuple(shape), rgb=colour)
 
 
-def _voxel(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[dict[str, float], str]:
-    """Voxel size by axis letter, and its unit."""
-    if tif.is_ome and tif.ome_metadata:
-        return _ome_voxel(tif.ome_metadata)
-    x, y = _pixels_per_unit(series.keyframe)
-    about = tif.imagej_metadata
-    if about is None and tif.shaped_metadata:
-        about = tif.shaped_metadata[0]
-    if about is not None:
-        unit = short_unit(str(about.get("unit", "")))
-        sizes = {"Y": 1 / y, "X": 1 / x}
-        if _positive(about.get("spacing")):
-            sizes["Z"] = float(about["spacing"])
-        return sizes, unit
-    metres = {2: 0.0254, 3: 0.01}.get(int(series.keyframe.resolutionunit or 1))
-    if metres is None or (x, y) == (1, 1) or not (metres / x < _COARSEST and metres / y < _COARSEST):
-        return {}, "pixel"
-    return {"Y": float(f"{metres / y * 1e6:.9g}"), "X": float(f"{metres / x * 1e6:.9g}")}, "um"
-
-
-def _pixels_per_unit(page: tifffile.TiffPage) -> tuple[float, float]:
-    """Resolution along X and Y, 1 where the tag is missing or senseless."""
-    values = []
-    for name in ("XResolution", "YResolution"):
-        tag = page.tags.get(name)
-        pair = tag.value if tag is not None else (1, 1)
-        good = isinstance(pair, tuple) and len(pair) == 2 and pair[0] > 0 and pair[1] > 0
-        values.append(pair[0] / pair[1] if good else 1.0)
-    return values[0], values[1]
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and np.isfinite(value) and value > 0
-
-
-def _ome_voxel(text: str) -> tuple[dict[str, float], str]:
-    root = ElementTree.fromstring(text)
-    pixels = next((e for e in root.iter() if re.sub(r"^\{.*\}", "", e.tag) == "Pixels"), None)
-    sizes: dict[str, float] = {}
-    units: dict[str, str] = {}
-    for axis in "ZYX":
-        value = None if pixels is None else pixels.get(f"PhysicalSize{axis}")
-        if pixels is None or value is None or not _positive(float(value)):
-            continue
-        sizes[axis] = float(value)
-        units[axis] = pixels.get(f"PhysicalSize{axis}Unit", "µm")  # the schema's default
-    return one_unit(sizes, units)
-
-
-def write(labels: LabelsToWrite, path: Path) -> None:
-    """Write a label TIFF plane by plane: ImageJ's flavour up to 16 bits and 2 GB, OME-TIFF beyond."""
-    shape = tuple(int(n) for n in labels.array.shape)
-    size = int(np.prod(shape, dtype=np.int64)) * labels.dtype.itemsize
-    # An X of 1 would be taken for a colour sample in ImageJ's flavour.
-    fiji = labels.dtype.itemsize <= 2 and size < _IMAGEJ_LIMIT and shape[-1] > 1
-    x, y = labels.spacing.get("X", 1.0), labels.spacing.get("Y", 1.0)
-    large = size > _IMAGEJ_LIMIT
-    with tifffile.TiffWriter(path, imagej=fiji, ome=None if fiji else True, bigtiff=large and not fiji) as tif:
-        tif.write(
-            _planes(labels),
-            shape=shape,
-            dtype=labels.dtype,
-            compression="zlib",
-            photometric="minisblack",
-            resolution=(1 / x, 1 / y),
-            resolutionunit="NONE",
-            metadata=_imagej_metadata(labels) if fiji else _ome_metadata(labels),
-        )
-
-
-def _planes(labels: LabelsToWrite) -> Iterator[np.ndarray]:
-    for index in np.ndindex(tuple(labels.array.shape[:-2])):
-        yield np.ascontiguousarray(labels.array[index], dtype=labels.dtype)
-
-
-def _imagej_metadata(labels: LabelsToWrite) -> JsonDict:
-    about: JsonDict = {"axes": labels.axes, "unit": labels.unit, "mode": "grayscale"}
-    if "Z" in labels.axes:
-        about["spacing"] = labels.spacing.get("Z", 1.0)
-    return about
-
-
-def _ome_metadata(labels: LabelsToWrite) -> JsonDict:
-    about: JsonDict = {"axes": labels.axes, "Name": labels.name}
-    unit = {"um": "µm", "angstrom": "Å", "inch": "in"}.get(labels.unit, labels.unit)
-    for axis in "ZYX":
-        if axis in labels.axes:
-            about[f"PhysicalSize{axis}"] = labels.spacing.get(axis, 1.0)
-            about[f"PhysicalSize{axis}Unit"] = unit
-    return about
-
-
-FORMAT = Format(read=read, write=write)
+FORMAT = Format(read=read, write=write, read_labels=read_labels)
+SLIDES = Format(read=read, read_labels=read_labels)
+"""The same, for what microscopes and slide scanners call their TIFF."""

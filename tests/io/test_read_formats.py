@@ -118,6 +118,7 @@ def test_plain_stack_is_doubted_and_arguments_win(tmp_path) -> None:
 
 def test_tiff_colours(tmp_path, rng) -> None:
     array = rng.integers(0, 255, (9, 11, 4)).astype(np.uint8)
+    array[..., 3] = np.where(array[..., 3] > 99, 255, 0)
     options = {"photometric": "rgb", "extrasamples": ["unassalpha"]}
     tifffile.imwrite(tmp_path / "rgba.tif", array, **options)
     image = read_image(tmp_path / "rgba.tif")
@@ -146,7 +147,7 @@ def test_tiff_with_several_images_says_so(tmp_path) -> None:
         tif.write(np.zeros((5, 7), np.uint16), metadata=None)
     image = read_image(tmp_path / "a.tif")
     assert image.array.shape == (9, 11)
-    assert "2 images" in image.metadata["note"]
+    assert image.metadata["notes"] == ["'a.tif' contains 2 images: 1 (9 × 11), 2 (5 × 7). Number 1 is opened."]
 
 
 def test_tiff_with_foreign_compression_names_the_package(tmp_path, monkeypatch) -> None:
@@ -186,7 +187,8 @@ def test_a_large_tiff_is_closed_with_its_array(tmp_path, monkeypatch) -> None:
     [("L", "YX", False), ("1", "YX", False), ("LA", "YX", True), ("RGB", "YXC", False), ("RGBA", "YXC", True)],
 )
 def test_png_colours_and_alpha(tmp_path, mode, axes, dropped) -> None:
-    pillow.fromarray(np.arange(99, dtype=np.uint8).reshape(9, 11)).convert(mode).save(tmp_path / "a.PNG")
+    colours = np.arange(297, dtype=np.uint16).reshape(9, 11, 3).astype(np.uint8)
+    pillow.fromarray(colours).convert(mode).save(tmp_path / "a.PNG")
     image = read_image(tmp_path / "a.PNG")
     assert image.axes == axes
     assert ("alpha" in image.metadata) == dropped

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as nst
 
 from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.io import FORMATS, npy, read_image, read_labels, read_segmentation, write_segmentation
-from napari_segplugin.io import tiff as tiff_module
+from napari_segplugin.io import tiff_writing as tiff_module
 
 EXTENSIONS = [".tif", ".tiff", ".ome.tif", ".zarr", ".npy", ".nii.gz", ".nii"]
 

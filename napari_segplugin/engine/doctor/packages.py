@@ -25,6 +25,7 @@ OPTIONAL = {
     "roifile": ("roifile", "rois", "write ImageJ ROI files"),
     "highdicom": ("highdicom", "dicomseg", "write DICOM segmentations"),
     "laptrack": ("laptrack", "tracks", "link objects through time"),
+    "av": ("av", "video", "read video files"),
     "distributed": ("distributed", "cluster", "predict on a dask cluster"),
     "tensorboardX": ("tensorboardX", "tensorboard", "write curves for TensorBoard"),
     "monai": ("monai", "monai", "use the networks of MONAI"),
