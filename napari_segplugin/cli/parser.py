@@ -202,6 +202,8 @@ def _measure(commands: Commands) -> argparse.ArgumentParser:
     p = _command(commands, "measure", "measure every object", "The table as CSV, with the definition of each column.")
     p.add_argument("labels", metavar="LABELS")
     p.add_argument("--image", metavar="IMAGE", help="also measure the intensities of this image")
+    p.add_argument("--by", default="object", choices=["object", "class"], help="what has a row (default: object)")
+    p.add_argument("--histogram", metavar="FILE", help="also write the histogram of each row's intensities as CSV")
     p.add_argument("--output", metavar="FILE", help="the CSV file (default: print the table)")
     _geometry(p)
     p.set_defaults(home="results")

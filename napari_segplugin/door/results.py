@@ -105,18 +105,25 @@ def measure(
     segmentation: LabelsLike,
     image: ImageLike | None = None,
     *,
+    by: str = "object",
+    histogram: bool = False,
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
     tracks: Mapping[int, int] | None = None,
 ) -> MeasureTable:
-    """Measure every object of a result, in its voxel size and unit.
+    """Measure every object, or every class, of a result, in its voxel size and unit.
 
     Parameters
     ----------
     segmentation : Segmentation, array of int, or path
     image : Image, array-like or path, optional
-        Of the same size; its channels are measured in every object.
+        Of the same voxels; its channels are measured in every object. Where both files say where they lie, its axes are
+        turned to those of the labels.
+    by : {"object", "class"}
+        What has a row: an object, or all voxels of a class, such as an organ.
+    histogram : bool
+        Count the intensities of each row too: ``table.histograms``, ``table.histogram_csv()``.
     axes, spacing, unit
         Of arrays, or in place of what a file says.
     tracks : mapping of int to int, optional
@@ -125,12 +132,12 @@ def measure(
     Returns
     -------
     MeasureTable
-        ``table["area"].values``, ``table.to_csv()``.
+        ``table["area"].values``, ``table["volume_ml"].values`` (where the unit is mm), ``table.to_csv()``.
 
     Raises
     ------
     InputError
-        If the image has another size than the labels.
+        If the image has other voxels than the labels, or `by` is neither of the two.
 
     Examples
     --------
@@ -142,7 +149,7 @@ def measure(
     from napari_segplugin.engine.export import measure as run
 
     found = as_segmentation(segmentation, axes=axes, spacing=spacing, unit=unit)
-    return run(found, None if image is None else as_image(image), tracks=tracks)
+    return run(found, None if image is None else as_image(image), by=by, histogram=histogram, tracks=tracks)
 
 
 def track(

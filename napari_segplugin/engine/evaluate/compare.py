@@ -204,7 +204,12 @@ def _objects(
     """A row for each object of one time point, and the overlay."""
     predicted, true = np.asarray(prediction.labels), np.asarray(truth.labels)
     hits, others = _pairs(prediction, truth, threshold)
-    size = {"spacing": prediction.spacing, "unit": prediction.unit, "classes": prediction.classes}
+    size = {
+        "spacing": prediction.spacing,
+        "edges": prediction.edges,
+        "unit": prediction.unit,
+        "classes": prediction.classes,
+    }
     tables = [
         measure_objects(s.labels, objects=s.objects, **size)  # type: ignore[arg-type]
         for s in (prediction, truth)

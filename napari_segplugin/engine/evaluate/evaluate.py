@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from napari_segplugin.core import ClassTable, Image, InputError, Job, Segmentation, Step, Task, drain
 from napari_segplugin.core.words import pixel
+from napari_segplugin.engine.alignment import align
 from napari_segplugin.engine.evaluate.added import added
 from napari_segplugin.engine.evaluate.aggregate import (
     Measured,
@@ -19,7 +20,6 @@ from napari_segplugin.engine.evaluate.aggregate import (
     pooled_over_images,
     with_means,
 )
-from napari_segplugin.engine.evaluate.alignment import align
 from napari_segplugin.engine.evaluate.options import (
     Options,
     class_table,
@@ -214,15 +214,16 @@ def fitted(
     """
     if not (isinstance(prediction, Segmentation | Image) and isinstance(truth, Segmentation | Image)):
         return truth, known, ()
-    found = align(prediction, truth, sized=sized)
-    notes = found.notes
-    if not sized and differ((prediction, found.truth)):
+    word = pixel(len(prediction.spacing))
+    fit = align(prediction, truth, sized=sized, hint=f" If only their headers differ, give one {word} size for both.")
+    notes = fit.notes
+    if not sized and differ((prediction, fit.found)):
         # said here, because numbers without distances do not stop at it
-        sizes = " and ".join(f"{s.spacing} {s.unit}" for s in (prediction, found.truth))
-        notes += (f"'{prediction.name}' and '{truth.name}' differ in {pixel(len(prediction.spacing))} size: {sizes}.",)
+        sizes = " and ".join(f"{s.spacing} {s.unit}" for s in (prediction, fit.found))
+        notes += (f"'{prediction.name}' and '{truth.name}' differ in {word} size: {sizes}.",)
     if known is not None:
-        known = found.order.apply(np.asarray(known), found.truth.axes)
-    return found.truth, known, notes
+        known = fit.order.apply(np.asarray(known), fit.found.axes)
+    return fit.found, known, notes
 
 
 def _image(

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Segmentation, Task
 from napari_segplugin.core.words import pixel
-from napari_segplugin.engine.evaluate.alignment import Placed
+from napari_segplugin.engine.alignment import Placed
 from napari_segplugin.engine.evaluate.report import ALL
 
 

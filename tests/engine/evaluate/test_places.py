@@ -17,7 +17,7 @@ from napari_segplugin.core import (
     Task,
     drain,
 )
-from napari_segplugin.engine.evaluate.alignment import align
+from napari_segplugin.engine.alignment import align
 from napari_segplugin.engine.evaluate.compare import compare
 from napari_segplugin.engine.evaluate.compare_files import evaluate_files
 from napari_segplugin.engine.evaluate.evaluate import evaluate

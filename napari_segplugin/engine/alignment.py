@@ -1,4 +1,4 @@
-"""Bring the truth into the voxels of a result: files of one image may differ in the order and direction of their axes."""
+"""Bring one image into the voxels of another: files of one image may differ in the order and direction of their axes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_segplugin.core.words import pixel
 from napari_segplugin.io.units import in_metres
 
 Placed: TypeAlias = Segmentation | Image
-"""Labels that say how large their voxels are; an Image holds numbers whose meaning nothing says."""
+"""What says how large its voxels are."""
 
 _APART = 0.25
 """Voxels that two grids may lie apart in a corner and still be one: files round their directions."""
@@ -23,7 +23,7 @@ _SPATIAL = "ZYX"
 
 @dataclass(frozen=True)
 class Order:
-    """Which axis of the truth runs along each of Z, Y, X of the result, and whether it runs the other way."""
+    """Which axis of an image runs along each of Z, Y, X of the other one, and whether it runs the other way."""
 
     axes: tuple[int, int, int] = (0, 1, 2)
     turned: tuple[bool, bool, bool] = (False, False, False)
@@ -44,36 +44,37 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """A truth in the voxels of its result.
+    """An image in the voxels of another one.
 
     Parameters
     ----------
-    truth : Segmentation or Image
+    found : Segmentation or Image
     order : Order
         How it was turned.
     notes : tuple of str
         Sentences for the person.
     """
 
-    truth: Placed
+    found: Placed
     order: Order
     notes: tuple[str, ...] = ()
 
 
-def align(prediction: Placed, truth: Placed, *, sized: bool = False) -> Aligned:
-    """Turn the axes of the truth so that each voxel lies where that of the result lies.
+def align(first: Placed, other: Placed, *, sized: bool = False, hint: str = "") -> Aligned:
+    """Turn the axes of an image so that each voxel lies where that of the first one lies.
 
     Parameters
     ----------
-    prediction, truth : Segmentation or Image
-        Labels, with the axes (T,) (Z,) Y, X.
+    first, other : Segmentation or Image
     sized : bool
         Whether the caller gives one voxel size for both: what the files say of it does not matter then.
+    hint : str
+        What else can be done where they do not fit.
 
     Returns
     -------
     Aligned
-        The truth with the voxel size in the unit of the result.
+        The other one with the voxel size in the unit of the first.
 
     Raises
     ------
@@ -86,61 +87,60 @@ def align(prediction: Placed, truth: Placed, *, sized: bool = False) -> Aligned:
     >>> back = Place(np.diag([1.0, 1, -1, 1]) + [[0] * 4, [0] * 4, [0, 0, 0, 2], [0] * 4], "patient")
     >>> labels = np.array([[[1, 0, 0]]])
     >>> one, other = Image(labels, "ZYX", place=there), Image(labels[..., ::-1], "ZYX", place=back)
-    >>> align(one, other).truth.array.tolist()
+    >>> align(one, other).found.array.tolist()
     [[[1, 0, 0]]]
     """
-    word = pixel(len(prediction.spacing))
-    truth, notes = _one_unit(prediction, truth, word)
+    word = pixel(len(first.spacing))
+    other, notes = _one_unit(first, other, word)
     notes += [
         f"The axes of '{s.name}' are not at right angles, so distances are approximate."
-        for s in (prediction, truth)
+        for s in (first, other)
         if _sheared(s)
     ]
-    one, other = prediction.place, truth.place
-    if one is None or other is None:
-        there, lost = (prediction, truth) if one else (truth, prediction)
+    one, two = first.place, other.place
+    if one is None or two is None:
+        there, lost = (first, other) if one else (other, first)
         if there.place and there.place.frame == "patient":
             notes.append(
                 f"'{lost.name}' does not say where it lies in the patient, so {word}s are compared in the order of the files."
             )
-        return Aligned(truth, Order(), tuple(notes))
-    if one.frame != other.frame:
+        return Aligned(other, Order(), tuple(notes))
+    if one.frame != two.frame:
         notes.append(
-            f"'{prediction.name}' and '{truth.name}' lie in different spaces, so {word}s are compared in the order of the files."
+            f"'{first.name}' and '{other.name}' lie in different spaces, so {word}s are compared in the order of the files."
         )
-        return Aligned(truth, Order(), tuple(notes))
-    shapes = _shape(prediction), _shape(truth)
-    order, apart = _order(one, other, *shapes)
+        return Aligned(other, Order(), tuple(notes))
+    shapes = _shape(first), _shape(other)
+    order, apart = _order(one, two, *shapes)
     if order is None and sized:
-        return Aligned(truth, Order(), tuple(notes))
+        return Aligned(other, Order(), tuple(notes))
     if order is None or (apart > _APART and not sized):
         raise InputError(
-            f"The result and the ground truth do not lie in the same {word}s.",
-            got=f"'{prediction.name}': {_about(one, shapes[0])}; '{truth.name}': {_about(other, shapes[1])}",
-            hint=f"Resample one of them to the {word}s of the other. If only their headers differ, give one {word} size for both.",
-            setting="surfaces",
+            f"'{first.name}' and '{other.name}' do not lie in the same {word}s.",
+            got=f"{_about(one, shapes[0])}; {_about(two, shapes[1])}",
+            hint=f"Resample one of them to the {word}s of the other.{hint}",
         )
     if order:
-        notes.append(f"The axes of '{truth.name}' were turned to those of '{prediction.name}'.")
-    return Aligned(_turned(truth, order, prediction, sized), order, tuple(notes))
+        notes.append(f"The axes of '{other.name}' were turned to those of '{first.name}'.")
+    return Aligned(_turned(other, order, first, sized), order, tuple(notes))
 
 
-def _one_unit(prediction: Placed, truth: Placed, word: str) -> tuple[Placed, list[str]]:
-    """The truth with its voxel size in the unit of the result, as far as both have one."""
-    if prediction.unit == truth.unit:
-        return truth, []
-    if "pixel" in (prediction.unit, truth.unit):
-        lost = prediction if prediction.unit == "pixel" else truth
-        return truth, [f"'{lost.name}' gives no {word} size, so that of the other file is used for both."]
-    own, wanted = in_metres(truth.unit), in_metres(prediction.unit)
+def _one_unit(first: Placed, other: Placed, word: str) -> tuple[Placed, list[str]]:
+    """The other with its voxel size in the unit of the first, as far as both have one."""
+    if first.unit == other.unit:
+        return other, []
+    if "pixel" in (first.unit, other.unit):
+        lost = first if first.unit == "pixel" else other
+        return other, [f"'{lost.name}' gives no {word} size, so that of the other file is used for both."]
+    own, wanted = in_metres(other.unit), in_metres(first.unit)
     if own is None or wanted is None:
-        return truth, []
+        return other, []
     factor = own / wanted
-    sizes = tuple(float(f"{s * factor:.9g}") for s in truth.spacing)
-    place = truth.place
+    sizes = tuple(float(f"{s * factor:.9g}") for s in other.spacing)
+    place = other.place
     if place is not None:
         place = replace(place, matrix=np.diag([factor, factor, factor, 1.0]) @ place.matrix)
-    return replace(truth, spacing=sizes, unit=prediction.unit, place=place), []
+    return replace(other, spacing=sizes, unit=first.unit, place=place), []
 
 
 def _sheared(found: Placed) -> bool:
@@ -171,18 +171,21 @@ def _order(one: Place, other: Place, shape: Sequence[int], given: Sequence[int])
     return Order((z, y, x), turned), float(np.abs(found - wanted).max())  # type: ignore[arg-type]
 
 
-def _turned(truth: Placed, order: Order, like: Placed, sized: bool) -> Placed:
-    """The truth in the order of the result, and where that lies."""
-    sizes = dict(zip([a for a in truth.axes if a in _SPATIAL], truth.spacing, strict=True))
-    letters = [a for a in truth.axes if a in _SPATIAL]
-    moved = tuple(sizes.get(_SPATIAL[order.axes[_SPATIAL.index(a)]], 1.0) for a in letters)
-    place = None if sized else like.place
-    spacing = moved if sized else like.spacing
-    if isinstance(truth, Segmentation):
-        labels = order.apply(np.asarray(truth.labels), truth.axes)
-        recipe = {k: v for k, v in truth.recipe.items() if k not in ("origin", "input")}
-        return replace(truth, labels=labels, spacing=spacing, place=place, recipe=recipe)
-    return replace(truth, array=order.apply(np.asarray(truth.array), truth.axes), spacing=spacing, place=place)
+def _turned(other: Placed, order: Order, like: Placed, sized: bool) -> Placed:
+    """The image in the order of the first one, and where that lies."""
+    letters = [a for a in other.axes if a in _SPATIAL]
+    sizes = dict(zip(letters, other.spacing, strict=True))
+    if sized:
+        sizes = {a: sizes.get(_SPATIAL[order.axes[i]], 1.0) for i, a in enumerate(_SPATIAL)}
+    else:
+        sizes |= dict(zip([a for a in like.axes if a in _SPATIAL], like.spacing, strict=True))
+    spacing, place = tuple(sizes[a] for a in letters), None if sized else like.place
+    if isinstance(other, Segmentation):
+        recipe = {k: v for k, v in other.recipe.items() if k not in ("origin", "input")}
+        labels = order.apply(np.asarray(other.labels), other.axes) if order else other.labels
+        return replace(other, labels=labels, spacing=spacing, place=place, recipe=recipe)
+    array = order.apply(np.asarray(other.array), other.axes) if order else other.array
+    return replace(other, array=array, spacing=spacing, place=place)
 
 
 def _about(place: Place, shape: Sequence[int]) -> str:
