@@ -67,7 +67,8 @@ def export(options: Namespace) -> Result:
     classes = ClassTable.named(options.classes) if options.classes else None
     places = targets_of(options.labels, options.output, options.to.lstrip("."), ending="")
     rows = []
-    for path, target in zip(options.labels, places, strict=True):
+    for path, place in zip(options.labels, places, strict=True):
+        target = place.path
         if target == Path(path):
             raise InputError(
                 f"'{target.name}' would overwrite the file it is made from.", hint="Choose another --output."

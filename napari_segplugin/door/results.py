@@ -27,8 +27,10 @@ from napari_segplugin.door.inputs import (
 )
 
 if TYPE_CHECKING:
+    from napari_segplugin.core import Region
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.engine.evaluate.report import Report
+    from napari_segplugin.engine.roi import Crop
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
 
 T = TypeVar("T")
@@ -150,6 +152,74 @@ def measure(
 
     found = as_segmentation(segmentation, axes=axes, spacing=spacing, unit=unit)
     return run(found, None if image is None else as_image(image), by=by, histogram=histogram, tracks=tracks)
+
+
+def crop(
+    image: ImageLike,
+    labels: LabelsLike | None = None,
+    *,
+    objects: Sequence[int] = (),
+    classes: Sequence[str] = (),
+    box: Region | None = None,
+    margin: float | str = 0,
+    mask: bool = False,
+    outside: float | None = None,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+) -> list[Crop]:
+    """Cut the pieces around objects, classes or a box out of an image; each lies where it lay.
+
+    Parameters
+    ----------
+    image : Image, array-like or path
+    labels : Segmentation, array of int, or path, optional
+        Of the same voxels; not needed with a box. Where both files say where they lie, its axes are turned to those of the
+        image.
+    objects : sequence of int
+        Numbers of objects: a piece for each.
+    classes : sequence of str
+        Names of classes: a piece for each, around all that is of it. Without objects, classes and box there is a piece for
+        each object.
+    box : tuple of slice, optional
+        A piece of this box, along (Z,) Y, X.
+    margin : float or str
+        Voxels around the box, or a length with its unit, such as "2mm"; a piece ends at the edge of the image.
+    mask : bool
+        Whether everything outside the object or class gets the value `outside`.
+    outside : float, optional
+        By default -1024 where the values are in HU, otherwise 0, or the smallest value of the image where that is below 0.
+    axes, spacing, unit
+        Of the image, as in :func:`predict`.
+
+    Returns
+    -------
+    list of Crop
+        Each with ``image``, ``segmentation``, ``region`` and ``name``; write them with :func:`write_image` and
+        :func:`write_segmentation`.
+
+    Raises
+    ------
+    InputError
+        If the labels have other voxels than the image, there is no such object or class, the box is empty, or the margin or
+        the value outside is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_segplugin as seg
+    >>> image, labels = np.arange(36).reshape(6, 6), np.zeros((6, 6), int)
+    >>> labels[2:4, 3:5] = 7
+    >>> [piece] = seg.crop(image, labels, margin=1)
+    >>> piece.name, piece.image.array.shape, piece.region
+    ('7', (4, 4), (slice(1, 5, None), slice(2, 6, None)))
+    """
+    from napari_segplugin.engine.roi import crop as run
+
+    picture = as_image(image, axes, spacing, unit)
+    found = None if labels is None else as_segmentation(labels)
+    more = {"objects": objects, "classes": classes, "box": box, "margin": margin, "mask": mask, "outside": outside}
+    return list(run(picture, found, **more))  # type: ignore[arg-type]
 
 
 def track(
@@ -276,6 +346,7 @@ def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageL
 
 
 __all__ = [
+    "crop",
     "evaluate",
     "load_model",
     "measure",
