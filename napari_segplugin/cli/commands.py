@@ -68,7 +68,7 @@ def predict(options: Namespace) -> Result:
 
 
 def _predict_all(
-    options: Namespace, targets: Sequence[Target], bundle: ModelBundle, cluster: Cluster | None
+    options: Namespace, targets: Sequence[ResultPath], bundle: ModelBundle, cluster: Cluster | None
 ) -> list[dict[str, Any]]:
     """One image after the other, or on a cluster several at once."""
     pairs = list(zip(options.images, targets, strict=True))
@@ -88,7 +88,7 @@ def _predict_one(
     bundle: ModelBundle,
     options: Namespace,
     path: str,
-    target: Target,
+    target: ResultPath,
     progress: Progress,
     cluster: Cluster | None = None,
 ) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _predict_one(
 
 
 def predict_there(
-    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: Target | str
+    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: ResultPath | str
 ) -> dict[str, Any]:
     """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
-    target = target if isinstance(target, Target) else Target(Path(target))
+    target = target if isinstance(target, ResultPath) else ResultPath(Path(target))
     with CommandProgress(Path(path).name, quiet=True) as progress:
         return _predict_one(
             bundle, options, str(Path(folder) / path), replace(target, path=Path(folder) / target.path), progress
@@ -119,7 +119,7 @@ def predict_there(
 
 
 @dataclass(frozen=True)
-class Target:
+class ResultPath:
     """Where a result goes.
 
     Parameters
@@ -138,7 +138,7 @@ class Target:
 
 def targets_of(
     images: Sequence[str | Path], output: str | None, extension: str | None, ending: str = "_labels"
-) -> list[Target]:
+) -> list[ResultPath]:
     """Where each result goes, in the format of its image where no extension is given; two must not have one name.
 
     Raises
@@ -149,7 +149,9 @@ def targets_of(
     folder = Path(output).expanduser() if output else None
     stems = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}" for p in images]
     ends = [Ending(f".{extension}") if extension else ending_like(p) for p in images]
-    targets = [Target(s.with_name(s.name + e.extension), e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)]
+    targets = [
+        ResultPath(s.with_name(s.name + e.extension), e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)
+    ]
     # a recipe and a table lie beside each, so that two results of one name are in each other's way in any format
     twice = [t.path for t, s in zip(targets, stems, strict=True) if stems.count(s) > 1]
     if twice:
@@ -167,7 +169,7 @@ def targets_of(
 
 
 def write_result(
-    found: Segmentation, target: Target, progress: Progress, texts: Mapping[str, str] | None = None
+    found: Segmentation, target: ResultPath, progress: Progress, texts: Mapping[str, str] | None = None
 ) -> list[Path]:
     """Write a result, in the other format of its target where the first cannot hold it; says so."""
     if target.note:
@@ -319,7 +321,7 @@ def _last_training(bundle: ModelBundle) -> dict[str, Any]:
 
 
 __all__ = [
-    "Target",
+    "ResultPath",
     "finetune",
     "open_image",
     "predict",

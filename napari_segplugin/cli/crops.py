@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import napari_segplugin as seg
-from napari_segplugin.cli.commands import Result, Target, open_image, targets_of, write_result
+from napari_segplugin.cli.commands import Result, ResultPath, open_image, targets_of, write_result
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Note
 from napari_segplugin.core.words import plain_name
@@ -44,7 +44,7 @@ def crop(options: Namespace) -> Result:
             files = write_image(piece.image, place)
             if piece.segmentation is not None:
                 own = labels_beside(extension_of(place), piece.segmentation.axes)
-                target = Target(place.with_name(f"{stem}_{name}_labels{own}"), ".tif" if own == ".png" else "")
+                target = ResultPath(place.with_name(f"{stem}_{name}_labels{own}"), ".tif" if own == ".png" else "")
                 files += write_result(piece.segmentation, target, progress)
             box = [[s.start, s.stop] for s in piece.region]
             rows.append({"name": piece.name, "box": box, "outputs": [str(f) for f in files]})

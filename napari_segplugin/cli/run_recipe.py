@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from napari_segplugin import jobs
-from napari_segplugin.cli.commands import Result, Target, open_image, targets_of, write_result
+from napari_segplugin.cli.commands import Result, ResultPath, open_image, targets_of, write_result
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
@@ -56,7 +56,7 @@ class Outcome(TypedDict, total=False):
     error: str
 
 
-def _one(path: Path, target: Target, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
+def _one(path: Path, target: ResultPath, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
     """One image: its row of the result."""
     start = time.perf_counter()
     row: Outcome = {"image": str(path)}

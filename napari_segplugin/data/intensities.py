@@ -1,4 +1,4 @@
-"""Intensities inside objects: mean, spread, smallest and largest, percentiles and histograms, all objects at once."""
+"""InsideValues inside objects: mean, spread, smallest and largest, percentiles and histograms, all objects at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BINS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Histogram:
+class Counts:
     """How many voxels of each object have a value in each of some equal ranges.
 
     Parameters
@@ -26,7 +26,7 @@ class Histogram:
     counts: np.ndarray
 
 
-class Inside:
+class InsideValues:
     """The values of an image inside objects; those that are not finite are left out.
 
     Parameters
@@ -39,7 +39,7 @@ class Inside:
 
     Examples
     --------
-    >>> inside = Inside(np.array([3.0, np.nan, 5.0, 9.0]), np.array([1, 1, 1, 0]), 1)
+    >>> inside = InsideValues(np.array([3.0, np.nan, 5.0, 9.0]), np.array([1, 1, 1, 0]), 1)
     >>> inside.mean().tolist(), inside.percentile(50).tolist(), inside.histogram(2).counts.tolist()
     ([4.0], [4.0], [[1, 1]])
     """
@@ -98,10 +98,10 @@ class Inside:
         high = self.values[np.minimum(below + 1, self._end[some] - 1)]
         return self._filled(low + (high.astype(np.float64) - low) * (at - below))
 
-    def histogram(self, bins: int = BINS) -> Histogram:
+    def histogram(self, bins: int = BINS) -> Counts:
         """Counts of equal ranges from the smallest to the largest value in any object, of whole numbers where those are."""
         if not len(self.values):
-            return Histogram(np.linspace(0, 1, bins + 1), np.zeros((self.n, bins), np.int64))
+            return Counts(np.linspace(0, 1, bins + 1), np.zeros((self.n, bins), np.int64))
         low, high = float(self.values.min()), float(self.values.max())
         if self.values.dtype.kind in "ui":  # ranges of as many whole numbers each, so that none has more by chance
             width = max(1.0, np.ceil((high - low + 1) / bins))
@@ -113,7 +113,7 @@ class Inside:
         place = np.clip(np.searchsorted(edges, self.values, "right") - 1, 0, bins - 1)
         owner = np.repeat(np.arange(self.n), self.count)
         counts = np.bincount(owner * bins + place, minlength=self.n * bins)
-        return Histogram(edges, counts.reshape(self.n, bins).astype(np.int64))
+        return Counts(edges, counts.reshape(self.n, bins).astype(np.int64))
 
 
 def _in_order(values: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -136,4 +136,4 @@ def _in_order(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.asarray(values[np.lexsort((values, at))])
 
 
-__all__ = ["BINS", "PERCENTILES", "Histogram", "Inside"]
+__all__ = ["BINS", "PERCENTILES", "Counts", "InsideValues"]

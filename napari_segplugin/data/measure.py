@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from napari_segplugin.core import ClassTable, InputError, ObjectTable
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.crofton import boundary_size
-from napari_segplugin.data.intensities import PERCENTILES, Inside
+from napari_segplugin.data.intensities import PERCENTILES, InsideValues
 from napari_segplugin.data.table import Column, MeasureTable
 
 _SPATIAL = "ZYX"
@@ -181,7 +181,7 @@ def _frame(
     out["box"] = _boxes(runs, first)
     out["at_border"] = ((out["box"][:, 0] == 0) | (out["box"][:, 1] == labels.shape)).any(axis=1)
     for name, image in images.items():
-        out |= _intensities(Inside(image, compact, len(runs.ids)), name)
+        out |= _intensities(InsideValues(image, compact, len(runs.ids)), name)
     return out
 
 
@@ -224,7 +224,7 @@ def _boxes(runs: _Runs, first: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.stack(low, axis=-1), np.stack(high, axis=-1)], axis=1)
 
 
-def _intensities(inside: Inside, name: str) -> dict[str, np.ndarray]:
+def _intensities(inside: InsideValues, name: str) -> dict[str, np.ndarray]:
     out = {f"mean {name}": inside.mean(), f"std {name}": inside.spread()}
     out |= {f"min {name}": inside.percentile(0), f"max {name}": inside.percentile(100)}
     return out | {f"{_percent(p)} {name}": inside.percentile(p) for p in PERCENTILES}

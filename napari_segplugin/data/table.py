@@ -12,7 +12,7 @@ import numpy as np
 from napari_segplugin.core import InputError
 from napari_segplugin.core.types import Cell
 from napari_segplugin.core.words import csv_cell
-from napari_segplugin.data.intensities import Histogram
+from napari_segplugin.data.intensities import Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class MeasureTable:
         The first is "label".
     boxes : (N, 2, D) ndarray of int
         First voxel of each object, and the one after the last, along the spatial axes.
-    histograms : mapping of str to Histogram
+    histograms : mapping of str to Counts
         Of each channel, where they were asked for; a row of counts for each row of the table.
     notes : tuple of str
         Sentences that the reader should know, such as that the axes of the image were turned.
@@ -81,7 +81,7 @@ class MeasureTable:
 
     columns: tuple[Column, ...]
     boxes: np.ndarray
-    histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    histograms: Mapping[str, Counts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

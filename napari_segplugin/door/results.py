@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_segplugin.core import Region
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.engine.evaluate.report import Report
-    from napari_segplugin.engine.roi import Crop
+    from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ def crop(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
-) -> list[Crop]:
+) -> list[Piece]:
     """Cut the pieces around objects, classes or a box out of an image; each lies where it lay.
 
     Parameters
@@ -194,7 +194,7 @@ def crop(
 
     Returns
     -------
-    list of Crop
+    list of Piece
         Each with ``image``, ``segmentation``, ``region`` and ``name``; write them with :func:`write_image` and
         :func:`write_segmentation`.
 

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Segmentation, Task
-from napari_segplugin.data.intensities import Inside
+from napari_segplugin.data.intensities import InsideValues
 from napari_segplugin.data.measure import measure_objects
 from napari_segplugin.data.table import Column, MeasureTable
 from napari_segplugin.engine.alignment import align
@@ -92,7 +92,9 @@ def measure(
     table = replace(_with_millilitres(_with_classes(table, s) if classes else table), notes=notes)
     if histogram and channels:
         rows = _row_of(labels, table, s.axes)
-        table = replace(table, histograms={n: Inside(c, rows, len(table)).histogram() for n, c in channels.items()})
+        table = replace(
+            table, histograms={n: InsideValues(c, rows, len(table)).histogram() for n, c in channels.items()}
+        )
     return table
 
 

@@ -24,7 +24,7 @@ _ORDER = "ZYX"
 
 
 @dataclass(frozen=True, eq=False)
-class Crop:
+class Piece:
     """A piece of an image.
 
     Parameters
@@ -58,7 +58,7 @@ def crop(
     margin: Margin = 0,
     mask: bool = False,
     outside: float | None = None,
-) -> Iterator[Crop]:
+) -> Iterator[Piece]:
     """Cut pieces out of an image, one after the other.
 
     Parameters
@@ -82,7 +82,7 @@ def crop(
 
     Yields
     ------
-    Crop
+    Piece
 
     Raises
     ------
@@ -118,7 +118,7 @@ def crop(
         cut = _cut(image, wide, name)
         if mask and piece is not None:
             cut = _masked(cut, piece, filling)
-        yield Crop(name, cut, piece, wide, notes)
+        yield Piece(name, cut, piece, wide, notes)
 
 
 def _check_shape(image: Image, labels: Segmentation) -> None:
@@ -312,4 +312,4 @@ def _masked(image: Image, labels: Segmentation, value: float) -> Image:
     return replace(image, array=array.astype(image.array.dtype))
 
 
-__all__ = ["AIR", "Crop", "Margin", "crop"]
+__all__ = ["AIR", "Margin", "Piece", "crop"]

@@ -98,7 +98,7 @@ def test_what_does_not_fit_in_a_dicom_segmentation_is_nifti(run, files, recipe, 
 
 
 def test_more_objects_than_a_png_holds_are_a_tiff(tmp_path):
-    from napari_segplugin.cli.commands import Target, write_result
+    from napari_segplugin.cli.commands import ResultPath, write_result
     from napari_segplugin.core import InputError
     from napari_segplugin.engine.predict import to_file
 
@@ -107,12 +107,12 @@ def test_more_objects_than_a_png_holds_are_a_tiff(tmp_path):
         Task.INSTANCE, labels, ObjectTable.of(labels), ClassTable.named(["a"]), "YX", (1.0, 1.0), "pixel"
     )
     said = []
-    files = write_result(found, Target(tmp_path / "a.png", ".tif"), said.append)
+    files = write_result(found, ResultPath(tmp_path / "a.png", ".tif"), said.append)
     assert files[0].name == "a.tif"
     assert tifffile.imread(files[0]).tolist() == labels.tolist()
     assert "A PNG holds only labels up to 65535. 'a.tif' is written instead." in said[0].text
     with pytest.raises(InputError, match="65535"):
-        write_result(found, Target(tmp_path / "b.png"), said.append)
+        write_result(found, ResultPath(tmp_path / "b.png"), said.append)
     # the same where a prediction goes straight into a file
     from napari_segplugin.core import drain
     from napari_segplugin.core.disk.commit import commit

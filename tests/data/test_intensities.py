@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_segplugin.data.intensities import PERCENTILES, Inside
+from napari_segplugin.data.intensities import PERCENTILES, InsideValues
 from napari_segplugin.data.measure import measure_objects
 
 TYPES = ["bool", "uint8", "int16", "uint16", "int32", "int64", "uint64", "float16", "float32", "float64"]
@@ -27,7 +27,7 @@ def test_every_number_is_that_of_numpy(dtype) -> None:
 
 def test_very_large_whole_numbers_stay_exact() -> None:
     image = np.array([[2**63 - 1, -(2**63), 5, 2**62]], np.int64)
-    inside = Inside(image, np.array([[1, 1, 2, 2]]), 2)
+    inside = InsideValues(image, np.array([[1, 1, 2, 2]]), 2)
     assert inside.percentile(100).tolist() == [2**63 - 1, 2**62]
     assert inside.percentile(0).tolist() == [-(2**63), 5]
 
@@ -53,7 +53,7 @@ def test_values_that_are_not_numbers_are_left_out_and_empty_no_other_object(dtyp
 def test_a_histogram_counts_each_value_once_in_ranges_of_equal_width() -> None:
     rng = np.random.default_rng(0)
     labels, ct = rng.integers(0, 3, (20, 30)), rng.integers(-1024, 1500, (20, 30)).astype(np.int16)
-    found = Inside(ct, labels, 2).histogram(50)
+    found = InsideValues(ct, labels, 2).histogram(50)
     for number in (1, 2):
         inside = ct[labels == number]
         wanted, _ = np.histogram(inside, found.edges)
@@ -61,9 +61,9 @@ def test_a_histogram_counts_each_value_once_in_ranges_of_equal_width() -> None:
         assert found.counts[number - 1].sum() == len(inside)
     assert set(np.diff(found.edges)) == {np.diff(found.edges)[0]}
     assert np.array_equal(found.edges, np.round(found.edges)), "whole numbers lie in whole ranges"
-    flat = Inside(np.full((2, 2), 0.5), np.ones((2, 2), int), 1).histogram(4)
+    flat = InsideValues(np.full((2, 2), 0.5), np.ones((2, 2), int), 1).histogram(4)
     assert flat.counts.sum() == 4
-    assert Inside(np.zeros((2, 2)), np.zeros((2, 2), int), 0).histogram(4).counts.shape == (0, 4)
+    assert InsideValues(np.zeros((2, 2)), np.zeros((2, 2), int), 0).histogram(4).counts.shape == (0, 4)
 
 
 def test_volume_and_shape_where_axes_are_not_at_right_angles() -> None:
