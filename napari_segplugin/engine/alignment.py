@@ -97,6 +97,9 @@ def align(first: Placed, other: Placed, *, sized: bool = False, hint: str = "") 
         for s in (first, other)
         if _sheared(s)
     ]
+    if not sized and differ((first, other)):
+        sizes = " and ".join(f"{s.spacing} {s.unit}" for s in (first, other))
+        notes.append(f"'{first.name}' and '{other.name}' differ in {word} size: {sizes}.")
     one, two = first.place, other.place
     if one is None or two is None:
         there, lost = (first, other) if one else (other, first)
@@ -123,6 +126,15 @@ def align(first: Placed, other: Placed, *, sized: bool = False, hint: str = "") 
     if order:
         notes.append(f"The axes of '{other.name}' were turned to those of '{first.name}'.")
     return Aligned(_turned(other, order, first, sized), order, tuple(notes))
+
+
+def differ(found: Sequence[Placed]) -> bool:
+    """Whether two images say different sizes of their voxels; a file that says none agrees with everything."""
+    if len(found) < 2 or ("pixel" in (found[0].unit, found[1].unit) and found[0].unit != found[1].unit):
+        return False
+    one, other = (dict(zip([a for a in f.axes if a in _SPATIAL], f.spacing, strict=True)) for f in found[:2])
+    same = found[0].unit == found[1].unit and one.keys() == other.keys()
+    return not (same and np.allclose(list(one.values()), [other[a] for a in one], rtol=1e-4))
 
 
 def _one_unit(first: Placed, other: Placed, word: str) -> tuple[Placed, list[str]]:
@@ -194,4 +206,4 @@ def _about(place: Place, shape: Sequence[int]) -> str:
     return f"{' × '.join(map(str, shape))} of {size} {place.orientation or ''} from ({first})".replace("  ", " ")
 
 
-__all__ = ["Aligned", "Order", "Placed", "align"]
+__all__ = ["Aligned", "Order", "Placed", "align", "differ"]

@@ -23,7 +23,6 @@ from napari_segplugin.engine.evaluate.aggregate import (
 from napari_segplugin.engine.evaluate.options import (
     Options,
     class_table,
-    differ,
     labels_of,
     make_options,
     object_classes,
@@ -216,14 +215,9 @@ def fitted(
         return truth, known, ()
     word = pixel(len(prediction.spacing))
     fit = align(prediction, truth, sized=sized, hint=f" If only their headers differ, give one {word} size for both.")
-    notes = fit.notes
-    if not sized and differ((prediction, fit.found)):
-        # said here, because numbers without distances do not stop at it
-        sizes = " and ".join(f"{s.spacing} {s.unit}" for s in (prediction, fit.found))
-        notes += (f"'{prediction.name}' and '{truth.name}' differ in {word} size: {sizes}.",)
     if known is not None:
         known = fit.order.apply(np.asarray(known), fit.found.axes)
-    return fit.found, known, notes
+    return fit.found, known, fit.notes
 
 
 def _image(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Segmentation, Task
+from napari_segplugin.core.image import check_spacing
 from napari_segplugin.core.words import pixel
-from napari_segplugin.engine.alignment import Placed
+from napari_segplugin.engine.alignment import differ
 from napari_segplugin.engine.evaluate.report import ALL
 
 
@@ -65,6 +66,7 @@ def make_options(
         raise InputError(
             "IoU thresholds must be above 0 and at most 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
         )
+    check_spacing(spacing)
     # here too: where no surface is measured, nobody else would look at it
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise InputError("A tolerance must be a distance, 0 or more.", got=tolerance)
@@ -122,15 +124,6 @@ def with_voxels(options: Options, prediction: Any, truth: Any) -> Options:
     return replace(options, spacing=size, unit=unit, tolerance=tolerance)
 
 
-def differ(found: Sequence[Placed]) -> bool:
-    """Whether two label images say different sizes of their voxels; a file that says none agrees with everything."""
-    if len(found) < 2 or ("pixel" in (found[0].unit, found[1].unit) and found[0].unit != found[1].unit):
-        return False
-    a, b = found[0], found[1]
-    same = a.unit == b.unit and len(a.spacing) == len(b.spacing) and np.allclose(a.spacing, b.spacing, rtol=1e-4)
-    return not same
-
-
 def labels_of(found: Any, semantic: bool) -> np.ndarray:
     """Class numbers (`semantic`) or object numbers, (Z, Y, X) or (Y, X)."""
     if isinstance(found, Segmentation):
@@ -157,4 +150,4 @@ def object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Ma
     )
 
 
-__all__ = ["Options", "class_table", "differ", "labels_of", "make_options", "object_classes", "with_voxels"]
+__all__ = ["Options", "class_table", "labels_of", "make_options", "object_classes", "with_voxels"]
