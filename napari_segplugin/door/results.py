@@ -1,4 +1,4 @@
-"""Plain calls about results and models: evaluate, measure, track, read and write."""
+"""Plain calls about results and models: evaluate, measure, crop, track, read and write."""
 
 from __future__ import annotations
 
