@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-import napari_segplugin as seg
 from napari_segplugin.cli.commands import Result, ResultPath, open_image, targets_of, write_result
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Note
 from napari_segplugin.core.words import plain_name
+from napari_segplugin.door.results import crop_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.formats import extension_of
 from napari_segplugin.io.image_writing import lost_by, write_image
@@ -24,9 +24,10 @@ def crop(options: Namespace) -> Result:
     with CommandProgress(Path(options.image).name, options.quiet) as progress:
         image = open_image(options.image, options, progress)
         labels = read_segmentation(options.labels, task=options.task) if options.labels else None
-        pieces = seg.crop(
+        pieces = crop_read(
             image,
             labels,
+            options.spacing is not None,
             objects=options.object,
             classes=options.classes,
             box=options.box,

@@ -13,6 +13,7 @@ from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import ClassTable, InputError, Note, Segmentation, drain
 from napari_segplugin.core.words import pixel
+from napari_segplugin.door.results import measure_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
@@ -47,7 +48,9 @@ def measure(options: Namespace) -> Result:
             labels = open_labels(options.labels)  # a file that does not name its axes may hold planes
             axes = "ZYX"[-len(labels.shape) :]
             found = replace(found, labels=labels, axes=axes, spacing=(1.0,) * len(axes))
-        table = seg.measure(found, image, by=options.by, histogram=bool(options.histogram))
+        table = measure_read(
+            found, image, options.spacing is not None, by=options.by, histogram=bool(options.histogram)
+        )
         for note in table.notes:
             progress(Note(note))
     text = table.to_csv(about=Path(options.labels).name)

@@ -11,6 +11,7 @@ import numpy as np
 from napari_segplugin import jobs
 from napari_segplugin.core import (
     ClassTable,
+    Image,
     ModelBundle,
     Segmentation,
     Task,
@@ -148,10 +149,24 @@ def measure(
     >>> seg.measure(np.array([[0, 4], [4, 7]]), spacing=(0.5, 0.5), unit="um")["area"].values.tolist()
     [0.5, 0.25]
     """
+    found = as_segmentation(segmentation, axes=axes, spacing=spacing, unit=unit)
+    picture, sized = None if image is None else as_image(image), spacing is not None
+    return measure_read(found, picture, sized, by=by, histogram=histogram, tracks=tracks)
+
+
+def measure_read(
+    found: Segmentation,
+    image: Image | None,
+    sized: bool,
+    *,
+    by: str = "object",
+    histogram: bool = False,
+    tracks: Mapping[int, int] | None = None,
+) -> MeasureTable:
+    """As :func:`measure`, of what was read already; `sized`: whether somebody gave the voxel size."""
     from napari_segplugin.engine.export import measure as run
 
-    found = as_segmentation(segmentation, axes=axes, spacing=spacing, unit=unit)
-    return run(found, None if image is None else as_image(image), by=by, histogram=histogram, tracks=tracks)
+    return run(found, image, by=by, histogram=histogram, sized=sized, tracks=tracks)
 
 
 def crop(
@@ -214,12 +229,47 @@ def crop(
     >>> piece.name, piece.image.array.shape, piece.region
     ('7', (4, 4), (slice(1, 5, None), slice(2, 6, None)))
     """
+    found = None if labels is None else as_segmentation(labels)
+    return crop_read(
+        as_image(image, axes, spacing, unit),
+        found,
+        spacing is not None,
+        objects=objects,
+        classes=classes,
+        box=box,
+        margin=margin,
+        mask=mask,
+        outside=outside,
+    )
+
+
+def crop_read(
+    image: Image,
+    labels: Segmentation | None,
+    sized: bool,
+    *,
+    objects: Sequence[int] = (),
+    classes: Sequence[str] = (),
+    box: Region | None = None,
+    margin: float | str = 0,
+    mask: bool = False,
+    outside: float | None = None,
+) -> list[Piece]:
+    """As :func:`crop`, of what was read already; `sized`: whether somebody gave the voxel size."""
     from napari_segplugin.engine.roi import crop as run
 
-    picture = as_image(image, axes, spacing, unit)
-    found = None if labels is None else as_segmentation(labels)
-    more = {"objects": objects, "classes": classes, "box": box, "margin": margin, "mask": mask, "outside": outside}
-    return list(run(picture, found, **more))  # type: ignore[arg-type]
+    pieces = run(
+        image,
+        labels,
+        sized=sized,
+        objects=objects,
+        classes=classes,
+        box=box,
+        margin=margin,
+        mask=mask,
+        outside=outside,
+    )
+    return list(pieces)
 
 
 def track(
@@ -347,9 +397,11 @@ def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageL
 
 __all__ = [
     "crop",
+    "crop_read",
     "evaluate",
     "load_model",
     "measure",
+    "measure_read",
     "save_model",
     "track",
     "write_segmentation",

@@ -114,9 +114,15 @@ def align(first: Placed, other: Placed, *, sized: bool = False, hint: str = "") 
         )
         return Aligned(other, Order(), tuple(notes))
     shapes = _shape(first), _shape(other)
-    order, apart = _order(one, two, *shapes)
+    order, apart, moved = _order(one, two, *shapes)
     if order is None and sized:
         return Aligned(other, Order(), tuple(notes))
+    if moved and not sized and not one.frame:
+        # programs count a stage from different corners, or write it down for some of their files only
+        notes.append(
+            f"'{first.name}' and '{other.name}' say different positions; {word}s are compared in the order of the files."
+        )
+        apart = 0.0
     if order is None or (apart > _APART and not sized):
         raise InputError(
             f"'{first.name}' and '{other.name}' do not lie in the same {word}s.",
@@ -167,20 +173,24 @@ def _shape(found: Placed) -> tuple[int, int, int]:
     return z, y, x
 
 
-def _order(one: Place, other: Place, shape: Sequence[int], given: Sequence[int]) -> tuple[Order | None, float]:
-    """How the other grid has to be turned to the first, and how far they are apart then; None where shapes differ."""
+def _order(one: Place, other: Place, shape: Sequence[int], given: Sequence[int]) -> tuple[Order | None, float, bool]:
+    """How the other grid has to be turned to the first, how far they are apart then, and whether it is merely moved.
+
+    The first is None where shapes differ.
+    """
     between = np.linalg.inv(one.matrix) @ other.matrix
     directions = np.abs(between[:3, :3]) / np.linalg.norm(between[:3, :3], axis=0)
     best = max(itertools.permutations(range(3)), key=lambda p: sum(directions[i, p[i]] for i in range(3)))
     if any(shape[i] != given[best[i]] for i in range(3)):
-        return None, np.inf
+        return None, np.inf, False
     turned = tuple(bool(between[i, best[i]] < 0 and shape[i] > 1) for i in range(3))
     corners = np.array(list(itertools.product(*((0, n - 1) for n in given))), float)
     found = corners @ between[:3, :3].T + between[:3, 3]
     wanted = corners[:, list(best)]
     wanted = np.where(turned, np.array(shape) - 1 - wanted, wanted)
-    z, y, x = best
-    return Order((z, y, x), turned), float(np.abs(found - wanted).max())  # type: ignore[arg-type]
+    off = found - wanted
+    order, apart = Order(best, turned), float(np.abs(off).max())  # type: ignore[arg-type]
+    return order, apart, not order and apart > _APART and bool(np.ptp(off, axis=0).max() <= _APART)
 
 
 def _turned(other: Placed, order: Order, like: Placed, sized: bool) -> Placed:

@@ -42,6 +42,7 @@ def measure(
     *,
     by: str = OBJECTS,
     histogram: bool = False,
+    sized: bool = False,
     tracks: Mapping[int, int] | None = None,
 ) -> MeasureTable:
     """Measure the objects of a segmentation, in its own voxel size and unit.
@@ -56,6 +57,8 @@ def measure(
         What has a row: an object, or all voxels of a class.
     histogram : bool
         Count the values of each row too.
+    sized : bool
+        Whether somebody gave the voxel size of the labels, so that what the image says of it does not matter.
     tracks : mapping of int to int, optional
         Track of each label.
 
@@ -73,7 +76,7 @@ def measure(
     s, notes = segmentation, tuple[str, ...]()
     channels: dict[str, np.ndarray] = {}
     if image is not None:
-        s, image, notes = _together(s, image)
+        s, image, notes = _together(s, image, sized)
         unit = str(image.metadata.get("value_unit") or "")
         channels = {f"{name} ({unit})" if unit else name: c for name, c in channels_of(image).items()}
     classes = by == CLASSES
@@ -98,14 +101,14 @@ def measure(
     return table
 
 
-def _together(s: Segmentation, image: Image) -> tuple[Segmentation, Image, tuple[str, ...]]:
+def _together(s: Segmentation, image: Image, sized: bool) -> tuple[Segmentation, Image, tuple[str, ...]]:
     """Labels and image in the same voxels, and what the person should know of that."""
     if s.unit == "pixel" != image.unit and sorted(s.axes) == sorted(a for a in image.axes if a != "C"):
         sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
         s = replace(
             s, spacing=tuple(sizes[a] for a in s.axes if a in sizes), unit=image.unit, place=s.place or image.place
         )
-    found = align(s, image)
+    found = align(s, image, sized=sized)
     image = cast("Image", found.found)
     shape = tuple(image.sizes[a] for a in "TZYX" if a in image.axes)
     if shape != tuple(s.labels.shape):

@@ -58,6 +58,7 @@ def crop(
     margin: Margin = 0,
     mask: bool = False,
     outside: float | None = None,
+    sized: bool = False,
 ) -> Iterator[Piece]:
     """Cut pieces out of an image, one after the other.
 
@@ -79,6 +80,8 @@ def crop(
         Whether everything outside the object (the class, with a box all labels) gets the value `outside`.
     outside : float, optional
         By default -1024 where the values are in HU, otherwise 0, or the smallest value of the image where that is below 0.
+    sized : bool
+        Whether somebody gave the voxel size of the image, so that what the labels say of it does not matter.
 
     Yields
     ------
@@ -99,7 +102,7 @@ def crop(
     """
     notes: tuple[str, ...] = ()
     if labels is not None:
-        found = align(image, labels)
+        found = align(image, labels, sized=sized)
         labels, notes = cast("Segmentation", found.found), found.notes
         _check_shape(image, labels)
         sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))

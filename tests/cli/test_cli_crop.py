@@ -52,6 +52,21 @@ def test_a_masked_class_and_a_box(run, head, files):
     assert any("holds no directions" in n for n in got.json["notes"])
 
 
+def test_a_typed_size_holds_for_image_and_labels(run, head, files):
+    image, organs, *_ = head
+    got = run("crop", image, organs, "--object", "2", "--spacing", "1,1,1", "--unit", "um", "--margin", "1um", "--json")
+    assert got.code == 0, got.err
+    assert got.json["results"][0]["box"] == [[3, 6], [7, 11], [6, 10]]
+    there = nibabel.load(files.folder / "head_2.nii.gz")
+    np.testing.assert_allclose(there.header.get_zooms(), 0.001, rtol=1e-5)
+    assert (np.asarray(nibabel.load(files.folder / "head_2_labels.nii.gz").dataobj) == 2).sum() == 4
+    out = files.folder / "a.csv"
+    got = run("measure", organs, "--image", image, "--spacing", "1,1,1", "--unit", "um", "--output", out)
+    assert got.code == 0, got.err
+    rows = [r.split(",") for r in out.read_text().splitlines() if not r.startswith("#")]
+    assert float(rows[1][rows[0].index("mean head")]) == pytest.approx(head[2][1:4, 2:6, 1:3].mean(), rel=1e-5)
+
+
 def test_classes_by_name(run, files, make_bundle):
     image, objects = files.scene()
     picture, labels = files.write("a.tif", image), files.write("a_labels.tif", (objects > 0).astype(np.uint8))

@@ -121,6 +121,18 @@ def test_labels_and_image_of_different_sizes_are_told_apart() -> None:
     assert any("'cells' and 'dapi' differ in pixel size" in n for n in found.notes)
 
 
+def test_a_size_that_is_given_wins_over_that_of_the_other_file(tmp_path) -> None:
+    labels = np.zeros((20, 20, 8), np.uint8)
+    labels[5:10, 4:12, 2:6] = 1
+    for name in "ab":
+        nibabel.save(nibabel.Nifti1Image(labels, HEAD), tmp_path / f"{name}.nii.gz")
+    table = seg.measure(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", spacing=(2, 1, 1))
+    assert table["volume"].values[0] == pytest.approx(320)
+    [piece] = seg.crop(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", spacing=(2, 1, 1), margin="2mm")
+    assert piece.region == (slice(1, 7), slice(2, 14), slice(3, 12))
+    assert piece.segmentation.spacing == (2, 1, 1)
+
+
 @pytest.mark.parametrize("spacing", [0.5, "0.5", ((1, 2),)])
 def test_a_size_that_is_no_list_is_a_sentence(spacing) -> None:
     labels = np.ones((4, 5), np.uint8)

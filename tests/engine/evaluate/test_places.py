@@ -1,5 +1,7 @@
 """Files of one image that differ in the size, unit, order and direction of their voxels."""
 
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pytest
@@ -155,6 +157,26 @@ def test_layers_and_masks_of_what_is_known_are_turned_too():
     assert (found.overlay[labels > 0] == 1).all()
     order = align(one, other).order
     assert (order.apply(known, "ZYX") == known[..., ::-1]).all()
+
+
+def test_positions_on_a_stage_that_differ_are_a_note_and_in_a_patient_an_error():
+    labels = box().T.copy()
+    size = (4.0, 3.0, 2.0)
+    for frame in ("", "patient", "map"):
+        one, other = (
+            Image(
+                labels, "ZYX", size, "um", name=n, place=Place.of_spacing(dict(zip("ZYX", size, strict=True)), {"Y": y})
+            )
+            for n, y in (("a", 0.0), ("b", 500.0))
+        )
+        one, other = (replace(i, place=replace(i.place, frame=frame)) for i in (one, other))
+        if not frame:
+            found = align(one, other)
+            assert not found.order
+            assert any("'a' and 'b' say different positions" in n for n in found.notes)
+            continue
+        with pytest.raises(InputError, match="do not lie in the same voxels"):
+            align(one, other)
 
 
 def test_distances_between_axes_that_are_not_at_right_angles_are_said_to_be_approximate(tmp_path):
