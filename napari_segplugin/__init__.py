@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from napari_segplugin.door.calls import finetune, predict, segment, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
     from napari_segplugin.door.results import (
+        crop,
         evaluate,
         load_model,
         measure,
@@ -60,9 +61,11 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
+    from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
     from napari_segplugin.engine.train.tensorboard import Board
     from napari_segplugin.io.formats import read_image
+    from napari_segplugin.io.image_writing import write_image
     from napari_segplugin.io.recipes import load_recipe, save_recipe
     from napari_segplugin.io.samples import SampleImage
     from napari_segplugin.io.segmentations import read_segmentation
@@ -75,16 +78,18 @@ _NAMES = {
     "core": _CORE,
     "door.calls": "finetune predict segment train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
-    "door.results": "evaluate load_model measure save_model track write_segmentation",
+    "door.results": "crop evaluate load_model measure save_model track write_segmentation",
     "data.corrections": "Corrections",
     "data.table": "MeasureTable",
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
+    "engine.roi": "Piece",
     "engine.track.track": "TrackSpec Tracking",
     "core.training": "FineTuneResult",
     "engine.train.tensorboard": "Board",
     "io.formats": "read_image",
+    "io.image_writing": "write_image",
     "io.recipes": "load_recipe save_recipe",
     "io.samples": "SampleImage",
     "io.segmentations": "read_segmentation",
@@ -115,6 +120,7 @@ __all__ = [
     "ModelSpec",
     "ObjectTable",
     "OutOfMemoryError",
+    "Piece",
     "Report",
     "SampleImage",
     "SegPluginError",
@@ -126,6 +132,7 @@ __all__ = [
     "TrainSpec",
     "__version__",
     "connect",
+    "crop",
     "devices",
     "doctor",
     "drain",
@@ -148,6 +155,7 @@ __all__ = [
     "segment",
     "track",
     "train",
+    "write_image",
     "write_segmentation",
 ]
 

@@ -101,6 +101,7 @@ def predict_to_file(
     device: str = "auto",
     region: Region | None = None,
     cluster: Cluster | None = None,
+    otherwise: str = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -113,6 +114,8 @@ def predict_to_file(
         As in :func:`napari_segplugin.predict`.
     path : path
         Any format that can be written; OME-Zarr and TIFF for results larger than memory.
+    otherwise : str
+        Extension of another format, which is written where that of `path` cannot hold the labels, such as ".tif" for PNG.
 
     Returns
     -------
@@ -130,7 +133,8 @@ def predict_to_file(
     bring_torch()
     from napari_segplugin.engine.predict.to_file import predict_to_file as run
 
-    return (yield from run(found, bundle, path, tiles=tiles, device=device, region=region, cluster=cluster))
+    more = {"tiles": tiles, "device": device, "region": region, "cluster": cluster, "otherwise": otherwise}
+    return (yield from run(found, bundle, path, **more))  # type: ignore[arg-type]
 
 
 @within_memory

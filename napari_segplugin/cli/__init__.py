@@ -1,5 +1,5 @@
-"""The command line ``segplugin``: predict | run | finetune | train | evaluate | measure | track | export | models |
-doctor.
+"""The command line ``segplugin``: predict | run | finetune | train | evaluate | measure | crop | track | export |
+models | doctor.
 
 Exit codes: 0 done; 2 something that was handed in cannot be used (its sentence is on stderr); 130 Ctrl-C, where what
 was finished before stays. With ``--json`` stdout holds one JSON object and nothing else.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,8 @@ from napari_segplugin.core import (
     Image,
     InputError,
     ModelBundle,
+    Note,
+    Segmentation,
     Task,
     TileSpec,
     TrainSpec,
@@ -29,8 +32,9 @@ from napari_segplugin.core import (
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import plain_metric
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
-from napari_segplugin.io import read_image
-from napari_segplugin.io.formats import notes_of, stem_of
+from napari_segplugin.io import read_image, write_segmentation
+from napari_segplugin.io.formats import notes_of, stem_of, with_extension
+from napari_segplugin.io.like_input import Ending, ending_like
 
 if TYPE_CHECKING:
     from napari_segplugin.jobs import Cluster
@@ -63,7 +67,7 @@ def predict(options: Namespace) -> Result:
 
 
 def _predict_all(
-    options: Namespace, targets: Sequence[Path], bundle: ModelBundle, cluster: Cluster | None
+    options: Namespace, targets: Sequence[ResultPath], bundle: ModelBundle, cluster: Cluster | None
 ) -> list[dict[str, Any]]:
     """One image after the other, or on a cluster several at once."""
     pairs = list(zip(options.images, targets, strict=True))
@@ -83,31 +87,58 @@ def _predict_one(
     bundle: ModelBundle,
     options: Namespace,
     path: str,
-    target: Path,
+    target: ResultPath,
     progress: Progress,
     cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Segment a file; what is told of it."""
     start = time.perf_counter()
     image = open_image(path, options, progress)
+    if target.note:
+        progress(Note(target.note))
     size, halo = _spread(options.tile, image), _spread(options.halo, image)
     tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
-    job = jobs.predict_to_file(image, bundle, target, tiles=tiles, device=options.device, cluster=cluster)
+    job = jobs.predict_to_file(
+        image, bundle, target.path, tiles=tiles, device=options.device, cluster=cluster, otherwise=target.otherwise
+    )
     found, files = drain(job, progress)
     row = {"image": path, "outputs": [str(f) for f in files], "objects": len(found.objects)}
     return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
 
 
 def predict_there(
-    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: str | Path
+    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: ResultPath | str
 ) -> dict[str, Any]:
     """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
+    target = target if isinstance(target, ResultPath) else ResultPath(Path(target))
     with CommandProgress(Path(path).name, quiet=True) as progress:
-        return _predict_one(bundle, options, str(Path(folder) / path), Path(folder) / target, progress)
+        return _predict_one(
+            bundle, options, str(Path(folder) / path), replace(target, path=Path(folder) / target.path), progress
+        )
 
 
-def targets_of(images: Sequence[str | Path], output: str | None, extension: str, ending: str = "_labels") -> list[Path]:
-    """Where each result goes; two images must not end in one file.
+@dataclass(frozen=True)
+class ResultPath:
+    """Where a result goes.
+
+    Parameters
+    ----------
+    path : Path
+    otherwise : str
+        Extension of the format that is written where that of `path` cannot hold the labels; empty for none.
+    note : str
+        What the person should know of the format.
+    """
+
+    path: Path
+    otherwise: str = ""
+    note: str = ""
+
+
+def targets_of(
+    images: Sequence[str | Path], output: str | None, extension: str | None, ending: str = "_labels"
+) -> list[ResultPath]:
+    """Where each result goes, in the format of its image where no extension is given; two must not have one name.
 
     Raises
     ------
@@ -115,8 +146,13 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str,
         If two would, or the folder cannot be made.
     """
     folder = Path(output).expanduser() if output else None
-    targets = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}.{extension}" for p in images]
-    twice = {t for t in targets if targets.count(t) > 1}
+    stems = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}" for p in images]
+    ends = [Ending(f".{extension}") if extension else ending_like(p) for p in images]
+    targets = [
+        ResultPath(s.with_name(s.name + e.extension), e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)
+    ]
+    # a recipe and a table lie beside each, so that two results of one name are in each other's way in any format
+    twice = [t.path for t, s in zip(targets, stems, strict=True) if stems.count(s) > 1]
     if twice:
         raise InputError(
             "Two images would be written to one file.",
@@ -129,6 +165,22 @@ def targets_of(images: Sequence[str | Path], output: str | None, extension: str,
         except OSError as error:
             raise InputError("The output folder cannot be created.", got=f"'{folder}', {error.strerror}") from error
     return targets
+
+
+def write_result(
+    found: Segmentation, target: ResultPath, progress: Progress, texts: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Write a result, in the other format of its target where the first cannot hold it; says so."""
+    if target.note:
+        progress(Note(target.note))
+    try:
+        return write_segmentation(found, target.path, texts=texts)
+    except InputError as error:
+        if not target.otherwise:
+            raise
+        place = with_extension(target.path, target.otherwise)
+        progress(Note(f"{str(error).partition('. ')[0]}. '{place.name}' is written instead."))
+        return write_segmentation(found, place, texts=texts)
 
 
 def _spread(sizes: tuple[int, ...], image: Image) -> tuple[int, ...]:
@@ -268,10 +320,12 @@ def _last_training(bundle: ModelBundle) -> dict[str, Any]:
 
 
 __all__ = [
+    "ResultPath",
     "finetune",
     "open_image",
     "predict",
     "predict_there",
     "targets_of",
     "train",
+    "write_result",
 ]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
 
 import napari_segplugin
-from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
+from napari_segplugin.cli.parse_results import Commands, crop, evaluate, export, geometry, make_command, measure, track
+from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-_WRITES = "Writes NAME_labels.tif, a table of the objects, and a record of how the result was made."
+_WRITES = (
+    "Writes NAME_labels in the format of the image (TIFF, PNG, NIfTI, OME-Zarr, DICOM segmentation, NumPy), a table of the "
+    "objects, and a record of how the result was made."
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {napari_segplugin.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_predict, _run, _finetune, _train, _evaluate, _measure, _track, _export, _models, _doctor):
+    for add in (_predict, _run, _finetune, _train, evaluate, measure, crop, track, export, _models, _doctor):
         command = add(commands)
         command.add_argument("--json", action="store_true", help="print only one JSON object on stdout")
         command.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -31,11 +33,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _predict(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(commands, "predict", "segment images", _WRITES)
+    p = make_command(commands, "predict", "segment images", _WRITES)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG, NIfTI, OME-Zarr, DICOM series, NumPy")
     _model(p)
     p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each image)")
-    p.add_argument("--format", default="tif", choices=["tif", "png", "nii.gz", "zarr", "npy"], help="(default: tif)")
+    _format(p)
     p.add_argument(
         "--tile", type=whole_numbers, default=(), metavar="N[,N,N]", help="largest tile in pixels (voxels in 3D), Z,Y,X"
     )
@@ -67,31 +69,31 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         "computer; a single image is spread over the workers, several images are one task each",
     )
     _device(p)
-    _geometry(p)
+    geometry(p)
     return p
 
 
 def _run(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
+    p = make_command(
         commands,
         "run",
         "replay a recipe of classical steps on images",
         "RECIPE is a JSON file, the NAME.recipe.json beside a result of a classical technique, or the name of a "
-        "built-in recipe. Writes NAME_labels.tif, a table of the objects, and a record of how the result was made.",
+        f"built-in recipe. {_WRITES}",
     )
     p.add_argument("recipe", metavar="RECIPE")
     p.add_argument("images", nargs="+", metavar="IMAGE", help="images, or folders of images")
     p.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
-    p.add_argument("--format", default="tif", choices=["tif", "png", "nii.gz", "zarr", "npy"], help="(default: tif)")
+    _format(p)
     p.add_argument("--seeds", metavar="LABELS", help="points or strokes of one image, as a label image")
     p.add_argument("--box", type=box, default=(), metavar="A:B,A:B[,A:B]", help="a box in pixels (voxels in 3D), Z,Y,X")
-    _geometry(p)
+    geometry(p)
     p.set_defaults(home="run_recipe")
     return p
 
 
 def _finetune(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
+    p = make_command(
         commands,
         "finetune",
         "train a copy of a model on corrections",
@@ -124,12 +126,12 @@ def _finetune(commands: Commands) -> argparse.ArgumentParser:
     p.add_argument("--nothing", metavar="MASK", help="area without any object")
     _training(p, seconds=60.0)
     _device(p)
-    _geometry(p)
+    geometry(p)
     return p
 
 
 def _train(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
+    p = make_command(
         commands,
         "train",
         "train a model from a folder",
@@ -168,111 +170,12 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     )
     _training(p, seconds=600.0)
     _device(p)
-    _geometry(p)
-    return p
-
-
-def _evaluate(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
-        commands, "evaluate", "evaluate predictions against ground truth", "Two files, or two folders of files."
-    )
-    p.add_argument("prediction", metavar="PREDICTION")
-    p.add_argument("truth", metavar="TRUTH")
-    p.add_argument(
-        "--task", choices=[str(t) for t in Task], help="(default: as NAME.recipe.json beside PREDICTION says)"
-    )
-    p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
-    p.add_argument(
-        "--tolerance",
-        type=float,
-        metavar="D",
-        help="tolerance of the surface Dice (NSD), in the unit of the voxel size",
-    )
-    p.add_argument(
-        "--no-surfaces", action="store_true", help="leave out the distances between surfaces, which are slow"
-    )
-    p.add_argument("--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size, Z,Y,X")
-    p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size")
-    p.add_argument("--csv", metavar="FILE", help="also write the numbers with their definitions as CSV")
-    p.set_defaults(home="results")
-    return p
-
-
-def _measure(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(commands, "measure", "measure every object", "The table as CSV, with the definition of each column.")
-    p.add_argument("labels", metavar="LABELS")
-    p.add_argument("--image", metavar="IMAGE", help="also measure the intensities of this image")
-    p.add_argument("--output", metavar="FILE", help="the CSV file (default: print the table)")
-    _geometry(p)
-    p.set_defaults(home="results")
-    return p
-
-
-def _track(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
-        commands,
-        "track",
-        "link objects through time",
-        "Writes NAME_tracks.tif, in which one number is one object through time, NAME_tracks.csv with each object at each "
-        "time point and its parent, and NAME_tracks.graph.json: the mother of each daughter.",
-    )
-    p.add_argument("labels", nargs="+", metavar="LABELS")
-    p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each file)")
-    p.add_argument(
-        "--max-distance",
-        type=float,
-        default=0.0,
-        metavar="D",
-        help="how far an object moves between time points, in the unit of the pixel or voxel size (default: its width)",
-    )
-    p.add_argument(
-        "--gap", type=int, default=1, metavar="N", help="time points during which an object may be missing (1)"
-    )
-    p.add_argument(
-        "--overlap",
-        type=float,
-        default=0.5,
-        metavar="IOU",
-        help="smallest overlap (IoU) at which two objects are the same (0.5)",
-    )
-    p.add_argument("--no-divisions", action="store_true", help="objects do not divide")
-    p.add_argument("--afresh", action="store_true", help="ignore an earlier linking")
-    _geometry(p)
-    p.set_defaults(home="tracks")
-    return p
-
-
-def _export(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(
-        commands,
-        "export",
-        "write labels in another format",
-        "Classes and scores are taken from NAME.recipe.json and NAME.objects.csv beside LABELS, if present.",
-    )
-    p.add_argument("labels", nargs="+", metavar="LABELS")
-    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .coco.json, .roi.zip, .stl, .nii.gz …")
-    p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each file)")
-    p.add_argument(
-        "--task",
-        choices=[str(t) for t in Task],
-        help="what the labels mean, if NAME.recipe.json does not say it (default: instance)",
-    )
-    p.add_argument("--classes", type=names, default=(), metavar="A,B", help="names of classes 1, 2 …")
-    p.add_argument(
-        "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size, Z,Y,X, if the file has none"
-    )
-    p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size")
-    p.add_argument(
-        "--voxel-space",
-        action="store_true",
-        help="write surfaces in the coordinates of the image where its place in a patient is not known",
-    )
-    p.set_defaults(home="results")
+    geometry(p)
     return p
 
 
 def _models(commands: Commands) -> argparse.ArgumentParser:
-    p = _command(commands, "models", "list models", "The models that come with the package, and those in FOLDER.")
+    p = make_command(commands, "models", "list models", "The models that come with the package, and those in FOLDER.")
     p.add_argument("folders", nargs="*", metavar="FOLDER", help="a model, or a folder of models")
     p.add_argument(
         "--parts",
@@ -285,31 +188,23 @@ def _models(commands: Commands) -> argparse.ArgumentParser:
 
 def _doctor(commands: Commands) -> argparse.ArgumentParser:
     more = "Packages, graphics card and driver, memory, disk, folders. The report can be published as it is."
-    p = _command(commands, "doctor", "check this computer", more)
+    p = make_command(commands, "doctor", "check this computer", more)
     p.add_argument("--folder", default="", metavar="DIR", help="the session folder (default: the usual one)")
     p.set_defaults(home="models")
     return p
-
-
-def _command(commands: Commands, name: str, title: str, more: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=title, description=f"{title.capitalize()}. {more}")
-    return parser
 
 
 def _model(p: argparse.ArgumentParser) -> None:
     p.add_argument("--model", required=True, metavar="MODEL", help="name of a built-in model, or folder of a model")
 
 
+def _format(p: argparse.ArgumentParser) -> None:
+    choices = ["tif", "ome.tif", "png", "nii.gz", "seg.dcm", "ome.zarr", "zarr", "npy"]
+    p.add_argument("--format", choices=choices, help="(default: that of the image, or tif where it holds no labels)")
+
+
 def _device(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-
-
-def _geometry(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--axes", metavar="AXES", help='order of the axes of the array, such as "ZYX" or "TYXC"')
-    p.add_argument(
-        "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size along the spatial axes, in that order"
-    )
-    p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size, such as um")
 
 
 def _training(p: argparse.ArgumentParser, seconds: float) -> None:

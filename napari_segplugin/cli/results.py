@@ -11,8 +11,9 @@ import napari_segplugin as seg
 from napari_segplugin import jobs
 from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import CommandProgress
-from napari_segplugin.core import ClassTable, InputError, Segmentation, drain
+from napari_segplugin.core import ClassTable, InputError, Note, Segmentation, drain
 from napari_segplugin.core.words import pixel
+from napari_segplugin.door.results import measure_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
@@ -43,17 +44,25 @@ def measure(options: Namespace) -> Result:
     with CommandProgress(Path(options.labels).name, options.quiet) as progress:
         image = open_image(options.image, options, progress) if options.image else None
         found = _with_voxels(read_segmentation(options.labels), options)
-        if image is not None and image.unit != "pixel" and found.unit == "pixel":
-            labels = open_labels(options.labels) if found.labels.shape != image.spatial_shape else found.labels
+        if image is not None and found.labels.shape != image.spatial_shape and found.unit == "pixel":
+            labels = open_labels(options.labels)  # a file that does not name its axes may hold planes
             axes = "ZYX"[-len(labels.shape) :]
-            found = replace(found, labels=labels, axes=axes, spacing=image.canonical_spacing, unit=image.unit)
-        table = seg.measure(found, image)
+            found = replace(found, labels=labels, axes=axes, spacing=(1.0,) * len(axes))
+        table = measure_read(
+            found, image, options.spacing is not None, by=options.by, histogram=bool(options.histogram)
+        )
+        for note in table.notes:
+            progress(Note(note))
     text = table.to_csv(about=Path(options.labels).name)
     if options.output:
         write_text(options.output, text)
+    if options.histogram:
+        write_text(options.histogram, table.histogram_csv())
     columns = [{"name": c.name, "title": c.title, "definition": c.definition} for c in table]
     data = {"command": "measure", "objects": len(table), "columns": columns, "output": options.output}
-    return data, f"{options.output}: {len(table)} objects" if options.output else text
+    data |= {"notes": progress.notes}
+    word = "objects" if options.by == "object" else "classes"
+    return data, f"{options.output}: {len(table)} {word}" if options.output else text
 
 
 def export(options: Namespace) -> Result:
@@ -61,7 +70,8 @@ def export(options: Namespace) -> Result:
     classes = ClassTable.named(options.classes) if options.classes else None
     places = targets_of(options.labels, options.output, options.to.lstrip("."), ending="")
     rows = []
-    for path, target in zip(options.labels, places, strict=True):
+    for path, place in zip(options.labels, places, strict=True):
+        target = place.path
         if target == Path(path):
             raise InputError(
                 f"'{target.name}' would overwrite the file it is made from.", hint="Choose another --output."

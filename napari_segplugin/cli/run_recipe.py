@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypedDict
 
 from napari_segplugin import jobs
-from napari_segplugin.cli.commands import Result, open_image, targets_of
+from napari_segplugin.cli.commands import Result, ResultPath, open_image, targets_of, write_result
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
-from napari_segplugin.io import load_recipe, write_segmentation
+from napari_segplugin.io import load_recipe
 from napari_segplugin.io.files import is_zarr
+from napari_segplugin.io.formats import format_of
 from napari_segplugin.io.pairs import open_labels
 
 
@@ -55,7 +56,7 @@ class Outcome(TypedDict, total=False):
     error: str
 
 
-def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
+def _one(path: Path, target: ResultPath, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
     """One image: its row of the result."""
     start = time.perf_counter()
     row: Outcome = {"image": str(path)}
@@ -64,7 +65,7 @@ def _one(path: Path, target: Path, recipe: ClassicalRecipe, options: Namespace) 
             image = open_image(str(path), options, progress)
             seeds = open_labels(options.seeds, image, progress) if options.seeds else None
             found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
-            files = write_segmentation(found, target)
+            files = write_result(found, target, progress)
         except SegPluginError as error:
             return {**row, "error": told(error), "notes": progress.notes}
     count = len(found.objects)
@@ -104,8 +105,15 @@ def find_images(given: Sequence[str]) -> list[Path]:
 
 
 def _is_image(folder: Path) -> bool:
-    """Whether a folder is one image: a zarr, or a series of DICOM slices."""
-    return is_zarr(folder) or any(p.suffix.lower() == ".dcm" for p in folder.iterdir())
+    """Whether a folder is one image: a zarr, or a series of DICOM slices, which need no ending."""
+    return is_zarr(folder) or any(p.is_file() and _is_dicom(p) for p in folder.iterdir())
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return format_of(path).name == "dicom"
+    except (InputError, OSError):
+        return False
 
 
 __all__ = ["find_images", "run"]

@@ -11,11 +11,11 @@ import numpy as np
 
 import napari_segplugin as seg
 from napari_segplugin import jobs
-from napari_segplugin.cli.commands import Result, targets_of
+from napari_segplugin.cli.commands import Result, targets_of, write_result
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Segmentation, drain
 from napari_segplugin.core.words import pixel
-from napari_segplugin.io import read_segmentation, write_segmentation
+from napari_segplugin.io import read_segmentation
 
 
 def track(options: Namespace) -> Result:
@@ -26,17 +26,17 @@ def track(options: Namespace) -> Result:
         options.max_distance, options.gap, not options.no_divisions, options.overlap, not options.afresh
     )
     rows = []
-    places = targets_of(options.labels, options.output, "tif", ending="_tracks")
+    places = targets_of(options.labels, options.output, None, ending="_tracks")
     for path, place in zip(options.labels, places, strict=True):
         with CommandProgress(Path(path).name, options.quiet) as progress:
             found = drain(jobs.track(_with_axes(read_segmentation(path), options), spec), progress)
             table = seg.measure(found.segmentation, tracks=found.track)
-        parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
-        column = Column("parent", "parent", parent, "Track that it came from by division; 0 if it did not.")
-        graph = {str(child): parents for child, parents in found.graph.items()}
-        rows_of_tracks = table.with_columns({"parent": column}).to_csv(about=Path(path).name)
-        texts = {".csv": rows_of_tracks, ".graph.json": json.dumps(graph, indent=2)}
-        files = write_segmentation(found.segmentation, place, texts=texts)
+            parent = np.array([found.graph.get(n, [0])[0] for n in table["track"].values.tolist()], np.int64)
+            column = Column("parent", "parent", parent, "Track that it came from by division; 0 if it did not.")
+            graph = {str(child): parents for child, parents in found.graph.items()}
+            rows_of_tracks = table.with_columns({"parent": column}).to_csv(about=Path(path).name)
+            texts = {".csv": rows_of_tracks, ".graph.json": json.dumps(graph, indent=2)}
+            files = write_result(found.segmentation, place, progress, texts)
         divisions = len({p[0] for p in found.graph.values()})
         row = {"labels": str(path), "tracks": len(found.track), "divisions": divisions}
         rows.append(row | {"graph": graph, "outputs": [str(f) for f in files]})

@@ -39,6 +39,28 @@ def check_axes(axes: str, ndim: int) -> None:
         raise InputError("An image needs an axis Y and an axis X.", got=f"'{axes}'")
 
 
+def check_spacing(spacing: object) -> None:
+    """Raise unless a voxel size that somebody gave is a list of numbers, or none was given.
+
+    Raises
+    ------
+    InputError
+        If it is one number, or something else.
+
+    Examples
+    --------
+    >>> check_spacing((0.5, 0.5)), check_spacing(None)
+    (None, None)
+    """
+    if spacing is None or (np.ndim(spacing) == 1 and not isinstance(spacing, str)):  # type: ignore[arg-type]
+        return
+    raise InputError(
+        "A voxel size has a number for each spatial axis.",
+        got=f"{spacing!r}",
+        accepted="such as (2, 0.5, 0.5) for Z, Y, X",
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """An array with named axes, voxel size and unit.

@@ -125,6 +125,25 @@ class Segmentation:
             place = place.resized(dict(zip([a for a in self.axes if a in "ZYX"], self.spacing, strict=False)))
         object.__setattr__(self, "place", place)
 
+    @property
+    def edges(self) -> np.ndarray:
+        """(D, D) matrix whose columns are the edges of a voxel along the spatial axes; diagonal where they are at right angles."""
+        sizes = np.diag([float(s) for s in self.spacing])
+        if self.place is None:
+            return sizes
+        vectors = self.place.matrix[:3, ["ZYX".index(a) for a in self.axes if a in "ZYX"]]
+        unit = vectors / np.linalg.norm(vectors, axis=0)
+        angles = unit.T @ unit
+        if np.abs(angles - np.eye(len(angles))).max() < 1e-4:
+            return sizes  # exactly, without the rounding of the directions
+        turned: np.ndarray = np.linalg.cholesky(angles).T @ sizes
+        return turned
+
+    @property
+    def voxel_size(self) -> float:
+        """Volume of a voxel (area of a pixel): the product of its edges, less where these are not at right angles."""
+        return float(np.prod(self.spacing) * abs(np.linalg.det(self.edges / np.asarray(self.spacing))))
+
     def semantic(self) -> np.ndarray:
         """The class number of each voxel, axes `axes`, uint16."""
         labels = np.asarray(self.labels)

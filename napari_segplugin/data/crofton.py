@@ -19,7 +19,7 @@ import numpy as np
 from scipy.spatial import SphericalVoronoi
 
 
-def boundary_size(labels: np.ndarray, n: int, spacing: Sequence[float]) -> np.ndarray:
+def boundary_size(labels: np.ndarray, n: int, spacing: Sequence[float] | np.ndarray) -> np.ndarray:
     """Perimeter (2D) or surface area (3D) of the objects 1 … n.
 
     Parameters
@@ -27,8 +27,8 @@ def boundary_size(labels: np.ndarray, n: int, spacing: Sequence[float]) -> np.nd
     labels : (Z, Y, X) or (Y, X) ndarray of int
         Values from 0 (background) to n. Objects end at the edge of the image.
     n : int
-    spacing : sequence of float
-        Size of a voxel along each axis.
+    spacing : sequence of float, or (D, D) ndarray
+        Size of a voxel along each axis; or its edges as columns, where they are not at right angles.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def boundary_size(labels: np.ndarray, n: int, spacing: Sequence[float]) -> np.nd
     return np.asarray(total[1:])
 
 
-def directions(spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def directions(spacing: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Steps to half of the neighbours, and what one crossing along each adds to the boundary.
 
     Returns
@@ -63,15 +63,17 @@ def directions(spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     steps : (4, 2) or (13, 3) ndarray of int
     weights : (4,) or (13,) ndarray of float64
     """
-    size = np.asarray(spacing, float)
-    every = np.array(list(itertools.product((0, 1, -1), repeat=len(size))))
+    edges = np.asarray(spacing, float)
+    edges = np.diag(edges) if edges.ndim == 1 else edges
+    every = np.array(list(itertools.product((0, 1, -1), repeat=len(edges))))
     # of each pair of opposite steps the one that goes forward in the flat array
-    steps = np.array([s for s in every if tuple(s) > (0,) * len(size)])
-    length = np.linalg.norm(steps * size, axis=1)
-    share = (_arcs if len(size) == 2 else _caps)(steps * size / length[:, None])
+    steps = np.array([s for s in every if tuple(s) > (0,) * len(edges)])
+    along = steps @ edges.T
+    length = np.linalg.norm(along, axis=1)
+    share = (_arcs if len(edges) == 2 else _caps)(along / length[:, None])
     # lines along a step lie (voxel volume / step length) apart; 2D: pi/2, 3D: 2 times the mean over all directions
-    factor = np.pi / 2 if len(size) == 2 else 2.0
-    return steps, factor * share * np.prod(size) / length
+    factor = np.pi / 2 if len(edges) == 2 else 2.0
+    return steps, factor * share * abs(np.linalg.det(edges)) / length
 
 
 def _arcs(unit: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from napari_segplugin.core import ClassTable, InputError, ObjectTable
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.crofton import boundary_size
+from napari_segplugin.data.intensities import PERCENTILES, InsideValues
 from napari_segplugin.data.table import Column, MeasureTable
 
 _SPATIAL = "ZYX"
@@ -52,6 +53,7 @@ def measure_objects(
     *,
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
+    edges: np.ndarray | None = None,
     unit: str = "pixel",
     channels: Mapping[str, ArrayLike] | None = None,
     objects: ObjectTable | None = None,
@@ -68,6 +70,8 @@ def measure_objects(
         In the order T, Z, Y, X; the last of "ZYX" by default. Each time point is measured by itself.
     spacing : sequence of float, optional
         Size of a voxel along the spatial axes; 1 by default.
+    edges : (D, D) ndarray, optional
+        The edges of a voxel as columns, where they are not at right angles: their lengths are `spacing`.
     unit : str
         Unit of `spacing`.
     channels : mapping of str to ndarray, optional
@@ -101,7 +105,8 @@ def measure_objects(
     images = {name: np.asarray(image) for name, image in (channels or {}).items()}
     _check(array, order, size, images)
     frames = range(array.shape[0]) if order.startswith("T") else [slice(None)]
-    found = [_frame(array[f], size, {n: image[f] for n, image in images.items()}) for f in frames]
+    shape = np.diag(size) if edges is None else np.asarray(edges, float)
+    found = [_frame(array[f], size, shape, {n: image[f] for n, image in images.items()}) for f in frames]
     values = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
     number = values.pop("label")
     columns = [Column("label", "label", number, "Number of the object in the label image.")]
@@ -152,7 +157,9 @@ def _runs(labels: np.ndarray) -> _Runs:
     return _Runs(ids.astype(np.int64), at, starts[inside], length[inside], starts, inside)
 
 
-def _frame(labels: np.ndarray, spacing: tuple[float, ...], images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _frame(
+    labels: np.ndarray, spacing: tuple[float, ...], edges: np.ndarray, images: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Every number of one time point, by name."""
     runs = _runs(labels)
     voxels = runs.total(runs.length)
@@ -163,37 +170,33 @@ def _frame(labels: np.ndarray, spacing: tuple[float, ...], images: Mapping[str, 
     out: dict[str, np.ndarray] = {"label": runs.ids}
     size_name, edge_name = ("area", "perimeter") if labels.ndim == 2 else ("volume", "surface")
     out["voxels"] = voxels.astype(np.int64)
-    out[size_name] = voxels * np.prod(spacing)
+    out[size_name] = voxels * (np.prod(spacing) * abs(np.linalg.det(edges / np.asarray(spacing))))
     out |= {f"centroid_{a}": c * s for a, c, s in zip(names, centre, spacing, strict=True)}
-    out |= _axes_lengths(_covariance(runs, middle, centre, voxels, spacing))
+    out |= _axes_lengths(edges @ _covariance(runs, middle, centre, voxels) @ edges.T)
     number = np.zeros(len(runs.every), np.int32)
     number[runs.inside] = runs.at + 1
     compact = np.repeat(number, np.diff(runs.every, append=labels.size)).reshape(labels.shape)
-    out[edge_name] = boundary_size(compact, len(runs.ids), spacing)
+    out[edge_name] = boundary_size(compact, len(runs.ids), edges)
     out |= _roundness(out, labels.ndim)
     out["box"] = _boxes(runs, first)
     out["at_border"] = ((out["box"][:, 0] == 0) | (out["box"][:, 1] == labels.shape)).any(axis=1)
     for name, image in images.items():
-        out |= _intensities(runs, name, image.ravel(), voxels, compact.ravel())
+        out |= _intensities(InsideValues(image, compact, len(runs.ids)), name)
     return out
 
 
 def _covariance(
-    runs: _Runs,
-    middle: Sequence[np.ndarray],
-    centre: Sequence[np.ndarray],
-    voxels: np.ndarray,
-    spacing: Sequence[float],
+    runs: _Runs, middle: Sequence[np.ndarray], centre: Sequence[np.ndarray], voxels: np.ndarray
 ) -> np.ndarray:
-    """(N, D, D) covariance of the voxel centres of each object, in physical units."""
-    off = [(m - c[runs.at]) * s for m, c, s in zip(middle, centre, spacing, strict=True)]
+    """(N, D, D) covariance of the voxel centres of each object, in voxels."""
+    off = [m - c[runs.at] for m, c in zip(middle, centre, strict=True)]
     n = len(off)
     out = np.zeros((len(runs.ids), n, n))
     for i in range(n):
         for j in range(i + 1):
             out[:, i, j] = out[:, j, i] = runs.total(off[i] * off[j] * runs.length) / voxels
     # within a run of n voxels, the mean squared distance to its middle is (n² - 1) / 12
-    out[:, -1, -1] += runs.total(runs.length * (runs.length**2 - 1.0) / 12) * spacing[-1] ** 2 / voxels
+    out[:, -1, -1] += runs.total(runs.length * (runs.length**2 - 1.0) / 12) / voxels
     return out
 
 
@@ -221,20 +224,14 @@ def _boxes(runs: _Runs, first: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.stack(low, axis=-1), np.stack(high, axis=-1)], axis=1)
 
 
-def _intensities(
-    runs: _Runs, name: str, values: np.ndarray, voxels: np.ndarray, compact: np.ndarray
-) -> dict[str, np.ndarray]:
-    if values.dtype.kind == "b":
-        values = values.astype(np.uint8)
-    mean = runs.total(np.add.reduceat(values, runs.every, dtype=np.float64)[runs.inside]) / voxels
-    deviation = values - np.append(0.0, mean)[compact]
-    square = np.add.reduceat(np.square(deviation, out=deviation), runs.every)[runs.inside]
-    low = runs.lowest(np.minimum.reduceat(values, runs.every)[runs.inside])
-    high = np.maximum.reduceat(values, runs.every)[runs.inside]
-    highest = np.full(len(runs.ids), high.min(initial=_top(high.dtype)))
-    np.maximum.at(highest, runs.at, high)
-    spread = np.sqrt(runs.total(square) / voxels)
-    return {f"mean {name}": mean, f"std {name}": spread, f"min {name}": low, f"max {name}": highest}
+def _intensities(inside: InsideValues, name: str) -> dict[str, np.ndarray]:
+    out = {f"mean {name}": inside.mean(), f"std {name}": inside.spread()}
+    out |= {f"min {name}": inside.percentile(0), f"max {name}": inside.percentile(100)}
+    return out | {f"{_percent(p)} {name}": inside.percentile(p) for p in PERCENTILES}
+
+
+def _percent(p: int) -> str:
+    return "median" if p == 50 else f"p{p}"
 
 
 _ELLIPSE = "with the same second moments as the {voxel} centres"
@@ -269,10 +266,11 @@ _DEFINITIONS: Mapping[str, tuple[str, int, str]] = {
     "at_border": ("at border", 0, "Whether the object touches the edge of the image, so that a part may be missing."),
 }
 _STATISTICS = {
-    "mean": "Mean of {name} over the {voxel}s of the object.",
+    "mean": "Mean of {name} over the {voxel}s of the object; values that are not numbers are left out, here and below.",
     "std": "Standard deviation of {name} over the {voxel}s of the object (divided by their number).",
     "min": "Smallest {name} in the object.",
     "max": "Largest {name} in the object.",
+    **{_percent(p): f"{p} % of the {{voxel}}s of the object have at most this {{name}}." for p in PERCENTILES},
 }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from napari_segplugin.core import InputError
 from napari_segplugin.core.types import Cell
 from napari_segplugin.core.words import csv_cell
+from napari_segplugin.data.intensities import Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +73,16 @@ class MeasureTable:
         The first is "label".
     boxes : (N, 2, D) ndarray of int
         First voxel of each object, and the one after the last, along the spatial axes.
+    histograms : mapping of str to Counts
+        Of each channel, where they were asked for; a row of counts for each row of the table.
+    notes : tuple of str
+        Sentences that the reader should know, such as that the axes of the image were turned.
     """
 
     columns: tuple[Column, ...]
     boxes: np.ndarray
+    histograms: Mapping[str, Counts] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0].values)
@@ -102,7 +109,7 @@ class MeasureTable:
     def with_columns(self, extra: Mapping[str, Column]) -> MeasureTable:
         """A table with more columns, or others in place of those of the same name."""
         kept = tuple(c for c in self.columns if c.name not in extra)
-        return MeasureTable((*kept, *extra.values()), self.boxes)
+        return replace(self, columns=(*kept, *extra.values()))
 
     def to_csv(self, rows: np.ndarray | None = None, about: str = "") -> str:
         """The table as CSV; lines that begin with "#" say what each column is.
@@ -125,12 +132,33 @@ class MeasureTable:
         """
         chosen = np.arange(len(self)) if rows is None else rows
         out = io.StringIO()
-        for line in [about, *(f"{c.title}: {c.definition}" for c in self.columns)]:
+        for line in [about, *(f"{c.title}: {c.definition}" for c in self.columns), *(f"Note: {n}" for n in self.notes)]:
             if line:
                 out.write(f"# {' '.join(line.splitlines())}\n")
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([csv_cell(c.title) for c in self.columns])
         writer.writerows(zip(*(_texts(c.values[chosen]) for c in self.columns), strict=True))
+        return out.getvalue()
+
+    def histogram_csv(self) -> str:
+        """The histograms as CSV: a line for each channel, range of values and row with at least one voxel.
+
+        Raises
+        ------
+        InputError
+            If none were asked for.
+        """
+        if not self.histograms:
+            raise InputError("There is no histogram.", hint="Measure an image, and ask for its histogram.")
+        names = [n for n in ("label", "frame", "class") if n in self]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([*names, "channel", "from", "to", "voxels"])
+        rows = [_texts(self[n].values) for n in names]
+        for channel, found in self.histograms.items():
+            for row, place in np.argwhere(found.counts):
+                ends = [f"{e:.9g}" for e in found.edges[place : place + 2]]
+                writer.writerow([*(r[row] for r in rows), csv_cell(channel), *ends, int(found.counts[row, place])])
         return out.getvalue()
 
 

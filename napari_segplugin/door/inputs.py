@@ -26,6 +26,7 @@ from napari_segplugin.core import (
     check_axes,
     guess_axes,
 )
+from napari_segplugin.core.image import check_spacing
 from napari_segplugin.core.types import Array, Json
 from napari_segplugin.core.words import pixel
 from napari_segplugin.io import (
@@ -91,6 +92,7 @@ def as_image(
                 hint="Leave these out, or pass the array.",
             )
         return image
+    check_spacing(spacing)
     if isinstance(image, str | Path):
         return read_image(image, axes=axes, spacing=spacing, unit=unit)
     lazy = hasattr(image, "shape") and hasattr(image, "dtype")
@@ -178,6 +180,7 @@ def as_segmentation(
         If a file cannot be read, an array is no label image, or axes or spacing do not fit.
     """
     table = class_table(classes, task)
+    check_spacing(spacing)
     if isinstance(labels, str | Path):
         found = read_segmentation(labels, task=task, classes=table)
     elif isinstance(labels, Segmentation):

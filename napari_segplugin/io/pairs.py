@@ -100,6 +100,46 @@ def list_files(folder: str | Path) -> list[Path]:
     return _files(Path(folder))
 
 
+def label_files(folder: str | Path) -> list[Path]:
+    """The label files of a folder: where it is laid out as :func:`find_pairs` has it, those alone, else all of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> for name in "images", "masks", "classes":
+    ...     (place / name).mkdir()
+    ...     _ = (place / name / "a.tif").write_bytes(b"")
+    >>> [p.parent.name for p in label_files(place)]
+    ['masks']
+    """
+    place = Path(folder).expanduser()
+    inner = _inner(place, LABEL_FOLDERS)
+    if inner is not None:
+        return _files(inner)
+    images, labels = _by_ends(place)
+    found = list(labels.values()) if images and labels else _files(place)
+    return [p for p in found if not (p.is_dir() and p.name.lower() in (*CLASS_FOLDERS, *IMAGE_FOLDERS))]
+
+
+def classes_beside(labels: Path) -> Path | None:
+    """The file that gives the class of each voxel of a label file, from a folder ``classes/`` as training has it.
+
+    Raises
+    ------
+    InputError
+        If there is such a folder and it has no file of that name.
+    """
+    above = [labels.parent, *([labels.parent.parent] if labels.parent.name.lower() in LABEL_FOLDERS else [])]
+    kinds = next((f for f in (_inner(p, CLASS_FOLDERS) for p in above) if f is not None), None)
+    if kinds is None:
+        return None
+    name = _short(stem_of(labels), LABEL_ENDS)
+    of = _by_name(_files(kinds), LABEL_ENDS)
+    _check_partners([name], of, "the label files", f"{kinds.name}/")
+    return of[name]
+
+
 def _inner(place: Path, names: Sequence[str]) -> Path | None:
     """The first folder of one of these names, however it is capitalised."""
     found = {p.name.lower(): p for p in place.iterdir() if p.is_dir()}
@@ -208,4 +248,14 @@ def labels_of(
     return labels, None if pair.classes is None or task is Task.SEMANTIC else open_labels(pair.classes, image, say)
 
 
-__all__ = ["Pair", "canonical_labels", "find_pairs", "labels_of", "list_files", "match_names", "open_labels"]
+__all__ = [
+    "Pair",
+    "canonical_labels",
+    "classes_beside",
+    "find_pairs",
+    "label_files",
+    "labels_of",
+    "list_files",
+    "match_names",
+    "open_labels",
+]

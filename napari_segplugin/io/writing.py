@@ -266,7 +266,7 @@ def _plain(value: object) -> Json:
 
 def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, int], path: Path) -> None:
     """One row a label: its class, score, status and size, then the measurements that came with it."""
-    voxel = float(np.prod(s.spacing))
+    voxel = s.voxel_size
     power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
     names = {c.id: c.name for c in s.classes}
     with path.open("w", newline="", encoding="utf-8") as stream:

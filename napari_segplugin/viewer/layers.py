@@ -286,7 +286,7 @@ def features_of(segmentation: Segmentation) -> Features:
         "score", "status". The first row is the background.
     """
     counts = count_labels(segmentation.labels)
-    voxel = float(np.prod(segmentation.spacing))
+    voxel = segmentation.voxel_size
     power = {2: ("area", "²"), 3: ("volume", "³")}[len(segmentation.spacing)]
     unit = "µm" if segmentation.unit == "um" else segmentation.unit
     size = f"{power[0]} ({unit}{power[1]})"

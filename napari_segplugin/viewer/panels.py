@@ -174,7 +174,7 @@ def kept_layer(layer: Labels, labels: np.ndarray) -> Labels:
         colormap=layer.colormap,
         opacity=layer.opacity,
         metadata={"segplugin": {"role": "kept"}},
-        **_placed(layer),
+        **placed(layer),
     )
     made.editable = False
     return made
@@ -197,13 +197,13 @@ def outcome_layer(layer: Labels, overlay: np.ndarray) -> Labels:
         opacity=0.9,
         metadata={"segplugin": {"role": "outcome"}},
         features={"index": [0, 1, 2, 3], "outcome": ["", "hit", "missed", "false"]},
-        **_placed(layer),
+        **placed(layer),
     )
     made.editable = False
     return made
 
 
-def _placed(layer: Layer) -> Placement:
+def placed(layer: Layer) -> Placement:
     """Where a layer lies, for another one that lies over it."""
     return {
         "scale": layer.scale.tolist(),
@@ -237,6 +237,7 @@ __all__ = [
     "make_background",
     "outcome_layer",
     "pair_of",
+    "placed",
     "task_of",
     "tracks_of",
     "where_not",

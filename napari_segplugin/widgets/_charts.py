@@ -163,10 +163,14 @@ class HistogramChart(Chart):
 
     def set_values(self, values: np.ndarray, title: str) -> None:
         """Show a column."""
-        self._counts, self._edges = bins(values)
+        self.set_counts(*bins(values), title)
+
+    def set_counts(self, counts: np.ndarray, edges: np.ndarray, title: str) -> None:
+        """Show counts of ranges that were counted elsewhere."""
+        self._counts, self._edges = counts, edges
         self.x_title, self._at = title, None
-        self.limits = ((float(self._edges[0]), float(self._edges[-1])), (0.0, float(max(1, self._counts.max()))))
-        self.setAccessibleDescription(f"{title}: {int(self._counts.sum())} objects")
+        self.limits = ((float(edges[0]), float(edges[-1])), (0.0, float(max(1, counts.max()))))
+        self.setAccessibleDescription(f"{title}: {int(counts.sum())} {self.y_title}")
         self.clear_brush()
 
     def mark(self, value: float | None) -> None:

@@ -23,6 +23,8 @@ from napari_segplugin.widgets._measure_table import MeasureView
 from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_combo, labelled, style_sheet, wrapped
 from napari_segplugin.widgets._plot_fold import PlotFold
 from napari_segplugin.widgets._range_filter import RangeFilter
+from napari_segplugin.widgets._roi_fold import RoiFold
+from napari_segplugin.widgets._roi_maker import RoiMaker, is_objects
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets._undocked import Undocked
 from napari_segplugin.widgets.jobs import Background, explain
@@ -56,6 +58,7 @@ class MeasurePanel(QWidget):
         self.kept = KeptObjects(self)
         self._links: list[tuple[EventEmitter, Callable[[Event], None]]] = []
         self._step: tuple[int, ...] = ()
+        self._noted: tuple[str, ...] = ()
         self._measure_timer = timer(self, QUIET_MS, self.measure)
         self._layers_timer = timer(self, 50, self._on_layers)
         self._kept_timer = timer(self, 120, self.kept.update)
@@ -70,9 +73,11 @@ class MeasurePanel(QWidget):
         self.image_choice = combo(
             "measure_image", "Image", "An image of the same size, whose intensities are measured in every object."
         )
+        self.by_choice = combo("measure_by", "Rows", "A row for each object, or for each class (such as an organ).")
+        fill_combo(self.by_choice, [("objects", "object"), ("classes", "class")])
         self.count = wrapped(name="measure_count")
         self.table = MeasureView()
-        self.filter, self.plot = RangeFilter(), PlotFold()
+        self.filter, self.plot, self.roi = RangeFilter(), PlotFold(), RoiFold()
         self.save_button = button(
             "Save as CSV…",
             "measure_save",
@@ -82,11 +87,12 @@ class MeasurePanel(QWidget):
         listed = column(
             labelled("Labels", self.layer_choice),
             labelled("Image", self.image_choice),
+            labelled("Rows", self.by_choice),
             self.count,
             self.table,
-            stretch=3,
+            stretch=4,
         )
-        self._tools = column(self.filter, self.plot, self.save_button, stretch=-1)
+        self._tools = column(self.filter, self.plot, self.roi, self.save_button, stretch=-1)
         self.splitter = TwoParts(listed, scrolled(self._tools), self._tools)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -98,8 +104,10 @@ class MeasurePanel(QWidget):
     def _connect(self) -> None:
         self.layer_choice.currentIndexChanged.connect(lambda _: self._follow(self.layer_choice.currentData()))
         self.image_choice.currentIndexChanged.connect(lambda _: self.measure())
+        self.by_choice.currentIndexChanged.connect(lambda _: self._on_by())
+        self.maker = RoiMaker(self)
         self.table.chosen.connect(self._on_chosen)
-        for fold in (self.filter, self.plot):
+        for fold in (self.filter, self.plot, self.roi):
             fold.head.toggled.connect(self.splitter.share_soon)
         self.filter.changed.connect(self._on_range)
         self.filter.cleared.connect(self.show_all)
@@ -196,7 +204,8 @@ class MeasurePanel(QWidget):
         if layer is None:
             self._show(None)
             return
-        frozen = panels.freeze(layer)
+        frozen, by = panels.freeze(layer), str(self.by_choice.currentData())
+        counted = self.roi.head.isChecked()
         described = "class" in layer.features.columns
         began = time.monotonic()
 
@@ -206,10 +215,11 @@ class MeasurePanel(QWidget):
             from napari_segplugin.viewer.writers import labels_to_segmentation
 
             found = labels_to_segmentation(*frozen)
-            if not described:  # a plain layer says nothing about class and status
+            if not described and by == "object":  # a plain layer says nothing about class and status
                 found = replace(found, objects=ObjectTable.of(np.zeros(1, int)))
             image = layer_to_image(image_layer) if image_layer is not None else None
-            return measure(found, image, tracks=panels.tracks_of(frozen[1].get("features")))
+            tracks = panels.tracks_of(frozen[1].get("features"))
+            return measure(found, image, by=by, histogram=counted, tracks=tracks)
 
         def done(table: MeasureTable | None) -> None:
             if table is not None and layer is self.layer:
@@ -220,6 +230,18 @@ class MeasurePanel(QWidget):
             self.count.setText("Measuring …")
         self.background.run("measure", work, done, self.fail)
 
+    @property
+    def by_class(self) -> bool:
+        """Whether a row is a class of objects, whose number is none of the layer's."""
+        return self.by_choice.currentData() == "class" and self.layer is not None and is_objects(self.layer)
+
+    def _on_by(self) -> None:
+        """Rows of classes have no objects that could be hidden or deleted."""
+        self.show_all()
+        self.filter.setVisible(not self.by_class)
+        self._show(None)
+        self.measure()
+
     def fail(self, error: BaseException) -> None:
         """Show what went wrong, as a sentence."""
         self.messages.show_message(*explain(error))
@@ -229,6 +251,10 @@ class MeasurePanel(QWidget):
         self.filter.set_table(table)
         self.plot.set_table(table)
         self.save_button.setEnabled(table is not None and len(table) > 0)
+        self.roi.choose(table, None)
+        for note in table.notes if table is not None and table.notes != self._noted else ():
+            self.messages.show_message(note)
+        self._noted = table.notes if table is not None else self._noted
         self._on_filtered()
         if self.layer is not None and table is not None:
             self._select(int(self.layer.selected_label))
@@ -246,6 +272,8 @@ class MeasurePanel(QWidget):
             return
         total, shown = len(view.table), len(view.rows)
         word = "object" if total == 1 else "objects"
+        if self.by_choice.currentData() == "class":
+            word = "class" if total == 1 else "classes"
         self.count.setText(f"{shown:,} of {total:,} {word}" if view.narrowed else f"{total:,} {word}")
         parts = [f"{view.table[n].title}: {_range_text(*ends)}" for n, ends in view.ranges.items()]
         self.filter.set_narrowed(view.narrowed, " · ".join(parts))
@@ -293,7 +321,9 @@ class MeasurePanel(QWidget):
         number = int(table["label"].values[row])
         frame = int(table["frame"].values[row]) if "frame" in table else None
         self.plot.mark(row)
-        layer.selected_label = number
+        self.roi.choose(table, row, self.image_choice.currentData() is not None)
+        if not self.by_class:
+            layer.selected_label = number
         self.flyer.go(layer, table.boxes[row], frame)
 
     def _on_selected(self, event: Event | None = None) -> None:
@@ -304,14 +334,16 @@ class MeasurePanel(QWidget):
     def _select(self, number: int) -> None:
         """Find the row of an object that was selected in the viewer."""
         view = self.view
-        if view is None:
+        if view is None or self.by_class:
             return
         frame = int(self.viewer.dims.current_step[0]) if "frame" in view.table else None
         at = view.find(number, frame)
         if at is not None and at == self.table.currentIndex().row():
             return
         self.table.choose(at)
-        self.plot.mark(None if at is None else int(view.rows[at]))
+        row = None if at is None else int(view.rows[at])
+        self.plot.mark(row)
+        self.roi.choose(view.table, row, self.image_choice.currentData() is not None)
 
     def _on_click(self, viewer: ViewerModel, event: Event) -> Iterator[None]:
         """A click (no drag) on an object finds its row, in whatever mode that does not paint."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QLabel, QMenu
+from qtpy.QtWidgets import QFileDialog, QLabel, QMenu
 
 from napari_segplugin.core import Image, InputError
 from napari_segplugin.core.words import pixel
@@ -34,6 +34,7 @@ from napari_segplugin.widgets._parts import (
     row,
     wrapped,
 )
+from napari_segplugin.widgets._size_box import SizeBox
 from napari_segplugin.widgets.patient_row import PatientRow
 from napari_segplugin.widgets.where import told
 
@@ -108,20 +109,15 @@ class ImageStep(StepBox):
 
     def _build_spacing(self) -> None:
         self._axes_row = labelled("Axes", self.axes_choice)
-        self.spins: dict[str, _ShortSpin] = {}
+        self.spins: dict[str, SizeBox] = {}
         self.unit_choice = combo("unit_choice", "Unit", "Unit of the pixel size. Measurements use it.")
         fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in UNITS])
         self.unit_choice.setMinimumContentsLength(3)
-        self.unit_choice.currentIndexChanged.connect(lambda _: self._write_spacing())
+        self.unit_choice.currentIndexChanged.connect(lambda _: self._write_unit())
         for axis in "ZYX":
-            spin = _ShortSpin()
-            spin.setRange(0.0001, 1e6)
-            spin.setKeyboardTracking(False)
-            spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            spin.setPrefix(f"{axis} ")
-            spin.setDecimals(4)
+            spin = SizeBox(f"{axis} ")
             describe(spin, f"spacing_{axis}", f"Pixel size {axis}", f"Size of one pixel (voxel in 3D) along {axis}.")
-            spin.valueChanged.connect(lambda _: self._write_spacing())
+            spin.valueChanged.connect(lambda size, a=axis: self._write_size(a, size))
             self.spins[axis] = spin
         self._voxel_label = QLabel("Pixel")
         self._voxel_label.setMinimumWidth(40)
@@ -264,20 +260,33 @@ class ImageStep(StepBox):
         names = list(dict.fromkeys([*known, image.unit]))
         fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in names], image.unit)
 
-    def _write_spacing(self) -> None:
-        """Give the voxel size to the layer, and to the layers that lie over it."""
+    def _write_size(self, axis: str, size: float) -> None:
+        """Give the size along one axis to the layer; the others keep every digit that they have."""
+        layer = self.layer
+        if layer is None or axis not in self._axes:
+            return
+        scale = np.array(layer.scale, float)
+        at = self._axes.index(axis)
+        if scale[at] == size:
+            return
+        scale[at] = size
+        layer.scale = scale
+        self._on_moved()
+
+    def _write_unit(self) -> None:
+        """Give the unit to the layer."""
         layer = self.layer
         if layer is None:
             return
-        old, old_unit = spacing_of_layer(layer, self._axes)
-        spatial = [a for a in self._axes if a in "ZYX"]
-        new = {a: self.spins[a].value() for a in spatial}
         unit = str(self.unit_choice.currentData() or "pixel")
-        if [new[a] for a in spatial] == list(old) and unit == old_unit:
+        if unit == spacing_of_layer(layer, self._axes)[1]:
             return
         shown = self._axes[:-1] if getattr(layer, "rgb", False) else self._axes
-        layer.scale = np.array([new.get(a, s) for a, s in zip(shown, layer.scale, strict=True)])
         layer.units = tuple(unit if a in "ZYX" else str(u) for a, u in zip(shown, layer.units, strict=True))
+        self._on_moved()
+
+    def _on_moved(self) -> None:
+        """What lies over the layer follows."""
         self._show()
         self.moved.emit()
         self.changed.emit()
@@ -293,14 +302,6 @@ class ImageStep(StepBox):
         path = QFileDialog.getExistingDirectory(self, "Open a folder (DICOM series or OME-Zarr)", str(Path.home()))
         if path:
             self.open_requested.emit(path)
-
-
-class _ShortSpin(QDoubleSpinBox):
-    """A box that shows 0.5 and not 0.5000: three of them and a unit fit in a narrow dock."""
-
-    def textFromValue(self, value: float) -> str:
-        """The shortest text of a value."""
-        return f"{value:g}"
 
 
 def _answer(axes: str) -> str:

@@ -67,3 +67,79 @@ def test_a_result_of_a_nifti_lies_where_its_image_lay(tmp_path) -> None:
     seg = replace(seg, spacing=image.spacing, unit="mm", place=None)
     export(seg, tmp_path / "a.nii.gz")
     np.testing.assert_allclose(nibabel.load(tmp_path / "a.nii.gz").affine, AFFINE, atol=1e-5)
+
+
+def organs() -> tuple[Segmentation, Image]:
+    """Two livers, one spleen; and a CT whose planes run the other way."""
+    labels = np.zeros((4, 10, 10), np.uint16)
+    labels[1:3, :5, :5], labels[1:3, 6:8, 6:8], labels[0, 9, 9] = 1, 2, 7
+    table = ObjectTable(np.array([1, 2, 7]), np.array([1, 1, 2]), np.full(3, np.nan, np.float32), ("predicted",) * 3)
+    down = Place([[3, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]], "patient")
+    up = Place([[-3, 0, 0, 9], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]], "patient")
+    classes = ClassTable.named(["liver", "spleen"])
+    found = Segmentation(Task.INSTANCE, labels, table, classes, "ZYX", (3.0, 2.0, 2.0), "mm", place=down)
+    values = np.where(labels == 7, 40, np.where(labels > 0, 60, -1000)).astype(np.int16)
+    values[1, 0, 0] = 100
+    ct = Image(values[::-1], "ZYX", (3.0, 2.0, 2.0), "mm", name="ct", metadata={"value_unit": "HU"}, place=up)
+    return found, ct
+
+
+def test_a_table_of_organs_in_millilitres_and_of_the_right_voxels() -> None:
+    found, ct = organs()
+    table = measure(found, ct, by="class", histogram=True)
+    assert table["class"].values.tolist() == ["liver", "spleen"]
+    assert table["objects"].values.tolist() == [2, 1]
+    assert table["volume_ml"].values.tolist() == pytest.approx([58 * 12 / 1000, 0.012])
+    assert table["volume_ml"].title == "volume (ml)"
+    assert table["mean ct (HU)"].values.tolist() == pytest.approx([60 + 40 / 58, 40])
+    assert table["median ct (HU)"].values.tolist() == [60, 40]
+    assert table["max ct (HU)"].values.tolist() == [100, 40]
+    assert any("were turned" in n for n in table.notes)
+    assert "# Note: The axes of 'ct' were turned" in table.to_csv()
+    lines = table.histogram_csv().splitlines()
+    assert lines[0] == "label,class,channel,from,to,voxels"
+    assert sum(int(line.split(",")[-1]) for line in lines[1:]) == 59
+    assert next(line for line in lines if line.startswith("2,spleen,ct (HU),40,")).endswith(",1")
+
+
+def test_objects_and_classes_of_a_time_series_have_a_row_each_time() -> None:
+    labels = np.array([[[1, 1, 2]], [[0, 2, 2]]])
+    image = Image(np.array([[[5, 5, 7]], [[0, 9, 9]]], np.uint8), "TYX", name="a")
+    table = measure(segmentation(labels, "TYX"), image, histogram=True)
+    assert table["frame"].values.tolist() == [0, 0, 1]
+    assert table.histograms["a"].counts.sum(axis=1).tolist() == [2, 1, 2]
+    kinds = measure(segmentation(labels, "TYX"), by="class")
+    assert kinds["voxels"].values.tolist() == [3, 2]
+    assert "objects" not in kinds
+
+
+def test_labels_without_a_size_take_that_of_the_image() -> None:
+    _, ct = organs()
+    labels = np.zeros((4, 10, 10), np.uint8)
+    labels[0, 0, :2] = 1
+    plain = Segmentation(Task.INSTANCE, labels, ObjectTable.of(labels), ClassTable.named(["a"]), "ZYX", (1.0,) * 3)
+    assert measure(plain, ct)["volume_ml"].values.tolist() == [0.024]
+
+
+def test_a_tilted_volume_is_not_too_large_anywhere(tmp_path) -> None:
+    tilt = Place([[2, 0, 0, 0], [1, 0.5, 0, 0], [0, 0, 0.5, 0], [0, 0, 0, 1]], "patient")
+    labels = np.ones((4, 5, 6), np.uint8)
+    seg = Segmentation(
+        Task.INSTANCE, labels, ObjectTable.of(labels), ClassTable.named(["a"]), "ZYX", tilt.spacing, "mm", place=tilt
+    )
+    assert seg.voxel_size == pytest.approx(tilt.voxel_volume)
+    assert measure(seg)["volume"].values[0] == pytest.approx(120 * 0.5)
+    export(seg, tmp_path / "a.npy")
+    row = next(csv.DictReader((tmp_path / "a.objects.csv").open(encoding="utf-8")))
+    assert float(row["size (mm^3)"]) == pytest.approx(60)
+
+
+def test_what_cannot_have_a_row_or_a_histogram() -> None:
+    found, ct = organs()
+    with pytest.raises(InputError, match="Rows are objects or classes"):
+        measure(found, by="organ")
+    with pytest.raises(InputError, match="no histogram"):
+        measure(found, ct).histogram_csv()
+    moved = replace(ct, place=ct.place.at({"Z": 2}))
+    with pytest.raises(InputError, match="do not lie in the same voxels"):
+        measure(found, moved)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
 from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Stage, Step, Task
 from napari_segplugin.data.measure import measure_objects
 from napari_segplugin.data.table import Column, MeasureTable
-from napari_segplugin.engine.evaluate.evaluate import Report, ReportRow, evaluate, evaluate_steps
+from napari_segplugin.engine.evaluate.evaluate import Report, ReportRow, evaluate, evaluate_steps, fitted
 from napari_segplugin.engine.evaluate.report import ALL
 from napari_segplugin.metrics import AP_THRESHOLDS, contingency, define, match, mean, surface_distances
 
@@ -75,9 +76,12 @@ def compare(
     Raises
     ------
     InputError
-        If the shapes differ, or as in :func:`~napari_segplugin.engine.evaluate.evaluate.evaluate`.
+        If the shapes or places differ, or as in :func:`~napari_segplugin.engine.evaluate.evaluate.evaluate`.
     """
+    truth, found = _fitted(truth, prediction)
     truth = _as_seen(truth, prediction)
+    if prediction.unit == "pixel":  # a layer without a unit takes the size that the other one has
+        prediction = replace(prediction, spacing=truth.spacing, unit=truth.unit)
     size = prediction.spacing
     reach = max(size) if tolerance is None else tolerance
     yield Stage("Comparing classes and objects")
@@ -96,7 +100,15 @@ def compare(
     objects = _joined(tables, timed)
     rows = [*rows, *_means_of_objects(objects, prediction.unit, threshold)]
     overlay = np.stack(overlays) if timed else overlays[0]
-    return Comparison(Report(prediction.task, tuple(rows), notes), objects, overlay, _curve(rows))
+    return Comparison(Report(prediction.task, tuple(rows), (*found, *notes)), objects, overlay, _curve(rows))
+
+
+def _fitted(truth: Segmentation, prediction: Segmentation) -> tuple[Segmentation, tuple[str, ...]]:
+    """The truth in the voxels of the prediction, and what the person should know of that."""
+    if truth.axes != prediction.axes:
+        return truth, ()
+    found, _, notes = fitted(prediction, truth)
+    return cast("Segmentation", found), notes
 
 
 def _as_seen(truth: Segmentation, prediction: Segmentation) -> Segmentation:
@@ -121,8 +133,8 @@ def _as_seen(truth: Segmentation, prediction: Segmentation) -> Segmentation:
         task=prediction.task,
         objects=table,
         classes=prediction.classes,
-        spacing=prediction.spacing,
-        unit=prediction.unit,
+        spacing=truth.spacing if prediction.unit == "pixel" else prediction.spacing,
+        unit=truth.unit if prediction.unit == "pixel" else prediction.unit,
     )
 
 
@@ -192,7 +204,12 @@ def _objects(
     """A row for each object of one time point, and the overlay."""
     predicted, true = np.asarray(prediction.labels), np.asarray(truth.labels)
     hits, others = _pairs(prediction, truth, threshold)
-    size = {"spacing": prediction.spacing, "unit": prediction.unit, "classes": prediction.classes}
+    size = {
+        "spacing": prediction.spacing,
+        "edges": prediction.edges,
+        "unit": prediction.unit,
+        "classes": prediction.classes,
+    }
     tables = [
         measure_objects(s.labels, objects=s.objects, **size)  # type: ignore[arg-type]
         for s in (prediction, truth)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_segplugin.core import ClassTable, InputError, Job, Segmentation, Step, Task, drain
+from napari_segplugin.core import ClassTable, Image, InputError, Job, Segmentation, Step, Task, drain
+from napari_segplugin.core.words import pixel
+from napari_segplugin.engine.alignment import align
 from napari_segplugin.engine.evaluate.added import added
 from napari_segplugin.engine.evaluate.aggregate import (
     Measured,
@@ -44,16 +46,16 @@ from napari_segplugin.metrics.checks import known_mask, label_pair, voxel_size
 from napari_segplugin.metrics.instance import aji_plus_ratio, aji_ratio, average_precision_ratio
 from napari_segplugin.metrics.overlap import dice_ratio, iou_ratio
 
-__all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps"]
+__all__ = ["Report", "ReportRow", "evaluate", "evaluate_many", "evaluate_steps", "fitted"]
 
-Labels = ArrayLike | Segmentation
+Labels = ArrayLike | Segmentation | Image
 MOST_CLASSES = 256
 """More class numbers than this, without a class table, are taken for object numbers."""
 
 
 def evaluate(
-    prediction: ArrayLike | Segmentation,
-    truth: ArrayLike | Segmentation,
+    prediction: Labels,
+    truth: Labels,
     *,
     task: Task | str,
     classes: ClassTable | None = None,
@@ -70,8 +72,9 @@ def evaluate(
 
     Parameters
     ----------
-    prediction, truth : (Z, Y, X) or (Y, X) array of int, or Segmentation
-        SEMANTIC: class numbers. INSTANCE and PANOPTIC: object numbers. 0 is background.
+    prediction, truth : (Z, Y, X) or (Y, X) array of int, Segmentation, or Image of labels
+        SEMANTIC: class numbers. INSTANCE and PANOPTIC: object numbers. 0 is background. Where both say where they lie, the
+        axes of the truth are turned to those of the prediction.
     task : Task or str
     classes : ClassTable, optional
         Names and kinds; from the segmentations where None, else "class 1", "class 2" ….
@@ -97,7 +100,7 @@ def evaluate(
     Raises
     ------
     InputError
-        If the shapes differ, labels are not whole numbers >= 0, a label is no class, an object has no class, or the
+        If the shapes or places differ, labels are not whole numbers >= 0, a label is no class, an object has no class, or the
         task, spacing, tolerance or a threshold is not valid.
 
     Examples
@@ -107,13 +110,14 @@ def evaluate(
     0.5
     """
     options = make_options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
+    truth, known, found = fitted(prediction, truth, sized=spacing is not None, known=known)
     measured = _image(prediction, truth, options, known, prediction_classes, truth_classes)
     rows = with_means(measured, class_table(options, prediction, truth))
-    return Report(options.task, tuple(as_row(m) for m in rows), _notes(options.task, known, surfaces))
+    return Report(options.task, tuple(as_row(m) for m in rows), (*found, *_notes(options.task, known, surfaces)))
 
 
 def evaluate_many(
-    pairs: Iterable[tuple[ArrayLike | Segmentation, ArrayLike | Segmentation]],
+    pairs: Iterable[tuple[Labels, Labels]],
     *,
     task: Task | str,
     classes: ClassTable | None = None,
@@ -159,7 +163,7 @@ def evaluate_many(
 
 
 def evaluate_steps(
-    pairs: Iterable[tuple[ArrayLike | Segmentation, ArrayLike | Segmentation]],
+    pairs: Iterable[tuple[Labels, Labels]],
     total: int,
     *,
     task: Task | str,
@@ -173,8 +177,10 @@ def evaluate_steps(
     """The same as :func:`evaluate_many`, as a job that says after each of `total` images how far it is."""
     options = make_options(task, classes, spacing, unit, thresholds, tolerance, surfaces)
     images: list[list[Measured]] = []
-    table = classes
-    for prediction, truth in pairs:
+    table, notes = classes, dict[str, None]()
+    for prediction, given in pairs:
+        truth, _, found = fitted(prediction, given, sized=spacing is not None)
+        notes |= dict.fromkeys(found)
         if options.tolerance is None:
             # One tolerance for all images: a mean over different definitions would have none.
             options = replace(options, tolerance=with_voxels(options, prediction, truth).tolerance)
@@ -185,7 +191,33 @@ def evaluate_steps(
         raise InputError("There is no image to evaluate.", accepted="at least one pair (prediction, ground truth)")
     numbers = [*with_means(mean_over_images(images), table), *with_means(pooled_over_images(images), table)]
     rows = sorted((as_row(m) for m in numbers), key=lambda r: r.class_name != ALL)
-    return Report(options.task, tuple(rows), _notes(options.task, None, surfaces))
+    return Report(options.task, tuple(rows), (*notes, *_notes(options.task, None, surfaces)))
+
+
+def fitted(
+    prediction: Labels, truth: Labels, *, sized: bool = False, known: ArrayLike | None = None
+) -> tuple[Labels, ArrayLike | None, tuple[str, ...]]:
+    """The truth (and where it is known) in the voxels of the prediction, and what the person should know of that.
+
+    Parameters
+    ----------
+    prediction, truth, known
+        As in :func:`evaluate`; of arrays nothing is said, so they stay as they are.
+    sized : bool
+        Whether the caller gives the size of a voxel.
+
+    Raises
+    ------
+    InputError
+        If both say where they lie, and it is not the same grid of voxels.
+    """
+    if not (isinstance(prediction, Segmentation | Image) and isinstance(truth, Segmentation | Image)):
+        return truth, known, ()
+    word = pixel(len(prediction.spacing))
+    fit = align(prediction, truth, sized=sized, hint=f" If only their headers differ, give one {word} size for both.")
+    if known is not None:
+        known = fit.order.apply(np.asarray(known), fit.found.axes)
+    return fit.found, known, fit.notes
 
 
 def _image(

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
+from napari_segplugin.core import ClassTable, Image, InputError, Segmentation, Task
+from napari_segplugin.core.image import check_spacing
 from napari_segplugin.core.words import pixel
+from napari_segplugin.engine.alignment import differ
 from napari_segplugin.engine.evaluate.report import ALL
 
 
@@ -64,6 +66,7 @@ def make_options(
         raise InputError(
             "IoU thresholds must be above 0 and at most 1.", got=tuple(thresholds), accepted="at least one, such as 0.5"
         )
+    check_spacing(spacing)
     # here too: where no surface is measured, nobody else would look at it
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise InputError("A tolerance must be a distance, 0 or more.", got=tolerance)
@@ -92,42 +95,40 @@ def with_voxels(options: Options, prediction: Any, truth: Any) -> Options:
     InputError
         If there is a time axis, or surfaces are measured and the two differ in voxel size.
     """
-    found = [x for x in (prediction, truth) if isinstance(x, Segmentation)]
-    for segmentation in found:
-        if "T" in segmentation.axes:
+    found = [x for x in (prediction, truth) if isinstance(x, Segmentation | Image)]
+    for labels in found:
+        if "T" in labels.axes:
             raise InputError(
                 "A time series is evaluated one time point at a time.",
-                got=f"axes '{segmentation.axes}'",
+                got=f"axes '{labels.axes}'",
                 hint="Compare pairs of single time points.",
             )
     size, unit = options.spacing, options.unit
     measures = options.surfaces and options.task is Task.SEMANTIC
-    if measures and len(found) == 2 and (size is None or unit is None) and not _same_voxels(*found):
+    if measures and (size is None or unit is None) and differ(found):
         raise InputError(
             f"Prediction and ground truth differ in {pixel(len(found[0].spacing))} size.",
             got=" and ".join(f"{f.spacing} {f.unit}" for f in found),
             hint="Give one size and unit for both, or leave out the distances between surfaces.",
             setting="surfaces",
         )
+    # of two, one may be of a format that holds no size
+    speaks = next((f for f in found if f.unit != "pixel"), found[0] if found else None)
     if size is None:
-        size = found[0].spacing if found else (1.0,) * np.ndim(truth)
+        size = speaks.spacing if speaks else (1.0,) * np.ndim(truth)
     if unit is None:
-        unit = found[0].unit if found else "pixel"
+        unit = speaks.unit if speaks else "pixel"
     # On an axis of one voxel there is no distance, so its edge says nothing about the tolerance.
     edges = [s for s, n in zip(size, np.shape(labels_of(truth, False)), strict=False) if n != 1]
     tolerance = max(edges, default=1.0) if options.tolerance is None else options.tolerance
     return replace(options, spacing=size, unit=unit, tolerance=tolerance)
 
 
-def _same_voxels(a: Segmentation, b: Segmentation) -> bool:
-    return a.unit == b.unit and len(a.spacing) == len(b.spacing) and bool(np.allclose(a.spacing, b.spacing, rtol=1e-4))
-
-
 def labels_of(found: Any, semantic: bool) -> np.ndarray:
     """Class numbers (`semantic`) or object numbers, (Z, Y, X) or (Y, X)."""
     if isinstance(found, Segmentation):
         return found.semantic() if semantic else np.asarray(found.labels)
-    return np.asarray(found)
+    return np.asarray(found.array if isinstance(found, Image) else found)
 
 
 def object_classes(found: Any, given: Mapping[int, int] | None, word: str) -> Mapping[int, int]:

@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import Image, Job, ModelBundle, Region, Segmentation, SegPluginError, Stage, Step, TileSpec
-from napari_segplugin.core.disk.commit import FileSet, commit
+from napari_segplugin.core import (
+    Image,
+    InputError,
+    Job,
+    ModelBundle,
+    Note,
+    Region,
+    Segmentation,
+    SegPluginError,
+    Stage,
+    Step,
+    TileSpec,
+)
+from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Index
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
@@ -21,7 +33,7 @@ from napari_segplugin.engine.predict.predict import predict, predict_into
 from napari_segplugin.engine.predict.work.progress import about_job
 from napari_segplugin.engine.stores import lasting
 from napari_segplugin.io.files import writing
-from napari_segplugin.io.formats import stem_of
+from napari_segplugin.io.formats import stem_of, with_extension
 from napari_segplugin.io.memory import free_host_memory
 from napari_segplugin.io.writing import check_target, fill
 
@@ -44,6 +56,7 @@ def predict_to_file(
     device: str = "auto",
     region: Region | None = None,
     cluster: Cluster | None = None,
+    otherwise: str = "",
 ) -> Job[tuple[Segmentation, list[Path]]]:
     """Segment an image and write the result; labels too large for the memory never lie in it.
 
@@ -53,6 +66,8 @@ def predict_to_file(
         As for :func:`~napari_segplugin.engine.predict.predict.predict`.
     path : path
         Its extension names the format; labels larger than memory are written piece by piece to .zarr and .tif.
+    otherwise : str
+        Extension of another format, which is written where that of `path` cannot hold the labels.
 
     Yields
     ------
@@ -85,14 +100,14 @@ def predict_to_file(
         found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, cluster=cluster)
         yield Stage("Writing the file")
         with writing(target), commit(target, stem) as stage:
-            return found, (yield from _write(stage, found, target))
+            return found, (yield from _write(stage, found, target, otherwise))
     about = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
     with lasting(target, about, stem) as ledger:
         place = ledger.work("labels.zarr")
         found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
         yield Stage("Writing the file")
         with writing(target):
-            files = yield from _write(ledger, found, target)
+            files = yield from _write(ledger, found, target, otherwise)
     return replace(found, labels=np.zeros((0,) * len(found.axes), np.int32)), files
 
 
@@ -128,7 +143,21 @@ class _Watched:
         return np.asarray(self[(slice(None),) * self.ndim], dtype)
 
 
-def _write(stage: FileSet, found: Segmentation, path: Path) -> Job[list[Path]]:
+def _write(stage: FileSet, found: Segmentation, path: Path, otherwise: str) -> Job[list[Path]]:
+    """Write, and in another format where that of the path cannot hold the labels."""
+    try:
+        return (yield from _write_as(stage, found, path))
+    except InputError as error:
+        if not otherwise:
+            raise
+        place = with_extension(path, otherwise)
+        yield Note(f"{str(error).partition('. ')[0]}. '{place.name}' is written instead.")
+        for name in stage.names:
+            remove(stage.path(name))
+    return (yield from _write_as(stage, found, place))
+
+
+def _write_as(stage: FileSet, found: Segmentation, path: Path) -> Job[list[Path]]:
     """Write in a thread, so that the job goes on telling how far it is and can be closed at any moment."""
     labels = _Watched(found.labels)
     total = 2 * labels.size  # once to count the voxels of each object, once to write
