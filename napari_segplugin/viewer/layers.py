@@ -48,14 +48,15 @@ class LayerOptions(TypedDict, total=False):
     units: tuple[str, ...]
     axis_labels: tuple[str, ...]
     rgb: bool
+    multiscale: bool
     visible: bool
     metadata: JsonDict
     features: Features | DataFrame
     colormap: DirectLabelColormap
 
 
-LayerData: TypeAlias = tuple[Array, LayerOptions, str]
-"""A layer as napari's plugins return it: array, options, kind."""
+LayerData: TypeAlias = tuple[Array | list[Array], LayerOptions, str]
+"""A layer as napari's plugins return it: array (of a pyramid a list of them, the finest first), options, kind."""
 
 
 def level0(layer: Layer) -> Array:
@@ -179,11 +180,12 @@ def image_to_layer(image: Image) -> LayerData:
     tuple
         (array, keyword arguments, "image").
     """
-    array, axes = image.array, image.axes
+    array, axes, levels = image.array, image.axes, image.levels
     rgb = axes.endswith("C") and image.n_channels in (3, 4) and np.dtype(array.dtype) == np.uint8
     if "C" in axes[1:] and not rgb:
         order = [axes.index("C"), *(i for i, a in enumerate(axes) if a != "C")]
         array, axes = _transpose(array, order), "".join(axes[i] for i in order)
+        levels = tuple(_transpose(level, order) for level in levels)
     sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
     shown = axes[:-1] if rgb else axes
     doubt = str(image.metadata.get("axes_doubt", ""))
@@ -197,7 +199,9 @@ def image_to_layer(image: Image) -> LayerData:
     }
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
-    return array, kwargs, "image"
+    if levels:
+        kwargs["multiscale"] = True
+    return [array, *levels] if levels else array, kwargs, "image"
 
 
 def _transpose(array: Array, order: list[int]) -> Array:
