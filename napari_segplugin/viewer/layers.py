@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
 
 import numpy as np
@@ -180,12 +181,11 @@ def image_to_layer(image: Image) -> LayerData:
     tuple
         (array, keyword arguments, "image").
     """
-    array, axes, levels = image.array, image.axes, image.levels
+    array, axes = image.array, image.axes
     rgb = axes.endswith("C") and image.n_channels in (3, 4) and np.dtype(array.dtype) == np.uint8
     if "C" in axes[1:] and not rgb:
         order = [axes.index("C"), *(i for i, a in enumerate(axes) if a != "C")]
         array, axes = _transpose(array, order), "".join(axes[i] for i in order)
-        levels = tuple(_transpose(level, order) for level in levels)
     sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
     shown = axes[:-1] if rgb else axes
     doubt = str(image.metadata.get("axes_doubt", ""))
@@ -199,9 +199,15 @@ def image_to_layer(image: Image) -> LayerData:
     }
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
-    if levels:
-        kwargs["multiscale"] = True
-    return [array, *levels] if levels else array, kwargs, "image"
+    return _with_levels(image, array, kwargs)
+
+
+def _with_levels(image: Image, array: Array, kwargs: LayerOptions) -> LayerData:
+    """The layer with the coarser levels of its image, each turned as the finest was."""
+    if not image.levels:
+        return array, kwargs, "image"
+    levels = [cast("Array", image_to_layer(replace(image, array=level))[0]) for level in image.levels]
+    return [array, *levels], {**kwargs, "multiscale": True}, "image"
 
 
 def _transpose(array: Array, order: list[int]) -> Array:
