@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -78,7 +79,7 @@ def read_segmentation(
         warnings.warn(sentence, MixedFilesWarning, stacklevel=2)
     functions: Format = format_of(place).load()
     if functions.read_segmentation is not None:
-        return functions.read_segmentation(place)
+        return _with_table(functions.read_segmentation(place), place, trusted=not sentence)
     image = labels_image(place)
     labels, axes = checked_labels(image, place.name)
     inside = labels_inside(place)
@@ -147,6 +148,22 @@ def is_result(path: str | os.PathLike[str]) -> bool:
         return first == place.name
     with reading(place, "a result"):
         return not place.is_dir() and fingerprint(place) == written.get(first)
+
+
+def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
+    """A result whose file holds classes itself, with what only the table and the recipe beside it know."""
+    about, rows = _recipe(path), _rows(_beside(path, ".objects.csv"))
+    if not trusted or about.get("labels") != path.name:
+        return found
+    if found.place is None and (said := about.get("place")):
+        found = replace(found, place=Place.from_json(cast("Json", said)))
+    table = found.objects
+    if not set(table.label.tolist()) <= set(rows):
+        return found
+    own = [rows[n] for n in table.label.tolist()]
+    score = np.array([r[1] for r in own], np.float32)
+    known = np.where(np.isnan(table.score), score, table.score).astype(np.float32)
+    return replace(found, objects=ObjectTable(table.label, table.class_id, known, tuple(r[2] for r in own)))
 
 
 def _where(image: Image, said: object) -> Place | None:

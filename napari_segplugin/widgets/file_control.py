@@ -7,9 +7,10 @@ from typing import Any
 
 from napari_segplugin.viewer.layers import LayerData
 from napari_segplugin.viewer.light import make_ready
-from napari_segplugin.viewer.readers import images_of, layers_of, question
+from napari_segplugin.viewer.readers import asking, images_of, layers_of, question
 from napari_segplugin.viewer.sample_data import sample_layers
 from napari_segplugin.widgets.choose_image import choose
+from napari_segplugin.widgets.source_control import SourceControl
 
 
 class FileControl:
@@ -22,6 +23,9 @@ class FileControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
+        self.sources = SourceControl(dock)
+        if choose not in asking:
+            asking.append(choose)
         dock.background.run("napari", make_ready, lambda _: None, lambda _: None)
 
     def open_image(self, path: str) -> None:
