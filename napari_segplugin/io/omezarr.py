@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import zarr
 
 from napari_segplugin.core import InputError, guess_axes
-from napari_segplugin.io.files import ZARR_FILES, Format, Found
+from napari_segplugin.io.files import ZARR_FILES, Format, Found, in_image
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.omezarr_about import Multiscale, OmeAbout, about_group, meaning, part
 from napari_segplugin.io.omezarr_parts import images_of
@@ -31,7 +32,26 @@ def read(path: Path) -> Found:
     node = opened(path)
     if isinstance(node, zarr.Array):
         return _plain(node, path)
-    return _from_group(node, path)
+    found = _from_group(node, path)
+    return _as_its_image(found, path) if in_image(path) and found.unit == "pixel" else found
+
+
+def _as_its_image(found: Found, path: Path) -> Found:
+    """Labels that say no unit, or no size at all, with those of the image in whose zarr they are."""
+    image = read(path.parent.parent)
+    sizes = dict(zip(image.axes, image.array.shape, strict=True))
+    same = all(sizes.get(a) == n for a, n in zip(found.axes, found.array.shape, strict=True) if a in "ZYX")
+    before = found.metadata.get("notes")
+    notes = list(before) if isinstance(before, list) else []
+    if not found.spacing and same and not found.doubt:
+        taken = f"'{path.name}' says no pixel size; that of its image is taken."
+        about = {**found.metadata, "notes": [taken]}
+        spacing = {a: s for a, s in image.spacing.items() if a in found.axes}
+        return replace(found, spacing=spacing, unit=image.unit, place=image.place, metadata=about)
+    if found.spacing and image.unit != "pixel":
+        notes.append(f"'{path.name}' says no unit of its pixel size; that of its image is taken ({image.unit}).")
+        return replace(found, unit=image.unit, metadata={**found.metadata, "notes": notes})
+    return found
 
 
 def _from_group(group: zarr.Group, path: Path) -> Found:

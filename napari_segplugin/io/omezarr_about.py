@@ -54,6 +54,7 @@ class AxisEntry(TypedDict):
     name: str
     type: NotRequired[object]
     unit: NotRequired[str | None]
+    units: NotRequired[object]
 
 
 class Multiscale(Scaled):
@@ -127,7 +128,7 @@ def meaning(scales: Multiscale, omero: Json, shape: tuple[int, ...], name: str) 
     sizes: dict[str, float] = {}
     units: dict[str, str] = {}
     for i, letter in enumerate(axes if named else ""):
-        unit = str((entries[i].get("unit") if entries else "") or "")
+        unit = _unit(entries[i]) if entries else ""
         if letter in "ZYX" and steps is not None and steps[i]:
             sizes[letter], units[letter] = float(abs(steps[i])), unit
         elif letter in "ZYX":
@@ -142,6 +143,12 @@ def meaning(scales: Multiscale, omero: Json, shape: tuple[int, ...], name: str) 
     if notes:
         metadata["notes"] = list(notes)
     return Meaning(axes, doubt, spacing, unit, metadata, place)
+
+
+def _unit(entry: AxisEntry) -> str:
+    """The unit of an axis; some programs wrote it under "units"."""
+    found = entry.get("unit") or entry.get("units") or ""
+    return found if isinstance(found, str) else ""
 
 
 def _axes(entries: Sequence[AxisEntry], shape: tuple[int, ...], version: str) -> tuple[str, str, bool]:

@@ -379,3 +379,49 @@ def test_colors_and_properties_of_other_programs(tmp_path) -> None:
     from napari_segplugin.io.inside_zarr import labels_inside
 
     assert labels_inside(tmp_path / "a.zarr").colors == {1: "#ff0080"}
+
+
+@pytest.mark.parametrize("name", ["micrometer", "micron", "µm", "um"])
+def test_units_as_programs_write_them(tmp_path, name) -> None:
+    image(tmp_path / "a.zarr", 2, (8, 9), scales("yx", [[{"type": "identity"}, scale(0.5, 0.25)]], name))
+    assert read_image(tmp_path / "a.zarr").describe().endswith("pixel size 0.5 × 0.25 um · uint16")
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [([], "says no pixel size; that of its image"), ([scale(1.0, 0.5)], "says no unit of its pixel size")],
+)
+def test_labels_without_size_or_unit_take_those_of_their_image(tmp_path, steps, said) -> None:
+    image(tmp_path / "a.zarr", 2, (8, 9), scales("yx", [[scale(1.0, 0.5), shift(3, 4)]]))
+    about = scales("yx", [steps], "")
+    image(tmp_path / "a.zarr" / "labels" / "old", 2, (8, 9), about, **{"image-label": {}})
+    found = read_image(tmp_path / "a.zarr" / "labels" / "old")
+    assert (found.spacing, found.unit) == ((1.0, 0.5), "um")
+    assert said in found.metadata["notes"][0]
+    if not steps:
+        np.testing.assert_allclose(found.affine @ [0, 0, 0, 1], [0, 3, 4, 1])
+    assert read_segmentation(tmp_path / "a.zarr" / "labels" / "old").unit == "um"
+
+
+def test_the_unit_of_an_axis_under_its_old_name(tmp_path) -> None:
+    about = scales("yx", [[scale(2, 3)]], "")
+    for axis in about["axes"]:
+        axis["units"] = "nanometer"
+    image(tmp_path / "a.zarr", 2, (8, 9), about)
+    assert read_image(tmp_path / "a.zarr").unit == "nm"
+
+
+def test_labels_of_another_size_take_nothing(tmp_path) -> None:
+    image(tmp_path / "a.zarr", 2, (8, 9), scales("yx", [[scale(1.0, 0.5)]]))
+    image(tmp_path / "a.zarr" / "labels" / "half", 2, (4, 5), scales("yx", [[]], ""), **{"image-label": {}})
+    found = read_image(tmp_path / "a.zarr" / "labels" / "half")
+    assert (found.spacing, found.unit) == ((1.0, 1.0), "pixel")
+    assert "taken as 1" in found.metadata["notes"][0]
+
+
+def test_labels_with_axes_for_channels_and_depth_of_one(tmp_path) -> None:
+    image(tmp_path / "a.zarr", 2, (3, 2, 4, 8, 9))
+    flat = scales("tczyx", [[scale(1, 1, 1, 1, 1)]])
+    image(tmp_path / "a.zarr" / "labels" / "old", 2, (3, 1, 4, 8, 9), flat, **{"image-label": {}})
+    found = read_segmentation(tmp_path / "a.zarr" / "labels" / "old")
+    assert (found.axes, found.labels.shape) == ("TZYX", (3, 4, 8, 9))
