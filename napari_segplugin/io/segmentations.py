@@ -27,7 +27,7 @@ from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import csv_text
 from napari_segplugin.io.boundary import read_json, reading
 from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint, is_zarr
-from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
+from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, read_image, stem_of
 from napari_segplugin.io.inside_zarr import RecipeFile, labels_inside
 
 
@@ -148,6 +148,37 @@ def is_result(path: str | os.PathLike[str]) -> bool:
         return first == place.name
     with reading(place, "a result"):
         return not place.is_dir() and fingerprint(place) == written.get(first)
+
+
+def read(path: str | os.PathLike[str], *, field: str = "") -> Image | Segmentation:
+    """Read what a file is: a segmentation where it says so (see :func:`is_result`), else an image.
+
+    Parameters
+    ----------
+    path : path
+    field : str, optional
+        Which image of an OME-Zarr plate, as its path inside: "A/1/0".
+
+    Returns
+    -------
+    Image or Segmentation
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "cells.npy"
+    >>> np.save(place, np.array([[0, 4], [4, 7]]))
+    >>> type(read(place)).__name__
+    'Image'
+    """
+    if not field and is_result(path):
+        return read_segmentation(path)
+    return read_image(path, field=field)
 
 
 def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
