@@ -56,9 +56,9 @@ def _ours(path: Path) -> bool:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    """Whether a file in a folder is DICOM: by its name in any case, or by the mark that files without a name have."""
-    with os.scandir(folder) as entries:
-        files = [Path(e.path) for e in islice((e for e in entries if e.is_file()), _LOOKED_AT)]
+    """Whether a file in a folder or below it is DICOM: by its name in any case, or by the mark of files without an ending."""
+    found = (Path(home) / name for home, _, names in os.walk(folder) for name in names)
+    files = list(islice(found, _LOOKED_AT))
     if any(p.suffix.lower() in (".dcm", ".dicom") for p in files):
         return True
     return any(_is_dicom(p) for p in files if not p.suffix or p.suffix[1:].isdigit())

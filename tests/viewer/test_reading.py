@@ -212,7 +212,9 @@ def test_folders_of_dicom_files_of_any_name(tmp_path: Path, name: str) -> None:
     meta.MediaStorageSOPInstanceUID = "1.2.3"
     data = pydicom.dataset.FileDataset(str(tmp_path / name), {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = "1.2", "1.2.3"
-    data.save_as(tmp_path / name)
+    (tmp_path / "study").mkdir()
+    data.save_as(tmp_path / "study" / name)
+    assert get_reader(str(tmp_path / "study")) is not None
     assert get_reader(str(tmp_path)) is not None
 
 
