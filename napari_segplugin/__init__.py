@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from napari_segplugin.io.image_writing import write_image
     from napari_segplugin.io.recipes import load_recipe, save_recipe
     from napari_segplugin.io.samples import SampleImage
-    from napari_segplugin.io.segmentations import read_segmentation
+    from napari_segplugin.io.segmentations import read, read_segmentation
 
 _CORE = (
     "AugmentSpec ClassInfo ClassTable ClassicalRecipe CleanupStep Image InputError Kind LossSpec LossTerm MissingExtraError "
@@ -92,7 +92,7 @@ _NAMES = {
     "io.image_writing": "write_image",
     "io.recipes": "load_recipe save_recipe",
     "io.samples": "SampleImage",
-    "io.segmentations": "read_segmentation",
+    "io.segmentations": "read read_segmentation",
 }
 _RENAMED: dict[str, tuple[str, str]] = {}
 """Public names that have another name now: old -> (new, version in which the old one goes, two minor versions later)."""
@@ -145,6 +145,7 @@ __all__ = [
     "models",
     "new_model",
     "predict",
+    "read",
     "read_image",
     "read_segmentation",
     "recipes",

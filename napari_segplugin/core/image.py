@@ -144,6 +144,11 @@ class Image:
         return (self.place or Place.of_spacing(sizes)).matrix
 
     @property
+    def levels(self) -> tuple[Array, ...]:
+        """The same array at coarser resolutions, each smaller than the one before; of a pyramid on disk, else none."""
+        return tuple(getattr(self.array, "levels", ()))
+
+    @property
     def spatial_axes(self) -> str:
         """The spatial axes in the order of the array, such as "ZYX"."""
         return "".join(a for a in self.axes if a in SPATIAL)

@@ -42,7 +42,7 @@ from napari_segplugin.engine.session import Session, image_key
 from napari_segplugin.engine.torch_import import bring_torch, collect_frozen
 from napari_segplugin.engine.track.track import Tracking, TrackSpec, track_spec_from_json
 from napari_segplugin.engine.train.advice import recommend_loss
-from napari_segplugin.io import load_recipe, read_image, save_recipe
+from napari_segplugin.io import is_result, load_recipe, read_image, save_recipe
 from napari_segplugin.jobs import (
     compare,
     edge_map,
@@ -203,6 +203,7 @@ __all__ = [
     "image_key",
     "instant",
     "instant_now",
+    "is_result",
     "load_model",
     "load_recipe",
     "losses",

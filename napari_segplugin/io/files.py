@@ -24,6 +24,9 @@ IN_MEMORY = 256 * 2**20
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 """What lies in the folder of a zarr."""
 
+IN_ZARR = "labels"
+"""The group in an OME-Zarr image below which its labels are."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -189,6 +192,17 @@ def check_readable(path: Path) -> None:
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a zarr: by its name, or by what lies in it."""
     return path.is_dir() and (path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ZARR_FILES))
+
+
+def in_image(path: Path) -> bool:
+    """Whether a path is that of labels in the zarr of their image, such as ``cells.zarr/labels/nuclei``.
+
+    Examples
+    --------
+    >>> in_image(Path("no.zarr/labels/nuclei"))
+    False
+    """
+    return path.parent.name == IN_ZARR and is_zarr(path.parent.parent)
 
 
 def first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Note, Registry
+from napari_segplugin.io.beside import inside
 from napari_segplugin.io.files import Found, as_path, check_readable, is_zarr
 from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import short_unit
@@ -107,6 +108,18 @@ def stem_of(path: Path) -> str:
     return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
 
 
+def title_in_zarr(path: Path) -> str:
+    """What an image inside a zarr is called: the zarr and the path in it; empty for anything else.
+
+    Examples
+    --------
+    >>> title_in_zarr(Path("plate.ome.zarr/A/1/0")), title_in_zarr(Path("cells.ome.zarr"))
+    ('plate A/1/0', '')
+    """
+    root = next((p for p in path.parents if p.suffix.lower() == ".zarr"), None)
+    return "" if root is None else f"{stem_of(root)} {path.relative_to(root).as_posix().removeprefix('labels/')}"
+
+
 def with_extension(path: Path, extension: str) -> Path:
     """The name with another extension instead of the known one that it has.
 
@@ -178,6 +191,7 @@ def read_image(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
+    field: str = "",
 ) -> Image:
     """Read an image with its axes, voxel size and unit.
 
@@ -191,6 +205,8 @@ def read_image(
         Voxel size along the spatial axes, in the order of the axes; wins over what the file says.
     unit : str, optional
         Unit of the voxel size; wins over what the file says.
+    field : str, optional
+        Which image of an OME-Zarr plate, well or converted file, as its path inside: "A/1/0".
 
     Returns
     -------
@@ -214,6 +230,7 @@ def read_image(
     'Z 3 × Y 8 × X 9 · voxel size 2 × 1 × 1 um · uint8'
     """
     place = as_path(path)
+    place = inside(place, field, place / "zarr.json") if field else place
     check_readable(place)
     row = format_of(place)
     found = row.load().read
@@ -246,7 +263,7 @@ def _as_image(found: Found, path: Path, axes: str | None, spacing: Sequence[floa
         order,
         spacing=sizes,
         unit=short_unit(unit) if unit is not None else found.unit,
-        name=stem_of(path) or path.name,
+        name=title_in_zarr(path) or stem_of(path) or path.name,
         source=str(path),
         metadata={**found.metadata, "axes_doubt": "" if axes else found.doubt},
         place=found.place,

@@ -59,6 +59,8 @@ class LazyArray:
         What must stay open as long as the array is used; it is closed with it.
     files : sequence of Path
         Where a change shows; `path` by default.
+    levels : sequence of LazyArray
+        The same at coarser resolutions, each smaller than the one before.
 
     Raises
     ------
@@ -73,7 +75,9 @@ class LazyArray:
         kind: str,
         keep: Sequence[Closes] = (),
         files: Sequence[Path] = (),
+        levels: Sequence[LazyArray] = (),
     ) -> None:
+        self.levels = tuple(levels)
         self._array = array
         self._path = path
         self._kind = kind

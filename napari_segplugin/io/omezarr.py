@@ -1,122 +1,77 @@
-"""OME-Zarr 0.4 and 0.5 (and plain zarr arrays), read lazily, written piece by piece."""
+"""OME-Zarr 0.4 and 0.5 (and plain zarr arrays), read lazily with all their levels."""
 
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NotRequired, Required, TypedDict, cast
+from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import zarr
-from zarr.storage import LocalStore
 
 from napari_segplugin.core import InputError, guess_axes
-from napari_segplugin.core.schema import Between, checked_json
-from napari_segplugin.core.types import JsonDict
-from napari_segplugin.io.beside import inside
-from napari_segplugin.io.files import ZARR_FILES, Format, Found, LabelsToWrite
+from napari_segplugin.io.files import ZARR_FILES, Format, Found, in_image
 from napari_segplugin.io.lazy import LazyArray
-from napari_segplugin.io.units import long_unit, one_unit
+from napari_segplugin.io.omezarr_about import Multiscale, OmeAbout, about_group, meaning, part
+from napari_segplugin.io.omezarr_parts import images_of
+from napari_segplugin.io.omezarr_store import opened
+from napari_segplugin.io.omezarr_write import write
 
 if TYPE_CHECKING:
-    from zarr.abc.store import ByteRequest
-    from zarr.core.buffer import Buffer, BufferPrototype
-
-Size = Annotated[float, Between(1e-30, 1e30)]
-"""Along an axis; a positive number."""
-
-
-class Inside(LocalStore):
-    """A zarr of which nothing is read that a link or a path leads to outside its folder."""
-
-    def _check(self, key: str) -> None:
-        place = self.root / key
-        if not place.resolve().is_relative_to(self.root.resolve()):
-            inside(self.root, os.path.relpath(place, self.root), self.root / "zarr.json")
-
-    async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """As :class:`zarr.storage.LocalStore` does."""
-        self._check(key)
-        return await super().get(key, prototype, byte_range)
-
-    def get_sync(
-        self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """As :class:`zarr.storage.LocalStore` does, from 3.1.6 on."""
-        self._check(key)
-        return super().get_sync(key, prototype=prototype, byte_range=byte_range)
-
-
-class Transform(TypedDict, total=False):
-    """A coordinate transformation; what is read of it."""
-
-    type: str
-    scale: list[Size]
-
-
-class Scaled(TypedDict, total=False):
-    """What has a scale: a level, and the whole of them."""
-
-    coordinateTransformations: list[Transform]
-
-
-class LevelEntry(Scaled):
-    """An array of a pyramid."""
-
-    path: Required[str]
-
-
-class AxisEntry(TypedDict):
-    """An axis."""
-
-    name: str
-    unit: NotRequired[str | None]
-
-
-class Multiscale(Scaled):
-    """A pyramid."""
-
-    name: NotRequired[object]
-    axes: NotRequired[list[AxisEntry | str]]
-    datasets: Required[Annotated[list[LevelEntry], Between(1, 1000)]]
-
-
-class OmeAbout(TypedDict, total=False):
-    """The attributes of a group."""
-
-    multiscales: Annotated[list[Multiscale], Between(1, 1000)]
+    from zarr.storage import LocalStore
 
 
 def read(path: Path) -> Found:
-    """Read level 0 of an OME-Zarr image, or a plain zarr array; the pixels stay on disk.
+    """Read an OME-Zarr image with its levels, or a plain zarr array; the pixels stay on disk.
 
     Raises
     ------
     InputError
-        If there is no image in it, it is a plate of many images, or its metadata is damaged.
+        If there is no image in it, it has several images, or its metadata is damaged.
     """
-    # A store, not a string: zarr takes "#" and "::" in strings for something else.
-    node = zarr.open(Inside(path, read_only=True), mode="r")
+    node = opened(path)
     if isinstance(node, zarr.Array):
         return _plain(node, path)
-    return _from_group(node, path)
+    found = _from_group(node, path)
+    return _as_its_image(found, path) if in_image(path) and found.unit == "pixel" else found
+
+
+def _as_its_image(found: Found, path: Path) -> Found:
+    """Labels that say no unit, or no size at all, with those of the image in whose zarr they are."""
+    image = read(path.parent.parent)
+    sizes = dict(zip(image.axes, image.array.shape, strict=True))
+    same = all(sizes.get(a) == n for a, n in zip(found.axes, found.array.shape, strict=True) if a in "ZYX")
+    before = found.metadata.get("notes")
+    notes = list(before) if isinstance(before, list) else []
+    if not found.spacing and same and not found.doubt:
+        taken = f"'{path.name}' says no pixel size; that of its image is taken."
+        about = {**found.metadata, "notes": [taken]}
+        spacing = {a: s for a, s in image.spacing.items() if a in found.axes}
+        return replace(found, spacing=spacing, unit=image.unit, place=image.place, metadata=about)
+    if found.spacing and image.unit != "pixel":
+        notes.append(f"'{path.name}' says no unit of its pixel size; that of its image is taken ({image.unit}).")
+        return replace(found, unit=image.unit, metadata={**found.metadata, "notes": notes})
+    return found
 
 
 def _from_group(group: zarr.Group, path: Path) -> Found:
-    about = _about(group, path)
-    if "plate" in about or "well" in about:
+    about = about_group(group, path.name)
+    images = [] if "multiscales" in about else images_of(group, about)
+    if len(images) > 1 or "plate" in about or "well" in about:
+        names = [name for name, _ in images]
+        listed = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        kind = "is a plate or a well" if "plate" in about or "well" in about else "is a file"
         raise InputError(
-            f"'{path.name}' is a plate or a well with many images.", hint="Open one field of view in it, such as A/1/0."
+            f"'{path.name}' {kind} with {len(names) or 'many'} images.",
+            got="no choice among them",
+            accepted=listed or "one field of view in it, such as A/1/0",
+            hint=f"Open one of them by its path, such as '{path.name}/{names[0] if names else 'A/1/0'}'.",
         )
-    if "multiscales" not in about and "bioformats2raw.layout" in about:
-        group = cast("zarr.Group", group["0"])
-        about = _about(group, path)
+    if images:
+        group = cast("zarr.Group", group[images[0][0]])
+        about = about_group(group, path.name)
     if "multiscales" in about:
-        return _multiscale(group, about["multiscales"][0], path)
+        return _multiscale(group, about, path)
     arrays = sorted(name for name, _ in group.arrays())
     if "0" in arrays or len(arrays) == 1:
         return _plain(cast("zarr.Array", group["0" if "0" in arrays else arrays[0]]), path)
@@ -128,47 +83,39 @@ def _from_group(group: zarr.Group, path: Path) -> Found:
     )
 
 
-def _about(group: zarr.Group, path: Path) -> OmeAbout:
-    """The attributes; version 0.5 puts them under "ome"."""
-    attributes = dict(group.attrs)
-    return checked_json(attributes.get("ome", attributes), OmeAbout, f"'{path.name}'")
-
-
 def _plain(array: zarr.Array, path: Path) -> Found:
     lazy = _probed(array, path)
     axes, doubt = guess_axes(lazy.shape)
     return Found(lazy, axes, doubt)
 
 
-def _multiscale(group: zarr.Group, scales: Multiscale, path: Path) -> Found:
-    level = scales["datasets"][0]
-    lazy = _probed(cast("zarr.Array", group[level["path"]]), path)
-    entries = [a if isinstance(a, Mapping) else {"name": a} for a in scales.get("axes", ())]
-    letters = "".join(str(entry["name"]).upper() for entry in entries)
-    named = len(letters) == lazy.ndim and set(letters) <= set("TCZYX") and len(set(letters)) == len(letters)
-    axes, doubt = (letters, "") if named else guess_axes(lazy.shape)
-    sizes: dict[str, float] = {}
-    units: dict[str, str] = {}
-    if named:
-        factors = np.array(_scale(level, lazy.ndim)) * np.array(_scale(scales, lazy.ndim))
-        for letter, size, entry in zip(letters, factors, entries, strict=True):
-            if letter in "ZYX":
-                sizes[letter], units[letter] = float(size), str(entry.get("unit") or "")
-    spacing, unit = one_unit(sizes, units)
-    return Found(lazy, axes, doubt, spacing, unit, {"ome_name": str(scales.get("name", ""))})
+def _multiscale(group: zarr.Group, about: OmeAbout, path: Path) -> Found:
+    scales = about["multiscales"][0]
+    finest = cast("zarr.Array", group[scales["datasets"][0]["path"]])
+    lazy = _probed(finest, path, _coarser(group, scales, finest, path))
+    known = meaning(scales, part(about, "omero"), lazy.shape, path.name)
+    return Found(lazy, known.axes, known.doubt, known.spacing, known.unit, known.metadata, known.place)
 
 
-def _scale(entry: Scaled, ndim: int) -> list[float]:
-    """The scale among the coordinate transformations, 1 where there is none."""
-    for step in entry.get("coordinateTransformations", ()):
-        if step.get("type") == "scale" and "scale" in step:
-            return [float(s) for s in step["scale"]]
-    return [1.0] * ndim
+def _coarser(group: zarr.Group, scales: Multiscale, finest: zarr.Array, path: Path) -> list[LazyArray]:
+    """The further levels, up to the first that is missing or no smaller than the one before."""
+    found: list[LazyArray] = []
+    shape = finest.shape
+    for level in scales["datasets"][1:]:
+        array = group.get(level["path"])
+        if not isinstance(array, zarr.Array) or array.ndim != finest.ndim or array.dtype != finest.dtype:
+            break
+        smaller = all(a <= b for a, b in zip(array.shape, shape, strict=True)) and array.shape != shape
+        if not smaller or 0 in array.shape:
+            break
+        shape = array.shape
+        found.append(LazyArray(array, path, "OME-Zarr", files=_files(array)))
+    return found
 
 
-def _probed(array: zarr.Array, path: Path) -> LazyArray:
+def _probed(array: zarr.Array, path: Path, levels: list[LazyArray] | None = None) -> LazyArray:
     """A lazy array whose first chunk can be read, so that gross damage shows at once."""
-    lazy = LazyArray(array, path, "OME-Zarr", files=_files(array))
+    lazy = LazyArray(array, path, "OME-Zarr", files=_files(array), levels=levels or ())
     if lazy.size:
         _ = lazy[(0,) * lazy.ndim]
     return lazy
@@ -180,50 +127,6 @@ def _files(array: zarr.Array) -> list[Path]:
     ends = [sorted({0, -(-int(n) // int(c)) - 1}) for n, c in zip(array.shape, array.chunks, strict=True)]
     keys = [array.metadata.encode_chunk_key(at) for at in itertools.islice(itertools.product(*ends), 8)]
     return [root / array.path / name for name in (*ZARR_FILES, *keys)]
-
-
-def write(labels: LabelsToWrite, path: Path) -> None:
-    """Write the labels as OME-Zarr 0.4 with one level, chunk by chunk."""
-    shape = tuple(int(n) for n in labels.array.shape)
-    chunks = tuple(_chunk(axis, n) for axis, n in zip(labels.axes, shape, strict=True))
-    group = zarr.open_group(LocalStore(path), mode="w", zarr_format=2)
-    target = group.create_array(
-        "0",
-        shape=shape,
-        chunks=chunks,
-        dtype=labels.dtype,
-        fill_value=0,
-        chunk_key_encoding={"name": "v2", "separator": "/"},
-    )
-    for box in _boxes(shape, chunks):
-        target[box] = np.asarray(labels.array[box]).astype(labels.dtype)
-    group.attrs.update({"multiscales": [_multiscales(labels)], "image-label": {"version": "0.4"}})
-
-
-def _chunk(axis: str, length: int) -> int:
-    return min(length, {"T": 1, "Z": 32}.get(axis, 256))
-
-
-def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    steps = [[slice(i, min(i + c, n)) for i in range(0, n, c)] for n, c in zip(shape, chunks, strict=True)]
-    return itertools.product(*steps)
-
-
-def _multiscales(labels: LabelsToWrite) -> JsonDict:
-    axes: list[JsonDict] = []
-    for letter in labels.axes:
-        axis: JsonDict = {"name": letter.lower(), "type": "time" if letter == "T" else "space"}
-        unit = long_unit(labels.unit)
-        if letter != "T" and unit:
-            axis["unit"] = unit
-        axes.append(axis)
-    scale = [labels.spacing.get(letter, 1.0) for letter in labels.axes]
-    steps: list[JsonDict] = [{"type": "scale", "scale": scale}]
-    if any(labels.origin.values()):  # labels of a region lie where the region lay
-        start = [labels.origin.get(letter, 0) * labels.spacing.get(letter, 1.0) for letter in labels.axes]
-        steps.append({"type": "translation", "translation": start})
-    level: JsonDict = {"path": "0", "coordinateTransformations": steps}
-    return {"version": "0.4", "name": labels.name, "axes": axes, "datasets": [level]}
 
 
 FORMAT = Format(read=read, write=write)

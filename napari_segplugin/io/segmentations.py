@@ -6,37 +6,33 @@ import csv
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict, cast
+from typing import cast
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, ObjectTable, Place, Segmentation, Task, classes_from_json
-from napari_segplugin.core.schema import Between, checked_json
-from napari_segplugin.core.specs import ClassesJson
+from napari_segplugin.core import (
+    ClassTable,
+    Image,
+    InputError,
+    ObjectTable,
+    Place,
+    Segmentation,
+    Task,
+    classes_from_json,
+)
+from napari_segplugin.core.schema import checked_json
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import csv_text
 from napari_segplugin.io.boundary import read_json, reading
-from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint
-from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, stem_of
+from napari_segplugin.io.files import Format, as_path, check_readable, fingerprint, is_zarr
+from napari_segplugin.io.formats import checked_labels, extension_of, format_of, labels_image, read_image, stem_of
+from napari_segplugin.io.inside_zarr import RecipeFile, labels_inside
 
 
 class MixedFilesWarning(UserWarning):
     """Labels, recipe and table that lie beside each other do not belong together."""
-
-
-class RecipeFile(TypedDict, total=False):
-    """What is read of a recipe beside labels."""
-
-    task: Literal["semantic", "instance", "panoptic"]
-    classes: ClassesJson
-    axes: str
-    spacing: list[Annotated[float, Between(1e-30, 1e30)]]
-    unit: str
-    recipe: dict[str, object] | None
-    files: dict[str, object]
-    labels: str
-    place: dict[str, object] | None
 
 
 def read_segmentation(
@@ -83,11 +79,12 @@ def read_segmentation(
         warnings.warn(sentence, MixedFilesWarning, stacklevel=2)
     functions: Format = format_of(place).load()
     if functions.read_segmentation is not None:
-        return functions.read_segmentation(place)
+        return _with_table(functions.read_segmentation(place), place, trusted=not sentence)
     image = labels_image(place)
     labels, axes = checked_labels(image, place.name)
+    inside = labels_inside(place)
     sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
-    about = _recipe(place)
+    about = _recipe(place) or inside.about
     if sorted(str(about.get("axes", ""))) == sorted(axes) and len(about.get("spacing", ())) == len(sizes):
         # NumPy files hold no voxel size, and ImageJ's TIFF rounds it
         axes_there = [a for a in str(about["axes"]) if a in "ZYX"]
@@ -96,13 +93,117 @@ def read_segmentation(
     else:
         unit = image.unit
     kind = Task(about.get("task", task or Task.INSTANCE))
-    table = classes_from_json(about["classes"]) if "classes" in about else classes or _classes(labels, kind)
+    table = (
+        classes_from_json(about["classes"])
+        if "classes" in about
+        else classes or inside.classes(kind) or _classes(labels, kind)
+    )
     spacing = tuple(float(sizes[a]) for a in axes if a in "ZYX")
     recipe = _placed(cast("dict[str, Json]", about.get("recipe") or {}), place.parent)
-    rows = _objects(place, labels, kind)
-    said = about.get("place")
-    where = image.place or (Place.from_json(cast("Json", said)) if said else None)
-    return Segmentation(kind, labels, rows, table, axes, spacing, unit, stem_of(place) or place.name, recipe, where)
+    rows = _objects(labels, kind, _rows(_beside(place, ".objects.csv")) or inside.rows(table))
+    where = _where(image, about.get("place"))
+    return Segmentation(kind, labels, rows, table, axes, spacing, unit, image.name, recipe, where)
+
+
+def is_result(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is labels: nothing is taken for labels by its looks.
+
+    A COCO file and labels in OME-Zarr say it themselves; for an image file the recipe beside it does, if it names this
+    file and the file is still the one that was written with it.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "cells.npy"
+    >>> np.save(place, np.array([[0, 4], [4, 7]]))
+    >>> is_result(place)
+    False
+    """
+    place = as_path(path)
+    check_readable(place)
+    functions: Format = format_of(place).load()
+    if functions.read_segmentation is not None:
+        return True
+    if is_zarr(place):
+        return labels_inside(place).said
+    try:
+        about = _recipe(place)
+    except InputError:  # of a damaged recipe nothing follows for the image beside it
+        return False
+    if "task" not in about or not about.get("labels"):
+        return False
+    first, written = str(about["labels"]), about.get("files")
+    if extension_of(Path(first)) != extension_of(place):
+        return False
+    if not isinstance(written, dict):
+        return first == place.name
+    with reading(place, "a result"):
+        return not place.is_dir() and fingerprint(place) == written.get(first)
+
+
+def read(path: str | os.PathLike[str], *, field: str = "") -> Image | Segmentation:
+    """Read what a file is: a segmentation where it says so (see :func:`is_result`), else an image.
+
+    Parameters
+    ----------
+    path : path
+    field : str, optional
+        Which image of an OME-Zarr plate, as its path inside: "A/1/0".
+
+    Returns
+    -------
+    Image or Segmentation
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "cells.npy"
+    >>> np.save(place, np.array([[0, 4], [4, 7]]))
+    >>> type(read(place)).__name__
+    'Image'
+    """
+    if not field and is_result(path):
+        return read_segmentation(path)
+    return read_image(path, field=field)
+
+
+def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
+    """A result whose file holds classes itself, with what only the table and the recipe beside it know."""
+    about, rows = _recipe(path), _rows(_beside(path, ".objects.csv"))
+    if not trusted or about.get("labels") != path.name:
+        return found
+    if found.place is None and (said := about.get("place")):
+        found = replace(found, place=Place.from_json(cast("Json", said)))
+    table = found.objects
+    if not set(table.label.tolist()) <= set(rows):
+        return found
+    own = [rows[n] for n in table.label.tolist()]
+    score = np.array([r[1] for r in own], np.float32)
+    known = np.where(np.isnan(table.score), score, table.score).astype(np.float32)
+    return replace(found, objects=ObjectTable(table.label, table.class_id, known, tuple(r[2] for r in own)))
+
+
+def _where(image: Image, said: object) -> Place | None:
+    """The place in the file; what was written beside it, where that says the same and knows more, or the file nothing."""
+    known = Place.from_json(cast("Json", said)) if said else None
+    if image.place is None or known is None:
+        return image.place or known
+    own, beside = image.place.matrix, known.resized(dict(zip(image.spatial_axes, image.spacing, strict=True))).matrix
+    return known if np.allclose(own, beside, rtol=1e-5, atol=1e-5 * float(np.abs(own).max())) else image.place
 
 
 def mixed(path: Path) -> str:
@@ -144,7 +245,7 @@ def recorded_task(path: Path) -> Task:
     """
     if extension_of(path).endswith(".json"):
         return read_segmentation(path).task
-    about = _recipe(path)
+    about = _recipe(path) or labels_inside(path).about
     model = json_object(json_object(cast("Json", about.get("model"))).get("spec"))
     try:
         return Task(str(about.get("task", model.get("task"))))
@@ -192,10 +293,9 @@ def _classes(labels: np.ndarray, task: Task) -> ClassTable:
     return ClassTable.named(names)
 
 
-def _objects(path: Path, labels: np.ndarray, task: Task) -> ObjectTable:
+def _objects(labels: np.ndarray, task: Task, rows: dict[int, tuple[int, float, str]]) -> ObjectTable:
     """The table beside the labels, for the labels that occur."""
     plain = ObjectTable.of(labels)
-    rows = _rows(_beside(path, ".objects.csv"))
 
     def row(n: int) -> tuple[int, float, str]:
         return rows.get(n, (n if task is Task.SEMANTIC else 1, math.nan, "predicted"))

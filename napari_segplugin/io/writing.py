@@ -17,7 +17,7 @@ from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
-from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, writing
+from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, in_image, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
 KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
@@ -42,7 +42,8 @@ def write_segmentation(
     path : path
         Its extension names the format, one of :data:`~napari_segplugin.io.formats.FORMATS`: label images (.tif, .zarr,
         .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
-        .obj, each with .zip for one file an object). An existing result is replaced.
+        .obj, each with .zip for one file an object). An existing result is replaced. ``<image>.zarr/labels/<name>`` puts
+        the labels into the OME-Zarr of their image, with all that is known of them.
     columns : mapping of str to (N,) sequence of float, optional
         Measurements by name, one number a row of ``segmentation.objects``; for the table, and for formats that hold
         measurements.
@@ -68,6 +69,12 @@ def write_segmentation(
         If the format needs an extra that is not installed.
     """
     place = as_path(path)
+    if in_image(place) and not any(extension_of(place) in row.extensions for row in FORMATS):
+        from napari_segplugin.io.omezarr_into import write_into
+
+        labels = _prepare(segmentation, max(_count(segmentation.labels), default=0), place.name, columns or {})
+        write_into(labels, place)
+        return [place]
     with writing(place), commit(place, stem_of(place)) as stage:
         return fill(stage, segmentation, place, columns=columns, texts=texts, voxel_space=voxel_space)
 
@@ -100,7 +107,7 @@ def fill(
         made[-1].write_text(text, encoding="utf-8")
     # the recipe is made last: it says what the others are, so that one of another result is noticed beside it
     recipe = Path(f"{stem}.recipe.json")
-    about = _recipe(segmentation, place) | {"files": {p.name: dict(fingerprint(p)) for p in made}}
+    about = recipe_of(segmentation, place.name) | {"files": {p.name: dict(fingerprint(p)) for p in made}}
     stage.path(recipe).write_text(json.dumps(about, indent=2), encoding="utf-8")
     return [place, *companion, recipe, table, *(Path(f"{stem}{ending}") for ending in texts or {})]
 
@@ -222,11 +229,19 @@ def _prepare(
     return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns)
 
 
-def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
+def recipe_of(segmentation: Segmentation, labels: str) -> JsonDict:
+    """What is written down of a result: how it was made, and what its labels mean.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    labels : str
+        Name of the file or group that holds the labels.
+    """
     s = segmentation
     about = {
         "name": s.name,
-        "labels": path.name,
+        "labels": labels,
         "task": str(s.task),
         "classes": to_json(s.classes),
         "axes": s.axes,

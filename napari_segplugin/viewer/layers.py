@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
 
 import numpy as np
@@ -32,8 +33,6 @@ UNITS = {
 }
 BACKGROUND_COLOR = "#e03131"
 """Colour of painted background in a corrections layer: a clear "no", and none of the class colours."""
-MOST_DRAWN = 60_000
-"""The largest object number that is still shown as uint16."""
 _CHOICES = {
     2: ("YX", "XY"),
     3: ("ZYX", "CYX", "TYX", "YXC", "XYZ"),
@@ -56,14 +55,15 @@ class LayerOptions(TypedDict, total=False):
     axis_labels: tuple[str, ...]
     rgb: bool
     contrast_limits: tuple[float, float]
+    multiscale: bool
     visible: bool
     metadata: JsonDict
     features: Features | DataFrame
     colormap: DirectLabelColormap
 
 
-LayerData: TypeAlias = tuple[Array, LayerOptions, str]
-"""A layer as napari's plugins return it: array, options, kind."""
+LayerData: TypeAlias = tuple[Array | list[Array], LayerOptions, str]
+"""A layer as napari's plugins return it: array (of a pyramid a list of them, the finest first), options, kind."""
 
 
 def level0(layer: Layer) -> Array:
@@ -217,7 +217,15 @@ def image_to_layer(image: Image) -> LayerData:
         kwargs["contrast_limits"] = (float(str(window[0])), float(str(window[1])))
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
-    return array, kwargs, "image"
+    return _with_levels(image, array, kwargs)
+
+
+def _with_levels(image: Image, array: Array, kwargs: LayerOptions) -> LayerData:
+    """The layer with the coarser levels of its image, each turned as the finest was."""
+    if not image.levels:
+        return array, kwargs, "image"
+    levels = [cast("Array", image_to_layer(replace(image, array=level))[0]) for level in image.levels]
+    return [array, *levels], {**kwargs, "multiscale": True}, "image"
 
 
 def _volume_of_a_patient(image: Image) -> bool:
@@ -232,32 +240,6 @@ def _transpose(array: Array, order: list[int]) -> Array:
     import dask.array
 
     return cast("Array", dask.array.from_array(array, chunks="auto").transpose(order))
-
-
-def drawn(labels: np.ndarray, task: Task, top: int | None = None) -> np.ndarray:
-    """A copy of labels for a layer, uint8 or uint16 where their numbers allow it.
-
-    napari hands these to the graphics card as they are; of int32 it works out every colour in the window's thread, whenever
-    the layer is drawn anew. Objects are given uint16 as long as thousands of numbers are left for new ones; an
-    :class:`~napari_segplugin.viewer.edits.Editor` makes the numbers wider before they end.
-
-    Parameters
-    ----------
-    labels : ndarray of int
-    task : Task
-        Classes fit in uint8; objects are given no less than uint16.
-    top : int, optional
-        The largest number, where it is known.
-
-    Examples
-    --------
-    >>> drawn(np.array([[0, 7]]), Task.INSTANCE).dtype, drawn(np.array([[0, 60001]]), Task.INSTANCE).dtype
-    (dtype('uint16'), dtype('int64'))
-    """
-    top = int(labels.max(initial=0)) if top is None else top
-    if task is Task.SEMANTIC and top <= np.iinfo(np.uint8).max:
-        return labels.astype(np.uint8)
-    return labels.astype(np.uint16 if top <= MOST_DRAWN else labels.dtype)
 
 
 def count_labels(labels: Array) -> dict[int, int]:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import Box
+from napari_segplugin.core import Box, Task
 from napari_segplugin.viewer.pictures import outlines_of
 
 LARGE = 2**20
 """Voxels of a plane from which on its outlines are worked out in a worker."""
+MOST_DRAWN = 60_000
+"""The largest object number that is still shown as uint16."""
 Later = Callable[[Callable[[], np.ndarray], Callable[[np.ndarray], None]], None]
 _ahead: weakref.WeakKeyDictionary[Labels, np.ndarray | None] = weakref.WeakKeyDictionary()
 _STEP = "_calculate_contour"
@@ -96,4 +98,30 @@ def outline(layer: Labels, later: Later) -> None:
     later(lambda: outlines_of(data, layer.colormap.background_value), done)
 
 
-__all__ = ["make_ready", "outline", "quick_outlines", "uncollected"]
+def drawn(labels: np.ndarray, task: Task, top: int | None = None) -> np.ndarray:
+    """A copy of labels for a layer, uint8 or uint16 where their numbers allow it.
+
+    napari hands these to the graphics card as they are; of int32 it works out every colour in the window's thread, whenever
+    the layer is drawn anew. Objects are given uint16 as long as thousands of numbers are left for new ones; an
+    :class:`~napari_segplugin.viewer.edits.Editor` makes the numbers wider before they end.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+    task : Task
+        Classes fit in uint8; objects are given no less than uint16.
+    top : int, optional
+        The largest number, where it is known.
+
+    Examples
+    --------
+    >>> drawn(np.array([[0, 7]]), Task.INSTANCE).dtype, drawn(np.array([[0, 60001]]), Task.INSTANCE).dtype
+    (dtype('uint16'), dtype('int64'))
+    """
+    top = int(labels.max(initial=0)) if top is None else top
+    if task is Task.SEMANTIC and top <= np.iinfo(np.uint8).max:
+        return labels.astype(np.uint8)
+    return labels.astype(np.uint16 if top <= MOST_DRAWN else labels.dtype)
+
+
+__all__ = ["MOST_DRAWN", "drawn", "make_ready", "outline", "quick_outlines", "uncollected"]

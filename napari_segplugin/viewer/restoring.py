@@ -22,7 +22,8 @@ from napari_segplugin.viewer.corrections import (
     paints_of,
 )
 from napari_segplugin.viewer.kept import Kept, KeptResult, kept_from, read_kept
-from napari_segplugin.viewer.layers import drawn, features_of, segmentation_to_layer
+from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.records import read_contents
 from napari_segplugin.viewer.replay import History, put_on
 from napari_segplugin.viewer.sessions import Held, delete, files_of, hold, in_use

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
-from napari_segplugin.core import ClassTable, InputError, ObjectTable, Segmentation, Task, labels_in
-from napari_segplugin.core.types import JsonDict, json_integers
+from napari_segplugin.core import (
+    ClassTable,
+    InputError,
+    ObjectTable,
+    Segmentation,
+    Task,
+    classes_from_json,
+    labels_in,
+)
+from napari_segplugin.core.types import JsonDict, json_integers, json_object
 from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
-from napari_segplugin.viewer.layers import drawn, features_of, layer_to_image, level0, segmentation_to_layer
-from napari_segplugin.viewer.light import quick_outlines
+from napari_segplugin.viewer.layers import features_of, layer_to_image, level0, segmentation_to_layer
+from napari_segplugin.viewer.light import drawn, quick_outlines
 from napari_segplugin.viewer.table import Features
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from pandas import DataFrame
+
+    from napari_segplugin.core.specs import ClassesJson
 
 
 @dataclass(eq=False)
@@ -149,7 +159,24 @@ def adopt(layer: Labels, image_layer: ImageLayer, axes: str, classes: ClassTable
     quick_outlines(layer)
     if class_id:
         _say_class(layer, found)
-    return Result(image_layer, axes, layer, found, name, adopted=True)
+    return Result(image_layer, axes, layer, _as_saved(found, layer), name, adopted=True)
+
+
+def classes_of_layer(layer: Labels) -> ClassTable | None:
+    """The classes of a result that was opened from a file; None of labels that nobody has described."""
+    about = json_object(layer.metadata.get("segplugin")) if isinstance(layer.metadata, dict) else {}
+    return classes_from_json(cast("ClassesJson", about["classes"])) if "classes" in about else None
+
+
+def _as_saved(found: Segmentation, layer: Labels) -> Segmentation:
+    """Labels of a layer with the task, the scores and the recipe that the file had from which they were opened."""
+    if classes_of_layer(layer) is None:
+        return found
+    task = Task(str(json_object(layer.metadata["segplugin"]).get("task", found.task)))
+    recipe = json_object(layer.metadata.get("recipe")) or found.recipe
+    kept = {k: v for k, v in recipe.items() if k != "origin"}  # the layer lies over the whole image now
+    saved = replace(found, task=task, recipe=kept)
+    return replace(saved, objects=table_for(np.asarray(found.labels), saved, layer.features))
 
 
 def _say_class(layer: Labels, found: Segmentation) -> None:

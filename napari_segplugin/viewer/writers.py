@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from napari import current_viewer
 
-from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, SegPluginError, Task, classes_from_json
 from napari_segplugin.core.types import Array, Json, json_object
 from napari_segplugin.viewer.layers import UNITS, LayerOptions
 from napari_segplugin.viewer.results import table_for
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from napari_segplugin.core.specs import ClassesJson
+
+
+class NotSavedError(SegPluginError):
+    """Labels could not be saved from napari's own menu or by ``layer.save``; says why, in one sentence."""
 
 
 def labels_to_segmentation(data: Array, attributes: LayerOptions) -> Segmentation:
@@ -117,7 +122,20 @@ def write_labels(path: str, data: Array, attributes: LayerOptions) -> list[str]:
     -------
     list of str
         The files that were written.
+
+    Raises
+    ------
+    NotSavedError
+        If they cannot be written, with the sentence that says why.
     """
     from napari_segplugin.door.results import write_segmentation
+    from napari_segplugin.io.files import in_image
+    from napari_segplugin.io.formats import with_extension
 
-    return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), path)]
+    place = Path(path)
+    if in_image(place):  # napari adds an ending to every name, and labels in a zarr have none
+        place = with_extension(place, "")
+    try:
+        return [str(p) for p in write_segmentation(labels_to_segmentation(data, attributes), place)]
+    except ValueError as error:  # napari takes any of this type for "no writer", and keeps the reason to itself
+        raise NotSavedError(str(error)) from error

@@ -21,7 +21,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.viewer.companions import blocks_layer, colours_layer
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
-from napari_segplugin.viewer.layers import drawn
+from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.marks import (
     box_layer,
     box_of_shapes,

@@ -19,7 +19,7 @@ from napari_segplugin.viewer.layers import level0
 from napari_segplugin.viewer.over_image import fits, over_image
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.pointer import Pointer
-from napari_segplugin.viewer.results import Result, adopt
+from napari_segplugin.viewer.results import Result, adopt, classes_of_layer
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
 from napari_segplugin.widgets._places import point_in_layer
 from napari_segplugin.widgets._timers import timer
@@ -128,6 +128,10 @@ class EditControl:
     def _adopt(self) -> None:
         dock, layer = self._dock, self._candidate()
         if layer is None:
+            return
+        saved = classes_of_layer(layer)
+        if saved is not None:
+            self._adopt_as(layer, saved)
             return
         choice = dock.method_step.choice()
         objects = choice is not None and choice.spec.task is Task.INSTANCE

@@ -100,6 +100,9 @@ class Engine(Protocol):
     def read_image(self, path: str | Path, /) -> Image:
         """Read an image file or folder."""
 
+    def is_result(self, path: Path, /) -> bool:
+        """Whether a file says that it is labels."""
+
     def sample(self, name: str, /) -> SampleImage:
         """A sample image with its truth."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.viewer.layers import LayerData, image_to_layer
+from napari_segplugin.viewer.layers import LayerData
 from napari_segplugin.viewer.light import make_ready
+from napari_segplugin.viewer.readers import asking, images_of, layers_of, question
 from napari_segplugin.viewer.sample_data import sample_layers
+from napari_segplugin.widgets.choose_image import choose
+from napari_segplugin.widgets.source_control import SourceControl
 
 
 class FileControl:
@@ -20,18 +23,39 @@ class FileControl:
 
     def __init__(self, dock: Any) -> None:
         self._dock = dock
+        self.sources = SourceControl(dock)
+        if choose not in asking:
+            asking.append(choose)
         dock.background.run("napari", make_ready, lambda _: None, lambda _: None)
 
     def open_image(self, path: str) -> None:
-        """Read a file or folder in a worker and add it as a layer."""
-        dock, engine = self._dock, self._dock.engine
+        """Read a file or folder in a worker and add what it is: an image, its labels, or a result; ask where it has several."""
+        dock = self._dock
         dock.say(f"Reading {Path(path).name} …")
 
-        def done(image: Any) -> None:
-            dock.messages.clear()
-            self._add([image_to_layer(image)])
+        def listed(images: Any) -> None:
+            if len(images) < 2:
+                self._open(path)
+                return
+            answer = choose(*question(path, images), parent=dock)
+            if answer is None:
+                dock.messages.clear()
+            else:
+                self._open(path, images[answer][0])
 
-        dock.background.run(f"open {path}", lambda: engine.read_image(path), done, dock.fail)
+        dock.background.run(f"look into {path}", lambda: images_of(path), listed, dock.fail)
+
+    def _open(self, path: str, field: str = "") -> None:
+        dock, engine = self._dock, self._dock.engine
+
+        def work() -> Any:
+            return layers_of(path, field, read_image=engine.read_image, is_result=engine.is_result)
+
+        def done(layers: Any) -> None:
+            dock.messages.clear()
+            self._add(layers)
+
+        dock.background.run(f"open {path} {field}", work, done, dock.fail)
 
     def open_sample(self, name: str) -> None:
         """Add a sample image and, hidden, its ground truth, and choose the model of the same name."""

@@ -12,7 +12,7 @@ from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError,
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
-from napari_segplugin.viewer.layers import drawn
+from napari_segplugin.viewer.light import drawn
 from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.step_result import VIEW
 from napari_segplugin.widgets.where import told

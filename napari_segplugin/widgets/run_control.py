@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_segplugin.core import Image, InputError, Job, Note, Segmentation, SegPluginError, Stage, Task
 from napari_segplugin.viewer.geometry import label_axes
-from napari_segplugin.viewer.layers import drawn, features_of
+from napari_segplugin.viewer.layers import features_of
+from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of

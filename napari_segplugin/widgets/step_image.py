@@ -78,7 +78,7 @@ class ImageStep(StepBox):
         self.open_button = button(
             "Open…",
             "open_button",
-            "Open an image file or folder (TIFF, NIfTI, DICOM, OME-Zarr, PNG). Your file is never changed.",
+            "Open an image or a saved result (TIFF, NIfTI, DICOM, OME-Zarr, PNG). Your file is never changed.",
         )
         self.open_button.setMenu(self.open_menu)
         self.sample_menu = QMenu(self)
@@ -176,6 +176,11 @@ class ImageStep(StepBox):
         for i in range(self.choice.count()):
             if self.choice.itemData(i) is layer:
                 self.choice.setCurrentIndex(i)
+
+    def follow(self) -> None:
+        """Look at the chosen layer anew: its axes, sizes or unit were changed from elsewhere."""
+        self._on_layer()
+        self.moved.emit()
 
     def fill_samples(self, names: tuple[str, ...]) -> None:
         """Fill the sample menu."""

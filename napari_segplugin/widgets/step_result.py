@@ -253,8 +253,9 @@ def named_as(path: str, extension: str) -> str:
     >>> named_as("cells.tif", ".geojson"), named_as("cells.tif", "")
     ('cells.geojson', 'cells.tif')
     """
+    from napari_segplugin.io.files import in_image
     from napari_segplugin.io.formats import with_extension
 
-    if not extension or path.lower().endswith(extension):
+    if not extension or path.lower().endswith(extension) or in_image(Path(path)):
         return path
     return str(with_extension(Path(path), extension))

@@ -13,7 +13,7 @@ from napari_segplugin.core.types import json_object
 from napari_segplugin.data.edits import Change
 from napari_segplugin.door.window import TrackSpec, track_spec_from_json
 from napari_segplugin.viewer.geometry import label_axes
-from napari_segplugin.viewer.layers import drawn
+from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.results import Result, show_result
 from napari_segplugin.viewer.table import Features
 from napari_segplugin.viewer.tracks import (

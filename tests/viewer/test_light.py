@@ -21,8 +21,7 @@ from napari_segplugin.viewer.edits import ROOM, Editor
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import read_kept
-from napari_segplugin.viewer.layers import MOST_DRAWN, drawn
-from napari_segplugin.viewer.light import quick_outlines
+from napari_segplugin.viewer.light import MOST_DRAWN, drawn, quick_outlines
 from napari_segplugin.viewer.pictures import outlines_of
 from napari_segplugin.viewer.recorder import AT_ONCE, Recorder
 from napari_segplugin.viewer.results import show_result

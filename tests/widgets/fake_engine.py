@@ -104,6 +104,9 @@ class FakeEngine:
             raise InputError("The file cannot be read.", got=path)
         return Image(blobs((40, 50)), "YX", spacing=(0.5, 0.5), unit="um", name=Path(path).stem, source=str(path))
 
+    def is_result(self, path: Any) -> bool:
+        return False
+
     def sample(self, name: str) -> SampleImage:
         image = Image(blobs((30, 40)), "YX", spacing=(0.3, 0.3), unit="um", name=name)
         truth = (image.array > 100).astype(np.uint16)
