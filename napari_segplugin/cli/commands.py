@@ -41,7 +41,8 @@ Result = tuple[dict[str, Any], str]
 
 def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     """Read an image as the options say; a doubt about its axes is shown as a note."""
-    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
+    more = {"series": options.series, "resample": options.even_slices}
+    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit, **more)
     doubt = str(image.metadata.get("axes_doubt", ""))
     if doubt and not options.axes:
         progress(Note(f"{doubt} Taken as {image.axes}.", setting="axes"))

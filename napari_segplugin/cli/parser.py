@@ -168,7 +168,7 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     )
     _training(p, seconds=600.0)
     _device(p)
-    _geometry(p)
+    _geometry(p, one=False)
     return p
 
 
@@ -237,7 +237,7 @@ def _track(commands: Commands) -> argparse.ArgumentParser:
     )
     p.add_argument("--no-divisions", action="store_true", help="objects do not divide")
     p.add_argument("--afresh", action="store_true", help="ignore an earlier linking")
-    _geometry(p)
+    _geometry(p, one=False)
     p.set_defaults(home="tracks")
     return p
 
@@ -299,12 +299,17 @@ def _device(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 
 
-def _geometry(p: argparse.ArgumentParser) -> None:
+def _geometry(p: argparse.ArgumentParser, one: bool = True) -> None:
     p.add_argument("--axes", metavar="AXES", help='order of the axes of the array, such as "ZYX" or "TYXC"')
     p.add_argument(
         "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size along the spatial axes, in that order"
     )
     p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size, such as um")
+    if one:
+        p.add_argument(
+            "--series", metavar="N", help="which of several DICOM series: its number in the list, or its UID"
+        )
+        p.add_argument("--even-slices", action="store_true", help="resample DICOM slices that are not evenly spaced")
 
 
 def _training(p: argparse.ArgumentParser, seconds: float) -> None:

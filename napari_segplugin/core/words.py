@@ -6,7 +6,18 @@ import re
 from typing import Literal, TypeAlias
 
 Setting: TypeAlias = Literal[
-    "axes", "classes", "device", "file", "folder", "model", "surfaces", "task", "tile_overlap", "tile_size", "zoom"
+    "axes",
+    "classes",
+    "device",
+    "file",
+    "folder",
+    "model",
+    "series",
+    "surfaces",
+    "task",
+    "tile_overlap",
+    "tile_size",
+    "zoom",
 ]
 """Settings that an error or a note may point to; the dock and the command line each say where theirs is."""
 
