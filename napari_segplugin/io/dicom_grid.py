@@ -13,8 +13,8 @@ from napari_segplugin.io.dicom_files import looks_like_dicom, read_header
 from napari_segplugin.io.dicom_frames import pixel_size
 from napari_segplugin.io.dicom_series import Series, find_series
 from napari_segplugin.io.dicom_stack import Stack, arranged
+from napari_segplugin.io.regrid import onto
 
-_CLOSE = 0.05  # voxels by which grids may differ: files round positions and directions
 _LOOKED_AT = 8  # files of a folder beside, until one is DICOM
 
 
@@ -117,7 +117,9 @@ def series_beside(path: Path, uids: Sequence[str], space: str) -> Beside | None:
             own = str(first.get("SeriesInstanceUID", "") or "")
             if own in uids if own else space and space == str(first.get("FrameOfReferenceUID", "")):
                 try:
-                    return Beside(folder, series, arranged(series.frames, folder.name))
+                    folders = {f.file.parent for f in series.frames}
+                    home = folders.pop() if len(folders) == 1 else folder
+                    return Beside(home, series, arranged(series.frames, folder.name))
                 except InputError:
                     continue
     return None
@@ -142,14 +144,14 @@ def _series_of_first(folder: Path) -> str:
     return str(data.get("SeriesInstanceUID", "") or "") if data is not None else ""
 
 
-def onto(array: np.ndarray, place: Place, target: Place, shape: Sequence[int]) -> np.ndarray | None:
+def exactly_onto(labels: np.ndarray, place: Place, target: Place, shape: Sequence[int]) -> np.ndarray | None:
     """Labels on another grid, where its voxels are the same ones in another order or beyond: turned, mirrored, padded.
 
     Parameters
     ----------
-    array : (Z, Y, X) ndarray
+    labels : (Z, Y, X) ndarray
     place, target : Place
-        Of the array, and of the grid.
+        Of the labels, and of the grid.
     shape : sequence of int
         (Z, Y, X) of the grid.
 
@@ -161,35 +163,14 @@ def onto(array: np.ndarray, place: Place, target: Place, shape: Sequence[int]) -
     Examples
     --------
     >>> one = Place.of_spacing({})
-    >>> onto(np.array([[[1, 2]]]), one.at({"X": 2}), one, (1, 1, 5)).tolist()
+    >>> exactly_onto(np.array([[[1, 2]]]), one.at({"X": 2}), one, (1, 1, 5)).tolist()
     [[[0, 0, 1, 2, 0]]]
     """
-    way = np.linalg.inv(target.matrix) @ place.matrix
-    turn, start = np.rint(way[:3, :3]), np.rint(way[:3, 3])
-    sides = np.abs(turn)
-    if not ((sides.sum(axis=0) == 1).all() and (sides.sum(axis=1) == 1).all()):
+    try:
+        found, note = onto(labels, place, target, shape)
+    except InputError:  # nothing in common
         return None
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in array.shape], indexing="ij")).reshape(3, -1)
-    apart = (way[:3, :3] - turn) @ corners + (way[:3, 3] - start)[:, None]
-    if np.abs(apart).max() > _CLOSE:
-        return None
-    order = sides.argmax(axis=1).tolist()
-    turned = array.transpose(order)
-    made = np.zeros(tuple(shape), array.dtype)
-    from_, to = [], []
-    for axis, source in enumerate(order):
-        length, first = array.shape[source], int(start[axis])
-        if turn[axis, source] < 0:
-            turned = np.flip(turned, axis)
-            first -= length - 1
-        low, high = max(first, 0), min(first + length, shape[axis])
-        from_.append(slice(low - first, max(low, high) - first))
-        to.append(slice(low, max(low, high)))
-    inner = turned[tuple(from_)]
-    if np.count_nonzero(inner) != np.count_nonzero(array):
-        return None
-    made[tuple(to)] = inner
-    return made
+    return None if note else found
 
 
-__all__ = ["Beside", "Grid", "onto", "series_beside"]
+__all__ = ["Beside", "Grid", "exactly_onto", "series_beside"]

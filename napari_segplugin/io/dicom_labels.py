@@ -87,8 +87,8 @@ def segmentation_of(
     names = [p.name or f"segment {p.number}" for p in parts]
     bases = [_base(name) for name in names]
     counted = all(b != n for b, n in zip(bases, names, strict=True))
-    alike = all(p.tracked for p in parts) or (len(parts) > 1 and len(set(bases)) == 1)
-    task = Task.INSTANCE if (counted and alike) or len(parts) > _MOST_CLASSES else Task.SEMANTIC
+    tracked = all(p.tracked for p in parts)
+    task = Task.INSTANCE if (counted and tracked) or len(parts) > _MOST_CLASSES else Task.SEMANTIC
     kinds = list(dict.fromkeys(bases if task is Task.INSTANCE else _different(names)))
     colors = dict(zip(reversed(bases if task is Task.INSTANCE else kinds), reversed([p.color for p in parts]), strict=True))
     rows = [ClassInfo(0, "background", PALETTE[0], Kind.STUFF)]

@@ -155,9 +155,24 @@ def listed(found: Sequence[Series]) -> list[SeriesInfo]:
         study = " ".join(str(first.get(n, "") or "") for n in ("StudyDate", "StudyDescription")).strip()
         count = len(series.frames)
         words = f"{count} image{'s' if count > 1 else ''}"
-        title = f"{modality} '{name}' ({words} of {size[0]} × {size[1]})"
+        more = _what_tells_apart(series, found)
+        title = f"{modality} '{name}'{more} ({words} of {size[0]} × {size[1]})"
         rows.append(SeriesInfo(number, series.uid, title, modality, name, count, size, study))
     return rows
+
+
+def _what_tells_apart(series: Series, found: Sequence[Series]) -> str:
+    """What differs from other series of the same name, for its title."""
+    first = series.frames[0]
+    names = ("Modality", "SeriesDescription", "SeriesNumber")
+    alike = [s.frames[0] for s in found if all(s.frames[0].data.get(n) == first.data.get(n) for n in names)]
+    if len(alike) == 1:
+        return ""
+    for name, word in (("EchoTime", "echo time "), ("StudyDate", ""), ("SeriesTime", ""), ("ImageType", "")):
+        values = [str(f.value(name) or "") for f in alike]
+        if len(set(values)) == len(values):
+            return f", {word}{str(first.value(name) or '').strip('[]')}"
+    return f", part {series.uid.rpartition('#')[2]}" if "#" in series.uid else ""
 
 
 def chosen(found: Sequence[Series], wanted: str, path: Path) -> Series:
@@ -262,7 +277,18 @@ def _by_kind(frames: list[Frame]) -> list[list[Frame]]:
     parts = [frames]
     for sort in (_kind_of_image, *(_by_value(name) for name in _KINDS)):
         parts = [inner for part in parts for inner in _split(part, sort)]
-    return parts
+    return [inner for part in parts for inner in _acquisitions(part)]
+
+
+def _acquisitions(frames: list[Frame]) -> list[list[Frame]]:
+    """Stacks that were taken one after the other and overlap at their ends, each by itself."""
+    spots = _spots(frames)
+    groups: dict[str, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(str(frame.number_of("AcquisitionNumber")), []).append(frame)
+    places = {frozenset(_spots(g)) for g in groups.values()}
+    apart = len(places) == len(groups) > 1 and all(_most_at_once(g) == 1 < len(g) for g in groups.values())
+    return list(groups.values()) if apart and len(set(spots.values())) > 1 else [frames]
 
 
 def _split(frames: list[Frame], sort: Callable[[Frame], str]) -> list[list[Frame]]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_segplugin.core import InputError, Place
 from napari_segplugin.io.dicom_files import pydicom_module
-from napari_segplugin.io.dicom_grid import onto
+from napari_segplugin.io.dicom_frames import count_of
+from napari_segplugin.io.dicom_grid import exactly_onto
 from napari_segplugin.io.dicom_stack import Stack
 from napari_segplugin.io.files import LabelsToWrite
 
@@ -71,15 +72,18 @@ def drawn_over(labels: LabelsToWrite, images: Sequence[Dataset], stack: Stack) -
         made, place = array, _own_place(labels, stack, array.shape, shape)
     elif len(chosen) == 1 and count > 1:
         numbers = [f.number for f in frames]
-        whole = count == int(chosen[0].get("NumberOfFrames", 1) or 1)
-        if whole:
+        if "PerFrameFunctionalGroupsSequence" in chosen[0] and count == count_of(chosen[0]):
             ordered = np.zeros_like(made)
             ordered[numbers] = made
             made = ordered
         else:
             place = stack.place
         _add_groups(chosen[0], stack)
-    return Drawn([_completed(image) for image in chosen], made, place)
+    for image in chosen:
+        _complete(image)
+        if "ImageOrientationPatient" in image:  # highdicom asks for the same to the last digit
+            image.ImageOrientationPatient = chosen[0].ImageOrientationPatient
+    return Drawn(chosen, made, place)
 
 
 def _images_of(images: Sequence[Dataset], stack: Stack, count: int) -> list[Dataset]:
@@ -101,7 +105,7 @@ def _fitted(
                 got=f"frame of reference {place.reference}",
                 accepted=stack.place.reference,
             )
-        return onto(array, place, stack.place, shape)
+        return exactly_onto(array, place, stack.place, shape)
     start = [labels.origin.get(a, 0) for a in "ZYX"]
     if any(start) and all(s + n <= m for s, n, m in zip(start, array.shape, shape, strict=True)):
         made = np.zeros(shape, array.dtype)
@@ -135,8 +139,8 @@ def _other_shape(found: Sequence[int], expected: Sequence[int], more: str = "") 
     )
 
 
-def _completed(data: Dataset) -> Dataset:
-    """What highdicom asks of every image, where an anonymised one has lost it; nothing is made up but identifiers."""
+def _complete(data: Dataset) -> None:
+    """Add what highdicom asks of every image, where an anonymised one has lost it; nothing is made up but identifiers."""
     uid = pydicom_module().uid
     for name in _EMPTY:
         if name not in data:
@@ -149,7 +153,6 @@ def _completed(data: Dataset) -> Dataset:
         if not data.get(name) and (name != "FrameOfReferenceUID" or "ImagePositionPatient" in data):
             # the same for all images of a series
             setattr(data, name, uid.generate_uid(entropy_srcs=[name, str(data.get("FrameOfReferenceUID", ""))]))
-    return data
 
 
 def _add_groups(data: Dataset, stack: Stack) -> None:

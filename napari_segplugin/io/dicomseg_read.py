@@ -15,7 +15,7 @@ from skimage.color import lab2rgb
 from napari_segplugin.core import InputError, Place, Segmentation
 from napari_segplugin.io.dicom_files import pydicom_module, read_header
 from napari_segplugin.io.dicom_frames import Frame, as_number, as_numbers, count_of, frames_of, pixel_size, value_of
-from napari_segplugin.io.dicom_grid import Beside, Grid, onto, series_beside
+from napari_segplugin.io.dicom_grid import Beside, Grid, exactly_onto, series_beside
 from napari_segplugin.io.dicom_labels import Part, painted, segmentation_of
 from napari_segplugin.io.dicom_stack import UNEVEN
 from napari_segplugin.io.files import Found
@@ -249,7 +249,7 @@ def _segmentation(path: Path, data: Dataset, layout: _Layout, labels: np.ndarray
     place, spacing, beside = layout.place, layout.spacing, layout.beside
     if beside is not None and place is not None and beside.stack.place is not None and place is not beside.stack.place:
         whole = (beside.stack.shape[1], int(beside.stack.frames[0].data.Rows), int(beside.stack.frames[0].data.Columns))
-        turned = onto(labels, place, beside.stack.place, whole)
+        turned = exactly_onto(labels, place, beside.stack.place, whole)
         if turned is not None:
             labels, place, spacing = turned, beside.stack.place, beside.stack.spacing
         else:
