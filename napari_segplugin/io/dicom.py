@@ -108,9 +108,13 @@ def _found(series: Series, stack: Stack, skipped: Sequence[str]) -> Found:
     array = array.reshape([*lead, *array.shape[1:]])
     notes = [*stack.notes, *notes]
     if series.copies:
-        notes.append(f"Of {series.copies} image{'s' if series.copies > 1 else ''} there was a copy, which was left out.")
+        notes.append(
+            f"Of {series.copies} image{'s' if series.copies > 1 else ''} there was a copy, which was left out."
+        )
     if "MOSAIC" in [str(t) for t in stack.frames[0].data.get("ImageType") or ()]:
-        notes.append("Each image is a mosaic of all slices of a volume (Siemens). Convert it with dcm2niix to have the volume.")
+        notes.append(
+            "Each image is a mosaic of all slices of a volume (Siemens). Convert it with dcm2niix to have the volume."
+        )
     if len(notes):
         about["notes"] = list(notes)
     if stack.places:

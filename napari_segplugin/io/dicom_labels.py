@@ -40,7 +40,10 @@ class Part:
 
 
 def painted(
-    labels: np.ndarray, parts: Sequence[Part], sizes: Counter[int], planes: Callable[[int], Iterable[tuple[int, np.ndarray]]]
+    labels: np.ndarray,
+    parts: Sequence[Part],
+    sizes: Counter[int],
+    planes: Callable[[int], Iterable[tuple[int, np.ndarray]]],
 ) -> list[str]:
     """Paint masks into one array, the largest first, so that none is hidden by a larger one; returns notes.
 
@@ -90,7 +93,9 @@ def segmentation_of(
     tracked = all(p.tracked for p in parts)
     task = Task.INSTANCE if (counted and tracked) or len(parts) > _MOST_CLASSES else Task.SEMANTIC
     kinds = list(dict.fromkeys(bases if task is Task.INSTANCE else _different(names)))
-    colors = dict(zip(reversed(bases if task is Task.INSTANCE else kinds), reversed([p.color for p in parts]), strict=True))
+    colors = dict(
+        zip(reversed(bases if task is Task.INSTANCE else kinds), reversed([p.color for p in parts]), strict=True)
+    )
     rows = [ClassInfo(0, "background", PALETTE[0], Kind.STUFF)]
     for i, name in enumerate(kinds, 1):
         shown = colors.get(name) or PALETTE[1 + (i - 1) % (len(PALETTE) - 1)]

@@ -23,7 +23,6 @@ from napari_segplugin.io.objects import Described, describe, rgb
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation as DicomSegmentation
     from highdicom.seg import SegmentDescription
-    from pydicom import Dataset
     from pydicom.sr.coding import Code
 
 MOST_SEGMENTS = 65535
@@ -127,9 +126,7 @@ def _codes(kind: ClassInfo) -> tuple[Code, Code]:
     return codes.SCT.Tissue, codes.SCT.Tissue
 
 
-def _assemble(
-    highdicom: ModuleType, drawn: Drawn, segments: list[SegmentDescription], name: str
-) -> DicomSegmentation:
+def _assemble(highdicom: ModuleType, drawn: Drawn, segments: list[SegmentDescription], name: str) -> DicomSegmentation:
     plain = re.sub(r"[^A-Z0-9_ ]", "_", name.upper())[:16].strip() or "SEGMENTATION"
     made: DicomSegmentation = highdicom.seg.Segmentation(
         source_images=drawn.images,
@@ -154,12 +151,14 @@ def _assemble(
 def _geometry(highdicom: ModuleType, place: Place, count: int) -> dict[str, object]:
     """Planes of their own, where the labels do not lie on those of the images."""
     affine = place.lps()
-    z, y, x = place.spacing
+    _, y, x = place.spacing
     across = abs(float(np.dot(np.cross(affine[:3, 0] / x, affine[:3, 1] / y), affine[:3, 2])))
     spots = [(affine @ [0, 0, k, 1])[:3] for k in range(count)]
     return {
         "plane_positions": [highdicom.PlanePositionSequence("PATIENT", spot.tolist()) for spot in spots],
-        "plane_orientation": highdicom.PlaneOrientationSequence("PATIENT", [*(affine[:3, 0] / x), *(affine[:3, 1] / y)]),
+        "plane_orientation": highdicom.PlaneOrientationSequence(
+            "PATIENT", [*(affine[:3, 0] / x), *(affine[:3, 1] / y)]
+        ),
         "pixel_measures": highdicom.PixelMeasuresSequence(
             pixel_spacing=(y, x), slice_thickness=across, spacing_between_slices=across
         ),

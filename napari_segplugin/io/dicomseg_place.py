@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_segplugin.core import InputError, Place
+from napari_segplugin.core.types import json_object
 from napari_segplugin.io.dicom_files import pydicom_module
 from napari_segplugin.io.dicom_frames import count_of
 from napari_segplugin.io.dicom_grid import exactly_onto
@@ -80,7 +81,7 @@ def drawn_over(labels: LabelsToWrite, images: Sequence[Dataset], stack: Stack) -
             place = stack.place
         _add_groups(chosen[0], stack)
     for image in chosen:
-        _complete(image)
+        _complete(image, stack)
         if "ImageOrientationPatient" in image:  # highdicom asks for the same to the last digit
             image.ImageOrientationPatient = chosen[0].ImageOrientationPatient
     return Drawn(chosen, made, place)
@@ -93,9 +94,7 @@ def _images_of(images: Sequence[Dataset], stack: Stack, count: int) -> list[Data
     return [by_name[name] for name in files]
 
 
-def _fitted(
-    labels: LabelsToWrite, array: np.ndarray, stack: Stack, shape: tuple[int, int, int]
-) -> np.ndarray | None:
+def _fitted(labels: LabelsToWrite, array: np.ndarray, stack: Stack, shape: tuple[int, int, int]) -> np.ndarray | None:
     """The labels on the grid of the series; None where that is another one."""
     place = labels.place
     if place is not None and place.frame == "patient" and stack.place is not None:
@@ -105,7 +104,8 @@ def _fitted(
                 got=f"frame of reference {place.reference}",
                 accepted=stack.place.reference,
             )
-        return exactly_onto(array, place, stack.place, shape)
+        # of slices that are not even, only labels drawn on them as they are lie on their planes
+        return None if stack.places and _resampled(labels) else exactly_onto(array, place, stack.place, shape)
     start = [labels.origin.get(a, 0) for a in "ZYX"]
     if any(start) and all(s + n <= m for s, n, m in zip(start, array.shape, shape, strict=True)):
         made = np.zeros(shape, array.dtype)
@@ -116,9 +116,12 @@ def _fitted(
     return array
 
 
-def _own_place(
-    labels: LabelsToWrite, stack: Stack, found: tuple[int, ...], shape: tuple[int, int, int]
-) -> Place:
+def _resampled(labels: LabelsToWrite) -> bool:
+    recipe = labels.segmentation.recipe if labels.segmentation else {}
+    return bool(json_object(recipe.get("input")).get("dicom_resampled"))
+
+
+def _own_place(labels: LabelsToWrite, stack: Stack, found: tuple[int, ...], shape: tuple[int, int, int]) -> Place:
     """The place of labels on a grid of their own, where a segmentation can express it: planes with right angles."""
     place = labels.place
     if place is None or stack.place is None:
@@ -139,12 +142,14 @@ def _other_shape(found: Sequence[int], expected: Sequence[int], more: str = "") 
     )
 
 
-def _complete(data: Dataset) -> None:
+def _complete(data: Dataset, stack: Stack) -> None:
     """Add what highdicom asks of every image, where an anonymised one has lost it; nothing is made up but identifiers."""
     uid = pydicom_module().uid
     for name in _EMPTY:
         if name not in data:
             setattr(data, name, "")
+    if "SliceThickness" not in data:
+        data.SliceThickness = stack.spacing.get("Z", 1.0)
     about = data.file_meta
     for name, stated in (("SOPClassUID", "MediaStorageSOPClassUID"), ("SOPInstanceUID", "MediaStorageSOPInstanceUID")):
         if not data.get(name):

@@ -197,7 +197,7 @@ def _color(item: Dataset) -> str:
     if lab is None:
         return ""
     plain = lab / 65535 * [100, 255, 255] - [0, 128, 128]
-    red, green, blue = (int(round(float(v) * 255)) for v in np.clip(lab2rgb(plain[None, None])[0, 0], 0, 1))
+    red, green, blue = (round(float(v) * 255) for v in np.clip(lab2rgb(plain[None, None])[0, 0], 0, 1))
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
@@ -249,7 +249,8 @@ def _segmentation(path: Path, data: Dataset, layout: _Layout, labels: np.ndarray
     place, spacing, beside = layout.place, layout.spacing, layout.beside
     if beside is not None and place is not None and beside.stack.place is not None and place is not beside.stack.place:
         whole = (beside.stack.shape[1], int(beside.stack.frames[0].data.Rows), int(beside.stack.frames[0].data.Columns))
-        turned = exactly_onto(labels, place, beside.stack.place, whole)
+        # slices that are not even lie elsewhere than the place of their array says
+        turned = None if beside.stack.places else exactly_onto(labels, place, beside.stack.place, whole)
         if turned is not None:
             labels, place, spacing = turned, beside.stack.place, beside.stack.spacing
         else:

@@ -44,6 +44,7 @@ def evened(found: Found) -> Found:
     about = {k: v for k, v in found.metadata.items() if k not in ("slice_places", "dicom_SOPInstanceUIDs")}
     notes = about.get("notes")
     kept = [n for n in notes if "evenly spaced" not in str(n)] if isinstance(notes, list) else []
+    about["dicom_resampled"] = True
     about["notes"] = [
         *kept,
         f"The slices were not evenly spaced; they were resampled to {len(wanted)} even ones (linear).",

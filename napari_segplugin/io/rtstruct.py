@@ -180,7 +180,7 @@ def _grid_around(contours: Sequence[np.ndarray], space: str) -> Grid:
     step = float(gaps[gaps > 0.05].min(initial=np.inf)) if len(gaps) else np.inf
     step = step if np.isfinite(step) else _PIXEL
     low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
-    count = int(round((levels[-1] - levels[0]) / step)) + 1
+    count = round((levels[-1] - levels[0]) / step) + 1
     columns, rows = (int(np.ceil((high[i] - low[i]) / _PIXEL)) + 1 for i in (0, 1))
     start = np.array([low[0], low[1], levels[0]])
     positions = start + np.arange(count)[:, None] * [0, 0, step]

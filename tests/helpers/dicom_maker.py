@@ -92,7 +92,11 @@ def enhanced(path: Path, pixels: np.ndarray, heights, *, shared=(), own=None, **
         for name, sequence in (own(i) if own else {}).items():
             setattr(frame, name, sequence)
         frames.append(frame)
-    more = {"SharedFunctionalGroupsSequence": [groups], "PerFrameFunctionalGroupsSequence": frames, "PixelSpacing": None}
+    more = {
+        "SharedFunctionalGroupsSequence": [groups],
+        "PerFrameFunctionalGroupsSequence": frames,
+        "PixelSpacing": None,
+    }
     return image(path, pixels, kind=values.pop("kind", ENHANCED_CT), **(more | values))
 
 
