@@ -44,7 +44,8 @@ Result = tuple[dict[str, Any], str]
 
 def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     """Read an image as the options say; what its file leaves in doubt is shown as notes."""
-    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit)
+    more = {"series": options.series, "resample": options.even_slices}
+    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit, **more)
     for note in notes_of(image):
         progress(note)
     return image

@@ -117,7 +117,7 @@ def track(commands: Commands) -> argparse.ArgumentParser:
     )
     p.add_argument("--no-divisions", action="store_true", help="objects do not divide")
     p.add_argument("--afresh", action="store_true", help="ignore an earlier linking")
-    geometry(p)
+    geometry(p, one=False)
     p.set_defaults(home="tracks")
     return p
 
@@ -158,13 +158,18 @@ def make_command(commands: Commands, name: str, title: str, more: str) -> argpar
     return parser
 
 
-def geometry(p: argparse.ArgumentParser) -> None:
-    """Axes, voxel size and unit, in place of what a file says."""
+def geometry(p: argparse.ArgumentParser, one: bool = True) -> None:
+    """Axes, voxel size and unit, in place of what a file says; and what is read of it, where that is one image."""
     p.add_argument("--axes", metavar="AXES", help='order of the axes of the array, such as "ZYX" or "TYXC"')
     p.add_argument(
         "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size along the spatial axes, in that order"
     )
     p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size, such as um")
+    if one:
+        p.add_argument(
+            "--series", metavar="N", help="which of several DICOM series: its number in the list, or its UID"
+        )
+        p.add_argument("--even-slices", action="store_true", help="resample DICOM slices that are not evenly spaced")
 
 
 __all__ = ["Commands", "crop", "evaluate", "export", "geometry", "make_command", "measure", "track"]

@@ -170,7 +170,7 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     )
     _training(p, seconds=600.0)
     _device(p)
-    geometry(p)
+    geometry(p, one=False)
     return p
 
 

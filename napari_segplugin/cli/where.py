@@ -14,6 +14,7 @@ OPTIONS: Mapping[Setting, str] = {
     "file": "--format zarr",
     "folder": "--keep",
     "model": "--model",
+    "series": "--series",
     "surfaces": "--no-surfaces, --spacing, --unit",
     "task": "--task",
     "tile_overlap": "--halo",

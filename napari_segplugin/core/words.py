@@ -12,6 +12,7 @@ Setting: TypeAlias = Literal[
     "file",
     "folder",
     "model",
+    "series",
     "surfaces",
     "task",
     "tile_overlap",

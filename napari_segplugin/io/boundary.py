@@ -20,7 +20,16 @@ import numpy as np
 
 from napari_segplugin.core import InputError, OutOfMemoryError, Segmentation, SegPluginError, is_out_of_memory
 from napari_segplugin.core.schema import parse_json
-from napari_segplugin.io.files import ZARR_FILES, Format, Found, LabelsToWrite, first_line, is_zarr, writing
+from napari_segplugin.io.files import (
+    ZARR_FILES,
+    Format,
+    Found,
+    LabelsToWrite,
+    OneOfSeveral,
+    first_line,
+    is_zarr,
+    writing,
+)
 from napari_segplugin.io.memory import check_size
 
 T = TypeVar("T")
@@ -152,6 +161,8 @@ def guarded(found: Format, kind: str) -> Format:
         read_labels=_guarded_reader(found.read_labels, kind),
         read_segmentation=_guarded_reader(found.read_segmentation, kind),
         write=_guarded_writer(found.write),
+        series=_guarded_list(found.series, kind),
+        read_series=_guarded_series(found.read_series, kind),
     )
 
 
@@ -170,6 +181,34 @@ def _guarded_reader(function: Callable[[Path], T] | None, kind: str) -> Callable
         return found
 
     return read
+
+
+def _guarded_series(function: Callable[[Path, str], Found] | None, kind: str) -> Callable[[Path, str], Found] | None:
+    if function is None:
+        return None
+
+    @functools.wraps(function)
+    def read(path: Path, series: str) -> Found:
+        with reading(path, kind):
+            found = function(path, series)
+            _check_found(found)
+        return found
+
+    return read
+
+
+def _guarded_list(
+    function: Callable[[Path], Sequence[OneOfSeveral]] | None, kind: str
+) -> Callable[[Path], Sequence[OneOfSeveral]] | None:
+    if function is None:
+        return None
+
+    @functools.wraps(function)
+    def listing(path: Path) -> Sequence[OneOfSeveral]:
+        with reading(path, kind):
+            return list(function(path))
+
+    return listing
 
 
 def _check_found(found: Found) -> None:

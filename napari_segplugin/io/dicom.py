@@ -1,309 +1,160 @@
-"""A folder with one DICOM series, or one DICOM file, through pydicom."""
+"""DICOM images through pydicom: one file, or a series in a folder of any depth."""
 
 from __future__ import annotations
 
 import math
 import warnings
-import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import InputError, MissingExtraError, Place
+from napari_segplugin.core import InputError
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.boundary import reading
-from napari_segplugin.io.dicom_codecs import add_decoders
-from napari_segplugin.io.files import Format, Found, native
+from napari_segplugin.io.dicom_files import pydicom_module, read_header
+from napari_segplugin.io.dicom_frames import Frame, count_of
+from napari_segplugin.io.dicom_series import Series, SeriesInfo, chosen, find_series, no_images, series_in
+from napari_segplugin.io.dicom_stack import Stack, arranged
+from napari_segplugin.io.dicom_values import about_values, in_units, stored
+from napari_segplugin.io.files import Format, Found
 from napari_segplugin.io.memory import check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_NOT_IMAGES = {"SEG", "SR", "RTSTRUCT", "RTDOSE", "RTPLAN", "PR", "KO", "REG", "DOC"}
-_UNEVEN = 0.05  # share of the usual distance by which two slices may differ from it; scanners round positions
+_NAMES = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "SeriesDescription")
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
-def _pydicom() -> ModuleType:
-    try:
-        import pydicom
-    except ImportError as error:
-        raise MissingExtraError("pydicom", "read DICOM files") from error
-    add_decoders(pydicom)
-    return pydicom
+def read(path: Path, series: str = "") -> Found:
+    """Read a series: slices sorted along their normal, points in time one after the other, values in their units.
 
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder; the folders in it are searched where it contains no image itself.
+    series : str
+        Number or UID of one of several series, as :func:`series_in` lists them.
 
-def read(path: Path) -> Found:
-    """Read a series: slices sorted along their normal, stored values turned into units by slope and intercept.
+    Returns
+    -------
+    Found
+        ``metadata["notes"]`` says what is in doubt: slices that are missing or tilted, values that were inverted, ….
 
     Raises
     ------
     InputError
-        If there is no image, there are several series, slices are missing, doubled, or differ in size or direction.
+        If there is no image, there are several series, or slices are doubled.
     MissingExtraError
         If pydicom is not installed.
     """
-    pydicom = _pydicom()
+    pydicom_module()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns about every value that breaks the standard's letter
-        slices, skipped = _images(pydicom, path)
-        _one_series(slices, path)
-        if len(slices) == 1:
-            return _single(slices[0], skipped)
-        return _stack(slices, skipped, path)
+        found, skipped = _chosen(path, series)
+        _check_pixels([f.data for f in found.frames if f.number == 0], path)
+        _check_kind(found.frames[0], path)
+        stack = arranged(found.frames, path.name)
+        return _found(found, stack, skipped)
 
 
-def read_slices(path: Path) -> list[Dataset]:
-    """The data sets of one series, in the order of the planes that :func:`read` returns; raises like it."""
-    pydicom = _pydicom()
+def read_slices(path: Path, series: str = "") -> tuple[list[Dataset], Stack]:
+    """The data sets of one series with their pixels, each once, and the frames in the order of :func:`read`."""
+    pydicom_module()
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        slices, _ = _images(pydicom, path)
-        _one_series(slices, path)
-        if len(slices) == 1:
-            return slices
-        _same_geometry(slices, path)
-        return _sorted(slices, path)[0]
+        found, _ = _chosen(path, series)
+        stack = arranged(found.frames, path.name)
+        files = dict.fromkeys(f.file for f in stack.frames)
+        return [data for file in files if (data := read_header(file, pixels=True)) is not None], stack
 
 
-def _images(pydicom: ModuleType, path: Path) -> tuple[list[Dataset], list[str]]:
-    """The image files and the names of the others."""
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-    images, skipped = [], []
-    for file in files:
-        try:
-            _check_deflated(pydicom, file)
-            data = pydicom.dcmread(file)
-        except pydicom.errors.InvalidDicomError:
-            skipped.append(file.name)
-            continue
-        if "Rows" not in data or str(data.get("Modality", "")) in _NOT_IMAGES:
-            skipped.append(file.name)
-        else:
-            images.append(data)
-    if not images:
-        _no_images(path, skipped)
-    _check_pixels(images, path)
-    return images, skipped
-
-
-def _check_deflated(pydicom: ModuleType, file: Path) -> None:
-    """A deflated data set is unpacked whole when it is opened: see first how much that is."""
-    about = pydicom.filereader.read_file_meta_info(file)
-    if about.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
-        return
-    size, unpack = 0, zlib.decompressobj(-zlib.MAX_WBITS)
-    with file.open("rb") as stream:
-        stream.seek(132 + 12 + int(about.get("FileMetaInformationGroupLength", 0)))
-        packed = stream.read(2**20)
-        while packed and not unpack.eof:
-            size += len(unpack.decompress(packed, 2**24))
-            check_size(file, (size,), "u1", stored=file.stat().st_size)
-            packed = unpack.unconsumed_tail or stream.read(2**20)
+def _chosen(path: Path, wanted: str) -> tuple[Series, list[str]]:
+    found, skipped = find_series(path, deep=bool(wanted))
+    if not found:
+        raise no_images(path, skipped)
+    return chosen(found, wanted, path), skipped
 
 
 def _check_pixels(images: Sequence[Dataset], path: Path) -> None:
     """What all images say that they hold, before one of them is unpacked."""
     values = 0
     for data in images:
-        counts = (data.get(n, 1) or 1 for n in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"))
-        values += math.prod(int(n) for n in counts) * max(1, int(data.get("BitsAllocated", 16)) // 8)
+        counts = (data.get(n, 1) or 1 for n in ("Rows", "Columns", "SamplesPerPixel"))
+        values += math.prod(int(n) for n in counts) * count_of(data) * max(1, int(data.get("BitsAllocated", 16)) // 8)
     files = [Path(str(data.filename)) for data in images]
     # twice: once as they are stored, once in the units of the modality
     check_size(path, (2 * values,), "u1", stored=2 * sum(f.stat().st_size for f in files))
 
 
-def _no_images(path: Path, skipped: list[str]) -> None:
-    if not path.is_dir():
+def _check_kind(frame: Frame, path: Path) -> None:
+    """The frames of a whole slide are its tiles, which is not a stack."""
+    if str(frame.data.get("SOPClassUID", "")) == _WHOLE_SLIDE and count_of(frame.data) > 1:
         raise InputError(
-            f"'{path.name}' contains no DICOM image.",
-            got="damaged data, or a segmentation or report",
-            hint="Choose the folder of the series.",
+            f"'{path.name}' is a whole slide that is stored in tiles, which cannot be opened as DICOM.",
+            got=f"{count_of(frame.data)} tiles",
+            hint="Convert it to OME-TIFF or OME-Zarr, for example with bfconvert of Bio-Formats.",
         )
-    folders = sorted(p.name for p in path.iterdir() if p.is_dir())
-    hint = "Open one file in it instead" if skipped else "Choose a folder with a DICOM series or an OME-Zarr"
-    if folders:
-        hint = f"The series may be in one of its folders: {', '.join(folders[:5])}"
-    raise InputError(f"The folder '{path.name}' contains no DICOM image.", got=f"{len(skipped)} other files", hint=hint)
 
 
-def _one_series(slices: Sequence[Dataset], path: Path) -> None:
-    groups: dict[str, list[Dataset]] = defaultdict(list)
-    for data in slices:
-        groups[str(data.get("SeriesInstanceUID", ""))].append(data)
-    if len(groups) == 1:
-        return
-    texts = []
-    for rows in groups.values():
-        name = str(rows[0].get("SeriesDescription", "")) or f"number {rows[0].get('SeriesNumber', '?')}"
-        texts.append(f"{rows[0].get('Modality', '?')} '{name}' ({len(rows)} files)")
-    raise InputError(
-        f"The folder '{path.name}' contains {len(groups)} DICOM series.",
-        got="; ".join(sorted(texts)),
-        hint="Put each series into its own folder.",
+def _found(series: Series, stack: Stack, skipped: Sequence[str]) -> Found:
+    planes = _planes(stack.frames)
+    colour = planes[0].ndim == 3
+    array = np.stack(planes)
+    about, notes = about_values(stack.frames, array)
+    lead = [n for n, letter in zip(stack.shape, "TZ", strict=True) if letter in stack.axes]
+    array = array.reshape([*lead, *array.shape[1:]])
+    notes = [*stack.notes, *notes]
+    if series.copies:
+        notes.append(
+            f"Of {series.copies} image{'s' if series.copies > 1 else ''} there was a copy, which was left out."
+        )
+    if "MOSAIC" in [str(t) for t in stack.frames[0].data.get("ImageType") or ()]:
+        notes.append(
+            "Each image is a mosaic of all slices of a volume (Siemens). Convert it with dcm2niix to have the volume."
+        )
+    if len(notes):
+        about["notes"] = list(notes)
+    if stack.places:
+        about["slice_places"] = list(stack.places)
+    if stack.interval:
+        about["frame_interval"] = stack.interval
+    about |= _metadata(series, stack, skipped)
+    return Found(
+        array, stack.axes + "YX" + ("C" if colour else ""), stack.doubt, stack.spacing, stack.unit, about, stack.place
     )
 
 
-def _values(data: Dataset) -> np.ndarray:
-    """Pixels in the units of the modality (Hounsfield units for CT): int16 or int32 where exact, else float32."""
-    _check_decoder(data)
-    array = np.asarray(data.pixel_array)
-    frames = array.shape[0] if array.ndim == (3 if int(data.get("SamplesPerPixel", 1) or 1) == 1 else 4) else 1
-    if frames != int(data.get("NumberOfFrames", 1) or 1):  # pydicom takes what is too much for frames
-        raise ValueError(f"its pixels are {frames} frames, and it says {data.get('NumberOfFrames', 1)}")
-    slope, intercept = float(data.get("RescaleSlope", 1) or 1), float(data.get("RescaleIntercept", 0) or 0)
-    if (slope, intercept) == (1.0, 0.0):
-        return native(array)
-    if slope.is_integer() and intercept.is_integer() and array.dtype.kind in "iu":
-        whole = array.astype(np.int64) * int(slope) + int(intercept)
-        small = whole.min() >= -(2**15) and whole.max() < 2**15
-        return whole.astype(np.int16 if small else np.int32)
-    return (array.astype(np.float64) * slope + intercept).astype(np.float32)
+def _planes(frames: Sequence[Frame]) -> list[np.ndarray]:
+    """The values of all frames; a file is unpacked once."""
+    by_file: dict[Path, list[int]] = {}
+    for i, frame in enumerate(frames):
+        by_file.setdefault(frame.file, []).append(i)
+    planes: list[np.ndarray] = [np.zeros(0)] * len(frames)
+    for file, numbers in by_file.items():
+        data = read_header(file, pixels=True)
+        if data is None:
+            raise ValueError(f"'{file.name}' is no DICOM file any more")
+        pixels = stored(data)
+        for i in numbers:
+            planes[i] = in_units(pixels[frames[i].number], frames[i])
+    return planes
 
 
-def _check_decoder(data: Dataset) -> None:
-    """A compression without a decoder is a thing to install, not a damaged file."""
-    syntax = getattr(getattr(data, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None or not syntax.is_compressed:
-        return
-    try:
-        available = _pydicom().pixels.get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
-        raise InputError(
-            "The DICOM images are compressed in a way that needs another package.",
-            got=syntax.name,
-            hint='Run: pip install -U imagecodecs, or pip install "pylibjpeg[all]", or export the series without '
-            "compression",
-        )
-
-
-def _pixel_spacing(data: Dataset) -> tuple[float, float]:
-    """Distance between rows and between columns, mm; projection images have it at the detector only."""
-    pair = _measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing")
-    return (float(pair[0]), float(pair[1])) if pair else (1.0, 1.0)
-
-
-def _measures(data: Dataset, name: str) -> Any:
-    """A value of the image, or of the functional groups that multi-frame images have instead."""
-    if name in data:
-        return data.get(name)
-    for group in data.get("SharedFunctionalGroupsSequence", ()):
-        for item in group.get("PixelMeasuresSequence", ()):
-            if name in item:
-                return item.get(name)
-    return None
-
-
-def _metadata(data: Dataset, skipped: list[str]) -> JsonDict:
-    names = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "SeriesDescription")
-    about: JsonDict = {f"dicom_{n}": str(data[n].value) for n in names if n in data}
+def _metadata(series: Series, stack: Stack, skipped: Sequence[str]) -> JsonDict:
+    data = stack.frames[0].data
+    about: JsonDict = {f"dicom_{n}": str(data[n].value) for n in _NAMES if n in data}
     if "PhotometricInterpretation" in data:
         about["dicom_PhotometricInterpretation"] = str(data.PhotometricInterpretation)
     if skipped:
         about["dicom_skipped"] = list(skipped)
+    about["dicom_series"] = series.uid
+    about["dicom_SOPInstanceUIDs"] = [str(f.data.get("SOPInstanceUID", "")) for f in stack.frames]
     return about
 
 
-def _single(data: Dataset, skipped: list[str]) -> Found:
-    """One file: a plane, or the frames of a multi-frame image."""
-    array = _values(data)
-    colour = int(data.get("SamplesPerPixel", 1)) > 1
-    row, column = _pixel_spacing(data)
-    spacing = {"Y": row, "X": column}
-    thick = _measures(data, "SpacingBetweenSlices") or _measures(data, "SliceThickness")
-    if thick and float(thick) > 0:
-        spacing["Z"] = float(thick)
-    frames = array.ndim == 4 if colour else array.ndim == 3
-    axes = ("Z" if frames else "") + "YX" + ("C" if colour else "")
-    doubt = f"Is the first axis (length {array.shape[0]}) depth Z or time T?" if frames else ""
-    metadata: JsonDict = {**_metadata(data, skipped), "dicom_SOPInstanceUIDs": [str(data.get("SOPInstanceUID", ""))]}
-    known = bool(_measures(data, "PixelSpacing") or data.get("ImagerPixelSpacing"))
-    return Found(array, axes, doubt, spacing, "mm" if known else "pixel", metadata)
+FORMAT = Format(read=read, read_series=read, series=series_in)
 
-
-def _stack(slices: list[Dataset], skipped: list[str], path: Path) -> Found:
-    _same_geometry(slices, path)
-    slices, step, normal = _sorted(slices, path)
-    planes = [_values(data) for data in slices]
-    colour = planes[0].ndim == 3
-    row, column = _pixel_spacing(slices[0])
-    metadata: JsonDict = {
-        **_metadata(slices[0], skipped),
-        "dicom_SOPInstanceUIDs": [str(d.get("SOPInstanceUID", "")) for d in slices],
-    }
-    place = None if normal is None else _place(slices[0], normal * step, row, column)
-    spacing = {"Z": step, "Y": row, "X": column}
-    return Found(np.stack(planes), "ZYXC" if colour else "ZYX", "", spacing, "mm", metadata, place)
-
-
-def _same_geometry(slices: Sequence[Dataset], path: Path) -> None:
-    if any(int(d.get("NumberOfFrames", 1) or 1) > 1 for d in slices):
-        raise InputError(
-            f"The series in '{path.name}' consists of several multi-frame files.", hint="Open one of the files."
-        )
-    for name, word in (("Rows", "height"), ("Columns", "width"), ("PixelSpacing", "pixel size")):
-        values = {str(d.get(name)) for d in slices}
-        if len(values) > 1:
-            raise InputError(f"The slices in '{path.name}' differ in {word}.", got=", ".join(sorted(values)))
-    directions = [d.get("ImageOrientationPatient") for d in slices]
-    if all(directions) and np.ptp(np.array(directions, float), axis=0).max() > 1e-3:
-        raise InputError(
-            f"The slices in '{path.name}' have different orientations.",
-            got="for example a localizer or a reformatted slice among them",
-            hint="Put the slices of each orientation into their own folder.",
-        )
-
-
-def _sorted(slices: list[Dataset], path: Path) -> tuple[list[Dataset], float, np.ndarray | None]:
-    """The slices along their normal, their distance in mm, and the normal (None where positions are missing)."""
-    if not all(d.get("ImagePositionPatient") and d.get("ImageOrientationPatient") for d in slices):
-        ordered = sorted(slices, key=lambda d: int(d.get("InstanceNumber", 0) or 0))
-        step = ordered[0].get("SpacingBetweenSlices") or ordered[0].get("SliceThickness") or 1.0
-        return ordered, float(step), None
-    direction = np.array(slices[0].ImageOrientationPatient, float)
-    normal = np.cross(direction[:3], direction[3:])
-    places = np.array([float(np.dot(np.array(d.ImagePositionPatient, float), normal)) for d in slices])
-    order = np.argsort(places, kind="stable")
-    step = _check_gaps(places[order], path)
-    return [slices[i] for i in order], step, normal
-
-
-def _check_gaps(places: np.ndarray, path: Path) -> float:
-    gaps = np.diff(places)
-    if gaps.min() < 1e-4:
-        at = places[int(gaps.argmin())]
-        raise InputError(
-            f"Two slices in '{path.name}' are at the same position.",
-            got=f"position {at:g} mm",
-            hint="Remove the copies.",
-        )
-    # The median, because one missing slice doubles one gap; with two or three slices the smaller one is the step.
-    usual = float(np.median(gaps)) if len(gaps) > 2 else float(gaps.min())
-    wide = [i for i, gap in enumerate(gaps) if abs(gap - usual) > _UNEVEN * usual]
-    if wide:
-        spots = ", ".join(f"{places[i]:g} to {places[i + 1]:g}" for i in wide[:4])
-        raise InputError(
-            f"Slices are missing in '{path.name}', or they are not evenly spaced.",
-            got=f"usual distance {usual:g} mm, but from {spots} mm",
-            hint="Copy the whole series again, or resample it to evenly spaced slices.",
-        )
-    return float(f"{gaps.mean():.9g}")
-
-
-def _place(first: Dataset, step: np.ndarray, row: float, column: float) -> Place:
-    """Where the voxels lie, from the first slice and the way to the next."""
-    direction = np.array(first.ImageOrientationPatient, float)
-    affine = np.eye(4)
-    affine[:3, 0] = direction[:3] * column
-    affine[:3, 1] = direction[3:] * row
-    affine[:3, 2] = step
-    affine[:3, 3] = np.array(first.ImagePositionPatient, float)
-    return Place.from_lps(affine, str(first.get("FrameOfReferenceUID", "")))
-
-
-FORMAT = Format(read=read)
+__all__ = ["FORMAT", "SeriesInfo", "read", "read_slices", "series_in"]

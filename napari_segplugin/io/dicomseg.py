@@ -1,9 +1,10 @@
-"""DICOM segmentations over the images that they were made from, through highdicom (extra "dicomseg")."""
+"""DICOM segmentations: read with pydicom, written over their images through highdicom (extra "dicomseg")."""
 
 from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -11,16 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import ClassInfo, InputError, MissingExtraError, Task
+from napari_segplugin.core import ClassInfo, InputError, MissingExtraError, Place, Task
 from napari_segplugin.core.types import json_object
 from napari_segplugin.io.dicom import read_slices
+from napari_segplugin.io.dicomseg_place import Drawn, drawn_over
+from napari_segplugin.io.dicomseg_read import read_labels, read_segmentation, refuse_image
 from napari_segplugin.io.files import Format, LabelsToWrite
 from napari_segplugin.io.objects import Described, describe, rgb
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation as DicomSegmentation
     from highdicom.seg import SegmentDescription
-    from pydicom import Dataset
     from pydicom.sr.coding import Code
 
 MOST_SEGMENTS = 65535
@@ -38,28 +40,23 @@ def _highdicom() -> ModuleType:
 def write(labels: LabelsToWrite, path: Path) -> None:
     """Write a binary segmentation: one segment an object, or a class where the task is semantic.
 
-    Patient, study and frame of reference are those of the source images.
+    Patient, study and frame of reference are those of the source images; what was removed from these stays empty. Labels of
+    a region, or in another order of the axes, are put where they lie in the series; those on a grid of their own keep it.
 
     Raises
     ------
     InputError
-        If the labels were not made from DICOM images, these are not where they were, or they have another shape.
+        If the labels were not made from DICOM images, these are not where they were, they have another shape, or the
+        labels lie in another space or are several points in time.
     MissingExtraError
         If highdicom is not installed.
     """
     highdicom = _highdicom()
-    slices = read_slices(_source(labels))
-    array = np.asarray(labels.array)
-    frames = array if array.ndim == 3 else array[None]
-    expected = _expected(slices)
-    if frames.shape != expected:
-        raise InputError(
-            "The labels and the DICOM images that they were made from differ in shape.",
-            got=f"labels of {frames.shape} for images of {expected}",
-            hint="Segment the whole series.",
-        )
-    present, compact = np.unique(frames, return_inverse=True)
-    compact = compact.reshape(frames.shape) + (0 if present[0] == 0 else 1)
+    path_of_images, series = _source(labels)
+    slices, stack = read_slices(path_of_images, series)
+    drawn = drawn_over(labels, slices, stack)
+    present, compact = np.unique(drawn.array, return_inverse=True)
+    compact = compact.reshape(drawn.array.shape) + (0 if present[0] == 0 else 1)
     numbers = [int(n) for n in present if n]
     if not 0 < len(numbers) <= MOST_SEGMENTS:
         raise InputError("A DICOM segmentation holds 1 to 65535 segments.", got=f"{len(numbers)} objects")
@@ -68,10 +65,12 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     segments = [_segment(highdicom, i, rows[n], semantic) for i, n in enumerate(numbers, 1)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about every value of the source that breaks the standard's letter
-        _assemble(highdicom, slices, compact, segments, labels.name).save_as(path, enforce_file_format=True)
+        found = replace(drawn, array=compact)
+        _assemble(highdicom, found, segments, labels.name).save_as(path, enforce_file_format=True)
 
 
-def _source(labels: LabelsToWrite) -> Path:
+def _source(labels: LabelsToWrite) -> tuple[Path, str]:
+    """The images that the labels were made of, and which of several series."""
     found = json_object(labels.segmentation.recipe.get("input")) if labels.segmentation else {}
     source = str(found.get("source", ""))
     if not source or not Path(source).exists():
@@ -80,12 +79,7 @@ def _source(labels: LabelsToWrite) -> Path:
             got=f"'{source}', which does not exist" if source else "labels without a record of their source",
             hint="Segment a DICOM series that was opened from its folder, put the labels beside that folder, or choose .nii.gz.",
         )
-    return Path(source)
-
-
-def _expected(slices: list[Dataset]) -> tuple[int, int, int]:
-    frames = int(slices[0].get("NumberOfFrames", 1) or 1) if len(slices) == 1 else len(slices)
-    return frames, int(slices[0].Rows), int(slices[0].Columns)
+    return Path(source), str(found.get("dicom_series", "") or "")
 
 
 def _segment(highdicom: ModuleType, number: int, about: Described, semantic: bool) -> SegmentDescription:
@@ -132,17 +126,15 @@ def _codes(kind: ClassInfo) -> tuple[Code, Code]:
     return codes.SCT.Tissue, codes.SCT.Tissue
 
 
-def _assemble(
-    highdicom: ModuleType, slices: list[Dataset], frames: np.ndarray, segments: list[SegmentDescription], name: str
-) -> DicomSegmentation:
+def _assemble(highdicom: ModuleType, drawn: Drawn, segments: list[SegmentDescription], name: str) -> DicomSegmentation:
     plain = re.sub(r"[^A-Z0-9_ ]", "_", name.upper())[:16].strip() or "SEGMENTATION"
     made: DicomSegmentation = highdicom.seg.Segmentation(
-        source_images=slices,
-        pixel_array=frames.astype(np.uint8 if len(segments) < 256 else np.uint16),
+        source_images=drawn.images,
+        pixel_array=drawn.array.astype(np.uint8 if len(segments) < 256 else np.uint16),
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=highdicom.UID(),
-        series_number=int(slices[0].get("SeriesNumber") or 0) + 1000,
+        series_number=int(drawn.images[0].get("SeriesNumber") or 0) + 1000,
         sop_instance_uid=highdicom.UID(),
         instance_number=1,
         manufacturer="napari-segplugin",
@@ -151,8 +143,26 @@ def _assemble(
         device_serial_number="0",
         content_label=plain,
         series_description=name[:64],
+        **(_geometry(highdicom, drawn.place, len(drawn.array)) if drawn.place else {}),
     )
     return made
+
+
+def _geometry(highdicom: ModuleType, place: Place, count: int) -> dict[str, object]:
+    """Planes of their own, where the labels do not lie on those of the images."""
+    affine = place.lps()
+    _, y, x = place.spacing
+    across = abs(float(np.dot(np.cross(affine[:3, 0] / x, affine[:3, 1] / y), affine[:3, 2])))
+    spots = [(affine @ [0, 0, k, 1])[:3] for k in range(count)]
+    return {
+        "plane_positions": [highdicom.PlanePositionSequence("PATIENT", spot.tolist()) for spot in spots],
+        "plane_orientation": highdicom.PlaneOrientationSequence(
+            "PATIENT", [*(affine[:3, 0] / x), *(affine[:3, 1] / y)]
+        ),
+        "pixel_measures": highdicom.PixelMeasuresSequence(
+            pixel_spacing=(y, x), slice_thickness=across, spacing_between_slices=across
+        ),
+    }
 
 
 def _version() -> str:
@@ -162,4 +172,4 @@ def _version() -> str:
         return "not known"
 
 
-FORMAT = Format(write=write)
+FORMAT = Format(read=refuse_image, write=write, read_labels=read_labels, read_segmentation=read_segmentation)

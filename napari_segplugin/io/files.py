@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -101,6 +102,22 @@ class LabelsToWrite:
     voxel_space: bool = False
 
 
+class OneOfSeveral(Protocol):
+    """One of several images under one path, as it stands in a list to choose from."""
+
+    @property
+    def number(self) -> int:
+        """From 1."""
+
+    @property
+    def uid(self) -> str:
+        """What names it for good."""
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+
+
 @dataclass(frozen=True)
 class Format:
     """The functions of one file format.
@@ -117,6 +134,10 @@ class Format:
         ``(path) -> Segmentation``, where the file itself names classes and objects.
     beside : str
         Ending of a folder that the writer makes beside the file; empty where one file holds everything.
+    series : callable, optional
+        ``(path) -> list``, where one path may hold several images: each with its `number` from 1, `uid` and `title`.
+    read_series : callable, optional
+        ``(path, series) -> Found``: one of them, by its number or UID as text; "" where there is one only.
     """
 
     read: Callable[[Path], Found] | None = None
@@ -124,6 +145,8 @@ class Format:
     read_labels: Callable[[Path], Found] | None = None
     read_segmentation: Callable[[Path], Segmentation] | None = None
     beside: str = ""
+    series: Callable[[Path], Sequence[OneOfSeveral]] | None = None
+    read_series: Callable[[Path, str], Found] | None = None
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:

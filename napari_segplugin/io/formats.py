@@ -12,7 +12,9 @@ import numpy as np
 
 from napari_segplugin.core import Image, InputError, Note, Registry
 from napari_segplugin.io.beside import inside
-from napari_segplugin.io.files import Found, as_path, check_readable, is_zarr
+from napari_segplugin.io.dicom_files import kind_of, looks_like_dicom
+from napari_segplugin.io.evened import evened
+from napari_segplugin.io.files import Found, OneOfSeveral, as_path, check_readable, is_zarr
 from napari_segplugin.io.row import FormatRow
 from napari_segplugin.io.units import short_unit
 
@@ -68,7 +70,8 @@ _row("coco", "COCO instances", (".coco.json",), kind="COCO")
 _row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",), kind="COCO panoptic")
 _row("geojson", "GeoJSON for QuPath", (".geojson",), reads=False)
 _row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois")
-_row("dicomseg", "DICOM segmentation", (".seg.dcm",), reads=False, extra="dicomseg", needs="dicom")
+_row("dicomseg", "DICOM segmentation", (".seg.dcm",), extra="dicomseg", needs="dicom")
+_row("rtstruct", "DICOM structure set", (".rtstruct.dcm",), writes=False)
 _MESHES = (".stl", ".ply", ".obj")
 _row(
     "mesh",
@@ -150,9 +153,9 @@ def format_of(path: Path) -> FormatRow:
     extension = extension_of(path)
     for row in FORMATS:
         if extension in row.extensions and row.name != "omezarr":
-            return row
-    if _has_dicom_mark(path):
-        return FORMATS["dicom"]
+            return _by_content(path) if row.name in _DICOM.values() else row
+    if looks_like_dicom(path):
+        return _by_content(path)
     if kind := coco_kind(path):
         return FORMATS[kind]
     raise InputError(
@@ -179,10 +182,12 @@ def coco_kind(path: Path) -> str:
         return ""
 
 
-def _has_dicom_mark(path: Path) -> bool:
-    """DICOM files often have no extension; they have "DICM" at byte 128."""
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+_DICOM = {"seg": "dicomseg", "rtstruct": "rtstruct", "image": "dicom"}
+"""Rows of DICOM by what the file holds: its name says nothing."""
+
+
+def _by_content(path: Path) -> FormatRow:
+    return FORMATS[_DICOM.get(kind_of(path), "dicom")]
 
 
 def read_image(
@@ -192,13 +197,15 @@ def read_image(
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
     field: str = "",
+    series: str | int | None = None,
+    resample: bool = False,
 ) -> Image:
     """Read an image with its axes, voxel size and unit.
 
     Parameters
     ----------
     path : path
-        A file of one of the :data:`FORMATS`, an OME-Zarr folder, or a folder with one DICOM series.
+        A file of one of the :data:`FORMATS`, an OME-Zarr folder, or a folder with a DICOM series or a whole study.
     axes : str, optional
         Order of the axes, from "TCZYX"; wins over what the file says.
     spacing : sequence of float, optional
@@ -207,6 +214,10 @@ def read_image(
         Unit of the voxel size; wins over what the file says.
     field : str, optional
         Which image of an OME-Zarr plate, well or converted file, as its path inside: "A/1/0".
+    series : str or int, optional
+        Which of several DICOM series: its number in the list of :func:`~napari_segplugin.io.dicom.series_in`, or its UID.
+    resample : bool
+        Put DICOM slices that are not evenly spaced onto an even grid, linear between neighbors.
 
     Returns
     -------
@@ -217,7 +228,8 @@ def read_image(
     Raises
     ------
     InputError
-        If the path is missing, may not be read, is damaged or of an unknown kind, or the axes do not fit.
+        If the path is missing, may not be read, is damaged or of an unknown kind, the axes do not fit, or it holds several
+        DICOM series and none is chosen.
     MissingExtraError
         If NIfTI or DICOM is read without the extra "medical".
 
@@ -236,7 +248,38 @@ def read_image(
     found = row.load().read
     if found is None:
         raise InputError(f"{row.title} can be written but not read.", accepted=accepted())
-    return _as_image(found(place), place, axes, spacing, unit)
+    if series is not None:
+        inner = row.load().read_series
+        if inner is None:
+            raise InputError(f"'{place.name}' does not hold several series.", got=f"series {series}", accepted="DICOM")
+        read = inner(place, str(series))
+    else:
+        read = found(place)
+    return _as_image(evened(read) if resample else read, place, axes, spacing, unit)
+
+
+def series_in(path: str | os.PathLike[str]) -> Sequence[OneOfSeveral]:
+    """The images from which one can be chosen under a path; empty where it holds one, or its format names none.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    sequence
+        Each with its `number` from 1, its `uid` and its `title`.
+
+    Raises
+    ------
+    InputError
+        If the path is missing, may not be read, or is damaged or of an unknown kind.
+    """
+    place = as_path(path)
+    check_readable(place)
+    listing = format_of(place).load().series
+    found = listing(place) if listing else ()
+    return found if len(found) > 1 else ()
 
 
 def notes_of(image: Image) -> list[Note]:

@@ -14,6 +14,7 @@ PLACES: Mapping[Setting, str] = {
     "file": "Whole image, into a file…, in step 3",
     "folder": "Preferences, Plugins, Session folder",
     "model": "Model, in step 2",
+    "series": "Open…, in step 1",
     "surfaces": "Distances, under Options",
     "task": "Labels are",
     "tile_overlap": "Tile overlap, under Advanced in step 2",
