@@ -6,7 +6,17 @@ import argparse
 from typing import TypeAlias
 
 import napari_segplugin
-from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
+from napari_segplugin.cli.values import (
+    Names,
+    box,
+    loss_term,
+    names,
+    numbers,
+    polygon_options,
+    setting,
+    whole_numbers,
+    zoom,
+)
 from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
@@ -250,7 +260,8 @@ def _export(commands: Commands) -> argparse.ArgumentParser:
         "Classes and scores are taken from NAME.recipe.json and NAME.objects.csv beside LABELS, if present.",
     )
     p.add_argument("labels", nargs="+", metavar="LABELS")
-    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .coco.json, .roi.zip, .stl, .nii.gz …")
+    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .gpkg, .coco.json, .roi.zip, .stl …")
+    polygon_options(p)
     p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each file)")
     p.add_argument(
         "--task",

@@ -242,16 +242,31 @@ def save_model(model: ModelBundle, folder: PathLike, *, overwrite: bool = False)
     return save_bundle(model, folder, overwrite=overwrite)
 
 
-def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageLike | None = None) -> list[Path]:
+def write_segmentation(
+    segmentation: Segmentation,
+    path: PathLike,
+    image: ImageLike | None = None,
+    *,
+    simplify: float | None = None,
+    smallest: float = 0.0,
+    pieces: bool | None = None,
+) -> list[Path]:
     """Write a result, how it was made, and the measurements of its objects.
 
     Parameters
     ----------
     segmentation : Segmentation
     path : path
-        Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.coco.json`` ….
+        Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.gpkg``,
+        ``.coco.json`` ….
     image : Image, array-like or path, optional
         Its channels are measured in every object.
+    simplify : float, optional
+        Of GeoJSON and GeoPackage: pixels by which an outline may leave that of its pixels; by default 0.5 on a map, otherwise 0.
+    smallest : float
+        Of these, too: parts of fewer pixels are left out.
+    pieces : bool, optional
+        Of these, too: each connected piece of an area is a feature of its own; by default on a map only.
 
     Returns
     -------
@@ -264,8 +279,10 @@ def write_segmentation(segmentation: Segmentation, path: PathLike, image: ImageL
         If the format is not known or cannot hold these labels, or the file cannot be written.
     """
     from napari_segplugin.engine.export import export
+    from napari_segplugin.io.files import Drawing
 
-    return export(segmentation, path, None if image is None else as_image(image))
+    drawing = Drawing(simplify, smallest, pieces)
+    return export(segmentation, path, None if image is None else as_image(image), drawing)
 
 
 __all__ = [

@@ -12,6 +12,7 @@ from napari_segplugin.core import Image, InputError, Segmentation
 from napari_segplugin.data.measure import measure_objects
 from napari_segplugin.data.table import MeasureTable
 from napari_segplugin.io import write_segmentation
+from napari_segplugin.io.files import Drawing
 
 
 def channels_of(image: Image) -> dict[str, np.ndarray]:
@@ -73,7 +74,9 @@ def measure(
     )
 
 
-def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Image | None = None) -> list[Path]:
+def export(
+    segmentation: Segmentation, path: str | os.PathLike[str], image: Image | None = None, drawing: Drawing | None = None
+) -> list[Path]:
     """Write a result with measurements of its objects.
 
     Labels that are not in memory, and time series (where an object has a row at each time point), are written without
@@ -85,6 +88,8 @@ def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Imag
         As in :func:`napari_segplugin.io.write_segmentation`.
     image : Image, optional
         As in :func:`measure`.
+    drawing : Drawing, optional
+        As in :func:`napari_segplugin.io.write_segmentation`.
 
     Returns
     -------
@@ -95,7 +100,7 @@ def export(segmentation: Segmentation, path: str | os.PathLike[str], image: Imag
     columns: dict[str, np.ndarray] = {}
     if isinstance(s.labels, np.ndarray) and s.axes in ("YX", "ZYX") and s.labels.dtype.kind in "bui":
         columns = _columns(measure(s, image), s.objects.label)
-    return write_segmentation(s, path, columns=columns)
+    return write_segmentation(s, path, columns=columns, drawing=drawing)
 
 
 def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -12,7 +12,12 @@ from napari_segplugin.core import Image
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.version import __version__
 
-HEADERS = ("nifti_header",)
+HEADERS = (
+    "nifti_header",
+    "geotiff",
+    "nodata",
+    "bands",
+)
 """What of an image's metadata goes into the recipes of its results."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +57,36 @@ class Found:
     place: Place | None = None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How polygons are drawn around labels.
+
+    Parameters
+    ----------
+    simplify : float, optional
+        Pixels by which an outline may leave that of its pixels; by default 0.5 on a map, and otherwise 0: the edges of the
+        pixels, from which the labels come back unchanged.
+    smallest : float
+        Parts of fewer pixels are left out.
+    pieces : bool, optional
+        Each connected piece of an area is a feature of its own; by default on a map only. An object is always one.
+
+    Raises
+    ------
+    InputError
+        If a number is negative or not finite.
+    """
+
+    simplify: float | None = None
+    smallest: float = 0.0
+    pieces: bool | None = None
+
+    def __post_init__(self) -> None:
+        for word, value in (("tolerance of outlines", self.simplify), ("smallest area", self.smallest)):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"The {word} is not valid.", got=value, accepted="a number of pixels from 0")
+
+
 @dataclass(frozen=True, eq=False)
 class LabelsToWrite:
     """Labels on their way into a file: checked, axes in canonical order, with the dtype chosen.
@@ -80,6 +111,8 @@ class LabelsToWrite:
         Name of the final file without its extension, for formats that name files inside.
     columns : mapping of str to (N,) ndarray
         Measurements to write beside each object, in the order of the table of objects.
+    drawing : Drawing
+        For formats of polygons.
     """
 
     array: Array
@@ -93,6 +126,7 @@ class LabelsToWrite:
     segmentation: Segmentation | None = None
     stem: str = "segmentation"
     columns: Mapping[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
+    drawing: Drawing = Drawing()
 
 
 @dataclass(frozen=True)

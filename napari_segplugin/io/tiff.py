@@ -19,6 +19,7 @@ from napari_segplugin.core import InputError, guess_axes
 from napari_segplugin.core.types import Array, JsonDict
 from napari_segplugin.io.beside import inside
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, LabelsToWrite, native
+from napari_segplugin.io.geotiff import tags_of, with_map
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.units import one_unit, short_unit
 
@@ -244,6 +245,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
             resolution=(1 / x, 1 / y),
             resolutionunit="NONE",
             metadata=_imagej_metadata(labels) if fiji else _ome_metadata(labels),
+            extratags=tags_of(labels),
         )
 
 
@@ -261,7 +263,9 @@ def _imagej_metadata(labels: LabelsToWrite) -> JsonDict:
 
 def _ome_metadata(labels: LabelsToWrite) -> JsonDict:
     about: JsonDict = {"axes": labels.axes, "Name": labels.name}
-    unit = {"um": "µm", "angstrom": "Å", "inch": "in"}.get(labels.unit, labels.unit)
+    unit = {"um": "µm", "angstrom": "Å", "inch": "in", "survey_foot": "reference frame", "deg": "reference frame"}.get(
+        labels.unit, labels.unit
+    )
     for axis in "ZYX":
         if axis in labels.axes:
             about[f"PhysicalSize{axis}"] = labels.spacing.get(axis, 1.0)
@@ -269,4 +273,11 @@ def _ome_metadata(labels: LabelsToWrite) -> JsonDict:
     return about
 
 
-FORMAT = Format(read=read, write=write)
+def read_on_map(path: Path) -> Found:
+    """As :func:`read`, together with the map that the image lies on."""
+    found = read(path)
+    with _complaints():
+        return with_map(found, path)
+
+
+FORMAT = Format(read=read_on_map, write=write)

@@ -12,10 +12,23 @@ _NAMES = {
     "m": ("m", "meter", "metre", "meters"),
     "angstrom": ("angstrom", "å", "ångström"),
     "inch": ("inch", "in", "inches"),
+    "ft": ("ft", "foot", "feet", "international_foot"),
+    "survey_foot": ("survey_foot", "us-ft", "us survey foot"),
+    "deg": ("deg", "degree", "degrees", "°"),
     "pixel": ("pixel", "pixels", "px", "voxel", "voxels", "", "unknown", "none", "null", "reference frame"),
 }
 _SHORT = {name: short for short, names in _NAMES.items() for name in names}
-_METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "angstrom": 1e-10, "inch": 0.0254}
+_METRES = {
+    "nm": 1e-9,
+    "um": 1e-6,
+    "mm": 1e-3,
+    "cm": 1e-2,
+    "m": 1.0,
+    "angstrom": 1e-10,
+    "inch": 0.0254,
+    "ft": 0.3048,
+    "survey_foot": 1200 / 3937,
+}
 _LONG = {
     "nm": "nanometer",
     "um": "micrometer",

@@ -16,7 +16,7 @@ from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
-from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, writing
+from napari_segplugin.io.files import Drawing, Format, LabelsToWrite, as_path, fingerprint, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
 
 KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
@@ -30,6 +30,7 @@ def write_segmentation(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Write labels, recipe and object table as one: all of them are replaced, or none.
 
@@ -39,13 +40,15 @@ def write_segmentation(
         Its labels may be a zarr array larger than memory; .tif and .zarr are then written piece by piece.
     path : path
         Its extension names the format, one of :data:`~napari_segplugin.io.formats.FORMATS`: label images (.tif, .zarr,
-        .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
+        .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .gpkg, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
         .obj, each with .zip for one file an object). An existing result is replaced.
     columns : mapping of str to (N,) sequence of float, optional
         Measurements by name, one number a row of ``segmentation.objects``; for the table, and for formats that hold
         measurements.
     texts : mapping of str to str, optional
         Further text files that belong to the result, by their ending: ".csv" becomes ``<stem>.csv``.
+    drawing : Drawing, optional
+        How polygons are drawn, for .geojson and .gpkg.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def write_segmentation(
     """
     place = as_path(path)
     with writing(place), commit(place, stem_of(place)) as stage:
-        return fill(stage, segmentation, place, columns=columns, texts=texts)
+        return fill(stage, segmentation, place, columns=columns, texts=texts, drawing=drawing)
 
 
 def fill(
@@ -74,6 +77,7 @@ def fill(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Make the files of a result in a stage; parameters, result and errors as of :func:`write_segmentation`."""
     functions = _writer(place)
@@ -81,7 +85,7 @@ def fill(
     companion = [Path(f"{stem}{functions.beside}")] if functions.beside else []
     _check_target(place, companion)
     counts = _count(segmentation.labels)
-    labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {})
+    labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {}, drawing or Drawing())
     made = [stage.path(p) for p in (place, *companion)]
     for path in made:
         remove(path)  # what was written when a kill came
@@ -187,7 +191,11 @@ def _count(labels: Array) -> dict[int, int]:
 
 
 def _prepare(
-    segmentation: Segmentation, largest: int, stem: str, columns: Mapping[str, Sequence[float] | np.ndarray]
+    segmentation: Segmentation,
+    largest: int,
+    stem: str,
+    columns: Mapping[str, Sequence[float] | np.ndarray],
+    drawing: Drawing,
 ) -> LabelsToWrite:
     """Labels with axes in the order T, Z, Y, X, and the smallest dtype that holds them."""
     for name, values in columns.items():
@@ -213,7 +221,7 @@ def _prepare(
     s = segmentation
     start = json_integers(s.recipe.get("origin"))
     origin = dict(zip("ZYX"[3 - len(start) :], start, strict=True)) if len(start) <= 3 else {}
-    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns)
+    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns, drawing)
 
 
 def _recipe(segmentation: Segmentation, path: Path) -> JsonDict:
