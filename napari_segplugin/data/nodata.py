@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_segplugin.core import Image, Region, labels_in, without_nodata
 from napari_segplugin.core.types import Array, Index
 
+if TYPE_CHECKING:
+    import zarr
+
 _PIECE = 2**24
 """Pixels that are looked at once."""
-
-
-class Labels(Protocol):
-    """Labels that are read and written piece by piece."""
-
-    def __getitem__(self, index: Index, /) -> np.ndarray: ...
-
-    def __setitem__(self, index: Index, value: np.ndarray, /) -> None: ...
 
 
 class KnownArray:
@@ -89,7 +84,7 @@ def absent(image: Image, region: Region | None = None, frame: int = 0) -> np.nda
     return found
 
 
-def clear_nodata(labels: Labels, image: Image, region: Region) -> set[int] | None:
+def clear_nodata(labels: np.ndarray | zarr.Array, image: Image, region: Region) -> set[int] | None:
     """Set labels to 0 where the image has no data, piece by piece.
 
     Parameters
@@ -119,7 +114,7 @@ def clear_nodata(labels: Labels, image: Image, region: Region) -> set[int] | Non
     for frame in range(image.n_frames):
         for piece in _pieces(region):
             at = tuple(slice(p.start - r.start, p.stop - r.start) for p, r in zip(piece, region, strict=True))
-            index = (frame, *at) if "T" in image.axes else at
+            index: tuple[int | slice, ...] = (frame, *at) if "T" in image.axes else at
             part, lost = np.asarray(labels[index]), absent(image, piece, frame)
             if lost is not None and part[lost].any():
                 part = np.where(lost, 0, part).astype(part.dtype)

@@ -5,6 +5,8 @@ Of an image that lies on no map coordinates are in pixels, y up from the top lef
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +27,8 @@ def _pyogrio() -> ModuleType:
         import pyogrio
     except ImportError as error:
         raise MissingExtraError("pyogrio", "write GeoPackage", "geo") from error
-    return pyogrio
+    found: ModuleType = pyogrio
+    return found
 
 
 def write(labels: LabelsToWrite, path: Path) -> None:
@@ -38,11 +41,20 @@ def write(labels: LabelsToWrite, path: Path) -> None:
     """
     pyogrio = _pyogrio()
     found = list(features_of(labels))
+    file = io.BytesIO()  # so that it is Python that writes to the disk, and says so where that is full
+    with warnings.catch_warnings():
+        # of an image on no known map there is no reference to give
+        warnings.filterwarnings("ignore", message="'crs' was not provided")
+        _write(pyogrio, labels, found, file)
+    path.write_bytes(file.getvalue())
+
+
+def _write(pyogrio: ModuleType, labels: LabelsToWrite, found: Sequence[Feature], file: io.BytesIO) -> None:
     shapes = shapely.to_wkb(np.array([_geometry(labels, f) for f in found], dtype=object))
     columns = _columns(labels, found)
     place = labels.place
     pyogrio.raw.write(
-        path,
+        file,
         geometry=np.asarray(shapes, dtype=object),
         field_data=list(columns.values()),
         fields=list(columns),

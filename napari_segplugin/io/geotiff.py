@@ -20,7 +20,7 @@ import tifffile
 from napari_segplugin.core import InputError, Place
 from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.io.files import Found, LabelsToWrite
-from napari_segplugin.io.maps import DEGREES, on_map, rasterio_of, system, unit_of
+from napari_segplugin.io.maps import DEGREES, DISTORTED, areal_scale, on_map, rasterio_of, system, to_world, unit_of
 
 Tag: TypeAlias = tuple[int, int, int, object, bool]
 """Code, data type, count, value, and whether it is written once: as tifffile takes tags."""
@@ -82,6 +82,7 @@ def with_map(found: Found, path: Path) -> Found:
     except InputError:
         notes.append(f"The position of '{path.name}' on the map is not valid, so it is not used.")
         return replace(found, metadata={**metadata, "notes": list(notes)})
+    notes += _distortion(path, place)
     if _KEYS in tags:
         metadata["geotiff"] = {str(code): _plain(tags[code]) for code in (_KEYS, _DOUBLES, _TEXTS) if code in tags}
     if notes:
@@ -94,6 +95,17 @@ def with_map(found: Found, path: Path) -> Found:
         metadata=metadata,
         place=place,
     )
+
+
+def _distortion(path: Path, place: Place) -> list[str]:
+    """A note where the map makes areas larger or smaller than they are on the ground."""
+    scale = areal_scale(place.reference, *to_world(place, np.zeros((1, 2)))[0].tolist())
+    if scale is None or abs(scale - 1) < DISTORTED:
+        return []
+    return [
+        f"On the map of '{path.name}' areas are {scale:.3g} times as large as on the ground, so lengths and areas in tables are, "
+        f"too. GeoPackage and GeoJSON give those on the ground."
+    ]
 
 
 def _plain(value: object) -> Json:
@@ -155,7 +167,7 @@ def _matrix(tags: dict[int, object], notes: list[str], path: Path) -> np.ndarray
 
 def _world_file(path: Path, notes: list[str]) -> np.ndarray | None:
     """From the six numbers of a world file beside the image, which stand for the middle of pixels."""
-    file = next((f for e in _WORLD_FILES if (f := path.with_suffix(e)).is_file()), None)
+    file = next((beside for e in _WORLD_FILES if (beside := path.with_suffix(e)).is_file()), None)
     if file is None:
         return None
     try:

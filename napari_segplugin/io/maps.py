@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from napari_segplugin.core import MissingExtraError, Place
 from napari_segplugin.io.units import in_metres
 
 if TYPE_CHECKING:
-    from pyproj import CRS
+    from pyproj import CRS, Transformer
 
 DEGREES = "deg"
 """The unit of places in longitude and latitude."""
@@ -46,9 +47,11 @@ def rasterio_of(purpose: str) -> ModuleType:
         import rasterio
     except ImportError as error:
         raise MissingExtraError("rasterio", purpose, "geo") from error
-    return rasterio
+    found: ModuleType = rasterio
+    return found
 
 
+@cache
 def system(reference: str) -> CRS | None:
     """What a reference ("EPSG:32633", or WKT) stands for; None where there is none, it is not known, or pyproj is missing."""
     if not reference:
@@ -124,10 +127,17 @@ def lon_lat(reference: str, points: np.ndarray) -> np.ndarray:
     MissingExtraError
         If pyproj is not installed.
     """
-    pyproj = pyproj_of("write longitude and latitude")
-    change = pyproj.Transformer.from_crs(pyproj.CRS.from_user_input(reference), "OGC:CRS84", always_xy=True)
-    found: np.ndarray = np.round(np.stack(change.transform(*points.T), axis=1), 9)
+    found: np.ndarray = np.round(np.stack(_to_lon_lat(reference).transform(*points.T), axis=1), 9)
     return found
+
+
+@cache
+def _to_lon_lat(reference: str) -> Transformer:
+    pyproj = pyproj_of("write longitude and latitude")
+    change: Transformer = pyproj.Transformer.from_crs(
+        pyproj.CRS.from_user_input(reference), "OGC:CRS84", always_xy=True
+    )
+    return change
 
 
 class Ground:

@@ -43,8 +43,8 @@ def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0)
     labels : (Y, X) ndarray of int
         0 is background.
     tolerance : float
-        Pixels by which an outline may leave the way between the middles of the edges of its pixels, which is never farther than
-        0.36 pixels from the edges; 0 gives the edges themselves. An outline that would touch itself keeps its edges.
+        Pixels by which an outline may leave the way between the middles of the lines along its pixels, which is never farther
+        than half a pixel from them; 0 gives the edges of the pixels. An outline that would touch itself keeps those.
     smallest : float
         Parts of fewer pixels are left out.
 
@@ -137,25 +137,23 @@ def _valid(rings: Sequence[np.ndarray]) -> bool:
 
 
 def _middles(rings: Sequence[np.ndarray], crossings: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The way along each ring between the middles of the edges of pixels, and which of its points have to stay.
+    """The way along each ring between the middles of its straight lines, and which of its points have to stay.
 
-    Straight lines between slanted ones are the stairs of a slope, where one of two neighbors is a single pixel long. A corner
-    between longer ones is one of the object, and stays in.
+    Where a slope crosses the pixels, of two lines that meet one is a single pixel long, and their middles lie on the slope. A
+    corner between longer ones is one of the object, and stays in.
     """
     points = np.concatenate(rings).astype(float)
     sizes = np.array([len(r) for r in rings])
     ends = np.cumsum(sizes)
     after, before = np.arange(1, len(points) + 1), np.arange(-1, len(points) - 1)
     after[ends - 1], before[ends - sizes] = ends - sizes, ends - 1
-    step = points[after] - points
-    length = np.abs(step).sum(axis=1)
-    half = 0.5 * step / length[:, None]
+    length = np.abs(points[after] - points).sum(axis=1)
     x, y = points.astype(int).T
     stop = crossings[y, x]
     corner = stop | ((length > 1) & (length[before] > 1))
-    candidates = np.stack([points, points + half, points[after] - half], axis=1)
-    chosen = np.stack([corner, np.ones_like(corner), length > 1], axis=1)
-    stops = np.stack([stop, np.zeros_like(stop), np.zeros_like(stop)], axis=1)
+    candidates = np.stack([points, (points + points[after]) / 2], axis=1)
+    chosen = np.stack([corner, np.ones_like(corner)], axis=1)
+    stops = np.stack([stop, np.zeros_like(stop)], axis=1)
     cuts = np.cumsum(chosen.sum(axis=1))[ends - 1][:-1]
     return list(zip(np.split(candidates[chosen], cuts), np.split(stops[chosen], cuts), strict=True))
 
