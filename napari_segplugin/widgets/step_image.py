@@ -32,6 +32,7 @@ from napari_segplugin.widgets._parts import (
     row,
     wrapped,
 )
+from napari_segplugin.widgets.composite_control import CompositeFold
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class ImageStep(StepBox):
         self.answers = row()
         self.answers.setObjectName("axes_answers")
         self._build_spacing()
+        self.composite = CompositeFold()
         for widget in (
             self.choice,
             row(self.open_button, self.sample_button, stretch=(1, 1)),
@@ -97,6 +99,7 @@ class ImageStep(StepBox):
             self.answers,
             self._axes_row,
             self._voxel_row,
+            self.composite,
         ):
             self.rows.addWidget(widget)
         self.refresh()
@@ -235,15 +238,18 @@ class ImageStep(StepBox):
             layout.addWidget(push)
 
     def _show(self) -> None:
-        """The line about the image, and the voxel size boxes."""
+        """The line about the image, the voxel size boxes, and its bands."""
         if self.layer is None:
+            self.composite.show_bands(None)
             return
         try:
             image = self.image()
         except InputError as error:
             self.problem = told(error)
             self.info.setText("")
+            self.composite.show_bands(None)
             return
+        self.composite.show_bands(image)
         self.problem = ""
         self.info.setText(image.describe().replace(" um ", " µm "))
         self._voxel_label.setText(pixel(image.ndim).capitalize())
