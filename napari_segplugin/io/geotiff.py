@@ -25,6 +25,7 @@ from napari_segplugin.io.maps import DEGREES, DISTORTED, areal_scale, on_map, ra
 Tag: TypeAlias = tuple[int, int, int, object, bool]
 """Code, data type, count, value, and whether it is written once: as tifffile takes tags."""
 _SCALE, _TIE, _MATRIX, _KEYS, _DOUBLES, _TEXTS, _ABOUT, _NODATA = 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113
+_KIND, _MASK = 254, 4
 _DOUBLE, _SHORT, _ASCII = 12, 3, 2  # data types of TIFF
 _MODEL, _RASTER, _GEOGRAPHIC, _PROJECTED, _LENGTHS = 1024, 1025, 2048, 3072, 3076  # keys of GeoTIFF
 _POINT, _AREA = 2, 1
@@ -51,11 +52,14 @@ def with_map(found: Found, path: Path) -> Found:
         tags = {
             tag.code: tag.value for tag in page.tags if tag.code in (_SCALE, _TIE, _MATRIX, *range(_KEYS, _TEXTS + 1))
         }
+        mask = _has_mask(tif)
         nodata, about = page.tags.get(_NODATA), page.tags.get(_ABOUT)
         metadata: JsonDict = dict(found.metadata)
         metadata |= _nodata("" if nodata is None else str(nodata.value))
         metadata |= bands_of("" if about is None else str(about.value))
     notes = [str(n) for n in cast("Sequence[Json]", metadata.get("notes") or ())]
+    if mask:
+        notes.append(f"'{path.name}' has a mask of pixels without data, which is not used: they count as data.")
     try:
         matrix = _matrix(tags, notes, path)
     except (ValueError, TypeError, IndexError):
@@ -95,6 +99,14 @@ def with_map(found: Found, path: Path) -> Found:
         metadata=metadata,
         place=place,
     )
+
+
+def _has_mask(tif: tifffile.TiffFile) -> bool:
+    """Whether the page after the image says of its pixels which have data; GDAL writes it there."""
+    try:
+        return bool(int(tif.pages[1].tags.valueof(_KIND, 0)) & _MASK)
+    except (IndexError, AttributeError, TypeError, ValueError):
+        return False
 
 
 def _distortion(path: Path, place: Place) -> list[str]:

@@ -6,6 +6,7 @@ import csv
 import errno
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -18,6 +19,7 @@ from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, js
 from napari_segplugin.core.words import csv_cell, pixel
 from napari_segplugin.io.files import Drawing, Format, LabelsToWrite, as_path, fingerprint, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
+from napari_segplugin.io.maps import DEGREES
 
 KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
 """Environment variable; "1" writes whole paths of images into recipes, not names alone."""
@@ -268,7 +270,8 @@ def _plain(value: object) -> Json:
 
 def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, int], path: Path) -> None:
     """One row a label: its class, score, status and size, then the measurements that came with it."""
-    voxel = float(np.prod(s.spacing))
+    # square degrees are no area
+    voxel = math.nan if s.unit == DEGREES else float(np.prod(s.spacing))
     power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
     names = {c.id: c.name for c in s.classes}
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -282,5 +285,13 @@ def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, in
             voxels = counts.get(int(label), 0)
             mark = "" if np.isnan(score) else f"{score:.4f}"
             name = csv_cell(names.get(class_id, ""))
-            first = [label, class_id, name, mark, csv_cell(status), voxels, f"{voxels * voxel:.6g}"]
+            first = [
+                label,
+                class_id,
+                name,
+                mark,
+                csv_cell(status),
+                voxels,
+                "" if math.isnan(voxel) else f"{voxels * voxel:.6g}",
+            ]
             writer.writerow([*first, *(f"{value:.6g}" for value in extra)])

@@ -26,6 +26,8 @@ UNITS = {
     "centimeter": "cm",
     "meter": "m",
     "angstrom": "angstrom",
+    "foot": "ft",
+    "degree": "deg",
 }
 BACKGROUND_COLOR = "#e03131"
 """Colour of painted background in a corrections layer: a clear "no", and none of the class colours."""

@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from napari_segplugin.core import ClassTable, ObjectTable, Place, Segmentation, Task
+from napari_segplugin.io import write_segmentation
+
 
 def rows(path):
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
@@ -102,3 +105,53 @@ def test_distances_are_in_the_unit_of_the_prediction(run, files):
     assert got.code == 0, got.err
     assert {r["unit"] for r in got.json["rows"]} == {"", "um"}
     assert other
+
+
+def on_a_map(folder, unit="m"):
+    labels = np.zeros((30, 40), np.uint8)
+    labels[2:10, 3:20] = labels[15:17, 3:5] = 1
+    labels[15:25, 20:38] = np.tri(10, 18, 4) > 0
+    matrix = [[1, 0, 0, 0], [0, -0.5, 0, 5200000], [0, 0, 0.5, 500000], [0, 0, 0, 1]]
+    found = Segmentation(
+        Task.SEMANTIC,
+        labels,
+        ObjectTable.of(labels),
+        ClassTable.named(["roof"]),
+        "YX",
+        (0.5, 0.5),
+        unit,
+        place=Place(np.array(matrix, float), "map", "EPSG:32633"),
+    )
+    return write_segmentation(found, folder / "scene_labels.tif")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "features", "corners"),
+    [
+        ((), 3, 40),
+        (("--simplify", "0"), 3, 45),
+        (("--simplify", "1m"), 3, 30),
+        (("--min-area", "1.5m2"), 2, 40),
+        (("--min-area", "6"), 2, 40),
+        (("--no-pieces",), 1, 40),
+    ],
+)
+def test_polygons_of_a_map_are_drawn_as_typed(run, tmp_path, options, features, corners):
+    labels = on_a_map(tmp_path)
+    got = run("export", labels, "--to", "geojson", "--output", tmp_path / "out", *options)
+    assert got.code == 0, got.err
+    found = json.loads((tmp_path / "out" / "scene_labels.geojson").read_text())["features"]
+    assert len(found) == features
+    drawn = str(found).count("], [")
+    assert drawn <= corners
+    if options == ("--simplify", "0"):
+        assert drawn > 30
+
+
+def test_a_unit_that_the_pixels_do_not_have_is_a_sentence(run, files):
+    labels = files.write("labels.tif", files.scene()[1])
+    got = run("export", labels, "--to", "geojson", "--simplify", "2m", "--output", files.folder / "out")
+    assert got.code == 2
+    assert "cannot be converted into pixels" in got.err
+    for wrong in ("two", "-1", "nan", "3 4"):
+        assert run("export", labels, "--to", "geojson", f"--min-area={wrong}").code == 2

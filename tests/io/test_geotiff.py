@@ -28,6 +28,8 @@ pyproj = pytest.importorskip("pyproj")
 shapely = pytest.importorskip("shapely")
 
 AEQD = "+proj=aeqd +lat_0=47 +lon_0=9 +datum=WGS84 +units=m"
+# each of them was lost or mirrored by another program, or ended one: https://github.com/geotiffjs/geotiff.js/issues/40 ("turned"),
+# https://github.com/rasterio/rasterio/issues/524 ("one meter"), https://github.com/opengeos/segment-geospatial/issues/12 ("own")
 MAPS = {
     "utm": ("EPSG:32633", (0.5, 0, 500000, 0, -0.5, 5200000)),
     "feet": ("EPSG:2263", (1, 0, 980000, 0, -1, 190000)),
@@ -220,6 +222,22 @@ def test_a_place_that_makes_no_sense_is_a_note(tmp_path, tags, words):
     assert image.place is None
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(image.metadata["notes"])
+
+
+def test_a_mask_of_pixels_is_a_note(tmp_path):
+    path = tmp_path / "a.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        write_map(path)
+        with rasterio.open(path, "r+") as target:
+            target.write_mask(np.arange(600).reshape(20, 30) > 90)
+    assert any("mask" in n for n in read_image(path).metadata["notes"])
+
+
+def test_square_degrees_are_no_area(tmp_path):
+    write_segmentation(labels_over(read_image(write_map(tmp_path / "a.tif", *MAPS["degrees"]))), tmp_path / "l.tif")
+    rows = (tmp_path / "l.objects.csv").read_text().splitlines()
+    assert rows[0].endswith("size (deg^2)")
+    assert all(row.endswith(",") for row in rows[1:])
 
 
 # a fault of others: areas in Web Mercator are 2.1 times too large at 47° north
