@@ -104,8 +104,9 @@ def with_map(found: Found, path: Path) -> Found:
 def _has_mask(tif: tifffile.TiffFile) -> bool:
     """Whether the page after the image says of its pixels which have data; GDAL writes it there."""
     try:
-        return bool(int(tif.pages[1].tags.valueof(_KIND, 0)) & _MASK)
-    except (IndexError, AttributeError, TypeError, ValueError):
+        second = tif.pages[1]
+        return isinstance(second, tifffile.TiffPage) and bool(int(second.tags.valueof(_KIND, default=0)) & _MASK)
+    except (IndexError, TypeError, ValueError):
         return False
 
 

@@ -51,15 +51,19 @@ def rasterio_of(purpose: str) -> ModuleType:
     return found
 
 
-@cache
 def system(reference: str) -> CRS | None:
     """What a reference ("EPSG:32633", or WKT) stands for; None where there is none, it is not known, or pyproj is missing."""
-    if not reference:
-        return None
     try:
-        import pyproj
+        import pyproj  # noqa: F401
     except ImportError:
         return None
+    return _parsed(reference) if reference else None
+
+
+@cache
+def _parsed(reference: str) -> CRS | None:
+    import pyproj
+
     try:
         found: CRS = pyproj.CRS.from_user_input(reference)
     except pyproj.exceptions.CRSError:
