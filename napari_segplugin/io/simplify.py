@@ -57,7 +57,7 @@ def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0)
     --------
     >>> stairs = np.tri(6, dtype=int)
     >>> len(pieces_of(stairs)[0].shape.exterior), len(pieces_of(stairs, 0.5)[0].shape.exterior)
-    (14, 4)
+    (14, 3)
     """
     found = [p for p in outlines(labels, junctions=tolerance > 0) if p.area >= smallest]
     pixels = [p.area for p in found]

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, ObjectTable, Place, Segmentation, Task
-from napari_segplugin.io import write_segmentation
+from napari_segplugin.core import ClassicalRecipe, ClassTable, CleanupStep, ObjectTable, Place, Segmentation, Task
+from napari_segplugin.io import load_sample, save_recipe, write_segmentation
 
 
 def rows(path):
@@ -156,3 +156,41 @@ def test_a_unit_that_the_pixels_do_not_have_is_a_sentence(run, files):
     for wrong in ("two", "-1", "nan", "3 4"):
         with pytest.raises(SystemExit):
             run("export", labels, "--to", "geojson", f"--min-area={wrong}")
+
+
+@pytest.mark.parametrize("way", ["predict", "run"])
+def test_a_geotiff_stays_on_its_map_from_the_image_to_the_polygons(run, files, way):
+    """Through the command line alone; GDAL reads what comes out."""
+    rasterio, pyogrio = pytest.importorskip("rasterio"), pytest.importorskip("pyogrio")
+    shapely = pytest.importorskip("shapely")
+    image = load_sample("nuclei2d").image.read()[0, :128, :128].astype(np.float32)
+    image[:, :8] = -9999
+    path, grid = files.folder / "field.tif", rasterio.Affine(0.5, 0, 500000, 0, -0.5, 5200000)
+    height, width = image.shape
+    about = {"width": width, "height": height, "count": 1, "dtype": "float32", "nodata": -9999}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", transform=grid, **about) as target:
+        target.write(image, 1)
+    out = files.folder / "out"
+    if way == "predict":
+        got = run("predict", path, "--model", "nuclei2d", "--output", out)
+    else:
+        recipe = files.folder / "own.json"
+        save_recipe(ClassicalRecipe("threshold", {}, (CleanupStep("label"),)), recipe)
+        got = run("run", recipe, path, "--output", out)
+    assert got.code == 0, got.err
+    labels = out / "field_labels.tif"
+    with rasterio.open(labels) as found:
+        assert (found.crs.to_epsg(), found.nodata) == (32633, 0)
+        assert found.transform.almost_equals(grid, 1e-9)
+        array = found.read(1)
+    assert array[:, 8:].any()
+    assert not array[:, :8].any()
+    assert run("export", labels, "--to", "gpkg").code == 0
+    meta, _, shapes, columns = pyogrio.raw.read(out / "field_labels.gpkg")
+    table = dict(zip(meta["fields"], columns, strict=True))
+    numbers, counts = np.unique(array[array > 0], return_counts=True)
+    assert (meta["crs"], table["label"].tolist()) == ("EPSG:32633", numbers.tolist())
+    np.testing.assert_allclose(table["area_m2"], counts * 0.25)
+    first = shapely.from_wkb(shapes)[0].centroid
+    y, x = np.argwhere(array == numbers[0]).mean(axis=0) + 0.5
+    assert (first.x, first.y) == pytest.approx(grid @ (x, y), abs=0.3)
