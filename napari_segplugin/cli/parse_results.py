@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-from napari_segplugin.cli.values import box, names, numbers, whole_numbers
+from napari_segplugin.cli.values import box, names, numbers, polygon_options, whole_numbers
 from napari_segplugin.core import Task
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -131,7 +131,8 @@ def export(commands: Commands) -> argparse.ArgumentParser:
         "Classes and scores are taken from NAME.recipe.json and NAME.objects.csv beside LABELS, if present.",
     )
     p.add_argument("labels", nargs="+", metavar="LABELS")
-    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .coco.json, .roi.zip, .stl, .nii.gz …")
+    p.add_argument("--to", required=True, metavar="EXTENSION", help=".geojson, .gpkg, .coco.json, .roi.zip, .stl …")
+    polygon_options(p)
     p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each file)")
     p.add_argument(
         "--task",

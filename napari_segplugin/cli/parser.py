@@ -42,11 +42,7 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         "--tile", type=whole_numbers, default=(), metavar="N[,N,N]", help="largest tile in pixels (voxels in 3D), Z,Y,X"
     )
     p.add_argument(
-        "--halo",
-        type=whole_numbers,
-        default=(),
-        metavar="N[,N,N]",
-        help="overlap of tiles in pixels (voxels in 3D), Z,Y,X",
+        "--halo", type=whole_numbers, default=(), metavar="N[,N,N]", help="overlap of tiles in pixels or voxels, Z,Y,X"
     )
     p.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
     p.add_argument(
@@ -162,11 +158,7 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     p.add_argument("--keep", metavar="DIR", help="save the training here, to resume it after a crash or Ctrl-C")
     p.add_argument("--from", dest="start", metavar="MODEL", help="start from this model instead of random weights")
     p.add_argument(
-        "--validation",
-        type=float,
-        default=0.2,
-        metavar="SHARE",
-        help="fraction of the images kept aside for checking (0.2)",
+        "--validation", type=float, default=0.2, metavar="SHARE", help="fraction of images kept for checking (0.2)"
     )
     _training(p, seconds=600.0)
     _device(p)

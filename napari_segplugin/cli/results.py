@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import napari_segplugin as seg
 from napari_segplugin import jobs
@@ -17,6 +19,7 @@ from napari_segplugin.door.results import measure_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels
+from napari_segplugin.io.units import in_metres
 
 
 def evaluate(options: Namespace) -> Result:
@@ -80,11 +83,44 @@ def export(options: Namespace) -> Result:
         rows.append(
             {
                 "labels": str(path),
-                "outputs": [str(f) for f in seg.write_segmentation(found, target, voxel_space=options.voxel_space)],
+                "outputs": [str(f) for f in seg.write_segmentation(found, target, **_drawing(found, options))],
             }
         )
     lines = [f"{r['outputs'][0]}" for r in rows]
     return {"command": "export", "results": rows}, "\n".join(lines)
+
+
+class _Drawing(TypedDict):
+    """How polygons are drawn, in pixels."""
+
+    simplify: float | None
+    smallest: float
+    pieces: bool | None
+    voxel_space: bool
+
+
+def _drawing(found: Segmentation, options: Namespace) -> _Drawing:
+    """What was typed, in pixels of these labels."""
+    size = math.sqrt(math.prod(found.spacing[-2:]))
+
+    def pixels(typed: tuple[float, str] | None, power: int) -> float | None:
+        if typed is None or not typed[1]:
+            return None if typed is None else typed[0]
+        wanted, own = in_metres(typed[1]), in_metres(found.unit)
+        if wanted is None or own is None:
+            raise InputError(
+                "The length or area cannot be converted into pixels.",
+                got=f"unit '{typed[1]}' for pixels in '{found.unit}'",
+                accepted="a number of pixels, or a unit of length if the pixel size has one",
+            )
+        return float(typed[0] * (wanted / (own * size)) ** power)
+
+    return {
+        "simplify": pixels(options.simplify, 1),
+        "smallest": pixels(options.min_area, 2) or 0.0,
+        "pieces": options.pieces,
+        "voxel_space": options.voxel_space,
+    }
 
 
 def _with_voxels(found: Segmentation, options: Namespace) -> Segmentation:

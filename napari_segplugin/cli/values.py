@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from napari_segplugin.core import InputError, LossSpec, LossTerm, Registry
+from napari_segplugin.io.units import short_unit
 from napari_segplugin.losses import LOSSES
 
 
@@ -58,6 +60,45 @@ def zoom(text: str) -> float:
     (0.0, 1.5)
     """
     return 0.0 if text == "auto" else float(text)
+
+
+def amount(text: str) -> tuple[float, str]:
+    """A number from 0 with an optional unit of length or area; without one it counts pixels.
+
+    Examples
+    --------
+    >>> amount("0.5"), amount("20m2"), amount("3 µm")
+    ((0.5, ''), (20.0, 'm'), (3.0, 'um'))
+    """
+    found = re.fullmatch(r"\s*([\d.eE+-]+)\s*([^\d\s²^]*)(?:\^?2|²)?\s*", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number with an optional unit")
+    value = float(found[1])
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0")
+    return value, short_unit(found[2]) if found[2] else ""
+
+
+def polygon_options(p: argparse.ArgumentParser) -> None:
+    """How polygons are drawn around labels."""
+    p.add_argument(
+        "--simplify",
+        type=amount,
+        metavar="LENGTH",
+        help="how far polygons may deviate from the pixels, in pixels or with a unit such as 2m, for .geojson and .gpkg; 0: follow "
+        "the edges of the pixels exactly (default: 0.5 for images on a map, otherwise 0)",
+    )
+    p.add_argument(
+        "--min-area",
+        type=amount,
+        metavar="AREA",
+        help="leave out polygons smaller than this, in pixels or with a unit such as 20m2, for .geojson and .gpkg",
+    )
+    p.add_argument(
+        "--pieces",
+        action=argparse.BooleanOptionalAction,
+        help="one polygon for each connected piece of a class, for .geojson and .gpkg (default: for images on a map only)",
+    )
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -111,4 +152,16 @@ def loss_of(terms: list[LossTerm] | None) -> LossSpec:
     return LossSpec(tuple(terms)) if terms else LossSpec()
 
 
-__all__ = ["Names", "box", "loss_of", "loss_term", "names", "numbers", "setting", "whole_numbers", "zoom"]
+__all__ = [
+    "Names",
+    "amount",
+    "box",
+    "loss_of",
+    "loss_term",
+    "names",
+    "numbers",
+    "polygon_options",
+    "setting",
+    "whole_numbers",
+    "zoom",
+]

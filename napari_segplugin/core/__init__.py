@@ -13,7 +13,7 @@ from napari_segplugin.core.errors import (
     is_out_of_memory,
 )
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
-from napari_segplugin.core.image import Image, check_axes, guess_axes
+from napari_segplugin.core.image import Image, check_axes, guess_axes, without_nodata
 from napari_segplugin.core.parameters import Parameter, check_parameters
 from napari_segplugin.core.place import Box, Place, Region, TileSpec
 from napari_segplugin.core.registry import Registry, Row, load_target
@@ -89,4 +89,5 @@ __all__ = [
     "recipe_to_json",
     "to_json",
     "train_spec_from_json",
+    "without_nodata",
 ]

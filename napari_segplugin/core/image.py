@@ -80,7 +80,8 @@ class Image:
     source : str
         Where it came from (a path), for the recipe.
     metadata : mapping
-        Whatever a writer needs back (the header of a NIfTI file, DICOM identifiers).
+        Whatever a writer needs back (the header of a NIfTI file, DICOM identifiers). Under "nodata", the value that stands
+        where the file has no data.
     whole : Image, optional
         The volume that this is a plane of: intensities are measured there, so that every plane is seen alike.
     place : Place, optional
@@ -184,8 +185,18 @@ class Image:
         """Number of time points, 1 where there is no T axis."""
         return self.sizes.get("T", 1)
 
+    @property
+    def nodata(self) -> float | None:
+        """The value that stands where there is no data, as the file says; None where it says nothing."""
+        try:
+            return float(self.metadata["nodata"])  # type: ignore[arg-type]
+        except (KeyError, TypeError, ValueError):
+            return None
+
     def read(self, region: tuple[slice, ...] | None = None, frame: int = 0) -> np.ndarray:
         """Read a region as an array (C, Z, Y, X) or (C, Y, X), in the image's own dtype.
+
+        Of an image with a :attr:`nodata` it is of floats, and NaN where that stands: see :func:`without_nodata`.
 
         Parameters
         ----------
@@ -205,7 +216,7 @@ class Image:
         left = [a for a in self.axes if a != "T"]
         if "C" not in left:
             part, left = part[None], ["C", *left]
-        return part.transpose([left.index(a) for a in ["C", *order]])
+        return without_nodata(part.transpose([left.index(a) for a in ["C", *order]]), self.nodata)
 
     def frame(self, index: int) -> Image:
         """The image of one time point, without a T axis."""
@@ -231,6 +242,45 @@ class Image:
         sizes = " × ".join(f"{a} {n}" for a, n in self.sizes.items())
         size = " × ".join(f"{s:g}" for s in self.canonical_spacing)
         return f"{sizes} · {pixel(self.ndim)} size {size} {self.unit} · {np.dtype(self.array.dtype)}"
+
+
+def without_nodata(array: np.ndarray, nodata: float | None, channels: int = 0) -> np.ndarray:
+    """Values as floats, NaN where there is no data.
+
+    Bands of numbers without a sign use their whole range (0 and 255 are black and white of a photo), so there only a pixel
+    whose bands are all `nodata` has no data; of other types each band counts on its own.
+
+    Parameters
+    ----------
+    array : ndarray
+    nodata : float, optional
+        None gives the array back.
+    channels : int
+        The axis of the channels; -1 of an array without one.
+
+    Returns
+    -------
+    ndarray
+        float32, or float64 where float32 would round.
+
+    Examples
+    --------
+    >>> without_nodata(np.array([[3, -9999]], np.int16), -9999.0).tolist()
+    [[3.0, nan]]
+    """
+    if nodata is None:
+        return array
+    if np.isnan(nodata):
+        absent = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    else:
+        # the value as this type stores it: of float32, -3.4e38 is another number than its text
+        own = np.asarray(nodata, array.dtype) if array.dtype.kind == "f" else nodata
+        absent = np.asarray(array == own)
+    if array.dtype.kind == "u" and channels >= 0:
+        absent = absent.all(axis=channels, keepdims=True)
+    found = array.astype(np.result_type(array.dtype, np.float32), copy=True)
+    found[np.broadcast_to(absent, found.shape)] = np.nan
+    return found
 
 
 def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:

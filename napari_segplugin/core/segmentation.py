@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,6 +65,14 @@ class ObjectTable:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def only(self, labels: Container[int] | None) -> ObjectTable:
+        """The rows of some labels; all of them for None."""
+        if labels is None:
+            return self
+        keep = np.array([n in labels for n in self.label.tolist()], bool)
+        status = tuple(s for s, k in zip(self.status, keep.tolist(), strict=True) if k)
+        return ObjectTable(self.label[keep], self.class_id[keep], self.score[keep], status)
 
     @classmethod
     def of(cls, labels: np.ndarray, class_id: int = 1, status: str = "predicted") -> ObjectTable:

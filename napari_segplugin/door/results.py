@@ -370,7 +370,14 @@ def save_model(model: ModelBundle, folder: PathLike, *, overwrite: bool = False)
 
 
 def write_segmentation(
-    segmentation: Segmentation, path: PathLike, image: ImageLike | None = None, *, voxel_space: bool = False
+    segmentation: Segmentation,
+    path: PathLike,
+    image: ImageLike | None = None,
+    *,
+    simplify: float | None = None,
+    smallest: float = 0.0,
+    pieces: bool | None = None,
+    voxel_space: bool = False,
 ) -> list[Path]:
     """Write a result, how it was made, and the measurements of its objects.
 
@@ -378,9 +385,16 @@ def write_segmentation(
     ----------
     segmentation : Segmentation
     path : path
-        Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.coco.json`` ….
+        Its ending says the format: ``.tif``, ``.ome.zarr``, ``.nii.gz``, ``.png``, ``.npy``, ``.geojson``, ``.gpkg``,
+        ``.coco.json`` ….
     image : Image, array-like or path, optional
         Its channels are measured in every object.
+    simplify : float, optional
+        Of GeoJSON and GeoPackage: pixels by which an outline may leave that of its pixels; by default 0.5 on a map, otherwise 0.
+    smallest : float
+        Of these, too: parts of fewer pixels are left out.
+    pieces : bool, optional
+        Of these, too: each connected piece of an area is a feature of its own; by default on a map only.
     voxel_space : bool
         Write surfaces (.stl, .ply, .obj) in the coordinates of the image where it is not known how it lies in a patient.
 
@@ -395,8 +409,10 @@ def write_segmentation(
         If the format is not known or cannot hold these labels, or the file cannot be written.
     """
     from napari_segplugin.engine.export import export
+    from napari_segplugin.io.files import Drawing
 
-    return export(segmentation, path, None if image is None else as_image(image), voxel_space=voxel_space)
+    drawing = Drawing(simplify, smallest, pieces, voxel_space)
+    return export(segmentation, path, None if image is None else as_image(image), drawing)
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from napari_segplugin.data.measure import measure_objects
 from napari_segplugin.data.table import Column, MeasureTable
 from napari_segplugin.engine.alignment import align
 from napari_segplugin.io import write_segmentation
+from napari_segplugin.io.files import Drawing
 
 OBJECTS, CLASSES = "object", "class"
 """What has a row in a table of measurements."""
@@ -160,8 +161,7 @@ def export(
     segmentation: Segmentation,
     path: str | os.PathLike[str],
     image: Image | None = None,
-    *,
-    voxel_space: bool = False,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Write a result with measurements of its objects.
 
@@ -170,10 +170,12 @@ def export(
 
     Parameters
     ----------
-    segmentation, path, voxel_space
+    segmentation, path
         As in :func:`napari_segplugin.io.write_segmentation`.
     image : Image, optional
         As in :func:`measure`.
+    drawing : Drawing, optional
+        As in :func:`napari_segplugin.io.write_segmentation`.
 
     Returns
     -------
@@ -184,7 +186,7 @@ def export(
     columns: dict[str, np.ndarray] = {}
     if isinstance(s.labels, np.ndarray) and s.axes in ("YX", "ZYX") and s.labels.dtype.kind in "bui":
         columns = _columns(measure(s, image), s.objects.label)
-    return write_segmentation(s, path, columns=columns, voxel_space=voxel_space)
+    return write_segmentation(s, path, columns=columns, drawing=drawing)
 
 
 def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ import numpy as np
 from napari_segplugin.core import Image, Region
 from napari_segplugin.core.types import Array, Index
 from napari_segplugin.data.corrections import Corrections
+from napari_segplugin.data.nodata import known_array
 
 LARGE = 2048 * 2048
 """Voxels up to which a part is answered in its full resolution: their features take two seconds, once."""
@@ -98,7 +99,7 @@ def _mean(part: np.ndarray, axis: int, step: int) -> np.ndarray:
 def pooled_image(image: Image, step: int) -> Image:
     """An image whose rows and columns are averaged in squares; nothing is read yet."""
     spacing = tuple(s * step if a in "YX" else s for s, a in zip(image.spacing, image.spatial_axes, strict=True))
-    return replace(image, array=PooledArray(image.array, image.axes, step), spacing=spacing, whole=None)
+    return replace(image, array=PooledArray(known_array(image), image.axes, step), spacing=spacing, whole=None)
 
 
 def pooled_corrections(corrections: Corrections, step: int) -> Corrections:

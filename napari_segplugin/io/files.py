@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,6 +61,40 @@ class Found:
     place: Place | None = None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How polygons and surfaces are drawn around labels.
+
+    Parameters
+    ----------
+    simplify : float, optional
+        Pixels by which an outline may leave that of its pixels; by default 0.5 on a map, and otherwise 0: the edges of the
+        pixels, from which the labels come back unchanged.
+    smallest : float
+        Parts of fewer pixels are left out.
+    pieces : bool, optional
+        Each connected piece of an area is a feature of its own; by default on a map only. An object is always one.
+    voxel_space : bool
+        Surfaces (.stl, .ply, .obj) of an image that lies in no patient are refused, because left and right are not known
+        there; True draws them in the coordinates of the image.
+
+    Raises
+    ------
+    InputError
+        If a number is negative or not finite.
+    """
+
+    simplify: float | None = None
+    smallest: float = 0.0
+    pieces: bool | None = None
+    voxel_space: bool = False
+
+    def __post_init__(self) -> None:
+        for word, value in (("tolerance of outlines", self.simplify), ("smallest area", self.smallest)):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"The {word} is not valid.", got=value, accepted="a number of pixels from 0")
+
+
 @dataclass(frozen=True, eq=False)
 class LabelsToWrite:
     """Labels on their way into a file: checked, axes in canonical order, with the dtype chosen.
@@ -84,8 +119,8 @@ class LabelsToWrite:
         Name of the final file without its extension, for formats that name files inside.
     columns : mapping of str to (N,) ndarray
         Measurements to write beside each object, in the order of the table of objects.
-    voxel_space : bool
-        Whether surfaces may be written in the coordinates of an image that lies in no patient.
+    drawing : Drawing
+        For formats of polygons and surfaces.
     """
 
     array: Array
@@ -99,7 +134,7 @@ class LabelsToWrite:
     segmentation: Segmentation | None = None
     stem: str = "segmentation"
     columns: Mapping[str, Sequence[float] | np.ndarray] = field(default_factory=dict)
-    voxel_space: bool = False
+    drawing: Drawing = Drawing()
 
 
 class OneOfSeveral(Protocol):

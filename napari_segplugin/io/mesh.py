@@ -29,7 +29,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
         If the labels are no volume, there is no object, or it is not known where they lie in the patient and nobody allowed
         the coordinates of the image.
     """
-    if not labels.voxel_space and not _of_a_patient(labels):
+    if not labels.drawing.voxel_space and not _of_a_patient(labels):
         raise InputError(
             "It is not known where these labels lie in a patient, so a surface may be mirrored.",
             got="labels without a patient's space" if labels.place is None else "the coordinates of a stage or a map",

@@ -40,7 +40,7 @@ class Polygon:
         return int(sum(_doubled_area(ring) for ring in self.rings)) // 2
 
 
-def outlines(labels: np.ndarray) -> list[Polygon]:
+def outlines(labels: np.ndarray, *, junctions: bool = False) -> list[Polygon]:
     """Trace all objects of a plane along the edges of their pixels.
 
     Pixels that touch at a corner only belong to different polygons, so each ring is simple (no corner occurs twice)
@@ -50,6 +50,8 @@ def outlines(labels: np.ndarray) -> list[Polygon]:
     ----------
     labels : (Y, X) ndarray of int
         0 is background.
+    junctions : bool
+        Keep the points where three parts or more meet, also on straight lines, so that neighbors have the same corners.
 
     Returns
     -------
@@ -81,6 +83,8 @@ def outlines(labels: np.ndarray) -> list[Polygon]:
     before[start] = np.append(start[1:], len(keys)) - 1
     corner = turn != turn[before]
     y, x = np.divmod(pixels, padded.shape[1])
+    if junctions:
+        corner |= meeting(parts)[y - 1 + (turn >= 2), x - 1 + np.isin(turn, (1, 2))]
     # where a step begins, without the padding: the top left, top right, bottom right, bottom left corner of its pixel
     points = np.stack([x - 1 + np.isin(turn, (1, 2)), y - 1 + (turn >= 2)], axis=1).astype(np.int32)[corner]
     ends = np.append(0, np.cumsum(corner))[np.append(start, len(keys))]
@@ -89,6 +93,29 @@ def outlines(labels: np.ndarray) -> list[Polygon]:
     rings = [points[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
     # the first step of an outer ring is the top edge of its first pixel; that of a hole is a bottom edge above it
     return _polygons(rings, part, number, turn[start] == 0)
+
+
+def meeting(parts: np.ndarray) -> np.ndarray:
+    """Corners of pixels where three parts or more meet, or two that lie crosswise.
+
+    Parameters
+    ----------
+    parts : (Y, X) ndarray of int
+        A number for each connected part, 0 for the background.
+
+    Returns
+    -------
+    (Y + 1, X + 1) ndarray of bool
+
+    Examples
+    --------
+    >>> meeting(np.array([[1, 2]])).astype(int).tolist()
+    [[0, 1, 0], [0, 1, 0]]
+    """
+    wide = np.pad(parts, 1)
+    a, b, c, d = wide[:-1, :-1], wide[:-1, 1:], wide[1:, 1:], wide[1:, :-1]
+    changes: np.ndarray = (a != b).astype(np.uint8) + (b != c) + (c != d) + (d != a)
+    return np.asarray(changes > 2)
 
 
 def _edges(padded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

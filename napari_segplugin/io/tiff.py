@@ -21,6 +21,7 @@ from napari_segplugin.core.types import JsonDict
 from napari_segplugin.io.beside import inside
 from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.files import IN_MEMORY, Format, Found, native
+from napari_segplugin.io.geotiff import with_map
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.tiff_sizes import ome_root, sizes_of, tag_of
 from napari_segplugin.io.tiff_values import Meaning, meaning_of
@@ -336,6 +337,13 @@ def _name_axes(letters: str, shape: tuple[int, ...]) -> tuple[str, str]:
     return guess_axes(tuple(shape), rgb=colour)
 
 
-FORMAT = Format(read=read, write=write, read_labels=read_labels)
+def read_on_map(path: Path) -> Found:
+    """As :func:`read`, together with the map that the image lies on."""
+    found = read(path)
+    with _complaints():
+        return with_map(found, path)
+
+
+FORMAT = Format(read=read_on_map, write=write, read_labels=read_labels)
 SLIDES = Format(read=read, read_labels=read_labels)
 """The same, for what microscopes and slide scanners call their TIFF."""

@@ -13,6 +13,7 @@ import tifffile
 from napari_segplugin.core import Place
 from napari_segplugin.core.types import JsonDict, json_object
 from napari_segplugin.io.files import LabelsToWrite
+from napari_segplugin.io.geotiff import tags_of
 from napari_segplugin.io.tiff_headers import number
 from napari_segplugin.io.tiff_sizes import PLACE
 from napari_segplugin.io.units import ome_unit
@@ -44,6 +45,7 @@ def write(labels: LabelsToWrite, path: Path) -> None:
             resolution=(1 / x, 1 / y),
             resolutionunit="NONE",
             metadata=_imagej_metadata(labels) if fiji else _ome_metadata(labels),
+            extratags=tags_of(labels),
         )
 
 

@@ -19,6 +19,7 @@ _OTHERS = {
     "point": (0.0254 / 72, ("pt",)),
     "inch": (0.0254, ("in", "inches", '"')),
     "foot": (0.3048, ("ft", "feet")),
+    "survey_foot": (1200 / 3937, ("us-ft", "us survey foot")),
     "yard": (0.9144, ("yd", "yards")),
     "mile": (1609.344, ("mi", "miles")),
     "astronomical unit": (149597870700.0, ("ua", "au")),
@@ -28,9 +29,9 @@ _OTHERS = {
 _NOTHING = ("pixel", "pixels", "px", "pix", "voxel", "voxels", "", "unknown", "none", "null", "reference frame", "inf")
 _METRES = {f"{p}m": float(power) for p, (_, power) in _PREFIXES.items()} | {n: m for n, (m, _) in _OTHERS.items()}
 _LONG = {f"{p}m": f"{word}meter" for p, (word, _) in _PREFIXES.items()} | {n: n for n in _OTHERS}
-_NO_NAME = {"dam", "thou", "line", "point", "astronomical unit", "light year"}
+_NO_NAME = {"dam", "thou", "line", "point", "survey_foot", "astronomical unit", "light year"}
 """Units that OME-Zarr and napari have no name for."""
-_OME = {"um": "µm", "angstrom": "Å", "line": "li", "point": "pt", "inch": "in", "foot": "ft", "yard": "yd", "mile": "mi",
+_OME = {"um": "µm", "angstrom": "Å", "line": "li", "point": "pt", "inch": "in", "foot": "ft", "survey_foot": "ft", "yard": "yd", "mile": "mi",
         "astronomical unit": "ua", "light year": "ly", "parsec": "pc"}  # fmt: skip
 _SECONDS = {f"{p}s": float(power) for p, (_, power) in _PREFIXES.items()} | {"min": 60.0, "h": 3600.0, "d": 86400.0}
 _TIMES = {
@@ -49,6 +50,7 @@ def _spellings() -> dict[str, str]:
             found |= dict.fromkeys((name, name + "s", name[:-2] + "re", name[:-2] + "res"), short)
     for short in ("nm", "um", "mm", "cm", "m", "km", "pm"):
         found[short] = short
+    found |= dict.fromkeys(("deg", "degree", "degrees", "°"), "deg")  # of maps; no length
     return found | dict.fromkeys(("micron", "microns", "micrometres", "\\u00b5m", "microm"), "um")
 
 

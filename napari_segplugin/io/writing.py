@@ -6,9 +6,9 @@ import csv
 import errno
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -17,8 +17,9 @@ from napari_segplugin.core import InputError, Segmentation, to_json
 from napari_segplugin.core.disk.commit import FileSet, commit, remove
 from napari_segplugin.core.types import Array, Json, JsonDict, json_integers, json_object
 from napari_segplugin.core.words import csv_cell, pixel
-from napari_segplugin.io.files import Format, LabelsToWrite, as_path, fingerprint, in_image, writing
+from napari_segplugin.io.files import Drawing, Format, LabelsToWrite, as_path, fingerprint, in_image, writing
 from napari_segplugin.io.formats import FORMATS, accepted, extension_of, stem_of
+from napari_segplugin.io.maps import DEGREES
 
 KEEP_PATHS = "SEGPLUGIN_KEEP_PATHS"
 """Environment variable; "1" writes whole paths of images into recipes, not names alone."""
@@ -31,7 +32,7 @@ def write_segmentation(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
-    voxel_space: bool = False,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Write labels, recipe and object table as one: all of them are replaced, or none.
 
@@ -41,7 +42,7 @@ def write_segmentation(
         Its labels may be a zarr array larger than memory; .tif and .zarr are then written piece by piece.
     path : path
         Its extension names the format, one of :data:`~napari_segplugin.io.formats.FORMATS`: label images (.tif, .zarr,
-        .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
+        .nii.gz, .npy, .png), polygons (.coco.json, .geojson, .gpkg, .roi.zip), .panoptic.json, .seg.dcm, meshes (.stl, .ply,
         .obj, each with .zip for one file an object). An existing result is replaced. ``<image>.zarr/labels/<name>`` puts
         the labels into the OME-Zarr of their image, with all that is known of them.
     columns : mapping of str to (N,) sequence of float, optional
@@ -49,9 +50,8 @@ def write_segmentation(
         measurements.
     texts : mapping of str to str, optional
         Further text files that belong to the result, by their ending: ".csv" becomes ``<stem>.csv``.
-    voxel_space : bool
-        Surfaces (.stl, .ply, .obj) of an image that lies in no patient are refused, because left and right are not known
-        there; True writes them in the coordinates of the image.
+    drawing : Drawing, optional
+        How polygons and surfaces are drawn, for .geojson, .gpkg, .stl, .ply and .obj.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def write_segmentation(
         write_into(labels, place)
         return [place]
     with writing(place), commit(place, stem_of(place)) as stage:
-        return fill(stage, segmentation, place, columns=columns, texts=texts, voxel_space=voxel_space)
+        return fill(stage, segmentation, place, columns=columns, texts=texts, drawing=drawing)
 
 
 def fill(
@@ -86,7 +86,7 @@ def fill(
     *,
     columns: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     texts: Mapping[str, str] | None = None,
-    voxel_space: bool = False,
+    drawing: Drawing | None = None,
 ) -> list[Path]:
     """Make the files of a result in a stage; parameters, result and errors as of :func:`write_segmentation`."""
     functions = _writer(place)
@@ -94,7 +94,7 @@ def fill(
     companion = [Path(f"{stem}{functions.beside}")] if functions.beside else []
     _check_target(place, companion)
     counts = _count(segmentation.labels)
-    labels = replace(_prepare(segmentation, max(counts, default=0), stem.name, columns or {}), voxel_space=voxel_space)
+    labels = _prepare(segmentation, max(counts, default=0), stem.name, columns or {}, drawing or Drawing())
     made = [stage.path(p) for p in (place, *companion)]
     for path in made:
         remove(path)  # what was written when a kill came
@@ -200,7 +200,11 @@ def _count(labels: Array) -> dict[int, int]:
 
 
 def _prepare(
-    segmentation: Segmentation, largest: int, stem: str, columns: Mapping[str, Sequence[float] | np.ndarray]
+    segmentation: Segmentation,
+    largest: int,
+    stem: str,
+    columns: Mapping[str, Sequence[float] | np.ndarray],
+    drawing: Drawing = Drawing(),  # noqa: B008 - frozen
 ) -> LabelsToWrite:
     """Labels with axes in the order T, Z, Y, X, and the smallest dtype that holds them."""
     for name, values in columns.items():
@@ -226,7 +230,7 @@ def _prepare(
     s = segmentation
     start = json_integers(s.recipe.get("origin"))
     origin = dict(zip("ZYX"[3 - len(start) :], start, strict=True)) if len(start) <= 3 else {}
-    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns)
+    return LabelsToWrite(array, dtype, order, spacing, s.unit, s.name, s.place, origin, s, stem, columns, drawing)
 
 
 def recipe_of(segmentation: Segmentation, labels: str) -> JsonDict:
@@ -281,7 +285,8 @@ def _plain(value: object) -> Json:
 
 def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, int], path: Path) -> None:
     """One row a label: its class, score, status and size, then the measurements that came with it."""
-    voxel = s.voxel_size
+    # square degrees are no area
+    voxel = math.nan if s.unit == DEGREES else s.voxel_size
     power = {2: "^2", 3: "^3"}.get(len(s.spacing), "")
     names = {c.id: c.name for c in s.classes}
     with path.open("w", newline="", encoding="utf-8") as stream:
@@ -295,5 +300,13 @@ def _write_table(labels: LabelsToWrite, s: Segmentation, counts: Mapping[int, in
             voxels = counts.get(int(label), 0)
             mark = "" if np.isnan(score) else f"{score:.4f}"
             name = csv_cell(names.get(class_id, ""))
-            first = [label, class_id, name, mark, csv_cell(status), voxels, f"{voxels * voxel:.6g}"]
+            first = [
+                label,
+                class_id,
+                name,
+                mark,
+                csv_cell(status),
+                voxels,
+                "" if math.isnan(voxel) else f"{voxels * voxel:.6g}",
+            ]
             writer.writerow([*first, *(f"{value:.6g}" for value in extra)])

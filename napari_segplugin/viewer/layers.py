@@ -30,6 +30,7 @@ UNITS = {
     "centimeter": "cm",
     "meter": "m",
     "angstrom": "angstrom",
+    "degree": "deg",
 }
 BACKGROUND_COLOR = "#e03131"
 """Colour of painted background in a corrections layer: a clear "no", and none of the class colours."""

@@ -35,6 +35,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets._size_box import SizeBox
+from napari_segplugin.widgets.composite_control import CompositeFold
 from napari_segplugin.widgets.patient_row import PatientRow
 from napari_segplugin.widgets.where import told
 
@@ -94,6 +95,7 @@ class ImageStep(StepBox):
         self.answers = row()
         self.answers.setObjectName("axes_answers")
         self._build_spacing()
+        self.composite = CompositeFold()
         for widget in (
             self.choice,
             row(self.open_button, self.sample_button, stretch=(1, 1)),
@@ -102,6 +104,7 @@ class ImageStep(StepBox):
             self.answers,
             self._axes_row,
             self._voxel_row,
+            self.composite,
             self.patient,
         ):
             self.rows.addWidget(widget)
@@ -242,15 +245,18 @@ class ImageStep(StepBox):
             layout.addWidget(push)
 
     def _show(self) -> None:
-        """The line about the image, and the voxel size boxes."""
+        """The line about the image, the voxel size boxes, and its bands."""
         if self.layer is None:
+            self.composite.show_bands(None)
             return
         try:
             image = self.image()
         except InputError as error:
             self.problem = told(error)
             self.info.setText("")
+            self.composite.show_bands(None)
             return
+        self.composite.show_bands(image)
         self.problem = ""
         lines = [image.describe().replace(" um ", " µm "), *(note.text for note in notes_of(image))]
         self.info.setText("<br>".join(html.escape(text) for text in lines))

@@ -10,6 +10,7 @@ from napari_segplugin.viewer.component_views import ComponentViews
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.views import LinkedViews, found_of_classes
+from napari_segplugin.widgets.composite_control import CompositeControl
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -26,6 +27,7 @@ class ViewControl:
     def __init__(self, dock: Any) -> None:
         self._dock = dock
         self._linked: dict[int, LinkedViews] = {}
+        self.composite = CompositeControl(dock)
 
     def _of(self, result: Result) -> LinkedViews:
         """The views of a result; those of layers that are gone are let go of."""

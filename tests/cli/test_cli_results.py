@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from napari_segplugin.core import ClassicalRecipe, ClassTable, CleanupStep, ObjectTable, Place, Segmentation, Task
+from napari_segplugin.io import load_sample, save_recipe, write_segmentation
+
 
 def rows(path):
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
@@ -107,3 +110,92 @@ def test_distances_are_in_the_unit_of_the_prediction(run, files):
     assert got.code == 0, got.err
     assert {r["unit"] for r in got.json["rows"]} == {"", "um"}
     assert other
+
+
+def on_a_map(folder, unit="m"):
+    labels = np.zeros((30, 40), np.uint8)
+    labels[2:10, 3:20] = labels[15:17, 3:5] = 1
+    labels[15:25, 20:38] = np.tri(10, 18, 4) > 0
+    matrix = [[1, 0, 0, 0], [0, -0.5, 0, 5200000], [0, 0, 0.5, 500000], [0, 0, 0, 1]]
+    found = Segmentation(
+        Task.SEMANTIC,
+        labels,
+        ObjectTable.of(labels),
+        ClassTable.named(["roof"]),
+        "YX",
+        (0.5, 0.5),
+        unit,
+        place=Place(np.array(matrix, float), "map", "EPSG:32633"),
+    )
+    return write_segmentation(found, folder / "scene_labels.tif")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "features", "corners"),
+    [
+        ((), 3, 29),
+        (("--simplify", "0"), 3, 30),
+        (("--simplify", "1m"), 3, 25),
+        (("--min-area", "1.5m2"), 2, 29),
+        (("--min-area", "6"), 2, 29),
+        (("--no-pieces",), 1, 29),
+    ],
+)
+def test_polygons_of_a_map_are_drawn_as_typed(run, tmp_path, options, features, corners):
+    labels = on_a_map(tmp_path)
+    got = run("export", labels, "--to", "geojson", "--output", tmp_path / "out", *options)
+    assert got.code == 0, got.err
+    found = json.loads((tmp_path / "out" / "scene_labels.geojson").read_text())["features"]
+    assert len(found) == features
+    drawn = str(found).count("], [")
+    assert drawn <= corners
+    if options == ("--simplify", "0"):
+        assert drawn == corners
+
+
+def test_a_unit_that_the_pixels_do_not_have_is_a_sentence(run, files):
+    labels = files.write("labels.tif", files.scene()[1])
+    got = run("export", labels, "--to", "geojson", "--simplify", "2m", "--output", files.folder / "out")
+    assert got.code == 2
+    assert "cannot be converted into pixels" in got.err
+    for wrong in ("two", "-1", "nan", "3 4"):
+        with pytest.raises(SystemExit):
+            run("export", labels, "--to", "geojson", f"--min-area={wrong}")
+
+
+@pytest.mark.parametrize("way", ["predict", "run"])
+def test_a_geotiff_stays_on_its_map_from_the_image_to_the_polygons(run, files, way):
+    """Through the command line alone; GDAL reads what comes out."""
+    rasterio, pyogrio = pytest.importorskip("rasterio"), pytest.importorskip("pyogrio")
+    shapely = pytest.importorskip("shapely")
+    image = load_sample("nuclei2d").image.read()[0, :128, :128].astype(np.float32)
+    image[:, :8] = -9999
+    path, grid = files.folder / "field.tif", rasterio.Affine(0.5, 0, 500000, 0, -0.5, 5200000)
+    height, width = image.shape
+    about = {"width": width, "height": height, "count": 1, "dtype": "float32", "nodata": -9999}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", transform=grid, **about) as target:
+        target.write(image, 1)
+    out = files.folder / "out"
+    if way == "predict":
+        got = run("predict", path, "--model", "nuclei2d", "--output", out)
+    else:
+        recipe = files.folder / "own.json"
+        save_recipe(ClassicalRecipe("threshold", {}, (CleanupStep("label"),)), recipe)
+        got = run("run", recipe, path, "--output", out)
+    assert got.code == 0, got.err
+    labels = out / "field_labels.tif"
+    with rasterio.open(labels) as found:
+        assert (found.crs.to_epsg(), found.nodata) == (32633, 0)
+        assert found.transform.almost_equals(grid, 1e-9)
+        array = found.read(1)
+    assert array[:, 8:].any()
+    assert not array[:, :8].any()
+    assert run("export", labels, "--to", "gpkg").code == 0
+    meta, _, shapes, columns = pyogrio.raw.read(out / "field_labels.gpkg")
+    table = dict(zip(meta["fields"], columns, strict=True))
+    numbers, counts = np.unique(array[array > 0], return_counts=True)
+    assert (meta["crs"], table["label"].tolist()) == ("EPSG:32633", numbers.tolist())
+    np.testing.assert_allclose(table["area_m2"], counts * 0.25)
+    first = shapely.from_wkb(shapes)[0].centroid
+    y, x = np.argwhere(array == numbers[0]).mean(axis=0) + 0.5
+    assert (first.x, first.y) == pytest.approx(grid @ (x, y), abs=0.3)

@@ -11,6 +11,7 @@ import pytest
 
 from napari_segplugin.core import InputError, Place
 from napari_segplugin.io import write_segmentation
+from napari_segplugin.io.files import Drawing
 from napari_segplugin.io.surfaces import Surface, smooth, surface_of_mask
 
 
@@ -71,12 +72,12 @@ def test_objects_that_touch_are_parts_of_their_own(tmp_path, make_segmentation) 
     trimesh = pytest.importorskip("trimesh")
     labels = np.ones((4, 6, 8), int)
     labels[..., 4:] = 2
-    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.ply", voxel_space=True)
+    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.ply", drawing=Drawing(voxel_space=True))
     mesh = trimesh.load(tmp_path / "a.ply", process=False)
     assert mesh.body_count == 2
     assert all(part.is_watertight for part in mesh.split(only_watertight=False))
     np.testing.assert_array_equal(np.unique(mesh.visual.vertex_colors[:, :3], axis=0), [[230, 159, 0]])
-    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.obj", voxel_space=True)
+    write_segmentation(make_segmentation(labels, unit="mm"), tmp_path / "a.obj", drawing=Drawing(voxel_space=True))
     assert (tmp_path / "a.obj").read_text().count("\no nucleus_") == 2
 
 
@@ -117,7 +118,7 @@ def test_a_surface_that_may_be_mirrored_is_refused_until_it_is_allowed(tmp_path,
         with pytest.raises(InputError, match="may be mirrored"):
             write_segmentation(seg, tmp_path / f"a.{kind}")
         assert not list(tmp_path.iterdir())
-    write_segmentation(seg, tmp_path / "a.stl", voxel_space=True)
+    write_segmentation(seg, tmp_path / "a.stl", drawing=Drawing(voxel_space=True))
     data = (tmp_path / "a.stl").read_bytes()
     assert b"SPACE=IMAGE" in data[:80]
     assert load(data, "stl").center_mass == pytest.approx((7 + 7.5 * 0.25, 7.5 * 0.5, 40 + 7.5 * 2), abs=1e-3)
@@ -157,7 +158,11 @@ def _outside(mask, voxel):
 
 def test_what_has_no_surface(tmp_path, make_segmentation) -> None:
     with pytest.raises(InputError, match="needs a 3D volume"):
-        write_segmentation(make_segmentation(np.ones((4, 4), int), "YX"), tmp_path / "a.stl", voxel_space=True)
+        write_segmentation(
+            make_segmentation(np.ones((4, 4), int), "YX"), tmp_path / "a.stl", drawing=Drawing(voxel_space=True)
+        )
     with pytest.raises(InputError, match="no object"):
-        write_segmentation(make_segmentation(np.zeros((4, 4, 4), int)), tmp_path / "a.stl", voxel_space=True)
+        write_segmentation(
+            make_segmentation(np.zeros((4, 4, 4), int)), tmp_path / "a.stl", drawing=Drawing(voxel_space=True)
+        )
     assert not list(tmp_path.iterdir())

@@ -19,11 +19,15 @@ NEEDED = {
     "numpy": "numpy", "torch": "torch", "scipy": "scipy", "pandas": "pandas", "skimage": "scikit-image",
     "sklearn": "scikit-learn", "dask": "dask", "zarr": "zarr", "tifffile": "tifffile", "imagecodecs": "imagecodecs",
     "imageio": "imageio", "PIL": "pillow", "nibabel": "nibabel", "pydicom": "pydicom", "safetensors": "safetensors",
+    "shapely": "shapely",
 }  # fmt: skip
 """Packages without which the program does not work: module -> name for pip."""
 OPTIONAL = {
     "roifile": ("roifile", "rois", "write ImageJ ROI files"),
     "highdicom": ("highdicom", "dicomseg", "write DICOM segmentations"),
+    "rasterio": ("rasterio", "geo", "read coordinate reference systems without an EPSG number"),
+    "pyproj": ("pyproj", "geo", "write longitude and latitude, measure areas on maps"),
+    "pyogrio": ("pyogrio", "geo", "write GeoPackage files"),
     "laptrack": ("laptrack", "tracks", "link objects through time"),
     "av": ("av", "video", "read video files"),
     "distributed": ("distributed", "cluster", "predict on a dask cluster"),

@@ -20,6 +20,7 @@ from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
+from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
@@ -174,6 +175,7 @@ def _plain(
                 f"{voxels(work.uncertain, image.ndim)} could not be assigned with certainty within the available "
                 f"memory: they may belong to another object."
             )
+        left = clear_nodata(labels, image, setup.region)
         recipe = work.recipe(tiles)
         if isinstance(labels, zarr.Array):
             labels.attrs["segplugin"] = recipe
@@ -181,7 +183,7 @@ def _plain(
     return Segmentation(
         bundle.spec.task,
         labels,
-        work.unifier.table(),
+        work.unifier.table().only(left),
         bundle.spec.classes,
         axes,
         image.canonical_spacing,

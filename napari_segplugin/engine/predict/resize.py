@@ -16,6 +16,7 @@ import zarr
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
 from napari_segplugin.core.types import Array, Index, Json
+from napari_segplugin.data.nodata import known_array
 from napari_segplugin.engine.stores import Stored, label_array
 
 LEAST, MOST = 0.25, 4.0
@@ -145,7 +146,7 @@ def resized(image: Image, zoom: float, ndim: int) -> Image:
         s * image.sizes[a] / sizes.get(image.axes.index(a), image.sizes[a])
         for a, s in zip(image.spatial_axes, image.spacing, strict=True)
     )
-    return replace(image, array=Resampled(image.array, sizes), spacing=spacing)
+    return replace(image, array=Resampled(known_array(image), sizes), spacing=spacing)
 
 
 def resized_region(region: Region, before: Sequence[int], after: Sequence[int]) -> Region:

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_segplugin.core import ClassTable, Image, InputError, Sample, Task
 from napari_segplugin.core.words import pixel
+from napari_segplugin.data.nodata import absent
 
 SINGLE = "There is only one image, so nothing is kept aside for checking, and the last state is kept."
 
@@ -75,6 +76,8 @@ def make_sample(
     else:
         unknown = np.zeros(target.shape, bool) if ignore is None else target == ignore
         _check_classes(target[~unknown], classes, image.name)
+    lost = absent(image.frame(0))
+    unknown = unknown if lost is None else unknown | lost
     if objects is not None:
         # a region of an area may have a number in the file; it is no object
         areas = [c.id for c in classes if c.id not in classes.thing_ids] if classes.thing_ids else [0]

@@ -139,8 +139,8 @@ def writer_of(name: str) -> Writer:
     if name in MORE:
         return MORE[name]()
     row = FORMATS[name]
-    if row.extra == "rois":
-        pytest.importorskip("roifile")
+    if row.extra in ("rois", "geo"):
+        pytest.importorskip({"rois": "roifile", "geo": "pyogrio"}[row.extra])
     return of_format(row)
 
 

@@ -1,0 +1,131 @@
+"""Pixels of which a file says that they hold no data: they have no range, teach nothing, and nothing is found there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_segplugin.core import Image, Region, labels_in, without_nodata
+from napari_segplugin.core.types import Array, Index
+
+if TYPE_CHECKING:
+    import zarr
+
+_PIECE = 2**24
+"""Pixels that are looked at once."""
+
+
+class KnownArray:
+    """An array whose pixels without data are NaN when they are read, for what averages neighbors before it looks at them.
+
+    Parameters
+    ----------
+    array : array
+    axes : str
+    nodata : float
+        As of :attr:`napari_segplugin.core.Image.nodata`.
+
+    Examples
+    --------
+    >>> KnownArray(np.array([[5, 0]], np.uint8), "YX", 0.0)[:, :].tolist()
+    [[5.0, nan]]
+    """
+
+    def __init__(self, array: Array, axes: str, nodata: float) -> None:
+        self._array, self._axes, self._nodata = array, axes, nodata
+        self.shape = tuple(int(n) for n in array.shape)
+        self.dtype, self.ndim = np.result_type(array.dtype, np.float32), len(self.shape)
+
+    def __getitem__(self, index: Index) -> np.ndarray:
+        given = index if isinstance(index, tuple) else (index,)
+        left = "".join(a for a, i in zip(self._axes, given, strict=False) if not isinstance(i, int))
+        left += self._axes[len(given) :]
+        # a band read alone is looked at alone
+        return without_nodata(np.asarray(self._array[index]), self._nodata, left.find("C"))
+
+
+def known_array(image: Image) -> Array:
+    """The array of an image, with NaN where it has no data.
+
+    Examples
+    --------
+    >>> array = np.zeros((8, 9))
+    >>> known_array(Image(array, "YX")) is array
+    True
+    """
+    return image.array if image.nodata is None else KnownArray(image.array, image.axes, image.nodata)
+
+
+def absent(image: Image, region: Region | None = None, frame: int = 0) -> np.ndarray | None:
+    """Where no band of a region has data; None where the file names no value for it.
+
+    Parameters
+    ----------
+    image : Image
+    region : tuple of slice, optional
+        A slice for each of Z, Y, X that the image has; everything by default.
+    frame : int
+
+    Returns
+    -------
+    ([Z,] Y, X) ndarray of bool, or None
+
+    Examples
+    --------
+    >>> absent(Image(np.array([[0, 7]]), "YX", metadata={"nodata": 0})).tolist()
+    [[True, False]]
+    """
+    if image.nodata is None:
+        return None
+    found: np.ndarray = np.isnan(image.read(region, frame)).all(axis=0)
+    return found
+
+
+def clear_nodata(labels: np.ndarray | zarr.Array, image: Image, region: Region) -> set[int] | None:
+    """Set labels to 0 where the image has no data, piece by piece.
+
+    Parameters
+    ----------
+    labels : array of int, axes [T,] [Z,] Y, X
+        Of the region; changed in place.
+    image : Image
+    region : tuple of slice
+        A slice with both ends for each of Z, Y, X that the image has.
+
+    Returns
+    -------
+    set of int, or None
+        The labels that are left; None where the file names no value for it, and nothing is changed.
+
+    Examples
+    --------
+    >>> labels = np.array([[3, 4]])
+    >>> clear_nodata(labels, Image(np.array([[0, 7]]), "YX", metadata={"nodata": 0}), (slice(0, 1), slice(0, 2)))
+    {4}
+    >>> labels.tolist()
+    [[0, 4]]
+    """
+    if image.nodata is None:
+        return None
+    left: set[int] = set()
+    for frame in range(image.n_frames):
+        for piece in _pieces(region):
+            at = tuple(slice(p.start - r.start, p.stop - r.start) for p, r in zip(piece, region, strict=True))
+            index: tuple[int | slice, ...] = (frame, *at) if "T" in image.axes else at
+            part, lost = np.asarray(labels[index]), absent(image, piece, frame)
+            if lost is not None and part[lost].any():
+                part = np.where(lost, 0, part).astype(part.dtype)
+                labels[index] = part
+            left.update(labels_in(part).tolist())
+    return left
+
+
+def _pieces(region: Region) -> Iterator[Region]:
+    """The region in slabs along its first axis."""
+    first, *rest = region
+    step = max(1, _PIECE // math.prod(s.stop - s.start for s in rest))
+    for start in range(first.start, first.stop, step):
+        yield (slice(start, min(start + step, first.stop)), *rest)
