@@ -49,15 +49,8 @@ if TYPE_CHECKING:
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.door.calls import finetune, predict, segment, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
-    from napari_segplugin.door.results import (
-        crop,
-        evaluate,
-        load_model,
-        measure,
-        save_model,
-        track,
-        write_segmentation,
-    )
+    from napari_segplugin.door.regions import crop, measure
+    from napari_segplugin.door.results import evaluate, load_model, save_model, track, write_segmentation
     from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
@@ -78,7 +71,8 @@ _NAMES = {
     "core": _CORE,
     "door.calls": "finetune predict segment train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
-    "door.results": "crop evaluate load_model measure save_model track write_segmentation",
+    "door.regions": "crop measure",
+    "door.results": "evaluate load_model save_model track write_segmentation",
     "data.corrections": "Corrections",
     "data.table": "MeasureTable",
     "engine.doctor.report": "DoctorReport",

@@ -9,7 +9,7 @@ from napari_segplugin.cli.commands import Result, ResultPath, open_image, target
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import InputError, Note
 from napari_segplugin.core.words import plain_name
-from napari_segplugin.door.results import crop_read
+from napari_segplugin.door.regions import crop_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.formats import extension_of
 from napari_segplugin.io.image_writing import lost_by, write_image

@@ -15,7 +15,7 @@ from napari_segplugin.cli.commands import Result, open_image, targets_of
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.core import ClassTable, InputError, Note, Segmentation, drain
 from napari_segplugin.core.words import pixel
-from napari_segplugin.door.results import measure_read
+from napari_segplugin.door.regions import measure_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
 from napari_segplugin.io.pairs import open_labels

@@ -31,7 +31,8 @@ _METRES = {f"{p}m": float(power) for p, (_, power) in _PREFIXES.items()} | {n: m
 _LONG = {f"{p}m": f"{word}meter" for p, (word, _) in _PREFIXES.items()} | {n: n for n in _OTHERS}
 _NO_NAME = {"dam", "thou", "line", "point", "survey_foot", "astronomical unit", "light year"}
 """Units that OME-Zarr and napari have no name for."""
-_OME = {"um": "µm", "angstrom": "Å", "line": "li", "point": "pt", "inch": "in", "foot": "ft", "survey_foot": "ft", "yard": "yd", "mile": "mi",
+_OME = {"um": "µm", "angstrom": "Å", "line": "li", "point": "pt", "inch": "in", "foot": "ft", "survey_foot": "ft", "yard": "yd",
+        "mile": "mi",
         "astronomical unit": "ua", "light year": "ly", "parsec": "pc"}  # fmt: skip
 _SECONDS = {f"{p}s": float(power) for p, (_, power) in _PREFIXES.items()} | {"min": 60.0, "h": 3600.0, "d": 86400.0}
 _TIMES = {
