@@ -23,6 +23,7 @@ from napari_segplugin.core import (
     Step,
     Task,
     TrainSpec,
+    in_colours,
 )
 from napari_segplugin.core.training import FineTuneResult
 from napari_segplugin.engine.network import check_finite, load
@@ -92,6 +93,8 @@ def read_pairs(
         yield Step(done, len(pairs))
     for text, name in doubts.items():
         yield Note(f"'{name}': {text}", setting="axes")
+    if any(one.image.n_channels == 3 for one in found):  # a grey one among colored ones is meant in colors
+        return [replace(one, image=in_colours(one.image, 3)) for one in found]
     return found
 
 
