@@ -13,7 +13,7 @@ from napari_segplugin.core.errors import (
     is_out_of_memory,
 )
 from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
-from napari_segplugin.core.image import Image, check_axes, guess_axes, without_nodata
+from napari_segplugin.core.image import Image, check_axes, guess_axes, in_colours, without_nodata
 from napari_segplugin.core.parameters import Parameter, check_parameters
 from napari_segplugin.core.place import Box, Place, Region, TileSpec
 from napari_segplugin.core.registry import Registry, Row, load_target
@@ -80,6 +80,7 @@ __all__ = [
     "classes_from_json",
     "drain",
     "guess_axes",
+    "in_colours",
     "is_out_of_memory",
     "labels_in",
     "load_target",

@@ -283,6 +283,28 @@ def without_nodata(array: np.ndarray, nodata: float | None, channels: int = 0) -
     return found
 
 
+def in_colours(image: Image, channels: int) -> Image:
+    """A grey image that its file stored as red, green and blue, as a model of `channels` channels reads it.
+
+    Parameters
+    ----------
+    image : Image
+        Any; another one than that, or one that has as many channels, comes back as it is.
+    channels : int
+
+    Examples
+    --------
+    >>> grey = Image(np.zeros((8, 9)), "YX", metadata={"grey_as_colours": True})
+    >>> in_colours(grey, 3).axes, in_colours(grey, 1).axes
+    ('YXC', 'YX')
+    """
+    if channels != 3 or image.n_channels != 1 or "C" in image.axes or not image.metadata.get("grey_as_colours"):
+        return image
+    array = np.asarray(image.array)[..., None]
+    whole = image.whole and in_colours(image.whole, channels)
+    return replace(image, array=np.broadcast_to(array, (*array.shape[:-1], 3)), axes=image.axes + "C", whole=whole)
+
+
 def guess_axes(shape: tuple[int, ...], rgb: bool = False) -> tuple[str, str]:
     """Guess the axis order of an array that came without one.
 

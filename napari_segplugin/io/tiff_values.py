@@ -25,7 +25,8 @@ from napari_segplugin.io.tiff_headers import number
 Arrays = Any  # a NumPy array, or a dask array with the same methods
 Step = Callable[[Arrays], Arrays]
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # samples of RGB, inks, YCbCr and two kinds of CIELab
-_STORED_YCBCR = {1, 5, 8, 32773, 32946, 33003, 34925, 50000}  # compressions that leave colours as they are
+_APERIO_YCBCR = 33003  # JPEG 2000 of these colors, whatever the other tag says
+_STORED_YCBCR = {1, 5, 8, 32773, 32946, _APERIO_YCBCR, 34925, 50000}  # compressions that leave colours as they are
 _LOOKED = 256  # pixels along a side of the windows in which a large image is looked at
 _CURVES = {1: 3, 2: 4, 3: 5}  # ImageJ's polynomials and how many coefficients they have; 0 is a straight line
 _PLAIN = {20, 21}  # ImageJ's numbers for "none" and for an optical density that only its display shows
@@ -87,7 +88,7 @@ def meaning_of(
     """
     found = Meaning(letters)
     seen = _windows(array, letters, looked=bool(page.extrasamples) and not labels)
-    parts = (_turn,) if labels else (_turn, _intensities, _colours, _extras, _calibration, _grey)
+    parts = (_turn, _grey) if labels else (_turn, _intensities, _colours, _extras, _calibration, _grey)
     for part in parts:
         before = len(found.steps)
         if part is not _grey or isinstance(array, np.ndarray):
@@ -219,7 +220,7 @@ def _colours(
     found: Meaning, seen: np.ndarray, page: tifffile.TiffPage, imagej: Mapping[str, object] | None, name: str
 ) -> None:
     """Inks, YCbCr and CIELab become red, green and blue; further samples stay behind them."""
-    kind = int(page.photometric)
+    kind = 6 if page.compression == _APERIO_YCBCR else int(page.photometric)
     n = _COLOURS.get(kind, 0)
     at = found.letters.find("S")
     if at < 0 or not n or seen.shape[at] < n or seen.dtype.kind not in "u":

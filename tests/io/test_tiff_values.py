@@ -92,6 +92,26 @@ def test_brightness_and_colour_differences(tmp_path, place):
     assert "YCbCr" in image.metadata["notes"][0]
 
 
+@pytest.mark.parametrize(
+    ("compression", "photometric"), [(33003, "ycbcr"), (33003, "rgb"), (33005, "rgb"), (34712, "rgb")]
+)
+def test_jpeg_2000_of_slide_scanners(tmp_path, place, compression, photometric):
+    """Aperio's 33003 holds YCbCr, which OpenSlide takes from the compression, not from the other tag."""
+    stored = np.asarray(pillow.fromarray(scene()).convert("YCbCr")) if compression == 33003 else scene()
+    options = {"compressionargs": {"level": 0, "reversible": True, "mct": False}, "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric=photometric, compression=compression, **options)
+    found = opened(tmp_path / "a.tif", place)[1]
+    np.testing.assert_allclose(found.astype(int), scene().astype(int), atol=3 if compression == 33003 else 0)
+
+
+def test_labels_that_were_saved_in_colour(tmp_path):
+    labels = (scene()[..., 0] // 9).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([labels] * 3, -1), photometric="rgb")
+    pillow.fromarray(np.stack([labels] * 3, -1)).save(tmp_path / "a.png")
+    for name in ("a.tif", "a.png"):
+        np.testing.assert_array_equal(read_labels(tmp_path / name)[0], labels)
+
+
 def test_colour_differences_stored_more_coarsely(tmp_path):
     """Baseline YCbCr of 2 × 2: four of brightness, then one of each colour difference."""
     ycbcr = np.asarray(pillow.fromarray(scene()).convert("YCbCr"))

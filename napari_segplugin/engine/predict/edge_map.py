@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec, in_colours
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -70,7 +70,7 @@ def edge_map(
         raise InputError(
             f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
         )
-    tiles = tiles or TileSpec()
+    tiles, image = tiles or TileSpec(), in_colours(image, bundle.spec.in_channels)
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:

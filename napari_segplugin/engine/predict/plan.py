@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec
+from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec, in_colours
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
@@ -161,6 +161,7 @@ def set_up(
     InputError
         If image, model, region, tiles and device do not go together.
     """
+    image = in_colours(image, bundle.spec.in_channels)
     check_fit(image, bundle.spec)
     if tiles.mirror and not turns(bundle.spec):
         raise InputError(

@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.core.disk.unfinished import Ledger
+from napari_segplugin.core.image import in_colours
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
@@ -127,6 +128,7 @@ def predict_into(
     ledger: Ledger | None = None,
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
+    image = in_colours(image, bundle.spec.in_channels)
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task
+from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task, in_colours
 from napari_segplugin.data import normalise
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
@@ -26,7 +26,8 @@ def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
     InputError
         If the dimensions or channels do not fit the network.
     """
-    spec, image = bundle.spec, sample.image
+    spec = bundle.spec
+    image = in_colours(sample.image, spec.in_channels)
     if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
         raise InputError(
             f"The image '{image.name}' does not fit the network.",

@@ -23,6 +23,7 @@ from napari_segplugin.core import (
     Step,
     Task,
     TrainSpec,
+    in_colours,
 )
 from napari_segplugin.core.training import FineTuneResult
 from napari_segplugin.engine.network import check_finite, load
@@ -93,6 +94,8 @@ def read_pairs(
             notes.setdefault(kind, note)
         yield Step(done, len(pairs))
     yield from notes.values()
+    if any(one.image.n_channels == 3 for one in found):  # a grey one among colored ones is meant in colors
+        return [replace(one, image=in_colours(one.image, 3)) for one in found]
     return found
 
 

@@ -678,3 +678,20 @@ def test_more_than_a_computer_gets_through_is_refused_at_once(tmp_path, shape):
     bundle = new_bundle(spec, name="x")
     with pytest.raises(InputError, match=r"more than can be segmented in one go.*Choose a part of the image"):
         drain(predict(Image(array, "ZYX"[-len(shape) :]), bundle))
+
+
+def test_grey_that_was_stored_in_colours_is_read_by_a_model_of_colours(tmp_path) -> None:
+    from PIL import Image as pillow
+
+    from napari_segplugin.io import read_image
+
+    grey = np.random.default_rng(0).integers(0, 255, (40, 48)).astype(np.uint8)
+    pillow.fromarray(np.stack([grey] * 3, axis=-1)).save(tmp_path / "a.png")
+    image, bundle = read_image(tmp_path / "a.png"), bundle_of(channels=3)
+    assert image.axes == "YX"
+    right = drain(predict(Image(np.stack([grey] * 3, axis=-1), "YXC"), bundle, device="cpu"))
+    found = drain(predict(image, bundle, device="cpu"))
+    np.testing.assert_array_equal(found.labels, right.labels)
+    estimate(image, bundle, device="cpu")
+    with pytest.raises(InputError, match="3 channels and the image"):
+        drain(predict(Image(grey, "YX"), bundle, device="cpu"))

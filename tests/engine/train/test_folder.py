@@ -205,3 +205,24 @@ def test_a_model_with_a_weight_that_is_no_number_is_refused():
     bundle.weights[first] = np.full_like(bundle.weights[first], np.nan)
     with pytest.raises(InputError, match="contain values that are not numbers"):
         next(train_labelled([], bundle, TrainSpec(steps=1)))
+
+
+def test_a_grey_tile_among_coloured_ones_is_meant_in_colours(tmp_path) -> None:
+    """A file of red, green and blue that happens to be grey opens as one channel; the network has three."""
+    from PIL import Image as pillow
+
+    from napari_segplugin.core import Task, drain
+    from napari_segplugin.engine.train.folder import read_pairs
+    from napari_segplugin.io.pairs import Pair
+
+    colours = np.random.default_rng(0).integers(0, 255, (12, 14, 3)).astype(np.uint8)
+    grey = np.repeat(colours[..., :1], 3, axis=-1)
+    pairs = []
+    for name, picture in (("colour", colours), ("grey", grey)):
+        pillow.fromarray(picture).save(tmp_path / f"{name}.png")
+        pillow.fromarray((picture[..., 0] > 99).astype(np.uint8)).save(tmp_path / f"{name}_labels.png")
+        pairs.append(Pair(name, tmp_path / f"{name}.png", tmp_path / f"{name}_labels.png"))
+    found = drain(read_pairs(pairs, Task.SEMANTIC))
+    assert [one.image.n_channels for one in found] == [3, 3]
+    np.testing.assert_array_equal(found[1].image.array, grey)
+    assert [one.image.n_channels for one in drain(read_pairs(pairs[1:], Task.SEMANTIC))] == [1]
