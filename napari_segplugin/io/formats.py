@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +257,9 @@ def read_image(
         read = inner(place, str(series))
     else:
         read = found(place)
-    return _as_image(evened(read) if resample else read, place, axes, spacing, unit)
+    image = _as_image(evened(read) if resample else read, place, axes, spacing, unit)
+    title = str(read.metadata.get("dicom_SeriesDescription", "")) if series is not None else ""
+    return replace(image, name=f"{image.name} {title}") if title else image
 
 
 def series_in(path: str | os.PathLike[str]) -> Sequence[OneOfSeveral]:

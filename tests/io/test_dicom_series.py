@@ -44,6 +44,7 @@ def test_one_of_several_series_is_opened(study, wanted) -> None:
     found = read_image(study, series=wanted)
     assert found.metadata["dicom_SeriesInstanceUID"] == found.metadata["dicom_series"] == "1.2.3.5"
     assert found.array.shape == (2, 6, 8)
+    assert found.name == "study bone"
 
 
 def test_a_series_that_is_not_there(study, tmp_path) -> None:
