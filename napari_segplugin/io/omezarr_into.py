@@ -87,7 +87,7 @@ def _list(folder: Path, kind: ZarrFormat, names: list[str], before: JsonDict) ->
         group.attrs.update({**before, "labels": list(names)})
     else:
         ome = before.get("ome")
-        inner = dict(ome) if isinstance(ome, dict) else {"version": "0.5"}
+        inner = {"version": "0.5", **(ome if isinstance(ome, dict) else {})}
         group.attrs.update({**before, "ome": {**inner, "labels": list(names)}})
 
 
