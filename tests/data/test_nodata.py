@@ -148,3 +148,19 @@ def test_nothing_is_found_where_there_is_no_data(kind):
     assert found.labels[:, 100:].any()
     # the same as of the part with data, away from its edge
     assert (found.labels[:, 140:] > 0).mean() < 0.6
+
+
+@pytest.mark.parametrize("objects", [True, False])
+def test_a_clean_up_step_does_not_fill_what_has_no_data(objects):
+    from napari_segplugin.core import ClassicalRecipe, CleanupStep
+    from napari_segplugin.engine.classical.segment import segment
+
+    array = np.full((40, 50), 10, np.uint16)
+    array[5:25, 5:30] = array[5:9, 40:44] = 200
+    array[10:15, 10:15] = array[5:9, 40:44] = 65535
+    steps = (CleanupStep("fill_holes"), *([CleanupStep("label")] if objects else []))
+    image = Image(array, "YX", metadata={"nodata": 65535})
+    found = drain(segment(image, ClassicalRecipe("threshold", {}, steps)), lambda _: None)
+    np.testing.assert_array_equal(found.labels > 0, array == 200)
+    assert found.objects.label.tolist() == np.unique(found.labels[found.labels > 0]).tolist() == [1]
+    assert found.task is (Task.INSTANCE if objects else Task.SEMANTIC)

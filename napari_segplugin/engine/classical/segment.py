@@ -44,6 +44,7 @@ from napari_segplugin.core import (
     recipe_to_json,
 )
 from napari_segplugin.core.types import Json, JsonDict
+from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
 from napari_segplugin.engine.provenance import about_input, versions
@@ -223,12 +224,14 @@ class _Work:
         """The frames together, with a table and the recipe."""
         time_axis = "T" if "T" in self.image.axes else ""
         labels = np.stack(parts) if time_axis else parts[0]
+        left = clear_nodata(labels, self.image, self.region)  # which a clean-up step may have filled
         objects = self.objects or any(CLEANUPS[s.name].kind == "objects" for s in self.recipe.cleanup)
         most = max(self.class_of.values(), default=1) if objects else max(1, int(labels.max()))
         if objects:
             numbers = np.array(sorted(self.class_of), np.int64)
             of = np.array([self.class_of[n] for n in numbers.tolist()], np.int64)
             table = ObjectTable(numbers, of, np.full(len(numbers), np.nan, np.float32), ("predicted",) * len(numbers))
+            table = table.only(left)
             names = ["object"] if self.row.kind != "classes" else [f"class {i}" for i in range(1, most + 1)]
             classes = ClassTable.named(names, Kind.THING)
         else:
