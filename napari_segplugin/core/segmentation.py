@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -136,21 +136,12 @@ class Segmentation:
     @property
     def edges(self) -> np.ndarray:
         """(D, D) matrix whose columns are the edges of a voxel along the spatial axes; diagonal where they are at right angles."""
-        sizes = np.diag([float(s) for s in self.spacing])
-        if self.place is None:
-            return sizes
-        vectors = self.place.matrix[:3, ["ZYX".index(a) for a in self.axes if a in "ZYX"]]
-        unit = vectors / np.linalg.norm(vectors, axis=0)
-        angles = unit.T @ unit
-        if np.abs(angles - np.eye(len(angles))).max() < 1e-4:
-            return sizes  # exactly, without the rounding of the directions
-        turned: np.ndarray = np.linalg.cholesky(angles).T @ sizes
-        return turned
+        return _edges("".join(a for a in self.axes if a in "ZYX"), self.spacing, self.place)
 
     @property
     def voxel_size(self) -> float:
         """Volume of a voxel (area of a pixel): the product of its edges, less where these are not at right angles."""
-        return float(np.prod(self.spacing) * abs(np.linalg.det(self.edges / np.asarray(self.spacing))))
+        return voxel_size("".join(a for a in self.axes if a in "ZYX"), self.spacing, self.place)
 
     def semantic(self) -> np.ndarray:
         """The class number of each voxel, axes `axes`, uint16."""
@@ -163,3 +154,38 @@ class Segmentation:
         numbers = self.objects.label
         at = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
         return np.where(numbers[at] == labels, self.objects.class_id[at], 0).astype(np.uint16)
+
+
+def voxel_size(axes: str, spacing: Sequence[float], place: Place | None) -> float:
+    """Volume of a voxel, or area of a pixel.
+
+    Parameters
+    ----------
+    axes : str
+        The spatial axes.
+    spacing : sequence of float
+        Length of an edge along each.
+    place : Place, optional
+        Says the angles between the edges; right ones by default.
+
+    Examples
+    --------
+    >>> voxel_size("YX", (2.0, 0.5), None)
+    1.0
+    """
+    share = abs(np.linalg.det(_edges(axes, spacing, place) / np.asarray(spacing, float)))
+    return float(np.prod(spacing) * share)
+
+
+def _edges(axes: str, spacing: Sequence[float], place: Place | None) -> np.ndarray:
+    """Edges of a voxel as columns, along the first axis of space and so on where they are at right angles."""
+    sizes = np.diag([float(s) for s in spacing])
+    if place is None:
+        return sizes
+    vectors = place.matrix[:3, ["ZYX".index(a) for a in axes]]
+    unit = vectors / np.linalg.norm(vectors, axis=0)
+    angles = unit.T @ unit
+    if np.abs(angles - np.eye(len(angles))).max() < 1e-4:
+        return sizes  # exactly, without the rounding of the directions
+    turned: np.ndarray = np.linalg.cholesky(angles).T @ sizes
+    return turned

@@ -115,6 +115,9 @@ def align(first: Placed, other: Placed, *, sized: bool = False, hint: str = "") 
         return Aligned(other, Order(), tuple(notes))
     shapes = _shape(first), _shape(other)
     order, apart, moved = _order(one, two, *shapes)
+    letters = [i for i, a in enumerate(_SPATIAL) if a in other.axes]
+    if order is not None and {order.axes[i] for i in letters} != set(letters):
+        order = None  # a plane of another direction
     if order is None and sized:
         return Aligned(other, Order(), tuple(notes))
     if moved and not sized and not one.frame:

@@ -192,7 +192,7 @@ def _of_class(labels: Segmentation, name: str) -> np.ndarray:
     found = [c.id for c in labels.classes if c.id and c.name == name]
     if not found:
         known = ", ".join(c.name for c in labels.classes.classes[1:])
-        raise InputError(f"There is no class '{name}' in the labels.", accepted=known, setting="classes")
+        raise InputError(f"There is no class '{name}' in the labels.", accepted=known)
     numbers = labels.objects.label[np.isin(labels.objects.class_id, found)]
     if not len(numbers):
         raise InputError(f"Nothing in the labels is of the class '{name}'.", hint="Choose another class.")

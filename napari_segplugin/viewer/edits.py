@@ -10,7 +10,9 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_segplugin.core import Box, InputError
-from napari_segplugin.core.types import WritableArray
+from napari_segplugin.core.place import place_in_recipe
+from napari_segplugin.core.segmentation import voxel_size
+from napari_segplugin.core.types import WritableArray, json_object
 from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
@@ -108,8 +110,10 @@ class Editor:
 
     @property
     def voxel(self) -> float:
-        """Size of a voxel along the axes of space."""
-        return float(np.prod([s for s, a in zip(self.spacing, self.axes, strict=True) if a in "ZYX"]))
+        """Area or volume of a voxel, as the table of the layer counts it."""
+        sizes = tuple(s for s, a in zip(self.spacing, self.axes, strict=True) if a in "ZYX")
+        place = place_in_recipe(json_object(self.layer.metadata.get("recipe")))
+        return voxel_size("".join(a for a in self.axes if a in "ZYX"), sizes, place)
 
     @property
     def spacing(self) -> tuple[float, ...]:

@@ -129,6 +129,12 @@ def test_a_tilted_volume_is_not_too_large_anywhere(tmp_path) -> None:
     )
     assert seg.voxel_size == pytest.approx(tilt.voxel_volume)
     assert measure(seg)["volume"].values[0] == pytest.approx(120 * 0.5)
+    napari = pytest.importorskip("napari")
+    from napari_segplugin.viewer.edits import Editor
+
+    meta = {"recipe": {"input": {"place": tilt.to_json()}}}
+    layer = napari.layers.Labels(labels, scale=tilt.spacing, axis_labels=("z", "y", "x"), metadata=meta)
+    assert Editor(layer, "ZYX").voxel == pytest.approx(0.5), "as objects are that were edited"
     export(seg, tmp_path / "a.npy")
     row = next(csv.DictReader((tmp_path / "a.objects.csv").open(encoding="utf-8")))
     assert float(row["size (mm^3)"]) == pytest.approx(60)

@@ -205,7 +205,8 @@ _OPTIONS = {
     "train": "--validation --ignore --keep --head --classes --stuff --ndim --seed --augment --freeze --patch --batch "
     "--learning-rate --tensorboard --from --loss --option --network --task --teacher --regulariser",
     "evaluate": "--tolerance --spacing --unit --classes --csv --task",
-    "measure": "--output --image --spacing --unit --axes",
+    "measure": "--output --image --spacing --unit --axes --by --histogram",
+    "crop": "--object --class --box --margin --outside --axes --spacing --unit --format --output",
     "track": "--max-distance --gap --overlap --axes --spacing --unit",
     "export": "--to --spacing --unit --classes --output --task",
     "run": "--box --axes --spacing --seeds --format",
@@ -252,7 +253,7 @@ _NUMBERS = (
         "--validation",
         "--ignore",
     ),
-    *("--ndim", "--tolerance", "--max-distance", "--gap", "--overlap", "--box"),
+    *("--ndim", "--tolerance", "--max-distance", "--gap", "--overlap", "--box", "--margin", "--object"),
 )
 
 
@@ -264,7 +265,8 @@ def typed(r: Random, p: Place) -> Case:
         "finetune": ["finetune", p.image, str(p.seeds / "strokes.tif"), "--model", p.model, "--output", out, *STEPS],
         "train": ["train", str(p.seeds / "train"), "--output", out, *STEPS, "--option", "widths=[4,8]"],
         "evaluate": ["evaluate", labels, labels, "--quiet"],
-        "measure": ["measure", labels, "--quiet"],
+        "measure": ["measure", labels, "--image", p.image, "--quiet"],
+        "crop": ["crop", labels, labels, "--output", out, "--mask", "--quiet"],
         "track": ["track", str(p.seeds / "film.tif"), "--output", out, "--quiet"],
         "export": ["export", labels, "--output", out, "--to", ".geojson"],
         "run": ["run", str(p.seeds / "recipe.json"), p.image, "--output", out, "--quiet"],
@@ -284,7 +286,7 @@ def typed(r: Random, p: Place) -> Case:
         value = r.choice((*words.split(), "widths=[1000000,1000000]", f"widths={[4] * 12}", "widths=4", "norm=x"))
     if option == "--network":
         value = r.choice(("segnet", "kayalibay", "gated_scnn", "fastfcn", "mask_rcnn", "nothing"))
-    if option in ("--keep", "--tensorboard", "--output", "--csv", "--seeds", "--image", "--to"):
+    if option in ("--keep", "--tensorboard", "--output", "--csv", "--seeds", "--image", "--to", "--histogram"):
         value = value and str(p.work / value)  # nothing is written beside the case
     refuse = option in _NUMBERS and value in ("nan", "inf", "-inf", "abc", "", "x", "\x00")
     return Case("typed", f"{command} {option} {value[:40]!r}", [*base[command], f"{option}={value}"], refuse)

@@ -179,6 +179,16 @@ def test_positions_on_a_stage_that_differ_are_a_note_and_in_a_patient_an_error()
             align(one, other)
 
 
+def test_planes_of_other_directions_are_not_one():
+    plane = np.ones((5, 5), np.uint8)
+    flat = Place(np.diag([1.0, 1, 1, 1]), "patient")
+    upright = Place(np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "patient")
+    one, other = (Image(plane, "YX", unit="mm", place=p) for p in (flat, upright))
+    with pytest.raises(InputError, match="do not lie in the same pixels"):
+        align(one, other)
+    assert not align(one, other, sized=True).order
+
+
 def test_distances_between_axes_that_are_not_at_right_angles_are_said_to_be_approximate(tmp_path):
     tilted = AFFINE.copy()
     tilted[1, 2] = 1.5
