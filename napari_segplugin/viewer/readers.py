@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from napari import current_viewer
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_info
 
 from napari_segplugin.core import InputError, Task
 from napari_segplugin.core.types import Array, JsonDict
+from napari_segplugin.viewer.compass import compass_of
 from napari_segplugin.viewer.layers import LayerData, LayerOptions, image_to_layer, opened_labels
 
 if TYPE_CHECKING:
@@ -82,22 +84,32 @@ def _is_coco(path: Path) -> bool:
 
 
 def _read(path: str | Sequence[str]) -> list[LayerData]:
+    viewer = current_viewer()
+    if viewer is not None:
+        compass_of(
+            viewer
+        )  # so that a scan is seen as a radiologist expects, with its letters, before the dock was opened
     paths = [path] if isinstance(path, str | Path) else list(path)
     return [layer for p in paths for layer in layers_of(p, _choose(p))]
 
 
 def images_of(path: str | Path) -> list[tuple[str, str]]:
-    """The images of a file that has several (plates of OME-Zarr): path inside it, and a line for a person.
+    """The images of a file that has several (plates of OME-Zarr, studies of DICOM): what names each, and a line for a person.
 
     Raises
     ------
     InputError
         If it is damaged.
     """
-    from napari_segplugin.io.files import as_path
+    from napari_segplugin.io.files import as_path, is_zarr
+    from napari_segplugin.io.formats import series_in
     from napari_segplugin.io.omezarr_parts import images_in
 
-    return images_in(as_path(path))
+    place = as_path(path)
+    if is_zarr(place):
+        return images_in(place)
+    study = place.is_dir() or place.name.upper() == "DICOMDIR"
+    return [(one.uid, one.title) for one in series_in(place)] if study else []
 
 
 def question(path: str | Path, images: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
@@ -114,7 +126,7 @@ def _choose(path: str | Path) -> str:
         answer = asking[-1](*question(path, images))
         return images[answer or 0][0]
     show_info(
-        f"“{Path(path).name}” has {len(images):,} images; the first one ({images[0][0]}) was opened. To choose another, use "
+        f"“{Path(path).name}” has {len(images):,} images; the first one ({images[0][1]}) was opened. To choose another, use "
         f"Open… in the Segmentation dock."
     )
     return images[0][0]
@@ -133,7 +145,7 @@ def layers_of(
     ----------
     path : path
     field : str
-        Which image of a plate, as its path inside.
+        Which image of a plate, as its path inside, or the UID of a DICOM series.
     read_image, is_result : callable, optional
         How a file is read, and whether it is labels; those of :mod:`napari_segplugin.io` by default.
 
@@ -143,13 +155,15 @@ def layers_of(
         If it cannot be read.
     """
     from napari_segplugin import io
-    from napari_segplugin.io.files import as_path
+    from napari_segplugin.io.files import as_path, is_zarr
     from napari_segplugin.io.omezarr_parts import labels_in
 
     place = as_path(path)
     if not field and (is_result or io.is_result)(place):
         return [_labels_of(place)] if place.is_dir() else [opened_labels(io.read_segmentation(place))]
     read = read_image or io.read_image
+    if not is_zarr(place):
+        return [image_to_layer(read(place, series=field) if field else read(place))]
     image = read(place, field=field) if field else read(place)
     found = [image_to_layer(image)]
     inner = place / field if field else place

@@ -182,7 +182,7 @@ def test_a_plate_is_asked_about_where_somebody_can_ask(tmp_path: Path, monkeypat
     monkeypatch.setattr(readers, "show_info", said.append)
     (layer,) = layers(tmp_path / "p.zarr")
     assert (layer.name, layer.data.shape) == ("p A/1/0", (2, 64, 64))
-    assert "2 images; the first one (A/1/0) was opened" in said[0]
+    assert "2 images; the first one (Well A1 · field 0) was opened" in said[0]
     monkeypatch.setattr(readers, "asking", [lambda title, rows: said.append((title, rows)) or 1])
     (layer,) = layers(tmp_path / "p.zarr")
     assert (layer.name, layer.data.shape) == ("p A/1/1", (2, 32, 32))
@@ -246,3 +246,25 @@ def test_layer_save_into_the_zarr_of_the_image(saving: ViewerModel, tmp_path: Pa
     written = layer.save(str(tmp_path / "a.zarr" / "labels" / "mine"))
     assert written == [str(tmp_path / "a.zarr" / "labels" / "mine")]
     assert read_segmentation(written[0]).spacing == (0.5, 0.5)
+
+
+def test_of_a_study_the_largest_series_is_opened_and_another_one_on_wish(tmp_path, monkeypatch) -> None:
+    """A study folder as a clinic exports it: two series and a structured report, below folders with numbers."""
+    source = sorted((Path(__file__).parent.parent / "data" / "dicom_series").glob("*.dcm"))
+    for number, count in ((1, 2), (2, 3)):
+        (tmp_path / "S0001" / str(number)).mkdir(parents=True)
+        for i, file in enumerate(source[:count]):
+            data = pydicom.dcmread(file)
+            data.SeriesInstanceUID, data.SeriesDescription = f"1.2.{number}", f"series of {count}"
+            data.save_as(tmp_path / "S0001" / str(number) / f"IM{i:04}")
+    told = []
+    monkeypatch.setattr(readers, "show_info", told.append)
+    (layer,) = layers(tmp_path)
+    assert layer.data.shape[0] == 3
+    assert "has 2 images" in told[0]
+    assert "series of 3" in told[0]
+    asked = []
+    monkeypatch.setattr(readers, "asking", [lambda title, rows: asked.append((title, rows)) or 1])
+    (layer,) = layers(tmp_path)
+    assert layer.data.shape[0] == 2
+    assert [("series of 3" in r, "series of 2" in r) for r in asked[0][1]] == [(True, False), (False, True)]
