@@ -192,7 +192,7 @@ def _set_qform(
         moved = np.linalg.inv(Place.from_json(first).ras(factor)) @ affine if first else np.eye(4)
         image.set_qform(np.array(about["qform"], float) @ moved, code=int(cast("int", about["qform_code"])))
         return
-    image.set_qform(affine, code=code)
+    image.set_qform(affine, code=int(cast("int", about.get("qform_code", code))))
     if not np.allclose(image.get_qform(), affine, atol=1e-4 * float(np.abs(affine).max())):
         image.set_qform(affine, code=0)  # a shear, which a qform cannot express
 
