@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import time
 import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from napari_segplugin.core import MEMORY_ERRORS, Job, OutOfMemoryError, SegPluginError, is_out_of_memory
-from napari_segplugin.io.memory import address_room, free_host_memory
+from napari_segplugin.io.memory import address_room, free_host_memory, give_back_memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,6 +18,7 @@ LEAST = 128 * 2**20
 """Bytes without which nothing is begun: libraries that load or start threads without memory end the program at times."""
 LEAST_ADDRESSES = 512 * 2**20
 """The same of addresses, where those are limited: each thread reserves far more of them than it uses."""
+_LONG = 1.0  # seconds; a shorter job leaves little behind
 
 
 def within_memory(verb: Callable[P, Job[T]]) -> Callable[P, Job[T]]:
@@ -43,11 +45,15 @@ def within_memory(verb: Callable[P, Job[T]]) -> Callable[P, Job[T]]:
     @functools.wraps(verb)
     def careful(*args: P.args, **kwargs: P.kwargs) -> Job[T]:
         _require_memory()
+        begin = time.monotonic()
         try:
             return (yield from verb(*args, **kwargs))
         except MEMORY_ERRORS as error:
             let_go(error)
             raise OutOfMemoryError from error
+        finally:
+            if time.monotonic() - begin > _LONG:
+                give_back_memory()
 
     return careful
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sys
@@ -114,6 +115,25 @@ def address_room() -> list[int]:
     return [] if most == resource.RLIM_INFINITY else [int(most - psutil.Process().memory_info().vms)]
 
 
+def give_back_memory() -> bool:
+    """Give the system what the C library keeps of freed memory, where it can: glibc keeps some for each thread that ever ran.
+
+    Jobs run in threads; without this a window grows by what each of them held, although nothing of it is in use.
+
+    Returns
+    -------
+    bool
+        Whether there was such a way.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):  # another C library, such as musl
+        return False
+    return True
+
+
 def _control_group_rooms() -> list[int]:
     """What containers and groups of processes still allow, where there is a limit: control groups of both versions.
 
@@ -153,4 +173,13 @@ def _kept_files(folder: Path, word: str) -> int:
         return 0
 
 
-__all__ = ["ALLOW_LARGE", "address_room", "allowed_large", "check_size", "free_host_memory", "gigabytes", "too_large"]
+__all__ = [
+    "ALLOW_LARGE",
+    "address_room",
+    "allowed_large",
+    "check_size",
+    "free_host_memory",
+    "gigabytes",
+    "give_back_memory",
+    "too_large",
+]
