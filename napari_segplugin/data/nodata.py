@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import Image, Region, labels_in, without_nodata
+from napari_segplugin.core import Image, InputError, Normalisation, Region, labels_in, without_nodata
 from napari_segplugin.core.types import Array, Index
+from napari_segplugin.data.normalise import statistics
 
 if TYPE_CHECKING:
     import zarr
@@ -82,6 +83,34 @@ def absent(image: Image, region: Region | None = None, frame: int = 0) -> np.nda
         return None
     found: np.ndarray = np.isnan(image.read(region, frame)).all(axis=0)
     return found
+
+
+def known_range(image: Image) -> tuple[float, float] | None:
+    """The smallest and the largest value of what has data, for its display.
+
+    Parameters
+    ----------
+    image : Image
+        Of a large one a sample is looked at.
+
+    Returns
+    -------
+    (float, float), or None
+        None where the file names no value for pixels without data, or nothing else is there.
+
+    Examples
+    --------
+    >>> known_range(Image(np.array([[-9999, 3, 8]]), "YX", metadata={"nodata": -9999}))
+    (3.0, 8.0)
+    """
+    if image.nodata is None:
+        return None
+    try:
+        found = statistics(image, Normalisation(low=0, high=100))
+    except InputError:
+        return None
+    low, high = float(found.low.min()), float(found.high.max())
+    return (low, high) if low < high else None
 
 
 def clear_nodata(labels: np.ndarray | zarr.Array, image: Image, region: Region) -> set[int] | None:

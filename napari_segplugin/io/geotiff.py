@@ -25,7 +25,7 @@ from napari_segplugin.io.maps import DEGREES, DISTORTED, areal_scale, on_map, ra
 Tag: TypeAlias = tuple[int, int, int, object, bool]
 """Code, data type, count, value, and whether it is written once: as tifffile takes tags."""
 _SCALE, _TIE, _MATRIX, _KEYS, _DOUBLES, _TEXTS, _ABOUT, _NODATA = 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113
-_KIND, _MASK = 254, 4
+_KIND, _MASK, _TURN = 254, 4, 274
 _DOUBLE, _SHORT, _ASCII = 12, 3, 2  # data types of TIFF
 _MODEL, _RASTER, _GEOGRAPHIC, _PROJECTED, _LENGTHS = 1024, 1025, 2048, 3072, 3076  # keys of GeoTIFF
 _POINT, _AREA = 2, 1
@@ -34,13 +34,15 @@ _LENGTH_UNITS = {9001: "m", 9002: "foot", 9003: "survey_foot"}
 _WORLD_FILES = (".tfw", ".tifw", ".wld")
 
 
-def with_map(found: Found, path: Path) -> Found:
+def with_map(found: Found, path: Path, *, inverted: bool = False) -> Found:
     """What was read of a TIFF, together with the map that it lies on, its nodata and the names of its bands.
 
     Parameters
     ----------
     found : Found
     path : Path
+    inverted : bool
+        Whole numbers of a file that stores white as 0 were turned round: so is the value of pixels without data.
 
     Returns
     -------
@@ -52,10 +54,10 @@ def with_map(found: Found, path: Path) -> Found:
         tags = {
             tag.code: tag.value for tag in page.tags if tag.code in (_SCALE, _TIE, _MATRIX, *range(_KEYS, _TEXTS + 1))
         }
-        mask = _has_mask(tif)
+        mask, turned = _has_mask(tif), page.tags.valueof(_TURN, default=1) not in (0, 1)
         nodata, about = page.tags.get(_NODATA), page.tags.get(_ABOUT)
         metadata: JsonDict = dict(found.metadata)
-        metadata |= _nodata("" if nodata is None else str(nodata.value))
+        metadata |= _nodata("" if nodata is None else str(nodata.value), _top(page) if inverted else None)
         metadata |= bands_of("" if about is None else str(about.value))
     notes = [str(n) for n in cast("Sequence[Json]", metadata.get("notes") or ())]
     if mask:
@@ -65,6 +67,10 @@ def with_map(found: Found, path: Path) -> Found:
     except (ValueError, TypeError, IndexError):
         matrix = None
         notes.append(f"What '{path.name}' says of its position on the map is damaged, so it is not used.")
+    if turned and matrix is not None:
+        # programs for maps do not turn such images, so what the file says is of the picture before it was turned
+        matrix = None
+        notes.append(f"'{path.name}' is stored turned or mirrored, so its position on the map is not used.")
     if matrix is None:
         return replace(found, metadata={**metadata, **({"notes": list(notes)} if notes else {})})
     keys = _numbers(tags)
@@ -125,14 +131,23 @@ def _plain(value: object) -> Json:
     return value if isinstance(value, str) else list(cast("Sequence[float]", np.atleast_1d(np.asarray(value)).tolist()))
 
 
-def _nodata(text: str) -> JsonDict:
+def _top(page: tifffile.TiffPage) -> int | None:
+    """What a value and its opposite add up to, in whole numbers of a file that stores white as 0; None of others."""
+    if page.photometric != 0 or page.dtype is None or page.dtype.kind not in "ui":
+        return None
+    return 2 ** int(page.bitspersample) - 1 if page.dtype.kind == "u" else -1
+
+
+def _nodata(text: str, top: int | None = None) -> JsonDict:
     """GDAL's value that stands where there is no data, as a number; "nan" is a text, because JSON has no such number."""
     text = text.strip().strip("\0").strip()
     try:
         value = float(text)
     except ValueError:
         return {}
-    return {"nodata": value if np.isfinite(value) else text}
+    if not np.isfinite(value):
+        return {"nodata": text}
+    return {"nodata": value if top is None else top - value}
 
 
 def bands_of(xml: str) -> JsonDict:

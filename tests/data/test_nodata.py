@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_segplugin.core import ClassTable, Image, Kind, ObjectTable, Task, drain, without_nodata
-from napari_segplugin.data.nodata import KnownArray, absent, clear_nodata, known_array
+from napari_segplugin.data.nodata import KnownArray, absent, clear_nodata, known_array, known_range
 from napari_segplugin.data.normalise import apply, statistics
 from napari_segplugin.engine.pooled import pooled_image
 from napari_segplugin.engine.predict.resize import resized
@@ -79,6 +79,16 @@ def test_nodata_is_not_mixed_into_its_neighbors(change):
     assert np.nanmin(small) >= 10
     share = np.isnan(small).mean()
     assert 30 / 80 <= share < 34 / 80
+
+
+def test_the_range_to_show_is_that_of_the_data():
+    array = ramp(-9999, np.int16, 2)
+    array[1] = np.where(array[1] > 0, array[1] * 3, -9999)
+    low, high = known_range(Image(array, "CYX", metadata={"nodata": -9999}))
+    assert (low, high) == (array[array > 0].min(), array.max())
+    assert known_range(Image(array, "CYX")) is None
+    assert known_range(Image(np.full((4, 5), 7), "YX", metadata={"nodata": 7})) is None
+    assert known_range(Image(np.array([[7, 8, 8]]), "YX", metadata={"nodata": 7})) is None
 
 
 def test_a_band_read_alone_is_looked_at_alone():

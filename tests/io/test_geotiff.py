@@ -19,8 +19,8 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.engine.provenance import about_input
 from napari_segplugin.io import read_image, read_segmentation, write_segmentation
-from napari_segplugin.io.files import Drawing
-from napari_segplugin.io.geotiff import bands_of
+from napari_segplugin.io.files import Drawing, Found
+from napari_segplugin.io.geotiff import bands_of, with_map
 
 rasterio = pytest.importorskip("rasterio")
 pyogrio = pytest.importorskip("pyogrio")
@@ -122,6 +122,18 @@ def test_labels_of_a_place_alone_get_keys_of_its_reference(tmp_path, name):
     write_segmentation(bare, tmp_path / "l.tif")
     with rasterio.open(tmp_path / "a.tif") as source, rasterio.open(tmp_path / "l.tif") as labels:
         assert pyproj.CRS(labels.crs.to_wkt()).equals(pyproj.CRS(source.crs.to_wkt()), ignore_axis_order=True)
+
+
+def test_labels_of_another_program_lie_on_their_map(tmp_path):
+    """Without a recipe beside them."""
+    array = np.zeros((1, 20, 30), np.uint8)
+    array[0, 2:5, 3:9] = 1
+    found = read_segmentation(write_map(tmp_path / "l.tif", array=array))
+    assert (found.place.frame, found.place.reference, found.unit) == ("map", "EPSG:32633", "m")
+    write_segmentation(found, tmp_path / "l.gpkg")
+    shapes, columns, _ = read_gpkg(tmp_path / "l.gpkg")
+    assert columns["area_m2"].tolist() == [4.5]
+    assert shapes[0].bounds == (500001.5, 5199997.5, 500004.5, 5199999)
 
 
 def test_an_image_without_a_map_gets_none(tmp_path):
@@ -231,6 +243,30 @@ def test_a_mask_of_pixels_is_a_note(tmp_path):
         with rasterio.open(path, "r+") as target:
             target.write_mask(np.arange(600).reshape(20, 30) > 90)
     assert any("mask" in n for n in read_image(path).metadata["notes"])
+
+
+@pytest.mark.parametrize(("dtype", "value", "want"), [("uint8", 255, 0), ("uint16", 0, 65535), ("int16", -9999, 9998)])
+def test_nodata_turns_with_its_values_where_white_is_0(tmp_path, dtype, value, want):
+    array = np.arange(600, dtype=dtype).reshape(1, 20, 30) // 3 + 1
+    array[0, :5] = value
+    path = write_map(tmp_path / "a.tif", array=array, nodata=value, photometric="MINISWHITE")
+    top = -1 if dtype == "int16" else np.iinfo(dtype).max
+    turned = with_map(Found((top - array[0]).astype(dtype), "YX"), path, inverted=True)
+    assert turned.metadata["nodata"] == want
+    assert (turned.array == want).sum() == 150
+    assert with_map(Found(array[0], "YX"), path).metadata["nodata"] == value
+    plain = write_map(tmp_path / "b.tif", array=array, nodata=value)
+    assert with_map(Found(array[0], "YX"), plain, inverted=True).metadata["nodata"] == value
+
+
+def test_a_turned_image_is_not_placed(tmp_path):
+    path = write_map(tmp_path / "a.tif")
+    with tifffile.TiffFile(path) as tif:
+        tags = [(t.code, int(t.dtype), t.count, t.value, True) for t in tif.pages.first.tags if t.code > 33000]
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), extratags=[*tags, (274, 3, 1, 2, True)])
+    image = read_image(path)
+    assert image.place is None
+    assert any("mirrored" in n for n in image.metadata["notes"])
 
 
 def test_square_degrees_are_no_area(tmp_path):
