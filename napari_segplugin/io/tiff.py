@@ -341,9 +341,16 @@ def read_on_map(path: Path) -> Found:
     """As :func:`read`, together with the map that the image lies on."""
     found = read(path)
     with _complaints():
+        return with_map(found, path, inverted=True)
+
+
+def read_labels_on_map(path: Path) -> Found:
+    """As :func:`read_labels`, together with the map that the labels lie on."""
+    found = read_labels(path)
+    with _complaints():
         return with_map(found, path)
 
 
-FORMAT = Format(read=read_on_map, write=write, read_labels=read_labels)
+FORMAT = Format(read=read_on_map, write=write, read_labels=read_labels_on_map)
 SLIDES = Format(read=read, read_labels=read_labels)
 """The same, for what microscopes and slide scanners call their TIFF."""

@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 
 from napari_segplugin.core import Image, InputError, Segmentation, Task, check_axes, guess_axes, to_json
 from napari_segplugin.core.types import Array, JsonDict, json_integers, json_object
+from napari_segplugin.data.nodata import known_range
 from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import quick_outlines
@@ -213,7 +214,7 @@ def image_to_layer(image: Image) -> LayerData:
         scene = scene_for(image.place, current_viewer()) if _volume_of_a_patient(image) else None
         kwargs |= shown_at(image.place, shown, np.eye(4) if scene is None else scene)
         kwargs["metadata"]["segplugin"] = {**meta, "source": image.source, **remembered(image.place, scene)}
-    window = image.metadata.get("window")
+    window = image.metadata.get("window") or known_range(image)
     if isinstance(window, list | tuple) and len(window) == 2 and not rgb:
         kwargs["contrast_limits"] = (float(str(window[0])), float(str(window[1])))
     if not doubt:
