@@ -216,7 +216,8 @@ def image_to_layer(image: Image) -> LayerData:
         kwargs["metadata"]["segplugin"] = {**meta, "source": image.source, **remembered(image.place, scene)}
     window = image.metadata.get("window") or known_range(image)
     if isinstance(window, list | tuple) and len(window) == 2 and not rgb:
-        kwargs["contrast_limits"] = (float(str(window[0])), float(str(window[1])))
+        low, high = float(str(window[0])), float(str(window[1]))
+        kwargs |= {"contrast_limits": (low, high)} if low < high else {}
     if not doubt:
         kwargs["axis_labels"] = tuple(a.lower() for a in shown)
     return _with_levels(image, array, kwargs)

@@ -115,6 +115,72 @@ def test_recipe_with_a_broken_affine(make_segmentation, affine) -> None:
         make_segmentation(np.ones((3, 4, 5), int), recipe={"nifti_affine": affine})
 
 
+def two_forms(path):
+    """A scan whose qform (code 1) and sform (code 2) lie 12 mm apart, with texts in its header."""
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.arange(60, dtype=np.int16).reshape(5, 4, 3), AFFINE)
+    image.set_sform(AFFINE, code=2)
+    other = AFFINE.copy()
+    other[:3, 3] += [12, -3, 1]
+    image.set_qform(other, code=1)
+    image.header["descrip"], image.header["aux_file"], image.header["intent_name"] = b"series 3", b"a.par", b"t1"
+    nibabel.save(image, path)
+    return nibabel.load(path)
+
+
+def test_a_result_has_both_forms_the_codes_and_the_texts_of_its_image(tmp_path, make_segmentation) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    from napari_segplugin.engine.provenance import about_input
+
+    before = two_forms(tmp_path / "a.nii.gz")
+    image = read_image(tmp_path / "a.nii.gz")
+    for start in ([], [1, 2, 3]):
+        recipe = {"input": about_input(image), "origin": start} if start else {"input": about_input(image)}
+        labels = np.ones((3, 4, 5) if not start else (2, 2, 2), np.uint8)
+        seg = make_segmentation(labels, spacing=image.spacing, unit="mm", recipe=recipe)
+        write_segmentation(seg, tmp_path / "b.nii.gz")
+        after = nibabel.load(tmp_path / "b.nii.gz")
+        for code in ("qform_code", "sform_code"):
+            assert int(after.header[code]) == int(before.header[code])
+        moved = np.eye(4)
+        moved[:3, 3] = start[::-1] or [0, 0, 0]
+        np.testing.assert_allclose(after.get_sform(), before.get_sform() @ moved, atol=1e-4)
+        np.testing.assert_allclose(after.get_qform(), before.get_qform() @ moved, atol=1e-4)
+        for text in ("descrip", "aux_file", "intent_name"):
+            assert after.header[text].item() == before.header[text].item()
+
+
+def test_what_a_header_contradicts_or_does_not_say_is_told(tmp_path, make_segmentation) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    from napari_segplugin.io.formats import notes_of
+
+    nowhere = nibabel.Nifti1Image(np.zeros((5, 4, 3), np.int16), None)
+    nowhere.header.set_zooms((0.5, 0.4, 2.0))
+    nibabel.save(nowhere, tmp_path / "a.nii")
+    image = read_image(tmp_path / "a.nii")
+    assert image.place is None
+    assert image.spacing == pytest.approx((2.0, 0.4, 0.5))
+    assert any("left and right are not known" in note.text for note in notes_of(image))
+    torn = nibabel.Nifti1Image(np.zeros((5, 4, 3), np.int16), np.diag([1.0, 1, 1, 1]))
+    torn.set_sform(np.diag([1.0, 1, 2, 1]), code=1)
+    torn.header["pixdim"][1:4] = [1, 1, 3]
+    nibabel.save(torn, tmp_path / "b.nii")
+    assert any("gives two voxel sizes" in note.text for note in notes_of(read_image(tmp_path / "b.nii")))
+    flat = nibabel.Nifti1Image(np.zeros((5, 4, 3), np.int16), np.eye(4))
+    nibabel.save(flat, tmp_path / "c.nii")
+    data = bytearray((tmp_path / "c.nii").read_bytes())
+    data[312:328] = bytes(16)  # srow_z: all voxels lie in one plane
+    (tmp_path / "c.nii").write_bytes(data)
+    broken = read_image(tmp_path / "c.nii")
+    assert broken.place is None
+    assert any("not valid" in note.text for note in notes_of(broken))
+    # labels of a microscope: the size is kept, and nobody is told that they lie in a patient
+    write_segmentation(make_segmentation(np.ones((3, 4, 5), int), spacing=(2.0, 0.5, 0.25)), tmp_path / "d.nii.gz")
+    back = read_image(tmp_path / "d.nii.gz")
+    assert back.spacing == pytest.approx((0.002, 0.0005, 0.00025))
+    assert back.place.frame == ""
+
+
 # DICOM
 
 
