@@ -79,7 +79,11 @@ def test_a_grey_film_has_no_channels(tmp_path) -> None:
     path = encode(tmp_path / "b.mp4", frames(grey=True))
     image = read_image(path)
     assert image.axes == "TYX"
+    assert "gray in its first, middle and last frame" in image.metadata["notes"][0]
     np.testing.assert_allclose(np.asarray(image.array).astype(int), one_by_one(path)[..., 0].astype(int), atol=1)
+    noise = np.random.default_rng(0).integers(0, 255, (N, SIDE, SIDE, 1)).astype(np.uint8)
+    path = encode(tmp_path / "c.mp4", np.repeat(noise, 3, -1))
+    assert read_image(path).axes == "TYX", "colors that compression left are none"
 
 
 def test_frames_that_follow_unevenly_are_said(tmp_path) -> None:
