@@ -158,7 +158,7 @@ class Film:
             self._container.seek(wanted, stream=self._stream, backward=True, any_frame=False)
             self._decoder = self._container.decode(self._stream)
         found = next((f for f in self._decoder if f.pts is not None and f.pts >= wanted), None)
-        if found is None or found.pts != wanted:
+        if found is None or found.pts != wanted or found.is_corrupt:
             self._at = -1
             raise ValueError(f"frame {number} cannot be decoded")
         self._at = number

@@ -137,3 +137,28 @@ def test_without_the_extra_a_sentence(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"'av' is needed to read video files.*napari-segplugin\[video\]"):
         read_image(path)
+
+
+def test_a_video_without_frames_is_a_sentence(tmp_path) -> None:
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
+        out.start_encoding()
+    with pytest.raises(InputError, match=r"'a\.avi'"):
+        read_image(tmp_path / "a.avi")
+
+
+def test_a_frame_that_is_damaged_is_a_sentence_and_the_others_can_be_read(tmp_path) -> None:
+    path = encode(tmp_path / "a.mkv", frames(), "ffv1", "bgr0", g="1")
+    with av.open(str(path)) as film:
+        packets = [p for p in film.demux(video=0) if p.size]
+        start, size = packets[12].pos, packets[12].size
+    data = bytearray(path.read_bytes())
+    at = data.index(bytes(packets[12]), start - 64)
+    data[at + size // 4 : at + size] = bytes(size - size // 4)
+    path.write_bytes(data)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array[20], frames()[20])
+    with pytest.raises(InputError, match=r"'a\.mkv' cannot be read as video"):
+        _ = image.array[12]
+    np.testing.assert_array_equal(image.array[10], frames()[10])
