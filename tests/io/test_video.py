@@ -87,12 +87,14 @@ def test_a_grey_film_has_no_channels(tmp_path) -> None:
 
 
 def test_frames_that_follow_unevenly_are_said(tmp_path) -> None:
+    """https://github.com/janclemenslab/napari-video/issues/3: by number and rate alone, other frames come."""
     stamps = [10 * i + (35 if i > 11 else 0) for i in range(N)]
     path = encode(tmp_path / "a.mkv", frames(), "ffv1", "bgr0", stamps=stamps)
     image = read_image(path)
     assert image.metadata["frame_interval"] == pytest.approx(0.1)
     assert "do not follow each other evenly" in image.metadata["notes"][0]
-    np.testing.assert_array_equal(image.array[14], frames()[14])
+    for number in (22, 16, 14, 11, 12):
+        np.testing.assert_array_equal(image.array[number], frames()[number], err_msg=f"frame {number}")
 
 
 def test_a_film_of_a_phone_comes_upright(tmp_path) -> None:
