@@ -88,7 +88,7 @@ def grey_in_colours(array: np.ndarray, axis: int) -> bool:
 
 def grey_note(name: str) -> str:
     """What is said of it."""
-    return f"'{name}' is grey, stored as red, green and blue of the same values; it is opened as one channel."
+    return f"'{name}' is gray, stored as red, green and blue of the same values; it is opened as one channel."
 
 
 def upright(array: Any, orientation: int, y: int, x: int) -> Any:

@@ -194,17 +194,17 @@ def _palette(found: Meaning, seen: np.ndarray, colors: np.ndarray, imagej: bool,
     steps = np.diff(table, axis=0)
     smooth = len(table) > 1 and bool(np.abs(steps).max() <= 255 / 8 and (np.diff(bright) >= 0).all())
     if not grey and (imagej or smooth):
-        found.notes.append(f"'{name}' shows its values through a colour map; the values themselves are used.")
+        found.notes.append(f"'{name}' shows its values through a color map; the values themselves are used.")
         return
     rounded = np.rint(table).astype(np.uint8)
     if grey:
         if not np.array_equal(rounded[:, 0], np.arange(len(rounded))):
             found.steps.append(lambda array: _by_block(array, lambda piece: rounded[piece, 0]))
-            found.notes.append(f"'{name}' has a palette of greys; its grey values are used.")
+            found.notes.append(f"'{name}' has a palette of grays; its gray values are used.")
         return
     found.steps.append(lambda array: _by_block(array, lambda piece: rounded[piece], new=3))
     found.letters += "S"
-    found.notes.append(f"'{name}' has a palette; its colours are used as red, green and blue.")
+    found.notes.append(f"'{name}' has a palette; its colors are used as red, green and blue.")
 
 
 def _by_block(array: Arrays, function: Callable[[np.ndarray], np.ndarray], new: int = 0) -> Arrays:
@@ -232,7 +232,7 @@ def _colours(
     if kind == 5 and (ink_set is None or ink_set.value == 1):
         function, title = (lambda c: (top - c[..., :3]) * (top - c[..., 3:4]) / top), "inks (CMYK)"
     elif kind == 6 and int(page.compression) in _STORED_YCBCR:
-        function, title = from_ycbcr(page, top), "brightness and two colour differences (YCbCr)"
+        function, title = from_ycbcr(page, top), "brightness and two color differences (YCbCr)"
     elif kind in (8, 9):
         function, title = (lambda c: from_lab(c, top, signed=kind == 8)), "CIELab"
     if function is None:
@@ -246,7 +246,7 @@ def _colours(
     length = seen.shape[at] - n + 3
     found.steps.append(lambda array: _changed(array, convert, at, length))
     found.metadata["color_mode"] = {5: "CMYK", 6: "YCbCr"}.get(kind, "LAB")
-    found.notes.append(f"'{name}' stores its colours as {title}; they are converted to red, green and blue.")
+    found.notes.append(f"'{name}' stores its colors as {title}; they are converted to red, green and blue.")
 
 
 def _extras(

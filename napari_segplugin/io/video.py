@@ -14,7 +14,6 @@ import numpy as np
 
 from napari_segplugin.core import InputError, MissingExtraError
 from napari_segplugin.core.types import Index, JsonDict
-from napari_segplugin.io.colours import grey_in_colours
 from napari_segplugin.io.files import Format, Found
 from napari_segplugin.io.lazy import LazyArray
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     import av
 
 _KEPT = 4  # frames that were decoded last: a viewer asks for the same one several times
+_SPREAD = 6  # of 255: differences between red, green and blue that are no color
 _UNEVEN = 0.1  # share of the interval by which frames may differ before it is said
 
 
@@ -67,7 +67,10 @@ class Film:
         self._format = self._pixels()
         first = self.frame(0)
         self.grey = first.ndim == 2
-        if first.ndim == 3 and all(grey_in_colours(self.frame(i), 2) for i in {0, len(self) // 2, len(self) - 1}):
+        self.stored_grey = self.grey
+        looked = [self.frame(i) for i in (0, len(self) // 2, len(self) - 1)]
+        shows = any(f.min() != f.max() for f in looked)  # empty frames tell nothing
+        if first.ndim == 3 and shows and all(_colourless(f) for f in looked):
             self._format, self.grey = ("gray16le" if first.dtype == np.uint16 else "gray"), True
             self._kept.clear()
             self._at = -1
@@ -155,13 +158,19 @@ class Film:
             self._container.seek(wanted, stream=self._stream, backward=True, any_frame=False)
             self._decoder = self._container.decode(self._stream)
         found = next((f for f in self._decoder if f.pts is not None and f.pts >= wanted), None)
-        if found is None or found.pts != wanted:
+        if found is None or found.pts != wanted or found.is_corrupt:
             self._at = -1
             raise ValueError(f"frame {number} cannot be decoded")
         self._at = number
         array = found.to_ndarray(format=self._format)
         turned = np.rot90(array, round(found.rotation / 90) % 4)
         return np.ascontiguousarray(turned)
+
+
+def _colourless(frame: np.ndarray) -> bool:
+    """Whether red, green and blue are the same but for what compression and rounding leave."""
+    most = _SPREAD * (257 if frame.dtype == np.uint16 else 1)
+    return int((frame.max(axis=-1) - frame.min(axis=-1)).max()) <= most
 
 
 def read(path: Path) -> Found:
@@ -176,6 +185,10 @@ def read(path: Path) -> Found:
         about["frame_interval"] = film.interval
     if not film.even:
         notes.append(f"The frames of '{path.name}' do not follow each other evenly; most do after {film.interval:g} s.")
+    if film.grey and not film.stored_grey:
+        notes.append(
+            f"'{path.name}' is gray in its first, middle and last frame; its brightness is opened as one channel."
+        )
     if film.aspect != 1.0:
         notes.append(f"The pixels of '{path.name}' are {film.aspect:g} times as wide as high.")
     if notes:

@@ -174,7 +174,7 @@ def test_a_palette_of_greys_and_a_colour_map_of_intensities(tmp_path, place):
     tifffile.imwrite(tmp_path / "green.tif", values, photometric="palette", colormap=green)
     image, found = opened(tmp_path / "green.tif", place)
     np.testing.assert_array_equal(found, values)
-    assert "colour map" in image.metadata["notes"][0]
+    assert "color map" in image.metadata["notes"][0]
 
 
 def aerial(band: np.ndarray, dtype="uint8") -> np.ndarray:

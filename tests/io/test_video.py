@@ -79,16 +79,22 @@ def test_a_grey_film_has_no_channels(tmp_path) -> None:
     path = encode(tmp_path / "b.mp4", frames(grey=True))
     image = read_image(path)
     assert image.axes == "TYX"
+    assert "gray in its first, middle and last frame" in image.metadata["notes"][0]
     np.testing.assert_allclose(np.asarray(image.array).astype(int), one_by_one(path)[..., 0].astype(int), atol=1)
+    noise = np.random.default_rng(0).integers(0, 255, (N, SIDE, SIDE, 1)).astype(np.uint8)
+    path = encode(tmp_path / "c.mp4", np.repeat(noise, 3, -1))
+    assert read_image(path).axes == "TYX", "colors that compression left are none"
 
 
 def test_frames_that_follow_unevenly_are_said(tmp_path) -> None:
+    """https://github.com/janclemenslab/napari-video/issues/3: by number and rate alone, other frames come."""
     stamps = [10 * i + (35 if i > 11 else 0) for i in range(N)]
     path = encode(tmp_path / "a.mkv", frames(), "ffv1", "bgr0", stamps=stamps)
     image = read_image(path)
     assert image.metadata["frame_interval"] == pytest.approx(0.1)
     assert "do not follow each other evenly" in image.metadata["notes"][0]
-    np.testing.assert_array_equal(image.array[14], frames()[14])
+    for number in (22, 16, 14, 11, 12):
+        np.testing.assert_array_equal(image.array[number], frames()[number], err_msg=f"frame {number}")
 
 
 def test_a_film_of_a_phone_comes_upright(tmp_path) -> None:
@@ -133,3 +139,28 @@ def test_without_the_extra_a_sentence(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError, match=r"'av' is needed to read video files.*napari-segplugin\[video\]"):
         read_image(path)
+
+
+def test_a_video_without_frames_is_a_sentence(tmp_path) -> None:
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
+        out.start_encoding()
+    with pytest.raises(InputError, match=r"'a\.avi'"):
+        read_image(tmp_path / "a.avi")
+
+
+def test_a_frame_that_is_damaged_is_a_sentence_and_the_others_can_be_read(tmp_path) -> None:
+    path = encode(tmp_path / "a.mkv", frames(), "ffv1", "bgr0", g="1")
+    with av.open(str(path)) as film:
+        packets = [p for p in film.demux(video=0) if p.size]
+        start, size = packets[12].pos, packets[12].size
+    data = bytearray(path.read_bytes())
+    at = data.index(bytes(packets[12]), start - 64)
+    data[at + size // 4 : at + size] = bytes(size - size // 4)
+    path.write_bytes(data)
+    image = read_image(path)
+    np.testing.assert_array_equal(image.array[20], frames()[20])
+    with pytest.raises(InputError, match=r"'a\.mkv' cannot be read as video"):
+        _ = image.array[12]
+    np.testing.assert_array_equal(image.array[10], frames()[10])
