@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -15,8 +16,9 @@ import numpy as np
 from napari_segplugin.core import InputError
 from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.dicom_files import files_below, kind_of, read_header
-from napari_segplugin.io.dicom_frames import Frame, count_of, frames_of, value_of
+from napari_segplugin.io.dicom_frames import Frame, as_number, count_of, frames_of, value_of
 from napari_segplugin.io.files import as_path, check_readable
+from napari_segplugin.io.memory import check_size, too_large
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -139,8 +141,22 @@ def find_series(path: Path, *, deep: bool = False) -> tuple[list[Series], list[s
         if data is None or "Rows" not in data or str(data.get("Modality", "")) in _NOT_IMAGES:
             skipped.append(file.name)
         else:
+            _check_size(file, data)
             images.append((file, data))
     return _grouped(images), skipped
+
+
+def _check_size(file: Path, data: Dataset) -> None:
+    """What a file says that it holds, before anything is made of its frames."""
+    size, frames = file.stat().st_size, count_of(data)
+    counts = (as_number(data.get(n)) or 1 for n in ("Rows", "Columns", "SamplesPerPixel"))
+    values = math.prod(int(n) for n in counts) * max(1, int(as_number(data.get("BitsAllocated")) or 16) // 8)
+    check_size(file, (2 * frames * values,), "u1", stored=2 * size)
+    if frames > _FRAMES_A_BYTE * size:
+        raise too_large(file, f"{frames} frames in a file of {size} bytes", "very many frames")
+
+
+_FRAMES_A_BYTE = 4  # of one pixel each, in files that are packed as a whole
 
 
 def listed(found: Sequence[Series]) -> list[SeriesInfo]:
