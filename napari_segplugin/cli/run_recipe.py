@@ -14,6 +14,7 @@ from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
 from napari_segplugin.io import load_recipe, write_segmentation
+from napari_segplugin.io.dicom_files import looks_like_dicom
 from napari_segplugin.io.files import is_zarr
 from napari_segplugin.io.pairs import open_labels
 
@@ -105,7 +106,7 @@ def find_images(given: Sequence[str]) -> list[Path]:
 
 def _is_image(folder: Path) -> bool:
     """Whether a folder is one image: a zarr, or a series of DICOM slices."""
-    return is_zarr(folder) or any(p.suffix.lower() == ".dcm" for p in folder.iterdir())
+    return is_zarr(folder) or any(p.is_file() and looks_like_dicom(p) for p in folder.iterdir())
 
 
 __all__ = ["find_images", "run"]
