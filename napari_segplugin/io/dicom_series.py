@@ -141,13 +141,21 @@ def find_series(path: Path, *, deep: bool = False) -> tuple[list[Series], list[s
         if data is None or "Rows" not in data or str(data.get("Modality", "")) in _NOT_IMAGES:
             skipped.append(file.name)
         else:
-            _check_size(file, data)
+            check_declared(file, data)
             images.append((file, data))
     return _grouped(images), skipped
 
 
-def _check_size(file: Path, data: Dataset) -> None:
-    """What a file says that it holds, before anything is made of its frames."""
+def check_declared(file: Path, data: Dataset) -> None:
+    """Refuse a file that says it holds more than it can, before anything is made of its frames.
+
+    Raises
+    ------
+    InputError
+        If a small file says that it holds very much.
+    OutOfMemoryError
+        If it is larger than the memory that is free.
+    """
     size, frames = file.stat().st_size, count_of(data)
     counts = (as_number(data.get(n)) or 1 for n in ("Rows", "Columns", "SamplesPerPixel"))
     values = math.prod(int(n) for n in counts) * max(1, int(as_number(data.get("BitsAllocated")) or 16) // 8)
@@ -339,4 +347,4 @@ def _by_value(name: str) -> Callable[[Frame], str]:
     return lambda frame: str(frame.value(name))
 
 
-__all__ = ["Series", "SeriesInfo", "chosen", "find_series", "listed", "no_images", "series_in"]
+__all__ = ["Series", "SeriesInfo", "check_declared", "chosen", "find_series", "listed", "no_images", "series_in"]
