@@ -156,7 +156,10 @@ def check_declared(file: Path, data: Dataset) -> None:
     OutOfMemoryError
         If it is larger than the memory that is free.
     """
-    size, frames = file.stat().st_size, count_of(data)
+    frames = count_of(data)
+    if frames == 1:
+        return  # all files of a series are looked at together
+    size = file.stat().st_size
     counts = (as_number(data.get(n)) or 1 for n in ("Rows", "Columns", "SamplesPerPixel"))
     values = math.prod(int(n) for n in counts) * max(1, int(as_number(data.get("BitsAllocated")) or 16) // 8)
     check_size(file, (2 * frames * values,), "u1", stored=2 * size)
