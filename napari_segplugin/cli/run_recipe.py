@@ -14,8 +14,8 @@ from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.where import told
 from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
 from napari_segplugin.io import load_recipe
+from napari_segplugin.io.dicom_files import looks_like_dicom
 from napari_segplugin.io.files import is_zarr
-from napari_segplugin.io.formats import format_of
 from napari_segplugin.io.pairs import open_labels
 
 
@@ -105,15 +105,8 @@ def find_images(given: Sequence[str]) -> list[Path]:
 
 
 def _is_image(folder: Path) -> bool:
-    """Whether a folder is one image: a zarr, or a series of DICOM slices, which need no ending."""
-    return is_zarr(folder) or any(p.is_file() and _is_dicom(p) for p in folder.iterdir())
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        return format_of(path).name == "dicom"
-    except (InputError, OSError):
-        return False
+    """Whether a folder is one image: a zarr, or a series of DICOM slices."""
+    return is_zarr(folder) or any(p.is_file() and looks_like_dicom(p) for p in folder.iterdir())
 
 
 __all__ = ["find_images", "run"]

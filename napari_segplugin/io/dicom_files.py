@@ -6,6 +6,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -38,8 +39,15 @@ def pydicom_module() -> ModuleType:
         import pydicom
     except ImportError as error:
         raise MissingExtraError("pydicom", "read DICOM files") from error
-    add_decoders(pydicom)
+    _add_decoders_once()
     return pydicom
+
+
+@cache
+def _add_decoders_once() -> None:
+    import pydicom
+
+    add_decoders(pydicom)
 
 
 def looks_like_dicom(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -95,13 +96,13 @@ class Frame:
         """The same as a finite number."""
         return as_number(self.value(name))
 
-    @property
+    @cached_property
     def normal(self) -> np.ndarray:
         """(3,) direction across the plane."""
         found = np.zeros(3) if self.direction is None else np.cross(self.direction[:3], self.direction[3:])
         return np.asarray(found)
 
-    @property
+    @cached_property
     def height(self) -> float:
         """Position along the normal, mm, or against it."""
         return 0.0 if self.position is None else self.sense * float(np.dot(self.position, self.normal))

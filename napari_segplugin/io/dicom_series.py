@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -15,8 +16,9 @@ import numpy as np
 from napari_segplugin.core import InputError
 from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.dicom_files import files_below, kind_of, read_header
-from napari_segplugin.io.dicom_frames import Frame, count_of, frames_of, value_of
+from napari_segplugin.io.dicom_frames import Frame, as_number, count_of, frames_of, value_of
 from napari_segplugin.io.files import as_path, check_readable
+from napari_segplugin.io.memory import check_size, too_large
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -139,8 +141,33 @@ def find_series(path: Path, *, deep: bool = False) -> tuple[list[Series], list[s
         if data is None or "Rows" not in data or str(data.get("Modality", "")) in _NOT_IMAGES:
             skipped.append(file.name)
         else:
+            check_declared(file, data)
             images.append((file, data))
     return _grouped(images), skipped
+
+
+def check_declared(file: Path, data: Dataset) -> None:
+    """Refuse a file that says it holds more than it can, before anything is made of its frames.
+
+    Raises
+    ------
+    InputError
+        If a small file says that it holds very much.
+    OutOfMemoryError
+        If it is larger than the memory that is free.
+    """
+    frames = count_of(data)
+    if frames == 1:
+        return  # all files of a series are looked at together
+    size = file.stat().st_size
+    counts = (as_number(data.get(n)) or 1 for n in ("Rows", "Columns", "SamplesPerPixel"))
+    values = math.prod(int(n) for n in counts) * max(1, int(as_number(data.get("BitsAllocated")) or 16) // 8)
+    check_size(file, (2 * frames * values,), "u1", stored=2 * size)
+    if frames > _FRAMES_A_BYTE * size:
+        raise too_large(file, f"{frames} frames in a file of {size} bytes", "very many frames")
+
+
+_FRAMES_A_BYTE = 4  # of one pixel each, in files that are packed as a whole
 
 
 def listed(found: Sequence[Series]) -> list[SeriesInfo]:
@@ -323,4 +350,4 @@ def _by_value(name: str) -> Callable[[Frame], str]:
     return lambda frame: str(frame.value(name))
 
 
-__all__ = ["Series", "SeriesInfo", "chosen", "find_series", "listed", "no_images", "series_in"]
+__all__ = ["Series", "SeriesInfo", "check_declared", "chosen", "find_series", "listed", "no_images", "series_in"]

@@ -17,9 +17,10 @@ from napari_segplugin.io.dicom_files import pydicom_module, read_header
 from napari_segplugin.io.dicom_frames import Frame, as_number, as_numbers, count_of, frames_of, pixel_size, value_of
 from napari_segplugin.io.dicom_grid import Beside, Grid, exactly_onto, series_beside
 from napari_segplugin.io.dicom_labels import Part, painted, segmentation_of
+from napari_segplugin.io.dicom_series import check_declared
 from napari_segplugin.io.dicom_stack import UNEVEN
 from napari_segplugin.io.files import Found
-from napari_segplugin.io.memory import check_size
+from napari_segplugin.io.memory import check_size, too_large
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -80,6 +81,10 @@ def read_segmentation(path: Path) -> Segmentation:
                 f"'{path.name}' is a segmentation of a whole slide in tiles, which cannot be opened.",
                 got=f"{count_of(data)} tiles",
             )
+        if str(data.get("SegmentationType", "")) != "BINARY":  # whose pixels are bits
+            check_declared(path, data)
+        elif count_of(data) > 8 * path.stat().st_size:
+            raise too_large(path, f"{count_of(data)} frames", "very many frames")
         layout = _layout(path, data)
         labels, notes = _painted(path, data, layout)
         return _segmentation(path, data, layout, labels, notes)

@@ -114,7 +114,7 @@ def read_segmentation(path: Path) -> Segmentation:
         grid = Grid.of(beside.stack) if beside else None
         notes = []
         if grid is None:
-            beside, grid = None, _grid_around(points, _space(data))
+            beside, grid = None, _grid_around(path, points, _space(data))
             y, x = grid.sizes
             notes.append(
                 f"The series that the structures were drawn on was not found beside them, so a grid of {grid.step:g} × {y:g} × "
@@ -172,7 +172,7 @@ def _space(data: Dataset) -> str:
     return own or (str(frames[0].get("FrameOfReferenceUID", "") or "") if frames else "")
 
 
-def _grid_around(contours: Sequence[np.ndarray], space: str) -> Grid:
+def _grid_around(path: Path, contours: Sequence[np.ndarray], space: str) -> Grid:
     """Axial slices where the contours lie, at their smallest distance."""
     points = np.concatenate(contours)
     levels = np.unique(np.round([c[:, 2].mean() for c in contours], 2))
@@ -182,6 +182,7 @@ def _grid_around(contours: Sequence[np.ndarray], space: str) -> Grid:
     low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
     count = round((levels[-1] - levels[0]) / step) + 1
     columns, rows = (int(np.ceil((high[i] - low[i]) / _PIXEL)) + 1 for i in (0, 1))
+    check_size(path, (count, rows, columns), "u1")
     start = np.array([low[0], low[1], levels[0]])
     positions = start + np.arange(count)[:, None] * [0, 0, step]
     affine = np.diag([_PIXEL, _PIXEL, step, 1.0])

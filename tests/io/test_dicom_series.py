@@ -175,3 +175,10 @@ def test_what_a_file_holds_is_said_by_its_content(tmp_path, kind, modality, expe
 def test_what_cannot_be_read_is_left_to_who_reads_it(tmp_path) -> None:
     (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM\x02\x00")
     assert kind_of(tmp_path / "a.dcm") == "image"
+
+
+@pytest.mark.parametrize(("frames", "words"), [(2**30, "very much data"), (10**8, "very many frames")])
+def test_frames_that_no_file_of_this_size_holds(tmp_path, frames, words) -> None:
+    path = image(tmp_path / "a.dcm", np.zeros((1, 1), np.uint8), NumberOfFrames=frames)
+    with pytest.raises(InputError, match=words):
+        read_image(path)
