@@ -72,7 +72,7 @@ class OmeAbout(TypedDict, total=False):
     multiscales: Annotated[list[Multiscale], Between(1, 1000)]
 
 
-class Meaning(NamedTuple):
+class OmeMeaning(NamedTuple):
     """What the numbers of an image mean, as :class:`~napari_segplugin.io.files.Found` wants it."""
 
     axes: str
@@ -100,7 +100,7 @@ def objects(found: Json) -> list[Mapping[str, Json]]:
     return [entry for entry in listed if isinstance(entry, Mapping)]
 
 
-def meaning(scales: Multiscale, omero: Json, shape: tuple[int, ...], name: str) -> Meaning:
+def meaning(scales: Multiscale, omero: Json, shape: tuple[int, ...], name: str) -> OmeMeaning:
     """The axes of an image, where its voxels lie, and how it is shown.
 
     Parameters
@@ -142,7 +142,7 @@ def meaning(scales: Multiscale, omero: Json, shape: tuple[int, ...], name: str) 
     place = _place(axes, steps, starts, sizes, spacing) if sizes and steps is not None else None
     if notes:
         metadata["notes"] = list(notes)
-    return Meaning(axes, doubt, spacing, unit, metadata, place)
+    return OmeMeaning(axes, doubt, spacing, unit, metadata, place)
 
 
 def _unit(entry: AxisEntry) -> str:
@@ -239,4 +239,4 @@ def _window(about: Mapping[str, Json]) -> tuple[float, ...]:
     return (float(low), float(high)) if good else ()
 
 
-__all__ = ["Meaning", "Multiscale", "OmeAbout", "about_group", "meaning", "objects", "part"]
+__all__ = ["Multiscale", "OmeAbout", "OmeMeaning", "about_group", "meaning", "objects", "part"]
