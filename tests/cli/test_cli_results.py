@@ -102,10 +102,3 @@ def test_distances_are_in_the_unit_of_the_prediction(run, files):
     assert got.code == 0, got.err
     assert {r["unit"] for r in got.json["rows"]} == {"", "um"}
     assert other
-
-
-def test_an_extension_that_is_a_path_is_a_sentence(run, files):
-    labels = files.write("labels.tif", files.scene()[1])
-    got = run("export", labels, "--to", str(files.folder / "x"))
-    assert got.code == 2
-    assert "cannot be written" in got.err or "folder does not exist" in got.err
