@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
-    from napari_segplugin.engine.roi import Cutout
+    from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
     from napari_segplugin.engine.train.tensorboard import Board
     from napari_segplugin.io.formats import read_image
@@ -84,7 +84,7 @@ _NAMES = {
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
-    "engine.roi": "Cutout",
+    "engine.roi": "Piece",
     "engine.track.track": "TrackSpec Tracking",
     "core.training": "FineTuneResult",
     "engine.train.tensorboard": "Board",
@@ -106,7 +106,6 @@ __all__ = [
     "ClassicalRecipe",
     "CleanupStep",
     "Corrections",
-    "Cutout",
     "DoctorReport",
     "FineTuneResult",
     "Image",
@@ -121,6 +120,7 @@ __all__ = [
     "ModelSpec",
     "ObjectTable",
     "OutOfMemoryError",
+    "Piece",
     "Report",
     "SampleImage",
     "SegPluginError",

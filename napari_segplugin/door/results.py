@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_segplugin.core import Region
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.engine.evaluate.report import Report
-    from napari_segplugin.engine.roi import Cutout
+    from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ def crop(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
-) -> list[Cutout]:
+) -> list[Piece]:
     """Cut the pieces around objects, classes or a box out of an image; each lies where it lay.
 
     Parameters
@@ -209,7 +209,7 @@ def crop(
 
     Returns
     -------
-    list of Cutout
+    list of Piece
         Each with ``image``, ``segmentation``, ``region`` and ``name``; write them with :func:`write_image` and
         :func:`write_segmentation`.
 
@@ -254,7 +254,7 @@ def crop_read(
     margin: float | str = 0,
     mask: bool = False,
     outside: float | None = None,
-) -> list[Cutout]:
+) -> list[Piece]:
     """As :func:`crop`, of what was read already; `sized`: whether somebody gave the voxel size."""
     from napari_segplugin.engine.roi import crop as run
 

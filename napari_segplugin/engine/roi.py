@@ -24,7 +24,7 @@ _ORDER = "ZYX"
 
 
 @dataclass(frozen=True, eq=False)
-class Cutout:
+class Piece:
     """A piece of an image.
 
     Parameters
@@ -59,7 +59,7 @@ def crop(
     mask: bool = False,
     outside: float | None = None,
     sized: bool = False,
-) -> Iterator[Cutout]:
+) -> Iterator[Piece]:
     """Cut pieces out of an image, one after the other.
 
     Parameters
@@ -85,7 +85,7 @@ def crop(
 
     Yields
     ------
-    Cutout
+    Piece
 
     Raises
     ------
@@ -121,7 +121,7 @@ def crop(
         cut = _cut(image, wide, name)
         if mask and piece is not None:
             cut = _masked(cut, piece, filling)
-        yield Cutout(name, cut, piece, wide, notes)
+        yield Piece(name, cut, piece, wide, notes)
 
 
 def _check_shape(image: Image, labels: Segmentation) -> None:
@@ -315,4 +315,4 @@ def _masked(image: Image, labels: Segmentation, value: float) -> Image:
     return replace(image, array=array.astype(image.array.dtype))
 
 
-__all__ = ["AIR", "Cutout", "Margin", "crop"]
+__all__ = ["AIR", "Margin", "Piece", "crop"]

@@ -19,15 +19,15 @@ from napari_segplugin.viewer.panels import placed
 from napari_segplugin.viewer.writers import axes_of_labels
 
 if TYPE_CHECKING:
-    from napari_segplugin.engine.roi import Cutout
+    from napari_segplugin.engine.roi import Piece
 
 
-def layers_of_crop(piece: Cutout, like: ImageLayer) -> list[Layer]:
+def layers_of_crop(piece: Piece, like: ImageLayer) -> list[Layer]:
     """The image of a piece and its labels, over the layer that it was cut out of.
 
     Parameters
     ----------
-    piece : Cutout
+    piece : Piece
         With its axes in the order of the layer's array.
     like : napari.layers.Image
     """
