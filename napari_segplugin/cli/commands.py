@@ -150,7 +150,7 @@ def targets_of(
     stems = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}" for p in images]
     ends = [Ending(f".{extension}") if extension else ending_like(p) for p in images]
     targets = [
-        ResultPath(s.with_name(s.name + e.extension), e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)
+        ResultPath(s.parent / f"{s.name}{e.extension}", e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)
     ]
     # a recipe and a table lie beside each, so that two results of one name are in each other's way in any format
     twice = [t.path for t, s in zip(targets, stems, strict=True) if stems.count(s) > 1]

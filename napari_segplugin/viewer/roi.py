@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -10,8 +11,8 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer, Surface
 from napari.utils.colormaps import Colormap
 
-from napari_segplugin.core import InputError
-from napari_segplugin.core.types import Json
+from napari_segplugin.core import InputError, Place
+from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.io.surfaces import smooth, surface_of_mask
 from napari_segplugin.viewer.layers import axes_of_layer, level0, segmentation_to_layer
 from napari_segplugin.viewer.panels import placed
@@ -40,7 +41,7 @@ def layers_of_crop(piece: Piece, like: ImageLayer) -> list[Layer]:
         np.asarray(piece.image.array),
         name=f"{like.name} {piece.name}",
         rgb=like.rgb,
-        metadata={"segplugin": dict(piece.image.metadata)},
+        metadata={"segplugin": {**piece.image.metadata, **_remembered(like, start)}},
         **where,
     )
     if not like.rgb:
@@ -50,6 +51,13 @@ def layers_of_crop(piece: Piece, like: ImageLayer) -> list[Layer]:
     origin: list[Json] = [s.start for s in piece.region]
     labels = replace(piece.segmentation, recipe={**piece.segmentation.recipe, "origin": origin})
     return [image, segmentation_to_layer(labels, like, axes, name=f"{piece.segmentation.name} {piece.name}")]
+
+
+def _remembered(like: ImageLayer, start: Mapping[str, int]) -> JsonDict:
+    """What the layer of a piece remembers of its place: that of the whole, moved to the first voxel of the piece."""
+    about = json_object(like.metadata.get("segplugin")) if isinstance(like.metadata, Mapping) else {}
+    kept = {key: about[key] for key in ("place", "scene") if about.get(key)}
+    return kept if "place" not in kept else {**kept, "place": Place.from_json(kept["place"]).at(start).to_json()}
 
 
 def surface_layer(layer: Labels, numbers: np.ndarray, name: str) -> Surface:

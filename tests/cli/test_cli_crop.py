@@ -99,3 +99,10 @@ def test_two_pieces_of_one_name(run, files):
 
     with pytest.raises(InputError, match="Two pieces"):
         _check_names(["a", "b", "a"])
+
+
+def test_an_extension_that_is_a_path_is_a_sentence(run, files):
+    labels = files.write("labels.tif", files.scene()[1])
+    got = run("export", labels, "--to", str(files.folder / "x"))
+    assert got.code == 2
+    assert "cannot be written" in got.err or "folder does not exist" in got.err

@@ -150,7 +150,7 @@ def test_the_second_affine_of_nifti_moves_too() -> None:
         ({"box": (slice(3, 3), slice(0, 2), slice(0, 2))}, "box does not fit"),
         ({"margin": -1}, "margin is not valid"),
         ({"margin": "nan"}, "margin is not valid"),
-        ({"margin": "2 miles"}, "unit of the margin"),
+        ({"margin": "2 bananas"}, "unit of the margin"),
         ({"mask": True, "outside": 0.5}, "does not fit the image"),
         ({"mask": True, "outside": -40000}, "does not fit the image"),
     ],

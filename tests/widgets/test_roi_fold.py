@@ -86,6 +86,24 @@ def test_a_crop_lies_where_it_was(panel: Any, viewer: Any, qtbot: Any) -> None:
     assert panel.layer.name == "organs", "the table stays with its layer"
 
 
+def test_a_crop_remembers_the_patient() -> None:
+    from napari_segplugin import Image as Picture
+    from napari_segplugin import crop
+    from napari_segplugin.core import Place
+    from napari_segplugin.viewer.layers import layer_to_image
+    from napari_segplugin.viewer.roi import layers_of_crop
+
+    whole, names = Place.from_lps(np.diag([0.5, 1.0, 2.0, 1.0])), ("z", "y", "x")
+    about = {"place": whole.to_json(), "scene": np.eye(4).tolist()}
+    layer = Image(ball(), scale=(2.0, 1.0, 0.5), units=("mm",) * 3, axis_labels=names, metadata={"segplugin": about})
+    picture: Picture = layer_to_image(layer)
+    [piece] = crop(picture, box=(slice(1, 4), slice(2, 5), slice(3, 8)))
+    [made] = layers_of_crop(piece, layer)
+    found = Place.from_json(made.metadata["segplugin"]["place"])
+    np.testing.assert_allclose(found.matrix, whole.at({"Z": 1, "Y": 2, "X": 3}).matrix)
+    assert (found.frame, made.metadata["segplugin"]["scene"]) == ("patient", about["scene"])
+
+
 def test_a_mask_in_hounsfield_is_air(panel: Any, viewer: Any, qtbot: Any) -> None:
     panel.table.selectRow(0)
     panel.roi.margin.setValue(0)
