@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _EDGES = ("middle_left", "middle_right", "top_center", "bottom_center")
 _NAMES = tuple(f"segplugin {edge}" for edge in _EDGES)
-_YELLOW = ColorValue("#ffd43b")
+_YELLOW, _SHADE = ColorValue("#ffd43b"), ColorValue("#00000099")
 _known: weakref.WeakKeyDictionary[ViewerModel, Compass] = weakref.WeakKeyDictionary()
 
 
@@ -124,7 +124,10 @@ class Compass:
             if name not in overlays:
                 if not text:
                     continue
-                overlays[name] = TextOverlay(position=CanvasPosition(edge), font_size=14, color=_YELLOW, text=text)
+                # on a box of its own: a picture, or a light window, may be as bright as any letter
+                overlays[name] = TextOverlay(
+                    position=CanvasPosition(edge), font_size=14, color=_YELLOW, box=True, box_color=_SHADE, text=text
+                )
             overlay = cast("TextOverlay", overlays[name])
             overlay.text, overlay.visible = text, bool(text)
 

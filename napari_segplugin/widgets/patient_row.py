@@ -76,7 +76,13 @@ class PatientRow(QWidget):
             stored = _stored_window(layer)
             if stored is not None:
                 rows.append(("As the file says", stored))
-            fill_combo(self.brightness, [*rows, *WINDOWS.items()], None)
+            shown = [
+                at for at, (_, limits) in enumerate([*rows, *WINDOWS.items()]) if limits == tuple(layer.contrast_limits)
+            ]
+            fill_combo(self.brightness, [*rows, *WINDOWS.items()])
+            self.brightness.blockSignals(True)
+            self.brightness.setCurrentIndex(shown[0] if shown else 0)
+            self.brightness.blockSignals(False)
 
     def _see(self) -> None:
         if self._layer is not None and self.isVisibleTo(self.parentWidget()):

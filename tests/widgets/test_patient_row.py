@@ -65,6 +65,7 @@ def test_the_choices_of_a_scan(dock, qtbot) -> None:
     assert tuple(layer.contrast_limits) == (-100, 300)
     titles = [row.brightness.itemText(i) for i in range(row.brightness.count())]
     assert titles == ["As it is", "As the file says", *WINDOWS]
+    assert row.brightness.currentText() == "As the file says"
     row.brightness.setCurrentText("Lung")
     assert tuple(layer.contrast_limits) == WINDOWS["Lung"]
     row.brightness.setCurrentText("As the file says")
