@@ -18,6 +18,7 @@ from napari_segplugin.core.words import pixel
 from napari_segplugin.door.regions import measure_read
 from napari_segplugin.io import read_segmentation
 from napari_segplugin.io.files import write_text
+from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.pairs import open_labels
 from napari_segplugin.io.units import in_metres
 
@@ -47,6 +48,8 @@ def measure(options: Namespace) -> Result:
     with CommandProgress(Path(options.labels).name, options.quiet) as progress:
         image = open_image(options.image, options, progress) if options.image else None
         found = _with_voxels(read_segmentation(options.labels), options)
+        for said in notes_of(found):
+            progress(said)
         if image is not None and found.labels.shape != image.spatial_shape and found.unit == "pixel":
             labels = open_labels(options.labels)  # a file that does not name its axes may hold planes
             axes = "ZYX"[-len(labels.shape) :]
@@ -80,9 +83,13 @@ def export(options: Namespace) -> Result:
                 f"'{target.name}' would overwrite the file it is made from.", hint="Choose another --output."
             )
         found = _with_voxels(read_segmentation(path, task=options.task, classes=classes), options)
+        with CommandProgress(Path(path).name, options.quiet) as progress:
+            for said in notes_of(found):
+                progress(said)
         rows.append(
             {
                 "labels": str(path),
+                "notes": progress.notes,
                 "outputs": [str(f) for f in seg.write_segmentation(found, target, **_drawing(found, options))],
             }
         )

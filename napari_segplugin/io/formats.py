@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Note, Registry
+from napari_segplugin.core import Image, InputError, Note, Registry, Segmentation
 from napari_segplugin.io.beside import inside
 from napari_segplugin.io.dicom_files import kind_of, looks_like_dicom
 from napari_segplugin.io.evened import evened
@@ -286,7 +286,7 @@ def series_in(path: str | os.PathLike[str]) -> Sequence[OneOfSeveral]:
     return found if len(found) > 1 else ()
 
 
-def notes_of(image: Image) -> list[Note]:
+def notes_of(image: Image | Segmentation) -> list[Note]:
     """What a file did not say, or said in a way that had to be decided, as sentences for a person.
 
     Examples
@@ -295,9 +295,10 @@ def notes_of(image: Image) -> list[Note]:
     >>> [note.text for note in notes_of(Image(np.zeros((2, 3, 4)), "ZYX", name="a", metadata=unsure))]
     ["'a': Is the first axis depth Z or time T? Taken as ZYX.", 'It has no voxel size.']
     """
-    doubt = str(image.metadata.get("axes_doubt", ""))
+    about = image.recipe if isinstance(image, Segmentation) else image.metadata
+    doubt = str(about.get("axes_doubt", ""))
     found = [Note(f"'{image.name}': {doubt} Taken as {image.axes}.", setting="axes")] if doubt else []
-    said = image.metadata.get("notes")
+    said = about.get("notes")
     return [*found, *(Note(str(text)) for text in (said if isinstance(said, list | tuple) else ()))]
 
 

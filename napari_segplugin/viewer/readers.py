@@ -160,7 +160,12 @@ def layers_of(
 
     place = as_path(path)
     if not field and (is_result or io.is_result)(place):
-        return [_labels_of(place)] if place.is_dir() else [opened_labels(io.read_segmentation(place))]
+        if place.is_dir():
+            return [_labels_of(place)]
+        result = io.read_segmentation(place)
+        for note in io.formats.notes_of(result):
+            show_info(note.text)
+        return [opened_labels(result)]
     read = read_image or io.read_image
     if not is_zarr(place):
         return [image_to_layer(read(place, series=field) if field else read(place))]
