@@ -107,4 +107,4 @@ def test_region_and_box_are_defined_once():
         for path in HOME.rglob("*.py")
         if re.search(r"^(Region|Box)(: TypeAlias)? = ", path.read_text(encoding="utf-8"), re.M)
     }
-    assert found == {"core/region.py"}
+    assert found == {"core/place.py"}

@@ -12,7 +12,7 @@ from napari_segplugin.core import Kind, Task
 from napari_segplugin.io.files import LabelsToWrite
 from napari_segplugin.io.maps import Ground, on_map
 from napari_segplugin.io.objects import Described, describe, planes
-from napari_segplugin.io.simplify import Piece, pieces_of
+from napari_segplugin.io.simplify import OutlinePart, pieces_of
 
 ON_MAPS = 0.5
 """Pixels by which outlines on a map may be simplified, unless somebody says otherwise."""
@@ -27,7 +27,7 @@ class Feature:
     about : Described
     at : dict of str to int
         The plane along T and Z.
-    pieces : tuple of Piece
+    pieces : tuple of OutlinePart
     number : int
         Of the piece among those of its area and plane, from 1; 0 where there is a single feature.
     area : float
@@ -36,7 +36,7 @@ class Feature:
 
     about: Described
     at: dict[str, int]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[OutlinePart, ...]
     number: int
     area: float
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import zarr
 
 from napari_segplugin.core import InputError, guess_axes
+from napari_segplugin.io.beside import inside
 from napari_segplugin.io.files import ZARR_FILES, Format, Found, in_image
 from napari_segplugin.io.lazy import LazyArray
 from napari_segplugin.io.omezarr_about import Multiscale, OmeAbout, about_group, meaning, part
-from napari_segplugin.io.omezarr_parts import images_of
+from napari_segplugin.io.omezarr_parts import images_in, images_of
 from napari_segplugin.io.omezarr_store import opened
 from napari_segplugin.io.omezarr_write import write
 
@@ -129,4 +130,37 @@ def _files(array: zarr.Array) -> list[Path]:
     return [root / array.path / name for name in (*ZARR_FILES, *keys)]
 
 
-FORMAT = Format(read=read, write=write)
+@dataclass(frozen=True)
+class Field:
+    """One of several images in a zarr; `uid` is its path inside."""
+
+    number: int
+    uid: str
+    title: str
+
+
+def fields(path: Path) -> list[Field]:
+    """The images of a plate, a well or a converted file."""
+    return [Field(number, name, title) for number, (name, title) in enumerate(images_in(path), 1)]
+
+
+def read_field(path: Path, field: str) -> Found:
+    """Read one of several images, by its path inside or its number from 1.
+
+    Raises
+    ------
+    InputError
+        If there is none of that path or number.
+    """
+    listed = fields(path)
+    for one in listed:
+        if field in (one.uid, str(one.number)):
+            return read(inside(path, one.uid, path / "zarr.json"))
+    raise InputError(
+        f"'{path.name}' has no image '{field}'.",
+        accepted=", ".join(one.uid for one in listed[:5]) + (" …" if len(listed) > 5 else "")
+        or "nothing to choose from",
+    )
+
+
+FORMAT = Format(read=read, write=write, series=fields, read_series=read_field)

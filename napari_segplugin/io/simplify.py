@@ -18,7 +18,7 @@ from napari_segplugin.io.outlines import Polygon, meeting, outlines
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class OutlinePart:
     """One connected part of an object.
 
     Parameters
@@ -35,7 +35,7 @@ class Piece:
     shape: Polygon
 
 
-def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0) -> list[Piece]:
+def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0) -> list[OutlinePart]:
     """Outlines of all parts of a plane.
 
     Parameters
@@ -50,7 +50,7 @@ def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0)
 
     Returns
     -------
-    list of Piece
+    list of OutlinePart
         Sorted by label.
 
     Examples
@@ -64,7 +64,7 @@ def pieces_of(labels: np.ndarray, tolerance: float = 0.0, smallest: float = 0.0)
     if tolerance > 0 and found:
         crossings = meeting(np.asarray(connected_parts(labels, background=0, connectivity=1)))
         found = _Borders(found, crossings).simplified(tolerance)
-    return [Piece(p.label, n, p) for p, n in zip(found, pixels, strict=True)]
+    return [OutlinePart(p.label, n, p) for p, n in zip(found, pixels, strict=True)]
 
 
 class _Borders:
@@ -181,4 +181,4 @@ def _between(points: np.ndarray, at: np.ndarray) -> list[np.ndarray]:
     return [turned[a : b + 1] for a, b in itertools.pairwise(bounds)]
 
 
-__all__ = ["Piece", "pieces_of"]
+__all__ = ["OutlinePart", "pieces_of"]

@@ -100,7 +100,9 @@ def _read(tif: tifffile.TiffFile, path: Path, labels: bool) -> Found:
     if len(series.levels) > 1:
         about["pyramid"] = len(series.levels)
     made = _lazy(tif, series, 0, meaning, path) if large else native(np.ascontiguousarray(seen))
-    if not large:
+    if isinstance(made, LazyArray):
+        made.levels = tuple(_lazy(tif, series, i, meaning, path) for i in range(1, len(series.levels)))
+    else:
         tif.close()
     axes, doubt = _name_axes(meaning.letters, tuple(made.shape))
     names = about.get("channel_names")

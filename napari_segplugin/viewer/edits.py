@@ -17,9 +17,11 @@ from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
+from napari_segplugin.viewer.compass import layer_letters
 from napari_segplugin.viewer.history import Delta, EditNote, EditStep, LayerHistory
 from napari_segplugin.viewer.light import uncollected
 from napari_segplugin.viewer.pictures import GreyView
+from napari_segplugin.viewer.space import place_of_layer
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
 if TYPE_CHECKING:
@@ -112,7 +114,9 @@ class Editor:
     def voxel(self) -> float:
         """Area or volume of a voxel, as the table of the layer counts it."""
         sizes = tuple(s for s, a in zip(self.spacing, self.axes, strict=True) if a in "ZYX")
-        place = place_in_recipe(json_object(self.layer.metadata.get("recipe")))
+        axes = layer_letters(self.layer)
+        place = place_of_layer(self.layer, axes) if axes else None
+        place = place or place_in_recipe(json_object(self.layer.metadata.get("recipe")))
         return voxel_size("".join(a for a in self.axes if a in "ZYX"), sizes, place)
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, ObjectTable, Place, Segmentation, Task
 
 FAULTS = ("full", "forbidden", "killed")
 _CODES = {"full": errno.ENOSPC, "forbidden": errno.EACCES}
@@ -112,6 +112,7 @@ def segmentation(value: int, volume: bool = False) -> Segmentation:
     axes = "ZYX"[-labels.ndim :]
     table = ObjectTable.of(labels)
     classes = ClassTable.named(["cell"])
+    place = Place(np.eye(4), "patient") if volume else None  # surfaces are refused without
     return Segmentation(
-        Task.INSTANCE, labels, table, classes, axes, (1.0,) * labels.ndim, "um", "cells", {"value": value}
+        Task.INSTANCE, labels, table, classes, axes, (1.0,) * labels.ndim, "um", "cells", {"value": value}, place
     )

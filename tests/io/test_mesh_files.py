@@ -58,7 +58,9 @@ def test_trimesh_reads_a_closed_ball_in_millimetres(tmp_path, make_segmentation,
     labels = np.zeros((20, 22, 24), int)
     labels[3:19, 4:20, 6:22][ball()] = 7
     write_segmentation(
-        make_segmentation(labels, spacing=(200.0, 500.0, 500.0)), tmp_path / f"a.{kind}", voxel_space=True
+        make_segmentation(labels, spacing=(200.0, 500.0, 500.0)),
+        tmp_path / f"a.{kind}",
+        drawing=Drawing(voxel_space=True),
     )
     mesh = load((tmp_path / f"a.{kind}").read_bytes(), kind)
     assert mesh.is_watertight
@@ -87,7 +89,9 @@ def test_one_file_an_object(tmp_path, make_segmentation, kind) -> None:
     labels[2:18, 2:18, 2:18][ball()] = 3
     labels[2:18, 2:18, 22:38][ball()] = 12
     write_segmentation(
-        make_segmentation(labels, spacing=(1, 1, 1), unit="mm"), tmp_path / f"a.{kind}.zip", voxel_space=True
+        make_segmentation(labels, spacing=(1, 1, 1), unit="mm"),
+        tmp_path / f"a.{kind}.zip",
+        drawing=Drawing(voxel_space=True),
     )
     with zipfile.ZipFile(tmp_path / f"a.{kind}.zip") as archive:
         assert archive.namelist() == [f"nucleus_00003.{kind}", f"nucleus_00012.{kind}"]

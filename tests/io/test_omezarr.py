@@ -204,6 +204,10 @@ def test_a_plate_lists_its_fields_and_opens_one(tmp_path, zarr_format) -> None:
     assert (found.array.shape, found.name) == ((8, 10), "p B/2/1")
     with pytest.raises(InputError, match="outside its own folder"):
         read_image(tmp_path / "p.zarr", field="../p.zarr/B/2/1")
+    assert read_image(tmp_path / "p.zarr", series="B/2/1").array.shape == (8, 10)
+    assert read_image(tmp_path / "p.zarr", series=1).array.shape == (8, 9)
+    with pytest.raises(InputError, match=r"has no image '9'. Accepted: A/1/0, A/1/1"):
+        read_image(tmp_path / "p.zarr", series=9)
 
 
 def test_a_converted_file_with_two_images_asks_which(tmp_path) -> None:

@@ -249,7 +249,8 @@ def test_a_full_disk_leaves_the_old_result(tmp_path, make_segmentation, monkeypa
     path = tmp_path / f"a{extension}"
     seg = make_segmentation(np.ones((9, 11), int), "YX")
     if row.needs == "volume":
-        seg = make_segmentation(np.ones((2, 9, 11), int))
+        # surfaces are refused where nobody knows how they lie in a patient
+        seg = make_segmentation(np.ones((2, 9, 11), int), place=Place(np.eye(4), "patient"))
     if row.needs == "dicom":
         pytest.skip("is written over a DICOM series only")
     write_segmentation(seg, path)

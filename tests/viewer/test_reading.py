@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 import zarr
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
@@ -142,6 +143,19 @@ def test_levels_turn_with_the_finest(tmp_path: Path) -> None:
     group.attrs["multiscales"] = [{"axes": axes, "datasets": [{"path": "0"}, {"path": "1"}], "version": "0.4"}]
     (layer,) = layers(tmp_path / "a.zarr")
     assert [level.shape for level in layer.data] == [(2, 5, 32, 32), (2, 5, 16, 16)]
+
+
+def test_a_large_pyramid_of_tiff_opens_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as stream:
+        about = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+        stream.write(array, subifds=1, tile=(16, 16), metadata=about)
+        stream.write(array[::2, ::2], subfiletype=1, tile=(16, 16))
+    monkeypatch.setattr("napari_segplugin.io.tiff.IN_MEMORY", 100)
+    (layer,) = layers(tmp_path / "a.ome.tif")
+    assert [level.shape for level in layer.data] == [(64, 96), (32, 48)]
+    np.testing.assert_array_equal(layer.data[1][...], array[::2, ::2])
+    np.testing.assert_allclose(layer.scale, (0.5, 0.5))
 
 
 def test_large_labels_stay_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
