@@ -10,9 +10,8 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_segplugin.core import Box, InputError
-from napari_segplugin.core.place import place_in_recipe
 from napari_segplugin.core.segmentation import voxel_size
-from napari_segplugin.core.types import WritableArray, json_object
+from napari_segplugin.core.types import WritableArray
 from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
@@ -114,9 +113,8 @@ class Editor:
     def voxel(self) -> float:
         """Area or volume of a voxel, as the table of the layer counts it."""
         sizes = tuple(s for s, a in zip(self.spacing, self.axes, strict=True) if a in "ZYX")
-        axes = layer_letters(self.layer)
-        place = place_of_layer(self.layer, axes) if axes else None
-        place = place or place_in_recipe(json_object(self.layer.metadata.get("recipe")))
+        named = layer_letters(self.layer)
+        place = place_of_layer(self.layer, named) if named else None
         return voxel_size("".join(a for a in self.axes if a in "ZYX"), sizes, place)
 
     @property

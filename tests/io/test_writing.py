@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
-from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Place, Segmentation, Task
 from napari_segplugin.io import FORMATS, npy, read_image, read_labels, read_segmentation, write_segmentation
 from napari_segplugin.io import tiff_writing as tiff_module
 
