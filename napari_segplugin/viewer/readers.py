@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from napari_segplugin.core import Image
 
 COCO = (".panoptic.json", ".coco.json")
-ENDINGS = (".nii", ".nii.gz", ".zarr", ".dcm", ".dicom", ".tif", ".tiff", ".png", ".npy")
+SLIDES = (".svs", ".ndpi", ".qptiff", ".scn", ".lsm", ".stk", ".btf", ".tf8")
+PICTURES = (".jp2", ".j2k", ".webp")
+VIDEO = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg")
+ENDINGS = (".nii", ".nii.gz", ".zarr", ".dcm", ".dicom", ".tif", ".tiff", ".png", ".npy", *SLIDES, *PICTURES, *VIDEO)
 STACKED = (".tif", ".tiff", ".png", ".npy")
 """Of these, several files at once are left to napari, which puts them into one stack."""
 Ask = Callable[[str, Sequence[str]], "int | None"]
@@ -54,7 +57,7 @@ def _ours(path: Path) -> bool:
         from napari_segplugin.io.files import is_zarr
 
         return is_zarr(path) or _holds_dicom(path)
-    return path.name.lower().endswith(ENDINGS) or _is_coco(path)
+    return path.name.lower().endswith(ENDINGS) or path.name.upper() == "DICOMDIR" or _is_coco(path)
 
 
 def _holds_dicom(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from npe2 import PluginManifest
 from napari_segplugin import viewer
 from napari_segplugin.io import FORMATS, sample_names
 from napari_segplugin.io.formats import extension_of
+from napari_segplugin.viewer.readers import get_reader
 from napari_segplugin.viewer.writers import labels_to_segmentation, write_labels
 
 MANIFEST = Path(viewer.__file__).parent.parent / "napari.yaml"
@@ -37,6 +38,15 @@ def test_writers_promise_only_what_can_be_written(manifest: PluginManifest) -> N
     writable = {e for row in FORMATS if row.writes for e in row.extensions}
     assert {extension_of(Path(f"cells{e}")) for e in offered} <= writable
     assert {".geojson", ".coco.json", ".panoptic.json", ".roi.zip", ".seg.dcm", ".stl"} <= offered
+
+
+def test_the_reader_takes_what_the_manifest_claims(manifest: PluginManifest, tmp_path: Path) -> None:
+    (reader,) = manifest.contributions.readers or ()
+    claimed = {p.removeprefix("*") for p in reader.filename_patterns} - {".json"}  # which is looked into
+    taken = {e for e in claimed if get_reader(str(tmp_path / (f"a{e}" if e.startswith(".") else e))) is not None}
+    assert taken == claimed
+    known = {e for row in FORMATS if row.reads for e in row.extensions}
+    assert {extension_of(Path(f"a{e}")) for e in claimed if e.startswith(".")} <= known
 
 
 def test_commands_resolve_without_torch(manifest: PluginManifest) -> None:
