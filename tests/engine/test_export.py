@@ -131,9 +131,10 @@ def test_a_tilted_volume_is_not_too_large_anywhere(tmp_path) -> None:
     assert measure(seg)["volume"].values[0] == pytest.approx(120 * 0.5)
     napari = pytest.importorskip("napari")
     from napari_segplugin.viewer.edits import Editor
+    from napari_segplugin.viewer.layers import opened_labels
 
-    meta = {"recipe": {"input": {"place": tilt.to_json()}}}
-    layer = napari.layers.Labels(labels, scale=tilt.spacing, axis_labels=("z", "y", "x"), metadata=meta)
+    array, options, _ = opened_labels(seg)
+    layer = napari.layers.Labels(array, **options)
     assert Editor(layer, "ZYX").voxel == pytest.approx(0.5), "as objects are that were edited"
     export(seg, tmp_path / "a.npy")
     row = next(csv.DictReader((tmp_path / "a.objects.csv").open(encoding="utf-8")))

@@ -24,6 +24,12 @@ from napari_segplugin.viewer.results import adopt, classes_of_layer
 from napari_segplugin.viewer.writers import NotSavedError, labels_to_segmentation
 
 
+@pytest.fixture(autouse=True)
+def nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dock of an earlier test would open a dialog, and wait."""
+    monkeypatch.setattr(readers, "asking", [])
+
+
 def layers(path: Path) -> list[Any]:
     """The layers that the reader of the manifest gives."""
     reader = get_reader(str(path))
