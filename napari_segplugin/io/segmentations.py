@@ -142,12 +142,12 @@ def is_result(path: str | os.PathLike[str]) -> bool:
     if "task" not in about or not about.get("labels"):
         return False
     first, written = str(about["labels"]), about.get("files")
-    if extension_of(Path(first)) != extension_of(place):
-        return False
     if not isinstance(written, dict):
         return first == place.name
+    # one recipe stands for the same labels in several formats; the set may have been given another name
+    same = [n for n in written if extension_of(Path(n)) == extension_of(place)]
     with reading(place, "a result"):
-        return not place.is_dir() and fingerprint(place) == written.get(first)
+        return bool(same) and not place.is_dir() and fingerprint(place) in [written[n] for n in same]
 
 
 def read(path: str | os.PathLike[str], *, field: str = "") -> Image | Segmentation:

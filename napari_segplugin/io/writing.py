@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
@@ -107,9 +108,36 @@ def fill(
         made[-1].write_text(text, encoding="utf-8")
     # the recipe is made last: it says what the others are, so that one of another result is noticed beside it
     recipe = Path(f"{stem}.recipe.json")
-    about = recipe_of(segmentation, place.name) | {"files": {p.name: dict(fingerprint(p)) for p in made}}
+    content = _content(segmentation)
+    files = _of_the_same_labels(recipe, content) | {p.name: dict(fingerprint(p)) for p in made}
+    about = recipe_of(segmentation, place.name) | {"content": content, "files": files}
     stage.path(recipe).write_text(json.dumps(about, indent=2), encoding="utf-8")
     return [place, *companion, recipe, table, *(Path(f"{stem}{ending}") for ending in texts or {})]
+
+
+def _content(segmentation: Segmentation) -> str:
+    """What tells labels from others: their voxels and what their numbers mean."""
+    checksum = 0
+    for piece in _pieces(segmentation.labels):
+        checksum = zlib.crc32(np.ascontiguousarray(piece, "<u4").tobytes(), checksum)
+    table = segmentation.objects
+    rows = json.dumps([table.label.tolist(), table.class_id.tolist(), to_json(segmentation.classes)])
+    shape = "x".join(str(int(n)) for n in segmentation.labels.shape)
+    return f"{segmentation.task} {segmentation.axes} {shape} {checksum:08x} {zlib.crc32(rows.encode()):08x}"
+
+
+def _of_the_same_labels(recipe: Path, content: str) -> JsonDict:
+    """The files of the recipe that is there, where they hold the same labels in other formats and are unchanged."""
+    try:
+        before = json_object(json.loads(recipe.read_text(encoding="utf-8")))
+        files = json_object(before.get("files")) if before.get("content") == content else {}
+        return {
+            name: about
+            for name, about in files.items()
+            if Path(name).name == name and (there := recipe.with_name(name)).exists() and fingerprint(there) == about
+        }
+    except (OSError, ValueError, TypeError):  # none, or one of another program
+        return {}
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Segmentation, Task
-from napari_segplugin.io import read_segmentation, write_segmentation
+from napari_segplugin.core import ClassTable, InputError, Kind, ObjectTable, Place, Segmentation, Task
+from napari_segplugin.io import is_result, read_segmentation, write_segmentation
 from napari_segplugin.io.formats import FORMATS, with_extension
 
 
@@ -62,3 +64,24 @@ def test_every_choice_for_saving_is_an_extension_of_its_row(tmp_path) -> None:
             assert title
             assert any(extension.endswith(e) for e in row.extensions)
             assert with_extension(tmp_path / "a.v1.tif", extension).name == f"a.v1{extension}"
+
+
+def test_the_same_labels_in_several_formats_all_open_as_a_result(tmp_path, make_segmentation) -> None:
+    """Labels and surfaces are often saved under one name; one recipe stands for all of them, and for no other labels."""
+    labels = np.zeros((6, 8, 9), np.uint16)
+    labels[1:4, 2:6, 2:7] = 3
+    seg = make_segmentation(labels, spacing=(2.0, 1.0, 1.0), unit="mm", place=Place(np.diag([2.0, 1, 1, 1]), "patient"))
+    for ending in (".nii.gz", ".tif", ".stl"):
+        write_segmentation(seg, tmp_path / f"a{ending}")
+    assert [is_result(tmp_path / f"a{e}") for e in (".nii.gz", ".tif")] == [True, True]
+    assert read_segmentation(tmp_path / "a.nii.gz").classes[1].name == "nucleus"
+    # other labels in another format under the same name: what was there before is not what the recipe speaks of
+    other = labels.copy()
+    other[0, 0, 0] = 9
+    write_segmentation(replace(seg, labels=other, objects=ObjectTable.of(other)), tmp_path / "a.npy")
+    assert [is_result(tmp_path / f"a{e}") for e in (".npy", ".nii.gz", ".tif")] == [True, False, False]
+    # and a file that another program replaced is none
+    write_segmentation(seg, tmp_path / "b.npy")
+    write_segmentation(seg, tmp_path / "b.tif")
+    np.save(tmp_path / "b.npy", labels + 1)
+    assert [is_result(tmp_path / f"b{e}") for e in (".npy", ".tif")] == [False, True]
