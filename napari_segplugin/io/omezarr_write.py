@@ -23,6 +23,7 @@ OWN = "segplugin"
 COARSEST = 256
 """A further level is written until no side of a plane or volume is longer."""
 _MOST_LISTED = 50_000  # objects in the attributes of a result that has a table beside it
+_AT_ONCE = 2**21  # voxels that are written at once; of the level before, up to eight times as many are read
 ZarrFormat = Literal[2, 3]
 
 
@@ -107,13 +108,22 @@ def _write_level(
         dimension_names=tuple(a.lower() for a in labels.axes) if zarr_format == 3 else None,
     )
     every = tuple(slice(None, None, s) for s in step)
-    for box in _boxes(shape, chunks):
+    for box in _boxes(shape, _piece(shape, chunks)):
         wide = tuple(slice(b.start * s, (b.stop - 1) * s + 1) for b, s in zip(box, step, strict=True))
         target[box] = np.asarray(source[wide])[every].astype(labels.dtype)
 
 
 def _chunk(axis: str, length: int) -> int:
     return min(length, {"T": 1, "Z": 32}.get(axis, 256))
+
+
+def _piece(shape: tuple[int, ...], chunks: tuple[int, ...]) -> tuple[int, ...]:
+    """As many whole chunks as are written at once: one by one, thousands of small ones take seconds."""
+    size = list(chunks)
+    for i in reversed(range(len(shape))):
+        room = max(1, _AT_ONCE // math.prod(size))
+        size[i] = min(room, math.ceil(shape[i] / chunks[i])) * chunks[i]
+    return tuple(size)
 
 
 def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

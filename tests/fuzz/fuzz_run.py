@@ -30,7 +30,7 @@ from fuzz_seeds import make_seeds
 
 from napari_segplugin.core import SegPluginError
 
-SECONDS = 30.0
+SECONDS = 60.0
 """Of processor time, or three times as long on the clock: longer is a hang."""
 ROOM = 3 * 2**30
 """Bytes of address space that a case may ask for beyond what the process has."""

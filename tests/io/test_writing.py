@@ -91,6 +91,7 @@ def test_png_holds_planes_up_to_16_bits(tmp_path, make_segmentation) -> None:
 @pytest.mark.parametrize("extension", [".zarr", ".tif", ".npy"])
 def test_labels_on_disk_are_written_piece_by_piece(tmp_path, rng, make_segmentation, extension, monkeypatch) -> None:
     monkeypatch.setattr("napari_segplugin.io.writing._PIECE", 500)
+    monkeypatch.setattr("napari_segplugin.io.omezarr_write._AT_ONCE", 500)
     labels = zarr.create_array(tmp_path / "big.zarr", shape=(70, 20, 30), chunks=(4, 20, 30), dtype="u4")
     labels[...] = rng.integers(0, 400, labels.shape)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -57,8 +58,8 @@ class TrackSpec:
                 got=self.max_distance,
                 accepted="a positive number in the unit of the pixel size, or 0: as wide as the objects",
             )
-        if not 0 <= self.gap <= 100:
-            raise InputError("The gap is out of range.", got=self.gap, accepted="0 to 100 time points")
+        if not (isinstance(self.gap, Integral) and 0 <= self.gap <= 100):
+            raise InputError("The gap is out of range.", got=self.gap, accepted="0 to 100 whole time points")
         if not 0.5 <= self.min_overlap <= 1:
             raise InputError("The overlap is out of range.", got=self.min_overlap, accepted="0.5 to 1")
 

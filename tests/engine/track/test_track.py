@@ -346,6 +346,7 @@ def test_earlier_labels_of_another_size_are_refused() -> None:
         ({"max_distance": float("nan")}, "largest distance"),
         ({"max_distance": 2**70 * 2**70}, "largest distance"),
         ({"gap": -1}, "gap"),
+        ({"gap": 1.5}, "gap is out of range"),
         ({"min_overlap": 0.2}, "overlap"),
     ],
 )
