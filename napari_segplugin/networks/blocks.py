@@ -17,6 +17,8 @@ _LINEAR = {2: "bilinear", 3: "trilinear"}
 Size = int | Sequence[int]
 """One number for all spatial axes, or one each."""
 
+_COARSEST = 512  # pixels that are one at the lowest level: patches are multiples of it
+
 
 def per_axis(ndim: int, value: Size) -> tuple[int, ...]:
     """One number a spatial axis."""
@@ -203,7 +205,7 @@ def check_strides(ndim: int, strides: Sequence[Sequence[int]] | None, count: int
     Raises
     ------
     InputError
-        If there are not `count` entries of `ndim` numbers.
+        If there are not `count` entries of `ndim` numbers, or they lead down too far.
     """
     checked = [tuple(int(n) for n in s) for s in strides] if strides else [(2,) * ndim] * count
     if len(checked) != count or any(len(s) != ndim for s in checked):
@@ -211,6 +213,14 @@ def check_strides(ndim: int, strides: Sequence[Sequence[int]] | None, count: int
             "The strides do not fit the levels of the network.",
             got=strides,
             accepted=f"{count} entries of {ndim} numbers",
+        )
+    coarsest = max(total_stride(ndim, checked))
+    if coarsest > _COARSEST:
+        raise InputError(
+            "The network has too many levels: every patch would be that large.",
+            got=f"{count} steps down, {coarsest} pixels along an axis",
+            accepted=f"steps down to {_COARSEST} pixels at most",
+            hint="Leave out some of the widths",
         )
     return checked
 

@@ -332,3 +332,11 @@ def test_the_network_of_a_package_that_is_not_there_is_a_sentence():
 def test_a_row_of_a_network_knows_its_words():
     with pytest.raises(InputError, match=r"field 'family' of 'x'.*Accepted: 'dense', 'detector'"):
         NetworkRow("x", "X", "torch.nn:Conv2d", family="other")
+
+
+@pytest.mark.parametrize("name", ["unet", "gated_scnn"])
+def test_a_network_with_more_levels_than_images_have_halves_is_refused(name):
+    """Its patches would be multiples of 2048 pixels, whatever was asked for: 3 GB for a step."""
+    spec = ModelSpec(name, 2, 1, Task.SEMANTIC, ClassTable.named(["a"]), {"widths": (4,) * 12})
+    with pytest.raises(InputError, match="too many levels"):
+        build(spec, 2)
