@@ -218,8 +218,8 @@ def check_strides(ndim: int, strides: Sequence[Sequence[int]] | None, count: int
     if coarsest > _COARSEST:
         raise InputError(
             "The network has too many levels: every patch would be that large.",
-            got=f"{count} steps down, {coarsest} pixels along an axis",
-            accepted=f"steps down to {_COARSEST} pixels at most",
+            got=f"{count} steps down",
+            accepted=f"as many as lead down to one in {_COARSEST} pixels: {_COARSEST.bit_length() - 1} by halves",
             hint="Leave out some of the widths",
         )
     return checked
