@@ -147,8 +147,11 @@ def gap_weight(instances: np.ndarray, reach: float = 3.0, width: float = 2.0) ->
 
 
 def seed_levels(params: DecodeParams) -> tuple[float, ...]:
-    """The thresholds at which the smoothed distance is cut, lowest first, a tenth apart."""
-    lowest = scalar(params, "seed")
+    """The thresholds at which the smoothed distance is cut, lowest first, a tenth apart.
+
+    The distance is a share from 0 to 1; a damaged model may name any number, and would ask for as many thresholds.
+    """
+    lowest = max(-1.0, scalar(params, "seed"))
     return tuple(lowest + 0.1 * k for k in range(max(1, int(np.ceil((0.75 - lowest) / 0.1 - 1e-6)))))
 
 

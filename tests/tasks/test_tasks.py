@@ -6,7 +6,7 @@ import pytest
 from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, ModelSpec, Sample, Task
 from napari_segplugin.metrics import contingency
 from napari_segplugin.tasks import HEADS, TASKS, HeadRow, codec_of, get_task, head_row, n_maps
-from napari_segplugin.tasks.instance import normalised_distance
+from napari_segplugin.tasks.instance import normalised_distance, seed_levels
 
 TABLE = ClassTable(
     (
@@ -306,3 +306,9 @@ def test_maps_that_nobody_knows_how_to_learn_are_refused(monkeypatch):
 def test_a_head_names_its_block_decoder_as_a_place():
     with pytest.raises(InputError, match=r"block decoder of the head 'x' is not a place.*Got 'package.module'"):
         HeadRow("x", "X", "math:pi", blocks="package.module")
+
+
+@pytest.mark.parametrize("seed", [-1e308, -1e6, float("-inf"), float("nan"), 1e308])
+def test_a_senseless_threshold_of_a_damaged_model_asks_for_few_levels(seed):
+    assert 1 <= len(seed_levels({"seed": seed})) <= 18
+    assert seed_levels({"seed": 0.5}) == pytest.approx((0.5, 0.6, 0.7))
