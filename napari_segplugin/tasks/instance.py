@@ -151,7 +151,7 @@ def seed_levels(params: DecodeParams) -> tuple[float, ...]:
 
     The distance is a share from 0 to 1; a damaged model may name any number, and would ask for as many thresholds.
     """
-    lowest = max(-1.0, scalar(params, "seed"))
+    lowest = min(max(-1.0, scalar(params, "seed")), 2.0)
     return tuple(lowest + 0.1 * k for k in range(max(1, int(np.ceil((0.75 - lowest) / 0.1 - 1e-6)))))
 
 
