@@ -11,7 +11,7 @@ from napari_segplugin.viewer.compass import layer_letters
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import layer_axes, placement, to_layer_order
 from napari_segplugin.viewer.layers import layer_to_image, level0
-from napari_segplugin.viewer.space import about_layer, place_of_layer, remembered, scene_of
+from napari_segplugin.viewer.space import about_layer, check_one_space, place_of_layer, remembered, scene_of
 
 
 def fits(layer: Labels, image_layer: ImageLayer, axes: str) -> bool:
@@ -66,10 +66,8 @@ def over_image(layer: Labels, image_layer: ImageLayer, axes: str) -> tuple[Label
         metadata={**kept, "segplugin": about},
         **placement(image_layer, axes),
     )
-    return (
-        new,
-        note or f"The file of '{layer.name}' runs in other directions; '{new.name}' has the voxels of the image.",
-    )
+    note = note or f"The file of '{layer.name}' runs in other directions; '{new.name}' has the voxels of the image."
+    return new, f"{note} {check_one_space(layer, image_layer)}".strip()
 
 
 __all__ = ["fits", "over_image"]

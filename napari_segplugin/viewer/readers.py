@@ -13,7 +13,7 @@ from napari import current_viewer
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_info
 
-from napari_segplugin.core import InputError, Task
+from napari_segplugin.core import Task
 from napari_segplugin.core.types import Array, JsonDict
 from napari_segplugin.viewer.compass import compass_of
 from napari_segplugin.viewer.layers import LayerData, LayerOptions, image_to_layer, opened_labels
@@ -66,17 +66,9 @@ def _holds_dicom(folder: Path) -> bool:
     files = list(islice(found, _LOOKED_AT))
     if any(p.suffix.lower() in (".dcm", ".dicom") for p in files):
         return True
-    return any(_is_dicom(p) for p in files if not p.suffix or p.suffix[1:].isdigit())
+    from napari_segplugin.io.dicom_files import looks_like_dicom
 
-
-def _is_dicom(path: Path) -> bool:
-    """Whether a file without a telling name is DICOM."""
-    from napari_segplugin.io.formats import format_of
-
-    try:
-        return format_of(path).name == "dicom"
-    except (InputError, OSError):
-        return False
+    return any(looks_like_dicom(p) for p in files if not p.suffix or p.suffix[1:].isdigit())
 
 
 def _is_coco(path: Path) -> bool:

@@ -49,6 +49,15 @@ def test_a_file_that_runs_in_other_directions_comes_on_the_voxels_of_the_image(t
     assert list(found.features["label"]) == list(layer.features["label"])
 
 
+def test_labels_of_another_examination_are_said(tmp_path) -> None:
+    image = image_layer()
+    turned = nibabel.Nifti1Image(LABELS.transpose(), AFFINE).as_reoriented(np.array([[0, -1], [1, 1], [2, 1]]))
+    layer = labels_layer(tmp_path, turned)
+    for one, reference in ((image, "1.2"), (layer, "1.3")):
+        one.metadata["segplugin"]["place"] = {**one.metadata["segplugin"]["place"], "reference": reference}
+    assert "different frames of reference" in over_image(layer, image, axes(image))[1]
+
+
 def test_other_voxels_are_said_and_another_place_is_refused(tmp_path) -> None:
     image = image_layer()
     coarse = nibabel.Nifti1Image(np.ones((3, 3, 2), np.uint8), AFFINE * [2, 2, 2, 1])
