@@ -1,6 +1,6 @@
 """The words of the house: types, events, registries, errors. NumPy and the standard library only."""
 
-from napari_segplugin.core.bundle import Exemplars, ModelBundle, Normalisation
+from napari_segplugin.core.bundle import Exemplars, Learnt, ModelBundle, Normalisation
 from napari_segplugin.core.chain import ClassicalRecipe, CleanupStep, recipe_from_json, recipe_to_json
 from napari_segplugin.core.classes import BACKGROUND_PAINT, PALETTE, ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.core.errors import (
@@ -50,6 +50,7 @@ __all__ = [
     "InputError",
     "Job",
     "Kind",
+    "Learnt",
     "LossSpec",
     "LossTerm",
     "Metric",

@@ -43,6 +43,41 @@ class Normalisation:
             )
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What a model knows of the images that it learnt from; what is empty is not known.
+
+    The voxel size and the number of channels are in its :class:`~napari_segplugin.core.ModelSpec`.
+
+    Parameters
+    ----------
+    images : int
+        How many there were.
+    modality : str
+        What the files called it ("CT", "MR"), where all agree.
+    channels : tuple of str
+        What each channel shows, in the order in which the network reads them.
+    widths : tuple of float
+        5th percentile, median and 95th percentile over objects of the diameter of the disc (2D) or ball (3D) of the same
+        size, in voxels.
+    cover : tuple of float
+        Least and largest share of the known voxels of an image that are not background.
+    values : tuple of tuple of float
+        Of each channel: percentiles 0.5, 50 and 99.5, mean and standard deviation of the values as they are in the files,
+        where there is something else than background.
+    typical : mapping of str to tuple of float
+        Measures of the images, by name: what is far off is an image of another kind.
+    """
+
+    images: int = 0
+    modality: str = ""
+    channels: tuple[str, ...] = ()
+    widths: tuple[float, ...] = ()
+    cover: tuple[float, ...] = ()
+    values: tuple[tuple[float, ...], ...] = ()
+    typical: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
 class Exemplars:
     """Small pieces of what a network learnt from, which it sees again when it is fine-tuned, so that it forgets less.
 
@@ -139,6 +174,8 @@ class ModelBundle:
         What it was trained on and what for, one or two sentences.
     exemplars : Exemplars, optional
         Pieces of the training images, against forgetting.
+    learnt : Learnt
+        What it knows of the images that it learnt from.
     """
 
     name: str
@@ -150,3 +187,4 @@ class ModelBundle:
     licence: str = "not stated"
     description: str = ""
     exemplars: Exemplars | None = None
+    learnt: Learnt = Learnt()

@@ -236,6 +236,10 @@ class TileSpec:
     zoom: float
         How many times larger the image is looked at, ¼ to 4: for objects of another size than the model learnt. 0: look
         once, and again larger where the objects found are small.
+    rescale : bool
+        Look at the image in the voxel size that the model learnt, where both are known. `zoom` comes on top.
+    invert : bool
+        Look at the image with bright and dark exchanged.
 
     Raises
     ------
@@ -248,6 +252,8 @@ class TileSpec:
     precision: str = "auto"
     mirror: bool = False
     zoom: float = 1.0
+    rescale: bool = True
+    invert: bool = False
 
     def __post_init__(self) -> None:
         for word, given in (("size", self.size), ("halo", self.halo)):

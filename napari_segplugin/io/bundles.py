@@ -30,6 +30,7 @@ from napari_segplugin.core.disk.commit import commit, settle
 from napari_segplugin.core.schema import Between, checked_json
 from napari_segplugin.core.specs import ClassesJson
 from napari_segplugin.core.types import Json, JsonDict
+from napari_segplugin.io import learnt
 from napari_segplugin.io.boundary import read_json, reading
 from napari_segplugin.io.files import as_path, first_line, native, writing
 from napari_segplugin.io.memory import check_size
@@ -162,6 +163,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
     }
     _dump(spec, folder / "spec.json")
     _dump(to_json(bundle.history), folder / "history.json")
+    _dump(to_json(bundle.learnt), folder / learnt.NAME)
     if bundle.exemplars is not None:
         arrays: dict[str, Any] = bundle.exemplars.arrays()
         np.savez_compressed(folder / "exemplars.npz", **arrays)
@@ -256,6 +258,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
             licence=_licence(place) or about["licence"],
             description=about["description"],
             exemplars=_read_exemplars(place / "exemplars.npz"),
+            learnt=learnt.read_learnt(place),
         )
 
 

@@ -182,10 +182,14 @@ def model(r: Random, p: Place) -> Case:
     folder = p.copied("model")
     if r.random() < 0.6:
         told = json_file(
-            r, folder / r.choice(("spec.json", "spec.json", "spec.json", "history.json")), r.choice((1, 1, 2))
+            r,
+            folder / r.choice(("spec.json", "spec.json", "spec.json", "history.json", "learnt.json")),
+            r.choice((1, 1, 2)),
         )
     else:
-        file = folder / r.choice(("spec.json", "weights.safetensors", "exemplars.npz", "history.json", "LICENSE.txt"))
+        file = folder / r.choice(
+            ("spec.json", "weights.safetensors", "exemplars.npz", "history.json", "learnt.json", "LICENSE.txt")
+        )
         how, data = in_bytes(r, file.read_bytes())
         file.write_bytes(data)
         if r.random() < 0.1:

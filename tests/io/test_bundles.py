@@ -63,7 +63,15 @@ def test_round_trip_is_bit_equal(tmp_path) -> None:
 
 def test_folder_holds_what_a_person_needs(tmp_path) -> None:
     folder = save_bundle(make(), tmp_path / "m", thumbnail=np.full((8, 9, 3), 5, np.uint8))
-    names = {"spec.json", "weights.safetensors", "history.json", "LICENSE.txt", "README.md", "thumbnail.png"}
+    names = {
+        "spec.json",
+        "weights.safetensors",
+        "history.json",
+        "learnt.json",
+        "LICENSE.txt",
+        "README.md",
+        "thumbnail.png",
+    }
     assert {p.name for p in folder.iterdir()} == names
     assert "CC-BY-4.0" in (folder / "LICENSE.txt").read_text()
     assert "1 axon, 2 myelin" in (folder / "README.md").read_text()
@@ -215,7 +223,7 @@ def test_specs_that_are_wrong(tmp_path, values, words) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize(("name", "text"), [("spec.json", "[]"), ("history.json", "{}")])
+@pytest.mark.parametrize(("name", "text"), [("spec.json", "[]"), ("history.json", "{}"), ("learnt.json", "[]")])
 def test_json_of_another_kind(tmp_path, name, text) -> None:
     folder = save_bundle(make(), tmp_path / "m")
     (folder / name).write_text(text)

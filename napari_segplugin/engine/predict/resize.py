@@ -16,6 +16,7 @@ import zarr
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
 from napari_segplugin.core.types import Array, Index, Json
+from napari_segplugin.data.learnt import diameters
 from napari_segplugin.data.nodata import known_array
 from napari_segplugin.engine.stores import Stored, label_array
 
@@ -224,7 +225,7 @@ def middle_width(found: Segmentation, ndim: int) -> float:
         part = np.asarray(labels[index])
         numbers, sizes = np.unique(part, return_counts=True)
         sizes = sizes[np.isin(numbers, things)]
-        widths.append(2 * np.sqrt(sizes / np.pi) if ndim == 2 else np.cbrt(6 * sizes / np.pi))
+        widths.append(diameters(sizes, ndim))
     every = np.concatenate(widths) if widths else np.zeros(0)
     return float(np.median(every)) if every.size else float("nan")
 

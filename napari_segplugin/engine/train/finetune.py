@@ -28,6 +28,7 @@ from napari_segplugin.core import (
 from napari_segplugin.core.training import FineTuneResult, Views
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
+from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.memory import let_go
@@ -216,6 +217,7 @@ def _learn(
         decode={**bundle.decode, **result.decode},
         exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
         history=(*bundle.history, training_record(samples, spec, result)),
+        learnt=widened(bundle.learnt, learnt_from(samples, spec.seed)),
     )
 
 

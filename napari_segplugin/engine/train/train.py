@@ -30,6 +30,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
+from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
 from napari_segplugin.engine.network import check_finite, fingerprint, load, map_kinds, with_packages
@@ -373,7 +374,8 @@ def train(
     history = (*bundle.history, training_record(samples, spec, result))
     new = cut_exemplars([p for p, own in pairs if own], [source_of(s) for s in samples], spec.exemplars, spec.seed)
     exemplars = merged(bundle.exemplars, new, spec.exemplars, spec.seed)
-    return replace(bundle, weights=result.state, history=history, decode=decode, exemplars=exemplars)
+    seen = widened(bundle.learnt, learnt_from(samples, spec.seed))
+    return replace(bundle, weights=result.state, history=history, decode=decode, exemplars=exemplars, learnt=seen)
 
 
 def training_record(samples: Sequence[Sample], spec: TrainSpec, result: LoopResult) -> Mapping[str, Any]:
