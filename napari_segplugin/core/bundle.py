@@ -12,6 +12,9 @@ from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.specs import ModelSpec
 from napari_segplugin.core.types import DecodeParams, Json
 
+RULES = ("robust", "percentiles", "values")
+"""How the intensities that become 0 and 1 are found."""
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -23,16 +26,24 @@ class Normalisation:
         Percentiles of the channel that are mapped to 0 and 1. Where `low` equals `high` in the image, the input is 0.
     clip : float
         Values are cut to [-clip, 1 + clip] afterwards, so that one hot pixel cannot dominate.
+    rule : str
+        "robust": by the percentiles, unmoved by specks, noise and empty space; "percentiles": as they are; "values": by the
+        same two values in every image, as Hounsfield units of a CT have a meaning of their own.
+    values : tuple of (float, float)
+        Of each channel, what becomes 0 and 1, with the rule "values".
 
     Raises
     ------
     InputError
-        If the percentiles are not between 0 and 100, the lower one first, or the cut is not a number from 0.
+        If the percentiles are not between 0 and 100, the lower one first, the cut is not a number from 0, there is no such
+        rule, or the values do not go with it.
     """
 
     low: float = 1.0
     high: float = 99.8
     clip: float = 1.0
+    rule: str = "robust"
+    values: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not (0 <= self.low <= self.high <= 100 and 0 <= self.clip < np.inf):
@@ -40,6 +51,15 @@ class Normalisation:
                 "The normalisation of the model is out of range.",
                 got=f"low {self.low:g}, high {self.high:g}, clip {self.clip:g}",
                 accepted="low and high from 0 to 100, the lower one first; clip 0 or more",
+            )
+        if self.rule not in RULES:
+            raise InputError("There is no such rule of a normalisation.", got=self.rule, accepted=", ".join(RULES))
+        fine = all(len(v) == 2 and -np.inf < v[0] < v[1] < np.inf for v in self.values)
+        if not fine or bool(self.values) != (self.rule == "values"):
+            raise InputError(
+                "The values of the normalisation do not go with its rule.",
+                got=f"{self.values} with the rule '{self.rule}'",
+                accepted="two numbers a channel, the smaller one first, with the rule 'values'; none with another",
             )
 
 

@@ -46,6 +46,15 @@ def statistics(image: Image, normalisation: Normalisation | None = None, frame: 
         If a channel has no finite value.
     """
     image, norm = image.whole or image, normalisation or Normalisation()
+    if norm.rule == "values":
+        if len(norm.values) != image.n_channels:
+            raise InputError(
+                "The model knows the intensities of another number of channels.",
+                got=image.n_channels,
+                accepted=str(len(norm.values)),
+            )
+        low, high = np.array(norm.values).T
+        return Statistics(low, high, norm.clip)
     part = _sampled(image, frame)
     lows, highs = [], []
     for channel in part:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -21,7 +20,6 @@ from napari_segplugin.core import (
     InputError,
     ModelBundle,
     ModelSpec,
-    Normalisation,
     SegPluginError,
     model_spec_from_json,
     to_json,
@@ -64,7 +62,7 @@ class BundleJson(TypedDict):
     description: str
     licence: str
     spec: ModelJson
-    normalisation: dict[str, float]
+    normalisation: learnt.NormalisationJson
     decode: dict[str, float | list[float]]
     weights: WeightsJson
 
@@ -154,7 +152,7 @@ def _fill(folder: Path, bundle: ModelBundle) -> None:
         "description": bundle.description,
         "licence": _first_line(bundle.licence),
         "spec": _spec_json(bundle.spec),
-        "normalisation": to_json(bundle.normalisation),
+        "normalisation": learnt.normalisation_json(bundle.normalisation),
         "decode": to_json(bundle.decode),
         "weights": {
             "sha256": _digest(folder / "weights.safetensors"),
@@ -252,7 +250,7 @@ def load_bundle(folder: str | os.PathLike[str]) -> ModelBundle:
             name=about["name"],
             spec=model_spec_from_json(cast("JsonDict", about["spec"])),
             weights=_read_weights(place, about["weights"]),
-            normalisation=_normalisation(about["normalisation"]),
+            normalisation=learnt.read_normalisation(about["normalisation"]),
             history=cast("tuple[JsonDict, ...]", tuple(history)),
             decode=dict(about["decode"]),
             licence=_licence(place) or about["licence"],
@@ -334,15 +332,6 @@ def _installed(package: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _normalisation(data: Mapping[str, float]) -> Normalisation:
-    known = {f.name for f in dataclasses.fields(Normalisation)}
-    if set(data) - known:
-        raise InputError(
-            "Unknown fields in the normalisation.", got=", ".join(sorted(set(data) - known)), accepted=", ".join(known)
-        )
-    return Normalisation(**{k: float(v) for k, v in data.items()})
 
 
 def _read_exemplars(path: Path) -> Exemplars | None:
