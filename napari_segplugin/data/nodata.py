@@ -106,7 +106,7 @@ def known_range(image: Image) -> tuple[float, float] | None:
     if image.nodata is None:
         return None
     try:
-        found = statistics(image, Normalisation(low=0, high=100))
+        found = statistics(image, Normalisation(low=0, high=100, rule="percentiles"))
     except InputError:
         return None
     low, high = float(found.low.min()), float(found.high.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,11 @@ class Unifier:
         for class_id, (total, count) in stuff.items():
             if count:
                 self._place(0, class_id, total / count, "predicted", count)
+
+    def drop(self, gone: Iterable[int]) -> None:
+        """Forget things whose voxels were taken away."""
+        for number in gone:
+            self._rows.pop(number, None)
 
     def table(self) -> ObjectTable:
         """The table of all parts so far."""

@@ -1,0 +1,232 @@
+"""The range of intensities that an image uses: unmoved by specks, hot pixels, noise, dead borders and empty space.
+
+Percentiles of all pixels follow whatever is most: of a dark field with three nuclei the upper one lies within the noise, and
+a speck of dust of half a percent takes it to its own brightness. Here they are corrected by what blocks of the image say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 64
+"""Pixels along the sides of a block: as wide as the objects that are looked for, or wider."""
+FLOOR = 25.0
+"""The range is at least so many standard deviations of the noise: an empty field stays empty."""
+NEAR = 50.0
+"""Below so many standard deviations what was found is looked at again: it may be noise that neighbors share."""
+_ROUNDING = 0.3
+"""Standard deviation of the noise of whole numbers, at least: they are rounded."""
+_HOT = 1.3
+"""Single pixels that widen the range more than so many times are left out of it."""
+_SIGNAL = 4.0
+"""A block shows something where its values rise so many standard deviations of the noise above its dark end."""
+_BRIGHT = (12.0, 4.0)
+"""How many times the range may exceed what the median block, and the upper quarter of the blocks, rise to."""
+_SPARSE = 0.85
+"""The range reaches at least this share of what the median block rises to."""
+
+
+_DEAD = 0.005
+"""Share of the pixels that a value has to fill to stand for places without an image."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where the intensities of a channel lie.
+
+    Parameters
+    ----------
+    low, high : float
+        What becomes 0 and 1.
+    noise : float
+        Standard deviation of the noise.
+    """
+
+    low: float
+    high: float
+    noise: float
+
+    @property
+    def floor(self) -> float:
+        """What `high` should be at least, so that noise stays near 0."""
+        return self.low + FLOOR * self.noise
+
+    @property
+    def near_noise(self) -> bool:
+        """Whether the image shows little more than noise."""
+        return self.high < self.low + NEAR * self.noise
+
+
+def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Range:
+    """Correct the percentiles of a channel by what pieces of it show.
+
+    Parameters
+    ----------
+    low, high : float
+        Percentiles of all values.
+    windows : sequence of (Y, X) ndarray
+        Connected pieces of planes, spread over the image; NaN where there is no value.
+
+    Returns
+    -------
+    Range
+        Not held above its floor.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> dark = rng.normal(100, 5, (256, 256))
+    >>> dark[100:120, 100:120] += 300
+    >>> found = robust_range(*np.percentile(dark, (1, 99.8)), [dark])
+    >>> 380 < found.high < 420, round(found.noise)
+    (True, 5)
+    """
+    pieces = [w for w in (np.asarray(w) for w in windows) if min(w.shape) >= 3]
+    if not pieces or not high > low:
+        return Range(low, high, 0.0)
+    whole = pieces[0].dtype.kind in "biu"
+    filtered, raw, single = [], [], []
+    for piece in pieces:
+        values = piece.astype(np.float32)
+        single.append(np.abs(residual(values)).ravel())
+        known = filled(values)
+        raw += [
+            b
+            for b, v in zip(blocks(known[1:-1, 1:-1]), blocks(values[1:-1, 1:-1]), strict=True)
+            if np.isfinite(v).all()
+        ]
+        filtered += blocks(median9(known))
+    noise = median_of(single) / 0.6745
+    noise = max(noise, _ROUNDING) if whole else noise
+    noise = max(noise, slow_noise(raw))
+    calm = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
+    high = calm if high - low > _HOT * (calm - low) and calm > low else high
+    tops = np.array([b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * noise])
+    if tops.size:
+        middle, upper = np.percentile(tops, (50, 75)) - low
+        high = min(high, low + _BRIGHT[0] * middle, low + _BRIGHT[1] * upper)
+        high = max(high, low + _SPARSE * middle)
+    return Range(float(low), float(high), noise)
+
+
+def dead_value(values: np.ndarray, windows: Sequence[np.ndarray]) -> float:
+    """The value that fills places without an image, as the corners of a turned one; NaN where there is none.
+
+    It is the smallest, reaches the border, fills more than half a percent, and a gap lies between it and all others.
+
+    Parameters
+    ----------
+    values : ([Z,] Y, X) ndarray
+    windows : sequence of (Y, X) ndarray
+        Connected pieces.
+
+    Examples
+    --------
+    >>> turned = np.random.default_rng(0).normal(100, 5, (64, 64))
+    >>> turned[:, 50:] = 0
+    >>> dead_value(turned, [turned]), dead_value(turned[:, :50], [turned[:, :50]])
+    (0.0, nan)
+    """
+    if values.ndim < 2:
+        values = values[None]  # blocks side by side: every value may lie at the border
+    fine = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
+    least = fine.min()
+    border = (values[..., 0, :], values[..., -1, :], values[..., 0], values[..., -1])
+    if (fine == least).mean() <= _DEAD or not any((edge == least).any() for edge in border):
+        return float("nan")
+    others = fine[fine != least].astype(np.float64)
+    if not others.size:
+        return float("nan")
+    noise = [
+        np.abs(residual(np.where(w == least, np.nan, w).astype(np.float32))).ravel()
+        for w in windows
+        if min(w.shape) >= 3
+    ]
+    spread = median_of([*noise, np.zeros(0)]) / 0.6745
+    if values.dtype.kind in "biu":
+        spread = max(spread, _ROUNDING)
+    gap = np.percentile(others, 1) - float(least)
+    empty = (others < float(least) + gap / 2).mean() < 0.002
+    return float(least) if empty and gap > 10 * spread else float("nan")
+
+
+def without(values: np.ndarray, value: float) -> np.ndarray:
+    """The values as floats, NaN where one of them stands."""
+    return np.where(values == value, np.nan, values)
+
+
+def median_of(parts: Sequence[np.ndarray]) -> float:
+    """Median of the finite values; 0 without any."""
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else 0.0
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+    """(Y, X) values with their median where there are none."""
+    fine = np.isfinite(values)
+    if fine.all():
+        return values
+    return np.where(fine, values, np.median(values[fine]) if fine.any() else 0).astype(np.float32)
+
+
+def blocks(values: np.ndarray) -> list[np.ndarray]:
+    """Blocks of about :data:`BLOCK` along each side that cover (Y, X) values."""
+    parts = [max(1, round(n / BLOCK)) for n in values.shape]
+    return [b for row in np.array_split(values, parts[0], 0) for b in np.array_split(row, parts[1], 1)]
+
+
+def residual(values: np.ndarray) -> np.ndarray:
+    """What is left of (Y, X) values beside planes and edges, with the standard deviation of white noise (Immerkær 1996)."""
+    rows = values[:-2] - 2 * values[1:-1] + values[2:]
+    return np.asarray((rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6)
+
+
+def median9(values: np.ndarray) -> np.ndarray:
+    """Median of the 3 × 3 values around each but the outermost, of (Y, X) values."""
+    n, m = values.shape
+    rows = [values[i : n - 2 + i] for i in range(3)]
+    low, high = np.minimum(rows[0], rows[1]), np.maximum(rows[0], rows[1])
+    middle = np.minimum(high, rows[2])
+    high = np.maximum(high, rows[2])
+    low, middle = np.minimum(low, middle), np.maximum(low, middle)
+    # of sorted columns: the median of the greatest small one, the middle one of the middle ones, the least great one
+    a = np.maximum.reduce([low[:, i : m - 2 + i] for i in range(3)])
+    b = _middle(*(middle[:, i : m - 2 + i] for i in range(3)))
+    c = np.minimum.reduce([high[:, i : m - 2 + i] for i in range(3)])
+    return _middle(a, b, c)
+
+
+def _middle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)))
+
+
+def slow_noise(parts: Sequence[np.ndarray]) -> float:
+    """Standard deviation of noise that neighbours share, from blocks whose values spread as noise does; 0 without enough.
+
+    Noise of a blurred or compressed image is smooth from pixel to pixel, and hidden from what looks at neighbours.
+    """
+    spread = []
+    for part in parts:
+        p2, p16, p50, p84 = np.percentile(part, (2.3, 16, 50, 84))
+        wide = p50 - p16
+        if wide > 0 and 0.7 < (p84 - p50) / wide < 1.5 and 1.6 < (p50 - p2) / wide < 2.5:
+            spread.append(wide)
+    return float(np.percentile(spread, 25)) if len(spread) >= 0.3 * len(parts) else 0.0
+
+
+__all__ = [
+    "BLOCK",
+    "FLOOR",
+    "Range",
+    "blocks",
+    "dead_value",
+    "median9",
+    "residual",
+    "robust_range",
+    "slow_noise",
+    "without",
+]
