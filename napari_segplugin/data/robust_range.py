@@ -25,6 +25,8 @@ _SIGNAL = 4.0
 """A block shows something where its values rise so many standard deviations of the noise above its dark end."""
 _BRIGHT = (12.0, 4.0)
 """How many times the range may exceed what the median block, and the upper quarter of the blocks, rise to."""
+_APART = 16.0
+"""Blocks that rise so many times higher than the next lower ones, a quarter of all or more, show something else: dust, a fiber."""
 _SPARSE = 0.85
 """The range reaches at least this share of what the median block rises to."""
 
@@ -106,7 +108,8 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
     high = calm if high - low > _HOT * (calm - low) and calm > low else high
     tops = np.array([b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * noise])
     if tops.size:
-        middle, upper = np.percentile(tops, (50, 75)) - low
+        usual = without_debris(np.sort(tops - low))
+        middle, upper = np.percentile(usual, (50, 75))
         high = min(high, low + _BRIGHT[0] * middle, low + _BRIGHT[1] * upper)
         high = max(high, low + _SPARSE * middle)
     return Range(float(low), float(high), noise)
@@ -156,6 +159,19 @@ def dead_value(values: np.ndarray, windows: Sequence[np.ndarray]) -> float:
 def without(values: np.ndarray, value: float) -> np.ndarray:
     """The values as floats, NaN where one of them stands."""
     return np.where(values == value, np.nan, values)
+
+
+def without_debris(heights: np.ndarray) -> np.ndarray:
+    """Ascending heights of blocks without those that stand far above all others.
+
+    Examples
+    --------
+    >>> without_debris(np.array([5.0, 6.0, 7.0, 300.0, 310.0])).tolist()
+    [5.0, 6.0, 7.0]
+    """
+    apart = np.flatnonzero(heights[1:] > _APART * heights[:-1]) + 1
+    enough = apart[apart >= len(heights) / 4]
+    return heights[: enough[0]] if enough.size else heights
 
 
 def median_of(parts: Sequence[np.ndarray]) -> float:
