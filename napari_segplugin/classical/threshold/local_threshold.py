@@ -12,6 +12,7 @@ from napari_segplugin.classical.shared.smoothing import TRUNCATE, gaussian, reac
 from napari_segplugin.classical.threshold.threshold import channel_values, find_threshold
 from napari_segplugin.core.parameters import Value
 from napari_segplugin.core.types import scalar
+from napari_segplugin.data.robust_range import blocks, robust_range, slow_noise
 
 SIGMAS = 6.0
 """A Gaussian window of this many sigmas is taken for a window of that size, as in scikit-image."""
@@ -26,6 +27,42 @@ class Range(TypedDict):
     high: float
     levels: tuple[float, float]
     floor: float | None
+    smooth: float
+    least: float
+
+
+CALM = 2.0
+"""Width of the Gaussian that an image goes through which shows hardly more than noise, where no other is asked for."""
+_CLEAR = 4.0
+"""Standard deviations of what is left of the noise by which a voxel has to differ from its surroundings then."""
+
+
+def against_noise(sample: np.ndarray, spacing: tuple[float, ...], smooth: float) -> tuple[float, float]:
+    """How wide a Gaussian an image needs, and by how much its voxels must differ from their surroundings.
+
+    The width that was asked for and 0, but for an image that shows hardly more than noise.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(100, 5, (1, 128, 128)).astype(np.float32)
+    >>> width, least = against_noise(noise, (1, 1), 0)
+    >>> width, 2 < least < 5
+    (2.0, True)
+    >>> noise[0, 40:90, 40:90] += 1000
+    >>> against_noise(noise, (1, 1), 0)
+    (0, 0.0)
+    """
+    planes = list(sample.reshape(-1, *sample.shape[-2:]))
+    values = sample[np.isfinite(sample)].astype(np.float64)
+    low, high = np.percentile(values, (1, 99.8))
+    found = robust_range(float(low), float(high), planes)
+    if not found.near_noise:
+        return smooth, 0.0
+    width = smooth or CALM
+    calm = gaussian(sample[0], width, spacing)
+    parts = [b for plane in calm.reshape(-1, *calm.shape[-2:]) for b in blocks(plane) if np.isfinite(b).all()]
+    left = max(found.noise / (2 * np.sqrt(np.pi) * width), slow_noise(parts) if parts else 0.0)
+    return width, _CLEAR * left
 
 
 def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, **_: object) -> Range:
@@ -36,18 +73,28 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smoot
     dict
         "low", "high": the least and the greatest value. "levels": an offset and a factor that bring values to 0 to 255,
         0 and 1 for an 8-bit image, whose median is exact. "floor": the value that the setting `floor` finds, or None.
+        "smooth", "least": see :func:`against_noise`.
     """
+    smooth, least = against_noise(sample, spacing, smooth)
     low, high = float(np.nanmin(sample[0])), float(np.nanmax(sample[0]))
     exact = sample.dtype.kind in "bu" and sample.dtype.itemsize == 1 and not smooth
-    found = None if floor == "none" else find_threshold(channel_values(sample, smooth, spacing), floor)
-    return {"low": low, "high": high, "levels": (0.0, 1.0) if exact else (low, 255 / (high - low)), "floor": found}
+    # of an image that is hardly more than noise a value for the whole would part noise, or a speck, from all the rest
+    found = None if floor == "none" or least else find_threshold(channel_values(sample, smooth, spacing), floor)
+    return {
+        "low": low,
+        "high": high,
+        "levels": (0.0, 1.0) if exact else (low, 255 / (high - low)),
+        "floor": found,
+        "smooth": smooth,
+        "least": least,
+    }
 
 
 def halo(settings: Mapping[str, Value], ndim: int) -> tuple[int, ...]:
     """Half of the window, and what the Gaussians see."""
     window = int(scalar(settings, "window"))
     half = int(TRUNCATE * window / SIGMAS + 0.5) if settings["method"] == "gaussian" else window // 2
-    return (half + 1 + reach(scalar(settings, "smooth")),) * ndim
+    return (half + 1 + reach(scalar(settings, "smooth") or CALM),) * ndim
 
 
 def local_threshold(
@@ -90,6 +137,7 @@ def local_threshold(
         Of niblack and sauvola.
     objects : str
     smooth : float
+        As asked for; what is used is in `measured`.
 
     Returns
     -------
@@ -100,7 +148,7 @@ def local_threshold(
     .. [1] Niblack 1986, An Introduction to Digital Image Processing, p. 115.
     .. [2] Sauvola and Pietikäinen 2000, Pattern Recognition 33(2), eq. 5.
     """
-    values = gaussian(image[0], smooth, spacing)
+    values = gaussian(image[0], measured["smooth"], spacing)
     spread = measured["high"] - measured["low"]
     if method in ("niblack", "sauvola"):
         # counted from the darkest voxel: squares of small numbers keep their digits
@@ -115,7 +163,9 @@ def local_threshold(
             margin = (level - mean if objects == "bright" else mean - level) - k * deviation
     else:
         middle = _middle(values, method, window, spacing, measured["levels"])
-        margin = (values - middle if objects == "bright" else middle - values) - contrast * spread
+        margin = (values - middle if objects == "bright" else middle - values) - max(
+            contrast * spread, measured["least"]
+        )
     found = margin > HAIR * spread
     if measured["floor"] is not None:
         found &= values > measured["floor"] if objects == "bright" else values <= measured["floor"]
@@ -176,4 +226,4 @@ def window_moments(values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarr
     return mean, np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
 
 
-__all__ = ["halo", "local_threshold", "measure", "median", "window_moments"]
+__all__ = ["against_noise", "halo", "local_threshold", "measure", "median", "window_moments"]

@@ -186,7 +186,7 @@ def test_streaming_equals_in_memory(tmp_path, monkeypatch, task, ndim, axes, sha
     bundle = replace(new_bundle(spec_of(task, ndim, classes), name="small", seed=3), decode=decode)
     bundle.weights["heads.0.weight"][len(classes) + 1 :] *= 0.05  # short vectors, so that there are centres
     image = Image(np.random.default_rng(0).normal(0, 1, shape).astype(np.float32), axes)
-    module = sys.modules["napari_segplugin.engine.predict.predict"]
+    module = sys.modules["napari_segplugin.engine.predict.work.prediction"]
     monkeypatch.setattr(module, "block_size", lambda s, memory: ((19,) * len(s), 10**6))
     tiles = TileSpec(precision="float32")
     memory = drain(predict(image, bundle, device="cpu", tiles=tiles))

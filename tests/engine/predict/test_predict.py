@@ -226,7 +226,7 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path):
 
 def test_a_result_larger_than_memory_asks_for_an_output(monkeypatch):
     monkeypatch.setattr("napari_segplugin.engine.stores.free_host_memory", lambda: 100, raising=False)
-    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "free_host_memory", lambda: 100)
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.work.prediction"], "free_host_memory", lambda: 100)
     with pytest.raises(InputError, match="straight into a file"):
         drain(predict(noise((20, 20), "YX"), bundle_of(), device="cpu"))
 
@@ -258,7 +258,7 @@ def test_streaming_to_disk_gives_the_same(task, ndim, axes, shape, tmp_path, mon
     image, bundle = noise(shape, axes), bundle_of(ndim, task)
     tiles = TileSpec(precision="float32")
     memory = drain(predict(image, bundle, device="cpu", tiles=tiles))
-    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "free_host_memory", lambda: 6_000_000)
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.work.prediction"], "free_host_memory", lambda: 6_000_000)
     disk = drain(predict(image, bundle, device="cpu", tiles=tiles, output=tmp_path / "out.zarr"))
     stored = zarr.open(str(tmp_path / "out.zarr"), mode="r")
     assert isinstance(disk.labels, zarr.Array)
@@ -640,7 +640,7 @@ def test_a_head_without_a_block_decoder_is_read_in_memory_also_into_a_file(tmp_p
 
 
 def test_a_head_without_a_block_decoder_refuses_what_does_not_fit_before_anything_is_computed(in_memory, monkeypatch):
-    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "free_host_memory", lambda: 1_000)
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.work.prediction"], "free_host_memory", lambda: 1_000)
     with pytest.raises(InputError, match=r"'Whole' finds objects only in memory.*Got 3 arrays of shape \(40, 44\)"):
         drain(predict(noise((40, 44), "YX"), with_head(bundle_of(), "whole"), device="cpu"))
 

@@ -12,7 +12,8 @@ from napari_segplugin.core import ClassTable, Image, ModelSpec, Task, TileSpec, 
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import axes_of, plan
 from napari_segplugin.engine.network import fold, load, prepare
-from napari_segplugin.engine.predict.predict import predict, reader
+from napari_segplugin.engine.predict.predict import predict
+from napari_segplugin.engine.predict.tiles import reader
 from napari_segplugin.engine.predict.tiles import Run, run_tiles
 from napari_segplugin.engine.train.train import new_bundle
 from napari_segplugin.networks.unet import UNet
