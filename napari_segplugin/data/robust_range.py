@@ -31,8 +31,8 @@ _SPARSE = 0.85
 """The range reaches at least this share of what the median block rises to."""
 
 
-_DEAD = 0.005
-"""Share of the pixels that a value has to fill to stand for places without an image."""
+_DEAD = (0.005, 0.6)
+"""The least and the largest share of the pixels that a value fills which stands for places without an image."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +90,14 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
     if not pieces or not high > low:
         return Range(low, high, 0.0)
     whole = pieces[0].dtype.kind in "biu"
-    filtered, raw, single = [], [], []
+    filtered, single = [], []
     for piece in pieces:
         values = piece.astype(np.float32)
         single.append(np.abs(residual(values)).ravel())
-        known = filled(values)
-        raw += [
-            b
-            for b, v in zip(blocks(known[1:-1, 1:-1]), blocks(values[1:-1, 1:-1]), strict=True)
-            if np.isfinite(v).all()
-        ]
-        filtered += blocks(median9(known))
+        filtered += blocks(median9(filled(values)))
     noise = median_of(single) / 0.6745
     noise = max(noise, _ROUNDING) if whole else noise
-    noise = max(noise, slow_noise(raw))
+    noise = max(noise, slow_noise([p.astype(np.float32) for p in pieces]))
     calm = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
     high = calm if high - low > _HOT * (calm - low) and calm > low else high
     tops = np.array([b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * noise])
@@ -118,7 +112,8 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
 def dead_value(values: np.ndarray, windows: Sequence[np.ndarray]) -> float:
     """The value that fills places without an image, as the corners of a turned one; NaN where there is none.
 
-    It is the smallest, reaches the border, fills more than half a percent, and a gap lies between it and all others.
+    It is the smallest, reaches the border, fills more than half a percent and less than most, a gap lies between it and all
+    others, and these lie in one convex piece: the ground between objects, set to 0 by somebody, is none.
 
     Parameters
     ----------
@@ -133,27 +128,35 @@ def dead_value(values: np.ndarray, windows: Sequence[np.ndarray]) -> float:
     >>> dead_value(turned, [turned]), dead_value(turned[:, :50], [turned[:, :50]])
     (0.0, nan)
     """
-    if values.ndim < 2:
-        values = values[None]  # blocks side by side: every value may lie at the border
-    fine = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
+    fine = values[np.isfinite(values)]
+    if values.ndim < 2 or not fine.size:
+        return float("nan")
     least = fine.min()
-    border = (values[..., 0, :], values[..., -1, :], values[..., 0], values[..., -1])
-    if (fine == least).mean() <= _DEAD or not any((edge == least).any() for edge in border):
+    plane = values.reshape(-1, *values.shape[-2:])[len(values) // 2 if values.ndim == 3 else 0]
+    border = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
+    if not _DEAD[0] < (fine == least).mean() < _DEAD[1] or not any((edge == least).any() for edge in border):
         return float("nan")
     others = fine[fine != least].astype(np.float64)
-    if not others.size:
-        return float("nan")
-    noise = [
-        np.abs(residual(np.where(w == least, np.nan, w).astype(np.float32))).ravel()
-        for w in windows
-        if min(w.shape) >= 3
-    ]
+    noise = [np.abs(residual(without(w, least).astype(np.float32))).ravel() for w in windows if min(w.shape) >= 3]
     spread = median_of([*noise, np.zeros(0)]) / 0.6745
     if values.dtype.kind in "biu":
         spread = max(spread, _ROUNDING)
     gap = np.percentile(others, 1) - float(least)
     empty = (others < float(least) + gap / 2).mean() < 0.002
-    return float(least) if empty and gap > 10 * spread else float("nan")
+    return float(least) if empty and gap > 10 * spread and _convex(plane != least) else float("nan")
+
+
+def _convex(mask: np.ndarray) -> bool:
+    """Whether the places of a (Y, X) mask fill their convex hull."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    step = max(1, max(mask.shape) // 256)
+    places = np.argwhere(mask[::step, ::step])
+    try:
+        hull = ConvexHull(np.concatenate([places + shift for shift in ((0, 0), (0, 1), (1, 0), (1, 1))]))
+    except (QhullError, ValueError):  # all on one line, or none
+        return False
+    return bool(len(places) > 0.95 * hull.volume)
 
 
 def without(values: np.ndarray, value: float) -> np.ndarray:
@@ -195,10 +198,11 @@ def blocks(values: np.ndarray) -> list[np.ndarray]:
     return [b for row in np.array_split(values, parts[0], 0) for b in np.array_split(row, parts[1], 1)]
 
 
-def residual(values: np.ndarray) -> np.ndarray:
+def residual(values: np.ndarray, lag: int = 1) -> np.ndarray:
     """What is left of (Y, X) values beside planes and edges, with the standard deviation of white noise (Immerkær 1996)."""
-    rows = values[:-2] - 2 * values[1:-1] + values[2:]
-    return np.asarray((rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6)
+    n, m = (k - 2 * lag for k in values.shape)
+    rows = values[:n] - 2 * values[lag : lag + n] + values[2 * lag :]
+    return np.asarray((rows[:, :m] - 2 * rows[:, lag : lag + m] + rows[:, 2 * lag :]) / 6)
 
 
 def median9(values: np.ndarray) -> np.ndarray:
@@ -220,18 +224,34 @@ def _middle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c)))
 
 
-def slow_noise(parts: Sequence[np.ndarray]) -> float:
-    """Standard deviation of noise that neighbours share, from blocks whose values spread as noise does; 0 without enough.
+def slow_noise(planes: Sequence[np.ndarray], lag: int = 4) -> float:
+    """Standard deviation of noise that neighbors share, from blocks whose values spread as noise does; 0 without enough.
 
-    Noise of a blurred or compressed image is smooth from pixel to pixel, and hidden from what looks at neighbours.
+    Noise of a blurred or compressed image is smooth from pixel to pixel, and hidden from what looks at neighbors. It shows
+    between pixels some way apart, where what rises evenly leaves nothing.
+
+    Parameters
+    ----------
+    planes : sequence of (Y, X) ndarray
+    lag : int
+        Pixels between which neighbors share nothing any more.
     """
-    spread = []
-    for part in parts:
-        p2, p16, p50, p84 = np.percentile(part, (2.3, 16, 50, 84))
-        wide = p50 - p16
-        if wide > 0 and 0.7 < (p84 - p50) / wide < 1.5 and 1.6 < (p50 - p2) / wide < 2.5:
-            spread.append(wide)
-    return float(np.percentile(spread, 25)) if len(spread) >= 0.3 * len(parts) else 0.0
+    wide, apart, count = [], [], 0
+    for plane in planes:
+        if min(plane.shape) < 4 * lag:
+            continue
+        inner = plane[lag:-lag, lag:-lag]
+        for part, left in zip(blocks(inner), blocks(residual(plane, lag)), strict=True):
+            if not np.isfinite(left).all():
+                continue
+            count += 1
+            p2, p16, p50, p84 = np.percentile(part, (2.3, 16, 50, 84))
+            apart.append(float(np.median(np.abs(left))) / 0.6745)
+            if p50 > p16 and 0.7 < (p84 - p50) / (p50 - p16) < 1.5 and 1.6 < (p50 - p2) / (p50 - p16) < 2.5:
+                wide.append(float(p50 - p16))
+    if not wide or len(wide) < 0.3 * count:
+        return 0.0
+    return min(float(np.percentile(wide, 25)), float(np.percentile(apart, 25)))
 
 
 __all__ = [

@@ -80,6 +80,10 @@ THRESHOLD_ROWS: tuple[TechniqueRow, ...] = (
             Parameter("k", 0.2, "k", "Weight of the standard deviation (niblack, sauvola).", low=-2, high=2, step=0.05),
             OBJECTS,
             SMOOTH,
+            Parameter(
+                "calm", False, "Leave noise out", "Smooths an image that is hardly more than noise, and asks for more "
+                "contrast there: an empty field stays empty.",
+            ),
         ),
         scope="window",
         group="Threshold",

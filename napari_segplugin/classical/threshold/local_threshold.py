@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TypedDict
 
@@ -12,7 +13,7 @@ from napari_segplugin.classical.shared.smoothing import TRUNCATE, gaussian, reac
 from napari_segplugin.classical.threshold.threshold import channel_values, find_threshold
 from napari_segplugin.core.parameters import Value
 from napari_segplugin.core.types import scalar
-from napari_segplugin.data.robust_range import blocks, robust_range, slow_noise
+from napari_segplugin.data.robust_range import robust_range, slow_noise
 
 SIGMAS = 6.0
 """A Gaussian window of this many sigmas is taken for a window of that size, as in scikit-image."""
@@ -60,12 +61,16 @@ def against_noise(sample: np.ndarray, spacing: tuple[float, ...], smooth: float)
         return smooth, 0.0
     width = smooth or CALM
     calm = gaussian(sample[0], width, spacing)
-    parts = [b for plane in calm.reshape(-1, *calm.shape[-2:]) for b in blocks(plane) if np.isfinite(b).all()]
-    left = max(found.noise / (2 * np.sqrt(np.pi) * width), slow_noise(parts) if parts else 0.0)
+    left = max(
+        found.noise / (2 * np.sqrt(np.pi) * width),
+        slow_noise(list(calm.reshape(-1, *calm.shape[-2:])), 4 + 2 * math.ceil(width)),
+    )
     return width, _CLEAR * left
 
 
-def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, **_: object) -> Range:
+def measure(
+    sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smooth: float, calm: bool = False, **_: object
+) -> Range:
     """What has to be known of the whole image.
 
     Returns
@@ -75,7 +80,7 @@ def measure(sample: np.ndarray, spacing: tuple[float, ...], *, floor: str, smoot
         0 and 1 for an 8-bit image, whose median is exact. "floor": the value that the setting `floor` finds, or None.
         "smooth", "least": see :func:`against_noise`.
     """
-    smooth, least = against_noise(sample, spacing, smooth)
+    smooth, least = against_noise(sample, spacing, smooth) if calm else (smooth, 0.0)
     low, high = float(np.nanmin(sample[0])), float(np.nanmax(sample[0]))
     exact = sample.dtype.kind in "bu" and sample.dtype.itemsize == 1 and not smooth
     # of an image that is hardly more than noise a value for the whole would part noise, or a speck, from all the rest
@@ -94,7 +99,7 @@ def halo(settings: Mapping[str, Value], ndim: int) -> tuple[int, ...]:
     """Half of the window, and what the Gaussians see."""
     window = int(scalar(settings, "window"))
     half = int(TRUNCATE * window / SIGMAS + 0.5) if settings["method"] == "gaussian" else window // 2
-    return (half + 1 + reach(scalar(settings, "smooth") or CALM),) * ndim
+    return (half + 1 + reach(scalar(settings, "smooth") or (CALM if settings["calm"] else 0)),) * ndim
 
 
 def local_threshold(
@@ -109,6 +114,7 @@ def local_threshold(
     k: float = 0.2,
     objects: str = "bright",
     smooth: float = 0.0,
+    calm: bool = False,
 ) -> np.ndarray:
     """Voxels that are brighter (or darker) than their surroundings.
 
@@ -136,8 +142,8 @@ def local_threshold(
     k : float
         Of niblack and sauvola.
     objects : str
-    smooth : float
-        As asked for; what is used is in `measured`.
+    smooth, calm
+        As asked for; what follows from them is in `measured`.
 
     Returns
     -------

@@ -13,8 +13,7 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import axes_of, plan
 from napari_segplugin.engine.network import fold, load, prepare
 from napari_segplugin.engine.predict.predict import predict
-from napari_segplugin.engine.predict.tiles import reader
-from napari_segplugin.engine.predict.tiles import Run, run_tiles
+from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.train.train import new_bundle
 from napari_segplugin.networks.unet import UNet
 
