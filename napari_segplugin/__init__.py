@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.door.calls import finetune, predict, segment, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.joining import join
     from napari_segplugin.door.regions import crop, measure
     from napari_segplugin.door.results import evaluate, load_model, save_model, track, write_segmentation
     from napari_segplugin.engine.doctor.report import DoctorReport
@@ -71,6 +72,7 @@ _NAMES = {
     "core": _CORE,
     "door.calls": "finetune predict segment train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
+    "door.joining": "join",
     "door.regions": "crop measure",
     "door.results": "evaluate load_model save_model track write_segmentation",
     "data.corrections": "Corrections",
@@ -133,6 +135,7 @@ __all__ = [
     "evaluate",
     "finetune",
     "jobs",
+    "join",
     "load_model",
     "load_recipe",
     "measure",

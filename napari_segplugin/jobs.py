@@ -34,7 +34,9 @@ from napari_segplugin.core import (
     TrainSpec,
 )
 from napari_segplugin.core.types import Json
+from napari_segplugin.data.channels import seen
 from napari_segplugin.door.inputs import (
+    ChannelsLike,
     CorrectionsLike,
     ImageLike,
     LabelsLike,
@@ -61,11 +63,13 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
 
 
-def _opened(image: ImageLike, axes: str | None, spacing: Sequence[float] | None, unit: str | None) -> Job[Image]:
+def _opened(
+    image: ImageLike, axes: str | None, spacing: Sequence[float] | None, unit: str | None, channels: ChannelsLike
+) -> Job[Image]:
     found = as_image(image, axes, spacing, unit)
     if isinstance(image, str | Path):
         yield from notes_of(found)
-    return found
+    return seen(found, channels)
 
 
 @within_memory
@@ -78,12 +82,13 @@ def predict(
     region: Region | None = None,
     output: PathLike | None = None,
     cluster: Cluster | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
 ) -> Job[Segmentation]:
     """Segment an image by a network; see :func:`napari_segplugin.predict`."""
-    found = yield from _opened(image, axes, spacing, unit)
+    found = yield from _opened(image, axes, spacing, unit, channels)
     bundle = as_model(model)
     bring_torch()
     from napari_segplugin.engine.predict.predict import predict as run
@@ -102,6 +107,7 @@ def predict_to_file(
     region: Region | None = None,
     cluster: Cluster | None = None,
     otherwise: str = "",
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -110,7 +116,7 @@ def predict_to_file(
 
     Parameters
     ----------
-    image, model, tiles, device, region, cluster, axes, spacing, unit
+    image, model, tiles, device, region, cluster, channels, axes, spacing, unit
         As in :func:`napari_segplugin.predict`.
     path : path
         Any format that can be written; OME-Zarr and TIFF for results larger than memory.
@@ -128,7 +134,7 @@ def predict_to_file(
     InputError
         As in :func:`napari_segplugin.predict`, and if the file cannot be written.
     """
-    found = yield from _opened(image, axes, spacing, unit)
+    found = yield from _opened(image, axes, spacing, unit, channels)
     bundle = as_model(model)
     bring_torch()
     from napari_segplugin.engine.predict.to_file import predict_to_file as run
@@ -162,12 +168,13 @@ def finetune(
     *,
     stop: threading.Event | None = None,
     preview: Region | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
 ) -> Job[FineTuneResult]:
     """Train a copy of a model on corrections; see :func:`napari_segplugin.finetune`."""
-    images = [as_image(i, axes, spacing, unit) for i in cast("Sequence[ImageLike]", _each(image))]
+    images = [seen(as_image(i, axes, spacing, unit), channels) for i in cast("Sequence[ImageLike]", _each(image))]
     bundle = as_model(model)
     task, classes = bundle.spec.task, bundle.spec.classes
     notes: list[Note] = []
@@ -205,6 +212,7 @@ def train(
     share: float = 0.2,
     keep: PathLike | None = None,
     stop: threading.Event | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -219,7 +227,7 @@ def train(
     from napari_segplugin.engine.train.folder import train_labelled
 
     yield Stage("Reading images and labels")
-    found = yield from labelled(data, wanted.kind(bundle), axes, spacing, unit)
+    found = yield from labelled(data, wanted.kind(bundle), axes, spacing, unit, channels)
     spec = spec or TrainSpec(seconds=600)
     bundle = bundle or wanted.make(str(model), found, ignore, spec.seed)
     return (yield from train_labelled(found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep))
@@ -233,6 +241,7 @@ def segment(
     region: Region | None = None,
     seeds: np.ndarray | PathLike | None = None,
     box: Region | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -242,7 +251,7 @@ def segment(
     from napari_segplugin.engine.classical.segment import segment as run
     from napari_segplugin.io.pairs import open_labels
 
-    found = yield from _opened(image, axes, spacing, unit)
+    found = yield from _opened(image, axes, spacing, unit, channels)
     notes: list[Note] = []
     marks = open_labels(seeds, found, notes.append) if isinstance(seeds, str | Path) else seeds
     yield from notes
@@ -350,12 +359,12 @@ def instant(
     from napari_segplugin.engine.instant import instant as run
 
     table = class_table(classes, task) or ClassTable.named(["object"])
-    seen = as_image(image)
+    found = as_image(image)
     notes: list[Note] = []
-    marks = as_corrections(corrections, Task(task), table, seen, notes.append)
+    marks = as_corrections(corrections, Task(task), table, found, notes.append)
     yield from notes
     return (
-        yield from run(seen, marks, Task(task), table, region=region, forest=forest, most=most, one_thing=one_thing)
+        yield from run(found, marks, Task(task), table, region=region, forest=forest, most=most, one_thing=one_thing)
     )
 
 

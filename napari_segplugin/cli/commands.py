@@ -31,6 +31,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import plain_metric
+from napari_segplugin.data.channels import seen
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image, write_segmentation
 from napari_segplugin.io.formats import notes_of, stem_of, with_extension
@@ -48,12 +49,22 @@ def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit, **more)
     for note in notes_of(image):
         progress(note)
-    return image
+    return seen(image, getattr(options, "channels", ""))
+
+
+def open_joined(options: Namespace, progress: Progress) -> Image:
+    """The images of a command as the channels of one."""
+    whole = Namespace(**{**vars(options), "channels": ""})
+    image = seg.join([open_image(path, whole, progress) for path in options.images])
+    for note in notes_of(image):
+        progress(note)
+    return seen(image, options.channels)
 
 
 def predict(options: Namespace) -> Result:
     """Segment images one after the other; those that are done stay when a later one fails."""
-    targets = targets_of(options.images, options.output, options.format)
+    shown = options.images[:1] if options.join else options.images
+    targets = targets_of(shown, options.output, options.format)
     bundle = seg.load_model(options.model)
     if options.cluster:
         with seg.connect(options.cluster) as cluster:
@@ -71,7 +82,7 @@ def _predict_all(
     options: Namespace, targets: Sequence[ResultPath], bundle: ModelBundle, cluster: Cluster | None
 ) -> list[dict[str, Any]]:
     """One image after the other, or on a cluster several at once."""
-    pairs = list(zip(options.images, targets, strict=True))
+    pairs = list(zip(options.images[: len(targets)], targets, strict=True))
     if cluster is not None and len(pairs) > 1:
         items = [(options, os.getcwd(), path, target) for path, target in pairs]
         with CommandProgress(f"{len(pairs)} images", options.quiet) as progress:
@@ -94,7 +105,7 @@ def _predict_one(
 ) -> dict[str, Any]:
     """Segment a file; what is told of it."""
     start = time.perf_counter()
-    image = open_image(path, options, progress)
+    image = open_joined(options, progress) if options.join else open_image(path, options, progress)
     if target.note:
         progress(Note(target.note))
     size, halo = _spread(options.tile, image), _spread(options.halo, image)
@@ -224,7 +235,7 @@ def train(options: Namespace) -> Result:
     if options.start and options.network:
         raise InputError("A training starts from a network or from a model.", got="--network and --from")
     model: str | ModelBundle = seg.load_model(options.start) if options.start else options.network or "unet"
-    place = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit}
+    place = {"axes": options.axes, "spacing": options.spacing, "unit": options.unit, "channels": options.channels}
     with (
         CommandProgress(Path(options.folder).name, options.quiet) as progress,
         stop_on_interrupt() as stop,

@@ -166,6 +166,7 @@ def geometry(p: argparse.ArgumentParser, one: bool = True) -> None:
         "--spacing", type=numbers, metavar="D,D[,D]", help="pixel or voxel size along the spatial axes, in that order"
     )
     p.add_argument("--unit", metavar="UNIT", help="unit of the pixel or voxel size, such as um")
+
     if one:
         p.add_argument(
             "--series", metavar="N", help="which of several DICOM series: its number in the list, or its UID"
@@ -173,4 +174,14 @@ def geometry(p: argparse.ArgumentParser, one: bool = True) -> None:
         p.add_argument("--even-slices", action="store_true", help="resample DICOM slices that are not evenly spaced")
 
 
-__all__ = ["Commands", "crop", "evaluate", "export", "geometry", "make_command", "measure", "track"]
+def channels(p: argparse.ArgumentParser) -> None:
+    """What of an image is seen."""
+    p.add_argument(
+        "--channels",
+        default="",
+        metavar="LIST",
+        help="channels that are seen: numbers from 1 (2 or 1,3), names, grey, haematoxylin, eosin or dab (default: all)",
+    )
+
+
+__all__ = ["Commands", "channels", "crop", "evaluate", "export", "geometry", "make_command", "measure", "track"]

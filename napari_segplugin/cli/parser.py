@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 
 import napari_segplugin
-from napari_segplugin.cli.parse_results import Commands, crop, evaluate, export, geometry, make_command, measure, track
+from napari_segplugin.cli.parse_results import (
+    Commands,
+    channels,
+    crop,
+    evaluate,
+    export,
+    geometry,
+    make_command,
+    measure,
+    track,
+)
 from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
@@ -65,7 +75,13 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         "computer; a single image is spread over the workers, several images are one task each",
     )
     _device(p)
+    p.add_argument(
+        "--join",
+        action="store_true",
+        help="the images are the channels of one, such as T1 and T2: brought together by where their files say they lie",
+    )
     geometry(p)
+    channels(p)
     return p
 
 
@@ -84,6 +100,7 @@ def _run(commands: Commands) -> argparse.ArgumentParser:
     p.add_argument("--seeds", metavar="LABELS", help="points or strokes of one image, as a label image")
     p.add_argument("--box", type=box, default=(), metavar="A:B,A:B[,A:B]", help="a box in pixels (voxels in 3D), Z,Y,X")
     geometry(p)
+    channels(p)
     p.set_defaults(home="run_recipe")
     return p
 
@@ -123,6 +140,7 @@ def _finetune(commands: Commands) -> argparse.ArgumentParser:
     _training(p, seconds=60.0)
     _device(p)
     geometry(p)
+    channels(p)
     return p
 
 
@@ -163,6 +181,7 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     _training(p, seconds=600.0)
     _device(p)
     geometry(p, one=False)
+    channels(p)
     return p
 
 

@@ -9,6 +9,7 @@ from napari_segplugin.core.words import Setting
 
 OPTIONS: Mapping[Setting, str] = {
     "axes": "--axes",
+    "channels": "--channels",
     "classes": "--classes, --ignore, --task",
     "device": "--device",
     "file": "--format zarr",

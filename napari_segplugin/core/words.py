@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 Setting: TypeAlias = Literal[
     "axes",
+    "channels",
     "classes",
     "device",
     "file",

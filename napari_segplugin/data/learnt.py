@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_segplugin.core import Learnt, Sample
+from napari_segplugin.data.channels import channel_names
 
 _VALUES = 200_000
 """Values of a channel and image that are looked at."""
@@ -60,9 +61,11 @@ def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
             found.append(channel.ravel()[at].astype(np.float64))
     sizes = np.concatenate(widths) if widths else np.zeros(0)
     modalities = {_modality(s) for s in samples}
+    names = {channel_names(s.image) for s in samples if s.image.metadata.get("channel_names")}
     return Learnt(
         images=len(samples),
         modality=modalities.pop() if len(modalities) == 1 else "",
+        channels=names.pop() if len(names) == 1 else (),
         widths=tuple(np.percentile(sizes, (5, 50, 95)).round(2).tolist()) if sizes.size else (),
         cover=(min(cover), max(cover)) if cover else (),
         values=tuple(v for found in values if (v := _about(np.concatenate(found)))),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Normalisation
-from napari_segplugin.data.robust_range import dead_value, robust_range, without
+from napari_segplugin.core.intensity.robust_range import robust_range, without
+from napari_segplugin.data.dead import dead_value
 from napari_segplugin.data.tiles import spread_blocks
 
 _ENOUGH = 4_000_000

@@ -21,6 +21,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.inputs import (
+    ChannelsLike,
     CorrectionsLike,
     ImageLike,
     ModelLike,
@@ -51,6 +52,7 @@ def predict(
     region: Region | None = None,
     output: PathLike | None = None,
     cluster: Cluster | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -78,6 +80,9 @@ def predict(
         complete; after a kill the same call goes on where it stopped.
     cluster : Cluster, optional
         Whose workers run the network.
+    channels : str or sequence of int
+        What the model sees: numbers from 1 ("2", "1,3"), names, "grey", or a stain ("haematoxylin", "eosin", "dab"); see
+        :func:`napari_segplugin.data.channels.seen`. Everything by default.
     axes : str, optional
         Order of the axes of an array or a file, from "TCZYX"; wins over what the file says.
     spacing : sequence of float, optional
@@ -114,6 +119,7 @@ def predict(
         region=region,
         output=output,
         cluster=cluster,
+        channels=channels,
         axes=axes,
         spacing=spacing,
         unit=unit,
@@ -127,6 +133,7 @@ def finetune(
     model: ModelLike,
     spec: TrainSpec | None = None,
     *,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -144,7 +151,7 @@ def finetune(
         Is not changed. A 2D network learns from the painted planes of a volume.
     spec : TrainSpec, optional
         60 seconds by default.
-    axes, spacing, unit, progress
+    channels, axes, spacing, unit, progress
         As in :func:`predict`.
 
     Returns
@@ -166,7 +173,7 @@ def finetune(
     >>> tuned.bundle.name
     'nuclei2d, tuned 1'
     """
-    job = jobs.finetune(image, corrections, model, spec, axes=axes, spacing=spacing, unit=unit)
+    job = jobs.finetune(image, corrections, model, spec, channels=channels, axes=axes, spacing=spacing, unit=unit)
     return run(job, "finetune", progress)
 
 
@@ -185,6 +192,7 @@ def train(
     ignore: int | None = None,
     share: float = 0.2,
     keep: PathLike | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -213,7 +221,7 @@ def train(
         Of the images that are held out, 0 to below 1.
     keep : path, optional
         Where the training is kept, so that the same call goes on after a crash.
-    axes, spacing, unit, progress
+    channels, axes, spacing, unit, progress
         As in :func:`predict`.
 
     Returns
@@ -248,6 +256,7 @@ def train(
         ignore=ignore,
         share=share,
         keep=keep,
+        channels=channels,
         axes=axes,
         spacing=spacing,
         unit=unit,
@@ -262,6 +271,7 @@ def segment(
     region: Region | None = None,
     seeds: np.ndarray | PathLike | None = None,
     box: Region | None = None,
+    channels: ChannelsLike = "",
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
@@ -281,7 +291,7 @@ def segment(
         Points or strokes, for techniques that need some.
     box : tuple of slice, optional
         For techniques that need one.
-    axes, spacing, unit, progress
+    channels, axes, spacing, unit, progress
         As in :func:`predict`.
     **settings
         Of the technique; those left out have their defaults.
@@ -303,7 +313,16 @@ def segment(
     True
     """
     job = jobs.segment(
-        image, technique, region=region, seeds=seeds, box=box, axes=axes, spacing=spacing, unit=unit, **settings
+        image,
+        technique,
+        region=region,
+        seeds=seeds,
+        box=box,
+        channels=channels,
+        axes=axes,
+        spacing=spacing,
+        unit=unit,
+        **settings,
     )
     return run(job, "segment", progress)
 

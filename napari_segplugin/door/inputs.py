@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
 
 PathLike: TypeAlias = str | Path
+ChannelsLike: TypeAlias = str | Sequence[int]
 ImageLike: TypeAlias = Image | ArrayLike | PathLike
 LabelsLike: TypeAlias = Segmentation | ArrayLike | PathLike
 ModelLike: TypeAlias = ModelBundle | PathLike
@@ -346,6 +347,7 @@ def as_recipe(technique: ClassicalRecipe | PathLike, settings: Mapping[str, Json
 
 
 __all__ = [
+    "ChannelsLike",
     "CorrectionsLike",
     "ImageLike",
     "LabelsLike",

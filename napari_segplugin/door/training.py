@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +13,7 @@ from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Note
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.catalog import new_model
 from napari_segplugin.door.inputs import (
+    ChannelsLike,
     ImageLike,
     LabelsLike,
     ModelLike,
@@ -103,6 +104,7 @@ def labelled(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
+    channels: ChannelsLike = "",
 ) -> Job[list[Labelled]]:
     """Images with their labels, from a folder or from pairs.
 
@@ -111,11 +113,13 @@ def labelled(
     InputError
         If the folder is laid out otherwise, a file cannot be read, or there is nothing.
     """
+    from napari_segplugin.data.channels import seen
     from napari_segplugin.engine.train.folder import Labelled, read_pairs
     from napari_segplugin.io.pairs import canonical_labels, find_pairs
 
     if isinstance(data, str | Path):
-        return (yield from read_pairs(find_pairs(data), task, axes=axes, spacing=spacing, unit=unit))
+        found = yield from read_pairs(find_pairs(data), task, axes=axes, spacing=spacing, unit=unit)
+        return [replace(one, image=seen(one.image, channels)) for one in found]
     pairs = list(data) if isinstance(data, Iterable) else [data]
     if not all(isinstance(p, tuple | list) and len(p) == 2 for p in pairs):
         raise InputError(
@@ -136,7 +140,7 @@ def labelled(
             yield Note(f"'{truth.name}': {note}")
         if isinstance(given, str | Path):
             yield from notes_of(image)
-        found.append(Labelled(image, numbers, kinds))
+        found.append(Labelled(seen(image, channels), numbers, kinds))
     if not found:
         raise InputError("There is nothing to train on.", got="an empty list", accepted="(image, labels) pairs")
     return found

@@ -12,7 +12,17 @@ from napari_segplugin.core import Image
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.version import __version__
 
-HEADERS = ("nifti_header", "frame_interval", "dicom_series", "dicom_resampled", "geotiff", "nodata", "bands")
+HEADERS = (
+    "nifti_header",
+    "frame_interval",
+    "dicom_series",
+    "dicom_resampled",
+    "geotiff",
+    "nodata",
+    "bands",
+    "channels",
+    "joined",
+)
 """What of an image's metadata goes into the recipes of its results."""
 
 

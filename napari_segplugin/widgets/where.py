@@ -9,6 +9,7 @@ from napari_segplugin.core.words import Setting
 
 PLACES: Mapping[Setting, str] = {
     "axes": "Axes, in step 1",
+    "channels": "Channels, in step 1",
     "classes": "Find and Classes, in step 2",
     "device": "Device, in step 2",
     "file": "Whole image, into a file…, in step 3",

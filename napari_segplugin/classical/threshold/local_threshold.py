@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from napari_segplugin.classical.shared.smoothing import TRUNCATE, gaussian, reach, window_shape
 from napari_segplugin.classical.threshold.threshold import channel_values, find_threshold
+from napari_segplugin.core.intensity.robust_range import robust_range, slow_noise
 from napari_segplugin.core.parameters import Value
 from napari_segplugin.core.types import scalar
-from napari_segplugin.data.robust_range import robust_range, slow_noise
 
 SIGMAS = 6.0
 """A Gaussian window of this many sigmas is taken for a window of that size, as in scikit-image."""

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec, in_colours
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
+from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.network import ReadyNetwork, prepare
@@ -70,7 +71,7 @@ def edge_map(
         raise InputError(
             f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
         )
-    tiles, image = tiles or TileSpec(), in_colours(image, bundle.spec.in_channels)
+    tiles, image = tiles or TileSpec(), fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec, in_colours
+from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec
 from napari_segplugin.core.words import pixel
+from napari_segplugin.data.channels import advice, fitting
 from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import ReadyNetwork, prepare
@@ -95,14 +96,18 @@ def check_fit(image: Image, spec: ModelSpec) -> None:
         )
     if image.n_channels == spec.in_channels:
         return
-    hint = f"Choose a model that reads {image.n_channels} channel{'s' if image.n_channels > 1 else ''}"
-    if image.n_channels > spec.in_channels == 1:
-        hint = "Choose one of the channels, convert colour to grey, or train a model that reads all channels"
+    hint, likely = f"Choose a model that reads {image.n_channels} channel{'s' if image.n_channels > 1 else ''}", ""
+    if image.n_channels > spec.in_channels:
+        likely = advice(image, spec.in_channels)
+        hint = (
+            f"Choose the channels that the model is to see, such as '{likely}', or train a model that reads all of them"
+        )
     raise InputError(
         f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image "
         f"'{image.name}' has {image.n_channels}.",
         got=image.describe(),
         hint=hint,
+        setting="channels" if likely else None,
     )
 
 
@@ -161,7 +166,7 @@ def set_up(
     InputError
         If image, model, region, tiles and device do not go together.
     """
-    image = in_colours(image, bundle.spec.in_channels)
+    image = fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
     check_fit(image, bundle.spec)
     if tiles.mirror and not turns(bundle.spec):
         raise InputError(

@@ -11,8 +11,8 @@ from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, Stage, TileSpec
 from napari_segplugin.core.disk.unfinished import Ledger
-from napari_segplugin.core.image import in_colours
 from napari_segplugin.core.words import voxels
+from napari_segplugin.data.channels import channel_names, fitting
 from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
@@ -107,7 +107,9 @@ def predict_into(
     ledger: Ledger | None = None,
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
-    image = in_colours(image, bundle.spec.in_channels)
+    whole, image = image, fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+    if image is not whole and "channels" in image.metadata and whole.n_channels != 4:
+        yield Note(f"Of '{image.name}' the model sees: {', '.join(channel_names(image))}.", setting="channels")
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain, in_colours
+from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain
 from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data import normalise
+from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.prompt import proposals
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
@@ -82,7 +83,7 @@ def propose(
     InputError
         If the network has no map of the foreground, does not fit the image, or sees nothing there.
     """
-    image = in_colours(image, bundle.spec.in_channels)
+    image = fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
     check_fit(image, bundle.spec)
     if is_detector(bundle.spec):
         raise InputError(

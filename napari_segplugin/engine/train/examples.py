@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task, in_colours
+from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task
 from napari_segplugin.data import normalise
+from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
 from napari_segplugin.tasks import codec_of
@@ -27,7 +28,7 @@ def prepare_sample(sample: Sample, bundle: ModelBundle) -> Prepared:
         If the dimensions or channels do not fit the network.
     """
     spec = bundle.spec
-    image = in_colours(sample.image, spec.in_channels)
+    image = fitting(sample.image, spec.in_channels, bundle.learnt.channels)
     if image.ndim != spec.ndim or image.n_channels != spec.in_channels:
         raise InputError(
             f"The image '{image.name}' does not fit the network.",

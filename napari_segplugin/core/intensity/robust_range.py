@@ -17,7 +17,7 @@ FLOOR = 25.0
 """The range is at least so many standard deviations of the noise: an empty field stays empty."""
 NEAR = 50.0
 """Below so many standard deviations what was found is looked at again: it may be noise that neighbors share."""
-_ROUNDING = 0.3
+ROUNDING = 0.3
 """Standard deviation of the noise of whole numbers, at least: they are rounded."""
 _HOT = 1.3
 """Single pixels that widen the range more than so many times are left out of it."""
@@ -29,10 +29,6 @@ _APART = 16.0
 """Blocks that rise so many times higher than the next lower ones, a quarter of all or more, show something else: dust, a fiber."""
 _SPARSE = 0.85
 """The range reaches at least this share of what the median block rises to."""
-
-
-_DEAD = (0.005, 0.6)
-"""The least and the largest share of the pixels that a value fills which stands for places without an image."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
         single.append(np.abs(residual(values)).ravel())
         filtered += blocks(median9(filled(values)))
     noise = median_of(single) / 0.6745
-    noise = max(noise, _ROUNDING) if whole else noise
+    noise = max(noise, ROUNDING) if whole else noise
     noise = max(noise, slow_noise([p.astype(np.float32) for p in pieces]))
     calm = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
     high = calm if high - low > _HOT * (calm - low) and calm > low else high
@@ -107,56 +103,6 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
         high = min(high, low + _BRIGHT[0] * middle, low + _BRIGHT[1] * upper)
         high = max(high, low + _SPARSE * middle)
     return Range(float(low), float(high), noise)
-
-
-def dead_value(values: np.ndarray, windows: Sequence[np.ndarray]) -> float:
-    """The value that fills places without an image, as the corners of a turned one; NaN where there is none.
-
-    It is the smallest, reaches the border, fills more than half a percent and less than most, a gap lies between it and all
-    others, and these lie in one convex piece: the ground between objects, set to 0 by somebody, is none.
-
-    Parameters
-    ----------
-    values : ([Z,] Y, X) ndarray
-    windows : sequence of (Y, X) ndarray
-        Connected pieces.
-
-    Examples
-    --------
-    >>> turned = np.random.default_rng(0).normal(100, 5, (64, 64))
-    >>> turned[:, 50:] = 0
-    >>> dead_value(turned, [turned]), dead_value(turned[:, :50], [turned[:, :50]])
-    (0.0, nan)
-    """
-    fine = values[np.isfinite(values)]
-    if values.ndim < 2 or not fine.size:
-        return float("nan")
-    least = fine.min()
-    plane = values.reshape(-1, *values.shape[-2:])[len(values) // 2 if values.ndim == 3 else 0]
-    border = (plane[0], plane[-1], plane[:, 0], plane[:, -1])
-    if not _DEAD[0] < (fine == least).mean() < _DEAD[1] or not any((edge == least).any() for edge in border):
-        return float("nan")
-    others = fine[fine != least].astype(np.float64)
-    noise = [np.abs(residual(without(w, least).astype(np.float32))).ravel() for w in windows if min(w.shape) >= 3]
-    spread = median_of([*noise, np.zeros(0)]) / 0.6745
-    if values.dtype.kind in "biu":
-        spread = max(spread, _ROUNDING)
-    gap = np.percentile(others, 1) - float(least)
-    empty = (others < float(least) + gap / 2).mean() < 0.002
-    return float(least) if empty and gap > 10 * spread and _convex(plane != least) else float("nan")
-
-
-def _convex(mask: np.ndarray) -> bool:
-    """Whether the places of a (Y, X) mask fill their convex hull."""
-    from scipy.spatial import ConvexHull, QhullError
-
-    step = max(1, max(mask.shape) // 256)
-    places = np.argwhere(mask[::step, ::step])
-    try:
-        hull = ConvexHull(np.concatenate([places + shift for shift in ((0, 0), (0, 1), (1, 0), (1, 1))]))
-    except (QhullError, ValueError):  # all on one line, or none
-        return False
-    return bool(len(places) > 0.95 * hull.volume)
 
 
 def without(values: np.ndarray, value: float) -> np.ndarray:
@@ -259,7 +205,6 @@ __all__ = [
     "FLOOR",
     "Range",
     "blocks",
-    "dead_value",
     "median9",
     "residual",
     "robust_range",
