@@ -58,6 +58,7 @@ def test_an_image_without_nodata_is_read_as_it_is():
     assert image.read().dtype == np.uint8
     assert known_array(image) is image.array
     assert absent(image) is None
+    assert absent(Image(np.zeros((4, 5)), "YX")) is None
     for wrong in ("not a number at all", None, [1]):
         assert Image(np.zeros((4, 5)), "YX", metadata={"nodata": wrong}).nodata is None
     assert np.isnan(Image(np.zeros((4, 5)), "YX", metadata={"nodata": "nan"}).nodata)

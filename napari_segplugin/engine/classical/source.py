@@ -48,6 +48,11 @@ class Source:
         """Channels that are read."""
         return 1 if self.channel >= 0 else self.image.n_channels
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether voxels may have no value."""
+        return self.image.nodata is not None or np.dtype(self.image.array.dtype).kind == "f"
+
     def read(self, region: Region | None = None) -> np.ndarray:
         """A region as (C, [Z,] Y, X), in the image's own dtype."""
         part = self.image.read(region, self.frame)
