@@ -58,7 +58,7 @@ def test_numbers_of_the_seeds_do_not_matter(scene):
 def test_one_seed_is_what_flood_finds():
     image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)
     at = tuple(int(i) for i in np.argwhere(image == image.max())[0])
-    span = float(image.max() - image.min())
+    span = value_range(image[None])
     labels = grow(image[None], seeds_from_points(np.array([at]), image.shape, np.array([3])), tolerance=0.25)
     assert np.array_equal(labels, 3 * flood(image, at, tolerance=0.25 * span, connectivity=1))
     assert 20 < (labels == 3).sum() < image.size / 4
@@ -111,7 +111,7 @@ def test_a_nucleus_in_3d_from_one_click():
     image, truth = np.asarray(sample.image.array).astype(np.float32), sample.truth
     nucleus = truth == 1
     centre = np.argwhere(nucleus)[nucleus.sum() // 2]
-    labels = grow(image[None], seeds_from_points(centre[None], image.shape), tolerance=0.05, smooth=1.0)
+    labels = grow(image[None], seeds_from_points(centre[None], image.shape), tolerance=0.1, smooth=1.0)
     assert 2 * (nucleus & (labels > 0)).sum() / (nucleus.sum() + (labels > 0).sum()) > 0.8
 
 
