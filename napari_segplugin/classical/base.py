@@ -237,7 +237,6 @@ def apply(
         image = image.astype(np.float32, copy=False)
     if known is not None:
         image = filled(image, known, np.asarray(measured["fill"]), spacing)
-        seeds = None if seeds is None else _on_values(seeds, known)
     function = row.load()
     offered = {"seeds": seeds, "box": box, "measured": measured, "known": known}
     wanted = inspect.signature(function).parameters
@@ -246,12 +245,6 @@ def apply(
     if known is not None and clear:
         labels = np.where(known, labels, np.int32(0))
     return labels
-
-
-def _on_values(seeds: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Seeds where the image has a value; those of a number that has none there as they are."""
-    kept = np.where(known, seeds, 0)
-    return np.where(np.isin(seeds, kept), kept, seeds).astype(seeds.dtype)
 
 
 def sees_whole(row: TechniqueRow, settings: Mapping[str, Any]) -> bool:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, Image, Kind, ObjectTable, Task, drain, without_nodata
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, Kind, ObjectTable, Task, drain, without_nodata
+from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.nodata import KnownArray, absent, clear_nodata, known_array, known_range
 from napari_segplugin.data.normalise import apply, statistics
-from napari_segplugin.engine.pooled import pooled_image
-from napari_segplugin.engine.predict.resize import resized
+from napari_segplugin.engine.pooled import PooledArray, pooled_image
+from napari_segplugin.engine.predict.resize import Resampled, resized
 from napari_segplugin.engine.train.samples import make_sample
 
 
@@ -175,3 +176,43 @@ def test_a_clean_up_step_does_not_fill_what_has_no_data(objects):
     np.testing.assert_array_equal(found.labels > 0, array == 200)
     assert found.objects.label.tolist() == np.unique(found.labels[found.labels > 0]).tolist() == [1]
     assert found.task is (Task.INSTANCE if objects else Task.SEMANTIC)
+
+
+def test_labels_are_cleared_where_no_band_is_a_number():
+    array = np.ones((2, 4, 6), np.float32)
+    array[:, :, :2], array[0, :, 4] = np.nan, np.nan
+    image = Image(array, "CYX")
+    labels = np.arange(1, 25).reshape(4, 6)
+    left = clear_nodata(labels, image, (slice(0, 4), slice(0, 6)))
+    assert (labels[:, :2] == 0).all()
+    assert (labels[:, 2:] > 0).all()
+    assert left == set(labels[labels > 0].tolist())
+    clean = Image(np.ones((4, 6), np.float32), "YX")
+    assert clear_nodata(labels, clean, (slice(0, 4), slice(0, 6))) is None
+
+
+def test_strokes_teach_nothing_where_the_image_is_no_number():
+    array = np.ones((6, 6), np.float32)
+    array[0, :3] = np.nan
+    paint = np.zeros((6, 6), np.uint16)
+    paint[0], paint[5] = 1, BACKGROUND_PAINT
+    classes = ClassTable.named(["cell"])
+    sample = to_sample(Image(array, "YX"), Corrections(paint), Task.SEMANTIC, classes)
+    assert sample.known[0].tolist() == [False] * 3 + [True] * 3
+    made = make_sample(Image(array, "YX"), np.ones((6, 6), int), Task.SEMANTIC, classes)
+    np.testing.assert_array_equal(made.known, np.isfinite(array))
+
+
+def test_an_image_in_another_size_has_gaps_only_where_nothing_lies_near():
+    array = np.full((8, 8), 5.0, np.float32)
+    array[2, 3] = np.nan
+    assert np.allclose(Resampled(array, {0: 16, 1: 16})[:, :], 5, equal_nan=False)
+    array[:4] = np.nan
+    twice = Resampled(array, {0: 16, 1: 16})[:, :]
+    assert np.isnan(twice[:6]).all()
+    assert np.allclose(twice[8:], 5)
+
+
+def test_squares_are_averaged_over_what_has_a_value():
+    array = np.array([[1, np.nan, np.nan, np.nan], [3, 5, np.nan, np.nan]])
+    assert np.array_equal(PooledArray(array, "YX", 2)[:, :], [[3.5, np.nan]], equal_nan=True)
