@@ -100,9 +100,10 @@ def _mean(part: np.ndarray, axis: int, step: int) -> np.ndarray:
         count[: piece.shape[axis]] += 1
         if known is not None and missing is not None:
             known[place] += ~missing[thin]
-    if known is not None:  # of those that have a value; NaN where none has
-        return np.where(known > 0, total / np.maximum(known, 1), np.float32(np.nan))
-    return total / count.reshape([-1 if i == axis else 1 for i in range(part.ndim)])
+    count = count.reshape([-1 if i == axis else 1 for i in range(part.ndim)])
+    if known is not None:  # of those that have a value, where these are most
+        return np.where(2 * known > count, total / np.maximum(known, 1), np.float32(np.nan))
+    return total / count
 
 
 def pooled_image(image: Image, step: int) -> Image:

@@ -203,16 +203,18 @@ def test_strokes_teach_nothing_where_the_image_is_no_number():
     np.testing.assert_array_equal(made.known, np.isfinite(array))
 
 
-def test_an_image_in_another_size_has_gaps_only_where_nothing_lies_near():
+def test_an_image_in_another_size_has_gaps_as_large_as_before():
     array = np.full((8, 8), 5.0, np.float32)
     array[2, 3] = np.nan
-    assert np.allclose(Resampled(array, {0: 16, 1: 16})[:, :], 5, equal_nan=False)
+    twice = Resampled(array, {0: 16, 1: 16})[:, :]
+    assert np.argwhere(np.isnan(twice)).tolist() == [[4, 6], [4, 7], [5, 6], [5, 7]]
+    assert np.allclose(twice[np.isfinite(twice)], 5)
     array[:4] = np.nan
     twice = Resampled(array, {0: 16, 1: 16})[:, :]
-    assert np.isnan(twice[:6]).all()
+    assert np.isnan(twice[:8]).all()
     assert np.allclose(twice[8:], 5)
 
 
 def test_squares_are_averaged_over_what_has_a_value():
-    array = np.array([[1, np.nan, np.nan, np.nan], [3, 5, np.nan, np.nan]])
-    assert np.array_equal(PooledArray(array, "YX", 2)[:, :], [[3.5, np.nan]], equal_nan=True)
+    array = np.array([[1, 4, 3, np.nan, 7, 7], [3, 5, 2, np.nan, np.nan, 7], [5, 6, 1, np.nan, 7, 7]])
+    np.testing.assert_allclose(PooledArray(array, "YX", 3)[:, :], [[10 / 3, 7]], rtol=1e-6)

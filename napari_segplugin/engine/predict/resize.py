@@ -64,9 +64,9 @@ class _Axis:
         values = part if known is None else np.where(known, part, np.float32(0))
         for place, weight in zip(places, weights, strict=True):
             found += values[..., place] * weight
-        if known is not None and not known.all():  # the mean of those that have a value
+        if known is not None and not known.all():  # the mean of those that have a value, where these are most
             there = sum(known[..., place] * weight for place, weight in zip(places, weights, strict=True))
-            found = np.where(there > 0, found / np.where(there > 0, there, 1), np.float32(np.nan))
+            found = np.where(there > 0.5, found / np.where(there > 0.5, there, 1), np.float32(np.nan))
         return np.moveaxis(found, -1, at)
 
 
