@@ -9,9 +9,11 @@ from __future__ import annotations
 from napari_segplugin.classical.base import (
     CLEANUPS,
     TECHNIQUES,
+    NothingToSegment,
     apply,
     check_dimensions,
     complete,
+    finite,
     halo_of,
     measure,
     reduce_channels,
@@ -19,6 +21,7 @@ from napari_segplugin.classical.base import (
     run_technique,
     sees_whole,
 )
+from napari_segplugin.classical.filling import REACH
 from napari_segplugin.classical.marks import check_marks, seeds_from_points
 from napari_segplugin.classical.row import CleanupRow, TechniqueRow
 from napari_segplugin.classical.rows import CLEANUP_ROWS, TECHNIQUE_ROWS
@@ -30,13 +33,16 @@ for _step in CLEANUP_ROWS:
 
 __all__ = [
     "CLEANUPS",
+    "REACH",
     "TECHNIQUES",
     "CleanupRow",
+    "NothingToSegment",
     "TechniqueRow",
     "apply",
     "check_dimensions",
     "check_marks",
     "complete",
+    "finite",
     "halo_of",
     "measure",
     "reduce_channels",

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from napari_segplugin.classical.filling import filled, middle
 from napari_segplugin.classical.marks import check_marks
 from napari_segplugin.classical.row import CleanupRow, TechniqueRow
 from napari_segplugin.core import Box, ClassicalRecipe, CleanupStep, InputError, Registry, check_parameters
@@ -24,6 +25,10 @@ LEAST = 3
 """Voxels that an image must have along Y and X."""
 
 Tell: TypeAlias = Callable[[str], None]
+
+
+class NothingToSegment(InputError):
+    """An image without numbers, or with one number only: of a time series the other frames are segmented all the same."""
 
 
 def run_technique(
@@ -130,9 +135,10 @@ def _gray(image: np.ndarray) -> np.ndarray:
     if channels == 1:
         return image
     weights = np.asarray(LUMINANCE if channels == 3 else (1 / channels,) * channels, np.float32)
-    mixed: np.ndarray = image[0].astype(np.float32) * weights[0]
-    for channel, weight in zip(image[1:], weights[1:], strict=True):
-        mixed += channel * weight
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs
+        mixed: np.ndarray = image[0].astype(np.float32) * weights[0]
+        for channel, weight in zip(image[1:], weights[1:], strict=True):
+            mixed += channel * weight
     return mixed[np.newaxis]
 
 
@@ -163,27 +169,27 @@ def measure(
     Returns
     -------
     dict
-        What the technique's own ``measure`` gives, and "fill": the value of each channel that stands where the image
-        has none.
+        What the technique's own ``measure`` gives, and "fill": the median of each channel, which stands where the image
+        has no value near.
 
     Raises
     ------
-    InputError
+    NothingToSegment
         If no voxel is a number, or all have the same value.
     """
     known = finite(sample)
     if known is not None and not known.any():
-        raise InputError("The image contains no numbers, only NaN or infinity.", hint="Choose another image.")
+        raise NothingToSegment("The image contains no numbers, only NaN or infinity.", hint="Choose another image.")
     values = sample.reshape(sample.shape[0], -1) if known is None else sample[:, known]
     low, high = values.min(axis=1), values.max(axis=1)
     if (low == high).all():
         shown = ", ".join(f"{v:g}" for v in low[:4])
-        raise InputError(
+        raise NothingToSegment(
             "The whole image has the same value, so there is nothing to segment.",
             got=f"{shown} everywhere",
             hint="Choose another image or channel.",
         )
-    found: dict[str, Any] = {"fill": low}
+    found: dict[str, Any] = {"fill": middle(sample, known)}
     if row.measure:
         if known is not None:
             sample = np.where(known, sample, np.nan)
@@ -200,8 +206,11 @@ def apply(
     *,
     seeds: np.ndarray | None = None,
     box: Box | None = None,
+    clear: bool = True,
 ) -> np.ndarray:
     """Run a technique on an image or a tile of it, with what was measured.
+
+    Where the image has no value, those around it are carried on (:func:`~napari_segplugin.classical.filling.filled`).
 
     Parameters
     ----------
@@ -215,22 +224,25 @@ def apply(
         Of :func:`measure`.
     seeds, box
         As in :func:`run_technique`.
+    clear : bool
+        Whether labels are 0 where the image has no value; otherwise clean-up steps find no holes there, and whoever calls
+        clears them after the last one.
 
     Returns
     -------
     ([Z,] Y, X) ndarray of int32
     """
     known = finite(image)
-    image = image.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        image = image.astype(np.float32, copy=False)
     if known is not None:
-        fill = np.asarray(measured["fill"], np.float32).reshape(-1, *(1,) * (image.ndim - 1))
-        image = np.where(known, image, fill)
+        image = filled(image, known, np.asarray(measured["fill"]), spacing)
     function = row.load()
-    offered = {"seeds": seeds, "box": box, "measured": measured}
+    offered = {"seeds": seeds, "box": box, "measured": measured, "known": known}
     wanted = inspect.signature(function).parameters
     extra = {word: value for word, value in offered.items() if word in wanted}
     labels = np.asarray(function(image, spacing=spacing, **extra, **settings)).astype(np.int32, copy=False)
-    if known is not None:
+    if known is not None and clear:
         labels = np.where(known, labels, np.int32(0))
     return labels
 
@@ -306,14 +318,17 @@ def run_cleanup(
         raise InputError(
             "Labels must be planes or volumes of whole numbers.", got=f"shape {labels.shape}, dtype {labels.dtype}"
         )
+    step = tuple(float(s) for s in (spacing if spacing is not None else (1.0,) * labels.ndim))
     extra: dict[str, Any] = {}
     if row.image and image is not None:
         if image.shape[1:] != labels.shape:
             raise InputError(
                 "The labels do not fit the image.", got=f"shape {labels.shape} for an image of {image.shape[1:]}"
             )
-        extra["image"] = _gray(image).astype(np.float32, copy=False)
-    step = tuple(float(s) for s in (spacing if spacing is not None else (1.0,) * labels.ndim))
+        known = finite(image)
+        with np.errstate(over="ignore"):
+            gray = _gray(image).astype(np.float32, copy=False)
+        extra["image"] = gray if known is None else filled(gray, known, middle(gray, known), step)
     done = row.load()(labels.astype(np.int32, copy=False), spacing=step, objects=objects, **extra, **settings)
     return np.asarray(done).astype(np.int32, copy=False)
 
@@ -321,6 +336,7 @@ def run_cleanup(
 __all__ = [
     "CLEANUPS",
     "TECHNIQUES",
+    "NothingToSegment",
     "Tell",
     "apply",
     "check_dimensions",

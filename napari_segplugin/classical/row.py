@@ -28,9 +28,10 @@ class _WithParameters(Row):
 class TechniqueRow(_WithParameters):
     """A row of :data:`napari_segplugin.classical.TECHNIQUES`.
 
-    Its target is called as ``target(image, *, spacing, [seeds,] [box,] [measured,] **settings)`` with an image (C, [Z,] Y, X)
-    of float32 and gives labels ([Z,] Y, X), 0 for background. Of what stands in brackets it gets what it has a parameter
-    for.
+    Its target is called as ``target(image, *, spacing, [seeds,] [box,] [measured,] [known,] **settings)`` with an image (C, [Z,] Y,
+    X) of float32 and gives labels ([Z,] Y, X), 0 for background. Of what stands in brackets it gets what it has a parameter
+    for; `known` says where the image has a value, None where that is everywhere. Elsewhere stands what lies around, and
+    labels are cleared afterwards.
 
     Parameters
     ----------

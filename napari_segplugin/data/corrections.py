@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Sample, Task
 from napari_segplugin.data import normalise
+from napari_segplugin.data.nodata import only_known
 from napari_segplugin.data.weak import WeakLabels, checked_box, objects_from_boxes, objects_from_points, places_of
 
 RIM = 2
@@ -202,12 +203,11 @@ def to_sample(image: Image, corrections: Corrections, task: Task, classes: Class
             else "Make a new corrections layer for this image.",
         )
     make = _semantic if task is Task.SEMANTIC else _instance
-    sample = with_marks(make(image, corrections, classes), corrections, classes)
+    sample = only_known(with_marks(make(image, corrections, classes), corrections, classes))
     if sample.known is None or not sample.known.any():
         raise InputError(
             "Nothing is painted yet.",
-            hint="Paint some strokes of each class, correct some objects, or mark some with points or boxes; then "
-            "fine-tune.",
+            hint="Paint some strokes of each class, correct some objects, or mark some with points or boxes; then fine-tune.",
         )
     return sample
 

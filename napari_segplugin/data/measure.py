@@ -115,7 +115,9 @@ def measure_objects(
         columns.append(Column("frame", "frame", frame, "Time point, counted from 0."))
     columns += _known(number, objects, classes, tracks)
     boxes = values.pop("box")
-    columns += [_column(name, v, unit, len(size)) for name, v in values.items()]
+    # how many voxels have no value is said where there are some
+    shown = {name: v for name, v in values.items() if v.any() or not name.startswith("missing ")}
+    columns += [_column(name, v, unit, len(size)) for name, v in shown.items()]
     return MeasureTable(tuple(columns), boxes)
 
 
@@ -181,7 +183,8 @@ def _frame(
     out["box"] = _boxes(runs, first)
     out["at_border"] = ((out["box"][:, 0] == 0) | (out["box"][:, 1] == labels.shape)).any(axis=1)
     for name, image in images.items():
-        out |= _intensities(InsideValues(image, compact, len(runs.ids)), name)
+        inside = InsideValues(image, compact, len(runs.ids))
+        out |= _intensities(inside, name) | {f"missing {name}": out["voxels"] - inside.count}
     return out
 
 
@@ -267,6 +270,7 @@ _DEFINITIONS: Mapping[str, tuple[str, int, str]] = {
 }
 _STATISTICS = {
     "mean": "Mean of {name} over the {voxel}s of the object; values that are not numbers are left out, here and below.",
+    "missing": "{voxel}s of the object without a value of {name}: the numbers are those of the others.",
     "std": "Standard deviation of {name} over the {voxel}s of the object (divided by their number).",
     "min": "Smallest {name} in the object.",
     "max": "Largest {name} in the object.",

@@ -1,14 +1,15 @@
-"""Pixels of which a file says that they hold no data: they have no range, teach nothing, and nothing is found there."""
+"""Pixels without data, because a file says so or they are NaN: they have no range, teach nothing, and nothing is found there."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Normalisation, Region, labels_in, without_nodata
+from napari_segplugin.core import Image, InputError, Normalisation, Region, Sample, labels_in, without_nodata
 from napari_segplugin.core.types import Array, Index
 from napari_segplugin.data.normalise import statistics
 
@@ -61,7 +62,7 @@ def known_array(image: Image) -> Array:
 
 
 def absent(image: Image, region: Region | None = None, frame: int = 0) -> np.ndarray | None:
-    """Where no band of a region has data; None where the file names no value for it.
+    """Where no band of a region has data; None where the file names no value for it and all values are numbers.
 
     Parameters
     ----------
@@ -79,10 +80,36 @@ def absent(image: Image, region: Region | None = None, frame: int = 0) -> np.nda
     >>> absent(Image(np.array([[0, 7]]), "YX", metadata={"nodata": 0})).tolist()
     [[True, False]]
     """
-    if image.nodata is None:
+    if not may_lack(image):
         return None
-    found: np.ndarray = np.isnan(image.read(region, frame)).all(axis=0)
-    return found
+    values = image.read(region, frame)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if image.nodata is None and not np.isnan(values.sum()):  # the quickest look
+            return None
+    found: np.ndarray = np.isnan(values).all(axis=0)
+    return found if image.nodata is not None or found.any() else None
+
+
+def may_lack(image: Image) -> bool:
+    """Whether pixels may have no data: the file names a value for it, or they may be NaN."""
+    return image.nodata is not None or np.dtype(image.array.dtype).kind == "f"
+
+
+def only_known(sample: Sample) -> Sample:
+    """A sample that teaches nothing where its image has no data.
+
+    Examples
+    --------
+    >>> image = Image(np.array([[np.nan, 7]]), "YX")
+    >>> only_known(Sample(image, np.ones((1, 2), int))).known.tolist()
+    [[False, True]]
+    """
+    lost = absent(sample.image)
+    if lost is None or not lost.any():
+        return sample
+    known = ~lost if sample.known is None else sample.known & ~lost
+    shape_known = None if sample.shape_known is None else sample.shape_known & ~lost
+    return replace(sample, known=known, shape_known=shape_known)
 
 
 def known_range(image: Image) -> tuple[float, float] | None:
@@ -127,7 +154,7 @@ def clear_nodata(labels: np.ndarray | zarr.Array, image: Image, region: Region) 
     Returns
     -------
     set of int, or None
-        The labels that are left; None where the file names no value for it, and nothing is changed.
+        The labels that are left; None where nothing is changed.
 
     Examples
     --------
@@ -137,19 +164,28 @@ def clear_nodata(labels: np.ndarray | zarr.Array, image: Image, region: Region) 
     >>> labels.tolist()
     [[0, 4]]
     """
-    if image.nodata is None:
+    if not may_lack(image):
         return None
-    left: set[int] = set()
+    changed = False
+    for index, piece, frame in _places(image, region):
+        lost = absent(image, piece, frame)
+        if lost is None or not lost.any():
+            continue
+        part = np.asarray(labels[index])
+        if part[lost].any():
+            labels[index] = np.where(lost, 0, part).astype(part.dtype)
+            changed = True
+    if not changed:
+        return None
+    return set[int]().union(*(labels_in(np.asarray(labels[index])).tolist() for index, _, _ in _places(image, region)))
+
+
+def _places(image: Image, region: Region) -> Iterator[tuple[tuple[int | slice, ...], Region, int]]:
+    """The pieces of a region in every frame: where each lies in its labels, and in the image."""
     for frame in range(image.n_frames):
         for piece in _pieces(region):
             at = tuple(slice(p.start - r.start, p.stop - r.start) for p, r in zip(piece, region, strict=True))
-            index: tuple[int | slice, ...] = (frame, *at) if "T" in image.axes else at
-            part, lost = np.asarray(labels[index]), absent(image, piece, frame)
-            if lost is not None and part[lost].any():
-                part = np.where(lost, 0, part).astype(part.dtype)
-                labels[index] = part
-            left.update(labels_in(part).tolist())
-    return left
+            yield ((frame, *at) if "T" in image.axes else at), piece, frame
 
 
 def _pieces(region: Region) -> Iterator[Region]:

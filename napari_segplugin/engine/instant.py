@@ -33,6 +33,7 @@ from napari_segplugin.core import (
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.data import normalise
 from napari_segplugin.data.corrections import Corrections, to_sample
+from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.data.strokes import near_strokes, split_strokes, touched_pieces
 from napari_segplugin.engine.pooled import pooled_image, pooled_part
 from napari_segplugin.tasks import get_task
@@ -335,6 +336,7 @@ def instant(
     labels, table = _decode(maps, task, classes, image)
     if focus:
         labels = touched_pieces(labels, paint)
+    table = table.only(clear_nodata(labels, image, wanted))
     recipe: JsonDict = {
         "method": "random forest on multiscale features",
         "sigmas": list(forest.sigmas),

@@ -85,15 +85,25 @@ class PooledArray:
 
 
 def _mean(part: np.ndarray, axis: int, step: int) -> np.ndarray:
-    """Means of so many neighbors along an axis; the last may be of fewer."""
+    """Means of so many neighbors along an axis, those without a value left out; the last may be of fewer."""
     n = part.shape[axis]
     total = np.zeros([-(-n // step) if i == axis else k for i, k in enumerate(part.shape)], np.float32)
     count = np.zeros(total.shape[axis], np.float32)
+    missing = np.isnan(part) if part.dtype.kind == "f" and np.isnan(part.sum()) else None
+    known = None if missing is None else np.zeros(total.shape, np.float32)
+    values = part if missing is None else np.where(missing, 0, part)
     for first in range(min(step, n)):
-        piece = part[(slice(None),) * axis + (slice(first, None, step),)]
-        total[(slice(None),) * axis + (slice(piece.shape[axis]),)] += piece
+        thin = (slice(None),) * axis + (slice(first, None, step),)
+        piece = values[thin]
+        place = (slice(None),) * axis + (slice(piece.shape[axis]),)
+        total[place] += piece
         count[: piece.shape[axis]] += 1
-    return total / count.reshape([-1 if i == axis else 1 for i in range(part.ndim)])
+        if known is not None and missing is not None:
+            known[place] += ~missing[thin]
+    count = count.reshape([-1 if i == axis else 1 for i in range(part.ndim)])
+    if known is not None:  # of those that have a value, where these are most
+        return np.where(2 * known > count, total / np.maximum(known, 1), np.float32(np.nan))
+    return total / count
 
 
 def pooled_image(image: Image, step: int) -> Image:

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import ClassTable, Image, Kind, Normalisation, ObjectTable, Task, drain, without_nodata
+from napari_segplugin.core import (
+    BACKGROUND_PAINT,
+    ClassTable,
+    Image,
+    Kind,
+    Normalisation,
+    ObjectTable,
+    Task,
+    drain,
+    without_nodata,
+)
+from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.nodata import KnownArray, absent, clear_nodata, known_array, known_range
 from napari_segplugin.data.normalise import apply, statistics
-from napari_segplugin.engine.pooled import pooled_image
-from napari_segplugin.engine.predict.resize import resized
+from napari_segplugin.engine.pooled import PooledArray, pooled_image
+from napari_segplugin.engine.predict.resize import Resampled, resized
 from napari_segplugin.engine.train.samples import make_sample
 
 
@@ -58,6 +69,7 @@ def test_an_image_without_nodata_is_read_as_it_is():
     assert image.read().dtype == np.uint8
     assert known_array(image) is image.array
     assert absent(image) is None
+    assert absent(Image(np.zeros((4, 5)), "YX")) is None
     for wrong in ("not a number at all", None, [1]):
         assert Image(np.zeros((4, 5)), "YX", metadata={"nodata": wrong}).nodata is None
     assert np.isnan(Image(np.zeros((4, 5)), "YX", metadata={"nodata": "nan"}).nodata)
@@ -174,3 +186,45 @@ def test_a_clean_up_step_does_not_fill_what_has_no_data(objects):
     np.testing.assert_array_equal(found.labels > 0, array == 200)
     assert found.objects.label.tolist() == np.unique(found.labels[found.labels > 0]).tolist() == [1]
     assert found.task is (Task.INSTANCE if objects else Task.SEMANTIC)
+
+
+def test_labels_are_cleared_where_no_band_is_a_number():
+    array = np.ones((2, 4, 6), np.float32)
+    array[:, :, :2], array[0, :, 4] = np.nan, np.nan
+    image = Image(array, "CYX")
+    labels = np.arange(1, 25).reshape(4, 6)
+    left = clear_nodata(labels, image, (slice(0, 4), slice(0, 6)))
+    assert (labels[:, :2] == 0).all()
+    assert (labels[:, 2:] > 0).all()
+    assert left == set(labels[labels > 0].tolist())
+    clean = Image(np.ones((4, 6), np.float32), "YX")
+    assert clear_nodata(labels, clean, (slice(0, 4), slice(0, 6))) is None
+
+
+def test_strokes_teach_nothing_where_the_image_is_no_number():
+    array = np.ones((6, 6), np.float32)
+    array[0, :3] = np.nan
+    paint = np.zeros((6, 6), np.uint16)
+    paint[0], paint[5] = 1, BACKGROUND_PAINT
+    classes = ClassTable.named(["cell"])
+    sample = to_sample(Image(array, "YX"), Corrections(paint), Task.SEMANTIC, classes)
+    assert sample.known[0].tolist() == [False] * 3 + [True] * 3
+    made = make_sample(Image(array, "YX"), np.ones((6, 6), int), Task.SEMANTIC, classes)
+    np.testing.assert_array_equal(made.known, np.isfinite(array))
+
+
+def test_an_image_in_another_size_has_gaps_as_large_as_before():
+    array = np.full((8, 8), 5.0, np.float32)
+    array[2, 3] = np.nan
+    twice = Resampled(array, {0: 16, 1: 16})[:, :]
+    assert np.argwhere(np.isnan(twice)).tolist() == [[4, 6], [4, 7], [5, 6], [5, 7]]
+    assert np.allclose(twice[np.isfinite(twice)], 5)
+    array[:4] = np.nan
+    twice = Resampled(array, {0: 16, 1: 16})[:, :]
+    assert np.isnan(twice[:8]).all()
+    assert np.allclose(twice[8:], 5)
+
+
+def test_squares_are_averaged_over_what_has_a_value():
+    array = np.array([[1, 4, 3, np.nan, 7, 7], [3, 5, 2, np.nan, np.nan, 7], [5, 6, 1, np.nan, 7, 7]])
+    np.testing.assert_allclose(PooledArray(array, "YX", 3)[:, :], [[10 / 3, 7]], rtol=1e-6)

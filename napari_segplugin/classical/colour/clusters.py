@@ -76,7 +76,7 @@ def kmeans(
     classes: int = 3,
     space: str = "channels",
     position: float = 0.0,
-    background: str = "darkest",
+    background: str = "largest",
     fit: str = "part",
 ) -> np.ndarray:
     """Each voxel to the nearest of `classes` centres.
@@ -94,7 +94,7 @@ def kmeans(
     position : float
         Weight of the place beside the colour: 1 lets the length of the image count as much as the spread of colours.
     background : str
-        Which class is 0: "darkest", "brightest", "largest", or "none" (classes start at 1).
+        Which class is 0: "largest", "darkest", "brightest", or "none" (classes start at 1).
     fit : str
         On what the centres are found: a random "part" of the voxels, "all", or all in small "batches".
 
@@ -145,7 +145,7 @@ def gaussian_mixture(
     measured: Gaussians,
     classes: int = 3,
     space: str = "channels",
-    background: str = "darkest",
+    background: str = "largest",
 ) -> np.ndarray:
     """Each voxel to the Gaussian that it most likely comes from: classes may differ in size and spread.
 

@@ -80,7 +80,7 @@ def mean_shift(
     measured: Clusters,
     width: float = 0.2,
     space: str = "channels",
-    background: str = "darkest",
+    background: str = "largest",
 ) -> np.ndarray:
     """Each voxel to the nearest summit of the density of colours; how many there are follows from the image.
 

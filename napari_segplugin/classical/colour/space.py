@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from napari_segplugin.classical.shared.colour import to_lab
+from napari_segplugin.classical.shared.colour import to_lab, value_ends
 from napari_segplugin.core import InputError
 
 LAB_SPREAD = 0.3
@@ -40,9 +40,10 @@ def space_of(sample: np.ndarray, space: str, position: float) -> Space:
         )
     white = 1.0
     if sample.dtype.kind in "iu":
-        white = 255.0 if sample.dtype.itemsize == 1 else float(max(255, sample.max()))
+        white = 255.0 if sample.dtype.itemsize == 1 else max(255.0, value_ends(sample)[1])
     elif sample.dtype.kind == "f":
-        top = float(np.nanmax(sample))
+        known = np.isfinite(sample).all(axis=0)
+        top = value_ends(sample, known)[1]
         white = 1.0 if top <= 1 else max(255.0, top)
     found: Space = {
         "space": space,

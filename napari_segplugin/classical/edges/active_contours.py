@@ -30,6 +30,7 @@ def chan_vese(
     inside: float = 1.0,
     outside: float = 1.0,
     smooth: float = 0.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Part the image in two regions that are even inside, with a smooth outline and without looking at edges.
 
@@ -50,6 +51,8 @@ def chan_vese(
         How much unevenness of objects and of the background counts: lambda 1 and lambda 2 of the papers.
     smooth : float
         Sigma of a Gaussian over the image before, in voxels along X.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def chan_vese(
     if objects == "dark":
         values = -values
     if start == "threshold":
-        first = values > find_threshold(values.ravel(), "otsu")
+        first = values > find_threshold(values.ravel() if known is None else values[known], "otsu")
     else:
         first = checkerboard_level_set(values.shape, 5) > 0
         # the squares that are brighter on the whole become the bright region
@@ -120,6 +123,7 @@ def geodesic_contour(
     edge: float = 0.4,
     steepness: float = 300.0,
     smooth: float = 1.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Let the outline of a box shrink (or grow) until it meets edges.
 
@@ -143,6 +147,8 @@ def geodesic_contour(
         in the box, or in the whole image where the outline grows: larger values stop at weaker edges.
     smooth : float
         Sigma of the Gaussian before the gradient, in voxels along X.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -156,7 +162,9 @@ def geodesic_contour(
     first = np.zeros(image.shape[1:], bool)
     first[box] = True
     values = gaussian(image[0], smooth, spacing)
-    values = values / np.float32(value_range(values if balloon > 0 else values[box]))
+    seen = (slice(None),) * values.ndim if balloon > 0 else box
+    there = known if known is None or not known[seen].any() else known[seen]
+    values = values / np.float32(value_range(values[seen][None], there))
     stop = 1 / np.sqrt(1 + steepness * gradient(values, "sobel", spacing)[1])
     # an outline rarely leaves the box by much; where it does, the whole image is looked at
     for margin in (MARGIN, max(stop.shape)):

@@ -121,6 +121,7 @@ def gradient_edges(
     thin: bool = True,
     gap: float = 2.0,
     fill: str = "bright",
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Where the image is steeper than the Otsu value of its slopes.
 
@@ -140,6 +141,8 @@ def gradient_edges(
         Contours are closed over gaps of this length, in voxels along X.
     fill : str
         See :func:`~napari_segplugin.classical.edges.contours.fill_contours`.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -152,7 +155,7 @@ def gradient_edges(
     """
     values = gaussian(image[0], smooth, spacing)
     slopes, magnitude = gradient(values, operator, spacing)
-    least = factor * steep(magnitude)
+    least = factor * steep(magnitude, known)
     edges = thinned(slopes, magnitude, least, spacing) if thin else magnitude > least
     return fill_contours(edges, values, spacing, gap, fill)
 
@@ -166,6 +169,7 @@ def canny(
     weak: float = 0.4,
     gap: float = 2.0,
     fill: str = "bright",
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Canny's edges: thin lines, followed from steep places along less steep ones.
 
@@ -182,6 +186,8 @@ def canny(
     gap : float
     fill : str
         See :func:`~napari_segplugin.classical.edges.contours.fill_contours`.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -193,7 +199,7 @@ def canny(
     """
     values = gaussian(image[0], smooth, spacing)
     slopes, magnitude = gradient(values, "sobel", spacing)
-    strong = factor * steep(magnitude)
+    strong = factor * steep(magnitude, known)
     edges = linked(thinned(slopes, magnitude, weak * strong, spacing), magnitude, strong)
     return fill_contours(edges, values, spacing, gap, fill)
 
@@ -206,6 +212,7 @@ def zero_crossings(
     factor: float = 1.0,
     gap: float = 2.0,
     fill: str = "bright",
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Where the Laplacian of Gaussian changes its sign, and steeply.
 
@@ -220,6 +227,8 @@ def zero_crossings(
     gap : float
     fill : str
         See :func:`~napari_segplugin.classical.edges.contours.fill_contours`.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -238,12 +247,12 @@ def zero_crossings(
     below = curvature < 0
     # a voxel below zero with a face neighbour that is not: the line lies on the bright side
     edges = below & ~ndimage.binary_erosion(below, border_value=1)
-    return fill_contours(edges & (magnitude > factor * steep(magnitude)), values, spacing, gap, fill)
+    return fill_contours(edges & (magnitude > factor * steep(magnitude, known)), values, spacing, gap, fill)
 
 
-def steep(magnitude: np.ndarray) -> float:
-    """The Otsu value of slopes; 0 where all are the same."""
-    flat = magnitude.ravel()
+def steep(magnitude: np.ndarray, known: np.ndarray | None = None) -> float:
+    """The Otsu value of slopes where the image has values; 0 where all are the same."""
+    flat = magnitude.ravel() if known is None else magnitude[known]
     return 0.0 if flat.min() == flat.max() else find_threshold(flat, "otsu")
 
 

@@ -47,6 +47,7 @@ def graph_cut(
     iterations: int = 5,
     colour: str = "channels",
     smooth: float = 1.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Cut the object in a box out of its surroundings.
 
@@ -68,6 +69,8 @@ def graph_cut(
         "lab" compares in CIELAB, in images of three channels.
     smooth : float
         Sigma of a Gaussian before, in voxels along X.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def graph_cut(
             hint="Draw a box around the object that leaves some background outside.",
         )
     part, inner = _with_margin(whole, image.shape[1:])
-    values, unit = comparable(image[(slice(None), *part)], colour)
+    values, unit = comparable(image[(slice(None), *part)], colour, None if known is None else known[part])
     values = np.stack([gaussian(channel, smooth, spacing) for channel in values]) / np.float32(unit)
     unknown = np.zeros(values.shape[1:], bool)
     unknown[inner] = True

@@ -51,12 +51,14 @@ class Homogeneity:
     monotone: bool = False
 
 
-def homogeneity(image: np.ndarray, test: str, threshold: float, significance: float) -> Homogeneity:
+def homogeneity(
+    image: np.ndarray, test: str, threshold: float, significance: float, known: np.ndarray | None = None
+) -> Homogeneity:
     """The test of this name for an image; parameters as :func:`~napari_segplugin.classical.regions.split_merge.split_merge`."""
     if test == "colour" and image.shape[0] == 3:
         image, limit = to_lab(image), threshold
     else:
-        limit = threshold * value_range(image)
+        limit = threshold * value_range(image, known)
     if test == "range":
         return _spread_test(image, _extremes, np.maximum, _range, limit)
     # sums about the middle of the values, because squares of large numbers would swallow small variances
@@ -68,7 +70,7 @@ def homogeneity(image: np.ndarray, test: str, threshold: float, significance: fl
         return np.concatenate([values, values * values])
 
     if test == "statistical":
-        return _likelihood_test(image, lift, max(limit, value_range(image) / 1024) ** 2, significance)
+        return _likelihood_test(image, lift, max(limit, value_range(image, known) / 1024) ** 2, significance)
     return _spread_test(image, lift, np.add, _colour_deviation if test == "colour" else _deviation, limit)
 
 

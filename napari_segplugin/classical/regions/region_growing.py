@@ -23,6 +23,7 @@ def region_growing(
     compare: str = "seed",
     colour: str = "channels",
     smooth: float = 0.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Grow all seeds at once; a voxel that several could have goes to the one that it is most like.
 
@@ -44,6 +45,8 @@ def region_growing(
         "lab" measures distances in CIELAB, in images of three channels.
     smooth : float
         Sigma of a Gaussian before, in voxels along X.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def region_growing(
     [[1, 1, 2, 2, 0, 0]]
     """
     numbers, marks = number_seeds(seeds)
-    values, unit = comparable(image, colour)
+    values, unit = comparable(image, colour, known)
     if smooth > 0:
         values = np.stack([gaussian(channel, smooth, spacing) for channel in values])
     tolerance *= unit

@@ -52,10 +52,11 @@ def split_merge(
     *,
     spacing: tuple[float, ...] = (),
     test: str = "std",
-    threshold: float = 0.04,
+    threshold: float = 0.03,
     significance: float = 0.001,
     smallest_block: int = 2,
     smallest_region: int = 16,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Split into homogeneous blocks and merge neighbours that are homogeneous together.
 
@@ -78,6 +79,8 @@ def split_merge(
         Side of the smallest blocks in voxels (rounded down to a power of two). They are kept, homogeneous or not.
     smallest_region : int
         At the end, regions of fewer voxels join the neighbour that they differ least from; 1 leaves them as they are.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def split_merge(
     [2, 2, 3, 3, 1, 1]
     """
     smallest = _power(smallest_block, test)
-    measure = homogeneity(image, test, threshold, significance)
+    measure = homogeneity(image, test, threshold, significance, known)
     leaves = _split(measure, smallest)
     regions = RegionTable(leaves.count, leaves.stats, measure.combine, measure.cost, measure.monotone)
     i, j = merge_regions(regions, leaves.i, leaves.j, Rule(measure.limit))
@@ -114,9 +117,10 @@ def split_tree(
     image: np.ndarray,
     *,
     test: str = "std",
-    threshold: float = 0.04,
+    threshold: float = 0.03,
     significance: float = 0.001,
     smallest_block: int = 2,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """The blocks into which :func:`split_merge` splits the image before it merges, to be drawn over it.
 
@@ -137,7 +141,7 @@ def split_tree(
     ([[0, 0], [0, 2], [2, 0], [2, 2]], [1, 1, 1, 1])
     """
     shape = image.shape[1:]
-    leaves = _split(homogeneity(image, test, threshold, significance), _power(smallest_block, test))
+    leaves = _split(homogeneity(image, test, threshold, significance, known), _power(smallest_block, test))
     top = (max(shape) - 1).bit_length()
     whole = np.int64
     kind = np.dtype([("origin", whole, (len(shape),)), ("size", whole, (len(shape),)), ("level", whole)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_segplugin.classical.regions.region_merging import RegionTable, Rule, merge_regions
-from napari_segplugin.classical.shared.colour import comparable
+from napari_segplugin.classical.shared.colour import comparable, value_ends
 
 
 def slic(
@@ -16,6 +16,7 @@ def slic(
     compactness: float = 10.0,
     smooth: float = 0.0,
     merge: float = 0.05,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Patches of about one size: K-means on colour and place, each centre on its own neighbourhood.
 
@@ -32,6 +33,8 @@ def slic(
         Sigma of a Gaussian before, in voxels along X.
     merge : float
         Neighbours merge whose mean colours differ by at most this share of the image's range; 0 merges none.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def slic(
     volume = float(np.prod([n * s for n, s in zip(image.shape[1:], steps, strict=True)]))
     count = max(2, round(volume / size ** len(steps)))
     found = patches(
-        np.moveaxis(image, 0, -1),
+        _shares(image, known),
         n_segments=count,
         # patches() brings values to 0 to 1, and colours then to a lightness of 0 to 100
         compactness=compactness if len(image) == 3 else compactness / 100,
@@ -57,7 +60,7 @@ def slic(
         start_label=1,
         channel_axis=-1,
     )
-    return merged(found, image, merge)
+    return merged(found, image, merge, known)
 
 
 def felzenszwalb(
@@ -68,6 +71,7 @@ def felzenszwalb(
     smooth: float = 0.8,
     smallest: int = 50,
     merge: float = 0.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Patches whose inner differences are smaller than the step to the next.
 
@@ -83,6 +87,8 @@ def felzenszwalb(
         Least size in pixels.
     merge : float
         See :func:`slic`.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -94,8 +100,8 @@ def felzenszwalb(
     """
     from skimage.segmentation import felzenszwalb as patches
 
-    found = patches(_shares(image), scale=scale, sigma=smooth, min_size=smallest, channel_axis=-1)
-    return merged(found + 1, image, merge)
+    found = patches(_shares(image, known), scale=scale, sigma=smooth, min_size=smallest, channel_axis=-1)
+    return merged(found + 1, image, merge, known)
 
 
 def quickshift(
@@ -106,6 +112,7 @@ def quickshift(
     reach: float = 8.0,
     ratio: float = 0.5,
     merge: float = 0.05,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Patches that climb to the next summit of the density in colour and place.
 
@@ -121,6 +128,8 @@ def quickshift(
         Weight of colour (1) against place (0).
     merge : float
         See :func:`slic`.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -132,7 +141,7 @@ def quickshift(
     """
     from skimage.segmentation import quickshift as patches
 
-    values = _shares(image)
+    values = _shares(image, known)
     if values.shape[-1] != 3:
         # a lightness of 0 to 100, as colours have after the conversion
         values = values * 100
@@ -145,17 +154,17 @@ def quickshift(
         rng=0,
         channel_axis=-1,
     )
-    return merged(found + 1, image, merge)
+    return merged(found + 1, image, merge, known)
 
 
-def _shares(image: np.ndarray) -> np.ndarray:
-    """Values as 0 to 1 of the image's range, channels last, float64."""
-    low, high = float(image.min()), float(image.max())
-    values = (np.moveaxis(image, 0, -1).astype(np.float64) - low) / (high - low or 1.0)
+def _shares(image: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """Values as 0 to 1 of the image's range, channels last, float64; what lies beyond it is cut off."""
+    low, high = value_ends(image, known)
+    values = ((np.moveaxis(image, 0, -1).astype(np.float64) - low) / (high - low or 1.0)).clip(0, 1)
     return np.ascontiguousarray(values)
 
 
-def merged(patches: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarray:
+def merged(patches: np.ndarray, image: np.ndarray, threshold: float, known: np.ndarray | None = None) -> np.ndarray:
     """Merge neighbouring patches by their mean colour, most alike first.
 
     Parameters
@@ -166,6 +175,8 @@ def merged(patches: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarr
         Three channels are compared in CIELAB.
     threshold : float
         Greatest distance of means, as a share of the image's range (of lightness in CIELAB).
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -175,7 +186,7 @@ def merged(patches: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarr
     _, numbers = np.unique(patches, return_inverse=True)
     numbers = numbers.reshape(patches.shape)
     if threshold > 0 and numbers.max() > 0:
-        values, unit = comparable(image, "lab")
+        values, unit = comparable(image, "lab", known)
         flat = numbers.ravel()
         count = np.bincount(flat).astype(float)
         sums = np.stack([np.bincount(flat, channel.ravel()) for channel in values])

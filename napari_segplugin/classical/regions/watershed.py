@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_segplugin.classical.cleanup.split import distance, split_mask
 from napari_segplugin.classical.edges.edges import gradient
-from napari_segplugin.classical.shared.colour import gray, value_range
+from napari_segplugin.classical.shared.colour import gray, value_ends, value_range
 from napari_segplugin.classical.shared.marks import number_seeds
 from napari_segplugin.classical.shared.smoothing import gaussian
 from napari_segplugin.classical.threshold.threshold import find_threshold
@@ -26,6 +26,7 @@ def watershed(
     depth: float = 1.0,
     contrast: float = 0.05,
     compactness: float = 0.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Find markers, flood from them, and stop where floods meet: objects that touch come apart.
 
@@ -52,6 +53,8 @@ def watershed(
         The same with "gradient" and "intensity", as a share of the range of the landscape.
     compactness : float
         How much a long way from the marker counts: 0 not at all; larger values give regions of more even shape.
+    known : ([Z,] Y, X) ndarray of bool, optional
+        Where the image has values; those alone are measured.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def watershed(
     >>> watershed(image, spacing=(1, 1), smooth=0, depth=0.5)[2].tolist()
     [0, 1, 1, 1, 1, 2, 2, 2, 0]
     """
-    mask, height = _scene(image, spacing, landscape, foreground, objects, smooth)
+    mask, height = _scene(image, spacing, landscape, foreground, objects, smooth, known)
     basins = split_mask(mask, height, depth if landscape == "distance" else contrast, 0.0)
     if compactness == 0:
         return basins
@@ -95,6 +98,7 @@ def watershed_markers(
     objects: str = "bright",
     smooth: float = 1.0,
     compactness: float = 0.0,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Flood from clicked or painted markers: every voxel goes to the marker whose flood reaches it first.
 
@@ -104,7 +108,7 @@ def watershed_markers(
     spacing : tuple of float
     seeds : ([Z,] Y, X) ndarray of int
         0 where there is none; what is painted as background floods too and comes back as 0.
-    landscape, foreground, objects, smooth, compactness
+    landscape, foreground, objects, smooth, compactness, known
         As in :func:`watershed`. Seeds outside of the foreground count as foreground.
 
     Returns
@@ -129,12 +133,18 @@ def watershed_markers(
     [[1, 1, 1, 2, 2, 2]]
     """
     numbers, marks = number_seeds(seeds)
-    mask, height = _scene(image, spacing, landscape, foreground, objects, smooth)
+    mask, height = _scene(image, spacing, landscape, foreground, objects, smooth, known)
     return np.asarray(numbers[_flood(height, marks, mask | (marks > 0), compactness)])
 
 
 def _scene(
-    image: np.ndarray, spacing: tuple[float, ...], landscape: str, foreground: str, objects: str, smooth: float
+    image: np.ndarray,
+    spacing: tuple[float, ...],
+    landscape: str,
+    foreground: str,
+    objects: str,
+    smooth: float,
+    known: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The foreground, and the heights from whose peaks is flooded: in voxels along X, or as shares of their range."""
     brightness = gaussian(gray(image), smooth, spacing)
@@ -148,15 +158,15 @@ def _scene(
             )
         mask = np.ones(brightness.shape, bool)
     else:
-        mask = brightness > find_threshold(brightness.ravel(), foreground)
+        mask = brightness > find_threshold(brightness.ravel() if known is None else brightness[known], foreground)
     if landscape == "distance":
         return mask, distance(mask, spacing)
     if landscape == "intensity":
-        return mask, brightness / np.float32(value_range(brightness))
+        return mask, brightness / np.float32(value_range(brightness[None], known))
     # the length of the gradient that is longest of all channels
     channels = [brightness] if len(image) == 1 else [gaussian(channel, smooth, spacing) for channel in image]
     slope = np.max([gradient(channel, "sobel", spacing)[1] for channel in channels], axis=0)
-    return mask, slope / -np.float32(slope.max() or 1.0)
+    return mask, slope / -np.float32(max(value_ends(slope[None], known)[1], 0) or 1.0)
 
 
 def _flood(height: np.ndarray, markers: np.ndarray, mask: np.ndarray, compactness: float) -> np.ndarray:

@@ -16,8 +16,8 @@ _SPACE = Parameter(
     choices=("channels", "lab"),
 )  # fmt: skip
 _BACKGROUND = Parameter(
-    "background", "darkest", "Background is", "Which of the classes is the background.",
-    choices=("darkest", "brightest", "largest", "none"),
+    "background", "largest", "Background is", "Which of the classes is the background.",
+    choices=("largest", "darkest", "brightest", "none"),
 )  # fmt: skip
 _CLUSTERS: dict[str, Any] = {"colour": True, "scope": "point", "kind": "classes", "group": "Colours"}
 

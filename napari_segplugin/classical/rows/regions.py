@@ -29,7 +29,7 @@ SPLIT_MERGE = TechniqueRow(
             choices=("std", "range", "colour", "statistical"),
         ),
         Parameter(
-            "threshold", 0.04, "Threshold", "How much a region may vary, as a fraction of the image's range; about "
+            "threshold", 0.03, "Threshold", "How much a region may vary, as a fraction of the image's range; about "
             "0.2 for range.",
             low=0, high=1, step=0.01,
         ),

@@ -31,6 +31,8 @@ def one_slice_is_a_plane(technique: Technique) -> Technique:
             return technique(image, spacing=spacing, **settings)
         if "seeds" in settings:
             settings["seeds"] = settings["seeds"][0]
+        if settings.get("known") is not None:
+            settings["known"] = settings["known"][0]
         if "box" in settings:
             settings["box"] = settings["box"][1:]
         return technique(image[:, 0], spacing=tuple(spacing)[1:], **settings)[None]

@@ -47,7 +47,7 @@ def against_noise(sample: np.ndarray, spacing: tuple[float, ...], smooth: float)
     --------
     >>> noise = np.random.default_rng(0).normal(100, 5, (1, 128, 128)).astype(np.float32)
     >>> width, least = against_noise(noise, (1, 1), 0)
-    >>> width, 2 < least < 5
+    >>> width, bool(2 < least < 5)
     (2.0, True)
     >>> noise[0, 40:90, 40:90] += 1000
     >>> against_noise(noise, (1, 1), 0)

@@ -12,6 +12,8 @@ from napari_segplugin.core import InputError
 BINS = 256
 """Bins of a histogram of values that are not small whole numbers."""
 MOST_BINS = 2**16
+NEARLY = 0.9
+"""Weight of numbers in a window from which its mean is taken for that of numbers alone."""
 
 
 def find_threshold(values: np.ndarray, method: str) -> float:
@@ -77,9 +79,19 @@ def countable(values: np.ndarray) -> np.ndarray:
 
 
 def channel_values(sample: np.ndarray, smooth: float, spacing: tuple[float, ...]) -> np.ndarray:
-    """The finite values of the sample's channel after smoothing, (N,)."""
-    values = gaussian(sample[0], smooth, spacing).ravel()
-    return values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    """The finite values of the sample's channel after smoothing, (N,).
+
+    Those are taken whose window holds hardly any gap, and all where there is none of that kind.
+    """
+    known = np.isfinite(sample[0])
+    if known.all():
+        return gaussian(sample[0], smooth, spacing).ravel()
+    if smooth <= 0:
+        return np.asarray(sample[0][known])
+    weight = gaussian(known.astype(np.float32), smooth, spacing)
+    values = gaussian(np.where(known, sample[0], 0), smooth, spacing) / np.maximum(weight, np.float32(1e-6))
+    clean = known & (weight > NEARLY)
+    return np.asarray(values[clean if clean.any() else known])
 
 
 class MeasuredLevel(TypedDict):

@@ -11,12 +11,14 @@ import numpy as np
 
 from napari_segplugin.classical import (
     CLEANUPS,
+    REACH,
     TECHNIQUES,
     TechniqueRow,
     apply,
     check_dimensions,
     check_marks,
     complete,
+    finite,
     halo_of,
     measure,
     reduce_channels,
@@ -249,6 +251,8 @@ class _Part:
         settings = self.recipe.parameters
         self.whole = sees_whole(row, settings)
         halo = (0, 0) if self.whole else halo_of(row, settings, self.spacing)
+        if source.has_gaps and not self.whole:
+            halo = tuple(h + REACH for h in halo)
         # whole blocks before the part, so that its own blocks start where it starts
         self.read = tuple(
             slice(s.start - min(h, s.start // factor) * factor, min(n, s.stop + h * factor))
@@ -270,7 +274,8 @@ class _Part:
             seeds = shrink_seeds(seeds[self.read], self.factor)
         if box is not None:
             box = self._box(box, image.shape[1:])
-        labels = apply(self.row, image, self.spacing, self.recipe.parameters, measured, seeds=seeds, box=box)
+        settings = self.recipe.parameters
+        labels = apply(self.row, image, self.spacing, settings, measured, seeds=seeds, box=box, clear=False)
         cut = tuple(
             slice(
                 (s.start - r.start) // self.factor,
@@ -285,6 +290,8 @@ class _Part:
                 step.name, labels, objects=objects, spacing=self.spacing, image=image, **step.parameters
             )
             objects = objects or CLEANUPS[step.name].kind == "objects"
+        known = finite(image)
+        labels = labels if known is None else np.where(known, labels, np.int32(0))
         self.working = time.thread_time() - start - self.reading
         return np.ascontiguousarray(labels), measured
 
@@ -342,6 +349,8 @@ def _coarser(parameters: tuple[Parameter, ...], settings: Mapping[str, Json], fa
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     """The mean of blocks of `factor` × `factor` pixels, (C, Y, X); the border is repeated to fill the last ones.
 
+    Pixels that are not numbers are left out; a block of them alone is NaN.
+
     Examples
     --------
     >>> shrink(np.arange(6.0).reshape(1, 2, 3), 2).tolist()
@@ -352,14 +361,17 @@ def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     tail = [(0, -n % factor) for n in image.shape[1:]]
     if any(after for _, after in tail):
         image = np.pad(image, [(0, 0), *tail], mode="edge")
-    rows = image[:, ::factor].astype(np.float32)
-    for start in range(1, factor):
-        rows += image[:, start::factor]
-    done = rows[:, :, ::factor].copy()
-    for start in range(1, factor):
-        done += rows[:, :, start::factor]
-    done /= factor**2
-    return done
+    if finite(image) is None:
+        return _sums(image, factor) / np.float32(factor**2)
+    known = np.isfinite(image)
+    count = _sums(known, factor)
+    return np.where(count > 0, _sums(np.where(known, image, 0), factor) / np.maximum(count, 1), np.float32(np.nan))
+
+
+def _sums(image: np.ndarray, factor: int) -> np.ndarray:
+    """The sum of each block, (C, Y, X) float32."""
+    rows = sum((image[:, k::factor] for k in range(1, factor)), image[:, ::factor].astype(np.float32))
+    return sum((rows[:, :, k::factor] for k in range(1, factor)), rows[:, :, ::factor])
 
 
 def shrink_seeds(seeds: np.ndarray, factor: int) -> np.ndarray:

@@ -15,11 +15,14 @@ import numpy as np
 
 from napari_segplugin.classical import (
     CLEANUPS,
+    REACH,
     TECHNIQUES,
+    NothingToSegment,
     apply,
     check_dimensions,
     check_marks,
     complete,
+    finite,
     halo_of,
     measure,
     reduce_channels,
@@ -44,7 +47,6 @@ from napari_segplugin.core import (
     recipe_to_json,
 )
 from napari_segplugin.core.types import Json, JsonDict
-from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
 from napari_segplugin.engine.provenance import about_input, versions
@@ -108,7 +110,15 @@ def segment(
         marks = seeds[frame] if seeds is not None and seeds.ndim > image.ndim else seeds
         yield Stage("Segmenting" if image.n_frames == 1 else f"Segmenting frame {frame + 1} of {image.n_frames}")
         source = Source(image, recipe.channel, frame)
-        labels = yield from work.run(source, marks, box)
+        try:
+            labels = yield from work.run(source, marks, box)
+        except NothingToSegment as error:
+            work.empty.append(error)
+            if len(work.empty) == image.n_frames:
+                raise
+            yield Note(f"Frame {frame + 1}: {error}")
+            parts.append(np.zeros(work.shape, np.int32))
+            continue
         parts.append((yield from work.clean(labels, source)))
     return work.result(parts)
 
@@ -127,6 +137,8 @@ class _Work:
         self.objects = self.row.kind == "objects"
         self.measured: list[Mapping[str, object]] = []
         self.class_of: dict[int, int] = {}
+        self.unknown: np.ndarray | None = None  # where the frame has no value
+        self.empty: list[NothingToSegment] = []
         source = Source(image, recipe.channel)
         check_dimensions(self.row, (source.n_channels, *self.shape[self.flat :]))
         self.check_memory(source.n_channels)
@@ -150,14 +162,16 @@ class _Work:
             raise SegPluginError("The segmentation was stopped; nothing is changed.")
 
     def run(self, source: Source, seeds: np.ndarray | None, box: Region | None) -> Job[np.ndarray]:
-        """What the technique finds in a frame of the region."""
+        """What the technique finds in a frame of the region, also where it has no value: cleared after the last step."""
+        self.unknown = None
         check_marks(self.row, self.image.spatial_shape, seeds, box)
         notes: list[str] = []
         sample = self.squeezed(source.read(self.region)) if self.whole else source.sample()
         sample = reduce_channels(self.row, sample, notes.append)
         if not self.measured:
             yield from (Note(text) for text in notes)
-        self.measured.append(measure(self.row, sample, self.spacing, self.settings))
+        self.measured.append({})
+        self.measured[-1] = measure(self.row, sample, self.spacing, self.settings)
         if self.whole:
             return (yield from self.at_once(sample, seeds, box))
         del sample
@@ -171,14 +185,27 @@ class _Work:
             box = tuple(slice(b.start - r.start, b.stop - r.start) for b, r in zip(box, self.region, strict=True))
             box = box[1:] if self.flat else box
         check_marks(self.row, image.shape[1:], seeds, box)
-        labels = apply(self.row, image, self.spacing, self.settings, self.measured[-1], seeds=seeds, box=box)
+        labels = apply(
+            self.row, image, self.spacing, self.settings, self.measured[-1], seeds=seeds, box=box, clear=False
+        )
+        self.miss(tuple(slice(0, n) for n in self.shape), finite(image))
         yield Step(1, 1)
         return labels.reshape(self.shape)
+
+    def miss(self, place: Region, known: np.ndarray | None) -> None:
+        """Remember where a part of the region has no value."""
+        if known is None:
+            return
+        if self.unknown is None:
+            self.unknown = np.zeros(self.shape, bool)
+        self.unknown[place] = ~known.reshape([s.stop - s.start for s in place])
 
     def by_tiles(self, source: Source, seeds: np.ndarray | None) -> Job[np.ndarray]:
         """The region tile by tile."""
         labels = np.zeros(self.shape, np.int32)
         halo = halo_of(self.row, self.settings, self.spacing)
+        if source.has_gaps:
+            halo = tuple(h + REACH for h in halo)
         shape = self.image.spatial_shape
         tiles = plan(shape, tile_size(shape, halo), halo, region=self.region)
         write = Shifted(labels, self.region)
@@ -186,8 +213,13 @@ class _Work:
             self.check_stop()
             part = reduce_channels(self.row, source.read(tile.read))
             marks = None if seeds is None else seeds[tile.read]
-            found = apply(self.row, part, self.spacing, self.settings, self.measured[-1], seeds=marks)
+            found = apply(self.row, part, self.spacing, self.settings, self.measured[-1], seeds=marks, clear=False)
             write[tile.write] = found[tile.keep]
+            known = finite(part)
+            place = tuple(
+                slice(w.start - r.start, w.stop - r.start) for w, r in zip(tile.write, self.region, strict=True)
+            )
+            self.miss(place, None if known is None else known[tile.keep])
             yield Step(done, len(tiles))
         return labels
 
@@ -208,6 +240,8 @@ class _Work:
             )
             objects = objects or row.kind == "objects"
         labels = labels.reshape(self.shape)
+        if self.unknown is not None:
+            labels = np.where(self.unknown, np.int32(0), labels)
         if objects:
             several = self.row.kind == "classes"
             labels = self.number(labels, classes if several else None)
@@ -224,14 +258,12 @@ class _Work:
         """The frames together, with a table and the recipe."""
         time_axis = "T" if "T" in self.image.axes else ""
         labels = np.stack(parts) if time_axis else parts[0]
-        left = clear_nodata(labels, self.image, self.region)  # which a clean-up step may have filled
         objects = self.objects or any(CLEANUPS[s.name].kind == "objects" for s in self.recipe.cleanup)
         most = max(self.class_of.values(), default=1) if objects else max(1, int(labels.max()))
         if objects:
             numbers = np.array(sorted(self.class_of), np.int64)
             of = np.array([self.class_of[n] for n in numbers.tolist()], np.int64)
             table = ObjectTable(numbers, of, np.full(len(numbers), np.nan, np.float32), ("predicted",) * len(numbers))
-            table = table.only(left)
             names = ["object"] if self.row.kind != "classes" else [f"class {i}" for i in range(1, most + 1)]
             classes = ClassTable.named(names, Kind.THING)
         else:

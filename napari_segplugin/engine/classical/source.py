@@ -50,6 +50,13 @@ class Source:
         """Channels that are read."""
         return 1 if self.channel >= 0 else self.image.n_channels
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether voxels may have no value."""
+        if self.image.nodata is not None or np.dtype(self.image.array.dtype).kind == "f":
+            return True
+        return self.range is not None and self.range.dead is not None and bool(np.isfinite(self.range.dead).any())
+
     def read(self, region: Region | None = None) -> np.ndarray:
         """A region as (C, [Z,] Y, X), in the image's own dtype, as :func:`limited` leaves it."""
         shape = self.image.spatial_shape
@@ -85,7 +92,8 @@ class Source:
 
 
 def limited(part: np.ndarray, stats: Statistics | None) -> np.ndarray:
-    """Values (C, [Z,] Y, X) without hot pixels and cut far outside of the range, as a network sees them; in their own dtype.
+    """Values (C, [Z,] Y, X) without hot pixels and cut far outside of the range, as a network sees them; in their own dtype,
+    but for places without an image, which are NaN.
 
     A hot pixel rises by more than the range above the median of its neighbors in the plane.
 
@@ -112,6 +120,9 @@ def limited(part: np.ndarray, stats: Statistics | None) -> np.ndarray:
         middle = np.nanmedian(around, axis=0)
         hot = found[at] - middle > span[at[0]]
         found[tuple(i[hot] for i in at)] = middle[hot].astype(part.dtype)
+    if stats.dead is not None and np.isfinite(stats.dead).any():
+        dead = part == stats.dead.reshape(shape)
+        return np.where(dead, np.nan, found).astype(np.result_type(part.dtype, np.float32)) if dead.any() else found
     return found
 
 

@@ -59,8 +59,14 @@ class _Axis:
         """The new voxels `start` to `stop` of axis `at`, from what lies in their window."""
         part = np.moveaxis(part, at, -1)
         found = np.zeros((*part.shape[:-1], stop - start), np.float32)
-        for place, weight in zip(*self.taps(start, stop), strict=True):
-            found += part[..., place] * weight
+        places, weights = self.taps(start, stop)
+        known = None if np.isfinite(part.sum()) else ~np.isnan(part)
+        values = part if known is None else np.where(known, part, np.float32(0))
+        for place, weight in zip(places, weights, strict=True):
+            found += values[..., place] * weight
+        if known is not None and not known.all():  # the mean of those that have a value, where these are most
+            there = sum(known[..., place] * weight for place, weight in zip(places, weights, strict=True))
+            found = np.where(there > 0.5, found / np.where(there > 0.5, there, 1), np.float32(np.nan))
         return np.moveaxis(found, -1, at)
 
 

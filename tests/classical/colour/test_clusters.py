@@ -25,7 +25,7 @@ def patches(seed=0):
 @pytest.mark.parametrize("space", ["channels", "lab"])
 def test_colours_are_told_apart_and_numbered_from_dark_to_bright(name, space):
     image, truth = patches()
-    got = run_technique(name, image, classes=4, space=space)
+    got = run_technique(name, image, classes=4, space=space, background="darkest")
     assert (got == truth).mean() > 0.99
 
 
@@ -54,7 +54,7 @@ def test_a_mixture_is_that_of_scikit_learn():
 
 def test_mean_shift_finds_how_many_there_are():
     image, truth = patches()
-    got = run_technique("mean_shift", image, width=0.15)
+    got = run_technique("mean_shift", image, width=0.15, background="darkest")
     assert len(np.unique(got)) == 4
     assert (got == truth).mean() > 0.99
 
@@ -128,3 +128,13 @@ def test_patches_keep_to_edges_and_cover_the_image(name):
     pure = sum(np.bincount(truth[labels == i]).max() for i in range(1, labels.max() + 1))
     assert pure / truth.size > 0.97
     assert run_technique(name, image, merge=0.15).max() < max(labels.max(), 5)
+
+
+def test_the_background_of_a_stained_slide_is_found_without_a_word():
+    rng = np.random.default_rng(2)
+    truth = np.zeros((60, 60), bool)
+    truth[10:20, 10:20] = truth[30:42, 35:45] = True
+    slide = np.where(truth, np.array([90, 50, 130])[:, None, None], np.array([235, 200, 220])[:, None, None])
+    image = (slide + rng.normal(0, 5, slide.shape)).clip(0, 255).astype(np.uint8)
+    for picture in (image, 255 - image):
+        assert ((run_technique("kmeans", picture, classes=2) > 0) == truth).mean() > 0.99

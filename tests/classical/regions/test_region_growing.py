@@ -8,6 +8,7 @@ from skimage.segmentation import flood
 
 from napari_segplugin.classical import run_technique, seeds_from_points
 from napari_segplugin.classical.regions.region_growing import region_growing
+from napari_segplugin.classical.shared.colour import value_range
 from napari_segplugin.core import BACKGROUND_PAINT, InputError
 from napari_segplugin.io.samples import load_sample
 
@@ -32,7 +33,7 @@ def beside(mask):
 def test_regions_hang_together_with_their_seeds_and_are_as_large_as_they_may_be(scene, compare):
     image, seeds = scene
     labels = grow(image, seeds, tolerance=0.3, compare=compare)
-    limit = 0.3 * (float(image.max() - image.min()) or 1.0)
+    limit = 0.3 * value_range(image)
     assert (labels[seeds > 0] == seeds[seeds > 0]).all()
     for name in np.unique(seeds[seeds > 0]):
         region, seed = labels == name, seeds == name
@@ -57,7 +58,7 @@ def test_numbers_of_the_seeds_do_not_matter(scene):
 def test_one_seed_is_what_flood_finds():
     image = np.asarray(load_sample("nuclei2d").image.array).astype(np.float32)
     at = tuple(int(i) for i in np.argwhere(image == image.max())[0])
-    span = float(image.max() - image.min())
+    span = value_range(image[None])
     labels = grow(image[None], seeds_from_points(np.array([at]), image.shape, np.array([3])), tolerance=0.25)
     assert np.array_equal(labels, 3 * flood(image, at, tolerance=0.25 * span, connectivity=1))
     assert 20 < (labels == 3).sum() < image.size / 4
@@ -110,7 +111,7 @@ def test_a_nucleus_in_3d_from_one_click():
     image, truth = np.asarray(sample.image.array).astype(np.float32), sample.truth
     nucleus = truth == 1
     centre = np.argwhere(nucleus)[nucleus.sum() // 2]
-    labels = grow(image[None], seeds_from_points(centre[None], image.shape), tolerance=0.05, smooth=1.0)
+    labels = grow(image[None], seeds_from_points(centre[None], image.shape), tolerance=0.1, smooth=1.0)
     assert 2 * (nucleus & (labels > 0)).sum() / (nucleus.sum() + (labels > 0).sum()) > 0.8
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, TileSpec
 from napari_segplugin.core.disk import commit
 from napari_segplugin.core.disk.unfinished import Ledger
+from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.engine.predict import resize as enlarge
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_fit, check_region
@@ -66,6 +67,7 @@ def predict_resized(
         if path is not None:
             commit.remove(path)  # what was written when a kill came
         labels = enlarge.labels_at(found, places, path, recipe)
+        clear_nodata(labels, image, wanted)
     table = enlarge.still_there(found.objects, labels, len(labels.shape) - image.ndim)
     name, spacing = f"{image.name} ({bundle.name})", image.canonical_spacing
     return replace(found, labels=labels, objects=table, name=name, spacing=spacing, recipe=recipe)
