@@ -8,6 +8,7 @@ import napari_segplugin
 from napari_segplugin.cli.parse_results import Commands, crop, evaluate, export, geometry, make_command, measure, track
 from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
+from napari_segplugin.core.specs import INTENSITIES
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
@@ -159,6 +160,13 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     p.add_argument("--from", dest="start", metavar="MODEL", help="start from this model instead of random weights")
     p.add_argument(
         "--validation", type=float, default=0.2, metavar="SHARE", help="fraction of images kept for checking (0.2)"
+    )
+    p.add_argument(
+        "--intensities",
+        choices=INTENSITIES,
+        default="auto",
+        help="how a new model reads values: ct: as they are, the same in every image (Hounsfield units); image: each "
+        "image by its own range; auto: ct where all images hold Hounsfield units (default)",
     )
     _training(p, seconds=600.0)
     _device(p)

@@ -21,6 +21,7 @@ from napari_segplugin.core.image import in_colours
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
+from napari_segplugin.data.by_values import other_values
 from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
@@ -129,6 +130,7 @@ def predict_into(
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
     image = in_colours(image, bundle.spec.in_channels)
+    yield from [Note(said)] if (said := other_values(image, bundle)) else []
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 
@@ -150,14 +152,12 @@ def _plain(
     # on a cluster each worker looks for its device; a few tiles each, so that none waits long for the others at the end
     where, parts = (device, 1) if cluster is None else ("cpu", 3 * cluster.slots)
     setup = set_up(image, bundle, cut, where, region, parts)
-    if setup.note:
-        yield setup.note
+    yield from [setup.note] if setup.note else []
     work = _Prediction(image, bundle, setup, tiles, device, cluster, progress)
     work.check_memory()
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
-    kind = "uint16" if work.semantic else "int32"
-    stream = path is not None or not work.fits()
+    kind, stream = "uint16" if work.semantic else "int32", path is not None or not work.fits()
     if path is None:
         check_labels(shape, kind)
     with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, ledger) as labels:

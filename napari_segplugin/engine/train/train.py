@@ -30,6 +30,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
+from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
@@ -343,7 +344,8 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
     yield Stage("Preparing images")
-    bundle = fit_to_objects(bundle, samples)
+    bundle, said = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
+    yield from [Note(said)] if said else []
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     prepared = [p for p, _ in pairs]
