@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import Image, ModelBundle, Normalisation, Sample
+from napari_segplugin.core import AugmentSpec, Image, ModelBundle, Normalisation, Sample
 from napari_segplugin.data.hounsfield import hounsfield, is_ct, values_of
 from napari_segplugin.data.learnt import learnt_from
 
 _LEAST_SPAN = 50.0
 """HU between what becomes 0 and what becomes 1: less would be noise."""
+_NOISE = 15.0
+"""HU of noise that are added to patches at most. Spleen, three seeds: see docs/decisions/0034-ct-by-its-values.md."""
+_MOST_NOISE = 0.2
+"""As a share of the range, where the range is narrow."""
 _OFFSET = 1024
 """What scanners and exports add to Hounsfield units, so that there is no sign; some add 1000."""
 _AROUND = 200.0
@@ -51,6 +55,17 @@ def fit_to_values(bundle: ModelBundle, samples: Sequence[Sample], wanted: str = 
     ranges = tuple(_range(v[0], v[2]) for v in found)
     norm = Normalisation(norm.low, norm.high, norm.clip, "values", ranges)
     return replace(bundle, normalisation=norm), _said(images, sure, norm)
+
+
+def noisy(augment: AugmentSpec, norm: Normalisation) -> AugmentSpec:
+    """The augmentation with as much noise as CT has, for a model that reads values as they are.
+
+    Noise of 10 to 30 HU is usual and differs between protocols; of the narrow range that a model sees it is a large share.
+    """
+    span = max((high - low for low, high in norm.values), default=0.0)
+    if span < _LEAST_SPAN:
+        return augment
+    return replace(augment, noise=max(augment.noise, min(_MOST_NOISE, _NOISE / span)))
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
@@ -131,4 +146,4 @@ def _inside(values: np.ndarray, bundle: ModelBundle) -> bool:
     return bool(low - _AROUND < first and last < high + _AROUND and last - first > 20 and not cut)
 
 
-__all__ = ["fit_to_values", "other_values"]
+__all__ = ["fit_to_values", "noisy", "other_values"]

@@ -172,6 +172,11 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def kept() -> dict[str, Any]:
+    """What the record holds."""
+    return dict(json.loads(RECORD.read_text())) if RECORD.exists() else {}
+
+
 def main() -> None:
     """Run what is missing and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,16 +192,18 @@ def main() -> None:
         same = len(args.rule) > 1 and same_range(made, args.rule)
         for seed in map(str, range(1 if made.shipped else args.seeds)):
             for rule in args.rule:
-                record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+                rows = kept().get(name, {})
+                row = rows.get(rule, {}).get(seed) if not args.again else None
+                if row is None and same and rule != args.rule[0]:
+                    row = rows.get(args.rule[0], {}).get(seed)
+                row = row or judged(made, rule, int(seed))
+                record = kept()  # again: another run may have written meanwhile
                 rows = record.setdefault(name, {})
                 if len(args.rule) > 1:
                     rows["same range"] = same
-                if seed in rows.get(rule, {}) and not args.again:
-                    continue
-                twin = rows.get(args.rule[0], {}).get(seed) if same and rule != args.rule[0] else None
-                rows.setdefault(rule, {})[seed] = twin or judged(made, rule, int(seed))
+                rows.setdefault(rule, {})[seed] = row
                 RECORD.write_text(json.dumps(record, indent=1) + "\n")
-                print(name, rule, seed, rows[rule][seed], flush=True)
+                print(name, rule, seed, row, flush=True)
     print(table(json.loads(RECORD.read_text())))
 
 

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from napari_segplugin.core import (  # noqa: E402
+    AugmentSpec,
     ClassTable,
     Image,
     InputError,
@@ -21,7 +22,7 @@ from napari_segplugin.core import (  # noqa: E402
     TrainSpec,
     drain,
 )
-from napari_segplugin.data.by_values import fit_to_values, other_values  # noqa: E402
+from napari_segplugin.data.by_values import fit_to_values, noisy, other_values  # noqa: E402
 from napari_segplugin.data.corrections import Corrections  # noqa: E402
 from napari_segplugin.engine.predict.predict import predict  # noqa: E402
 from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
@@ -166,6 +167,15 @@ def test_nothing_labelled_or_one_value_gives_a_range_of_its_own():
     flat = Sample(replace(empty.image, array=np.where(empty.classes, 100, empty.image.array)), empty.classes)
     (low, high), *_ = fit_to_values(fresh, [flat])[0].normalisation.values
     assert low < 100 < high
+
+
+def test_patches_of_ct_get_as_much_noise_as_ct_has():
+    def of(*values):
+        return noisy(AugmentSpec(noise=0.02), Normalisation(rule="values", values=values) if values else Normalisation())
+
+    assert of() == of((0.0, 1.0)) == of((0.0, 65535.0)) == AugmentSpec(noise=0.02)
+    assert of((0.0, 150.0)).noise == pytest.approx(0.1)
+    assert of((0.0, 50.0)).noise == pytest.approx(0.2)
 
 
 def test_values_that_are_no_hounsfield_units_are_compared_as_they_are():
