@@ -295,7 +295,7 @@ def _train_spec(options: Namespace) -> TrainSpec:
         teacher=options.teacher,
         rehearsal=options.rehearsal,
         exemplars=options.exemplars,
-        intensities=getattr(options, "intensities", "auto"),
+        intensities=options.intensities,
         **rate,
     )
 

@@ -161,13 +161,6 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
     p.add_argument(
         "--validation", type=float, default=0.2, metavar="SHARE", help="fraction of images kept for checking (0.2)"
     )
-    p.add_argument(
-        "--intensities",
-        choices=INTENSITIES,
-        default="auto",
-        help="how a new model reads values: ct: as they are, the same in every image (Hounsfield units); image: each "
-        "image by its own range; auto: ct where all images hold Hounsfield units (default)",
-    )
     _training(p, seconds=600.0)
     _device(p)
     geometry(p, one=False)
@@ -234,6 +227,13 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--no-augment", action="store_true", help="no augmentation")
     p.add_argument("--balance", action="store_true", help="show rare classes more often and give them more weight")
+    p.add_argument(
+        "--intensities",
+        choices=INTENSITIES,
+        default="auto",
+        help="how a new model reads values: ct: as they are, the same in every image (Hounsfield units); image: each "
+        "image by its own range; auto: ct where all images hold Hounsfield units (default)",
+    )
     _few_labels(p)
     p.add_argument("--tensorboard", metavar="DIR", help="also write loss, quality and learning rate for TensorBoard")
     p.add_argument("--seed", type=int, default=0)

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import AugmentSpec, Image, ModelBundle, Normalisation, Sample
+from napari_segplugin.core import AugmentSpec, Image, ModelBundle, Normalisation, Note, Sample
 from napari_segplugin.data.hounsfield import hounsfield, is_ct, values_of
 from napari_segplugin.data.learnt import learnt_from
 
 _LEAST_SPAN = 50.0
 """HU between what becomes 0 and what becomes 1: less would be noise."""
-_NOISE = 15.0
-"""HU of noise that are added to patches at most. Spleen, three seeds: see docs/decisions/0034-ct-by-its-values.md."""
+_NOISE = 22.0
+"""HU of noise that are added to patches at most; with 15, one of three trainings on the spleen failed at 30 HU (decision 34)."""
 _MOST_NOISE = 0.2
 """As a share of the range, where the range is narrow."""
 _OFFSET = 1024
@@ -23,8 +23,10 @@ _AROUND = 200.0
 """HU by which what lies around an object, fat and vessels, may differ from it."""
 
 
-def fit_to_values(bundle: ModelBundle, samples: Sequence[Sample], wanted: str = "auto") -> tuple[ModelBundle, str]:
-    """How a model that is to be trained reads intensities, and a sentence that says so where there is something to say.
+def fit_to_values(
+    bundle: ModelBundle, samples: Sequence[Sample], wanted: str = "auto"
+) -> tuple[ModelBundle, list[Note]]:
+    """How a model that is to be trained reads intensities, and what there is to say of it.
 
     Parameters
     ----------
@@ -38,23 +40,26 @@ def fit_to_values(bundle: ModelBundle, samples: Sequence[Sample], wanted: str = 
     norm = bundle.normalisation
     if bundle.history:
         other = wanted != "auto" and (norm.rule == "values") != (wanted == "ct")
-        keeps = "The model keeps reading intensities as it learnt to." if other else ""
-        return bundle, next((said for s in samples if (said := other_values(s.image, bundle))), keeps)
+        keeps = [Note("The model keeps reading intensities as it learnt to.")] if other else []
+        return bundle, next((notes for s in samples if (notes := other_values(s.image, bundle))), keeps)
     if wanted == "image" and norm.rule == "values":
-        return replace(bundle, normalisation=Normalisation()), ""
+        return replace(bundle, normalisation=Normalisation()), []
     if wanted == "image" or (wanted == "auto" and norm != Normalisation()):
-        return bundle, ""
+        return bundle, []
     images = list({id(i): i for i in (s.image.whole or s.image for s in samples)}.values())
     sure = [is_ct(i) for i in images]
     if wanted == "auto" and not all(sure):
-        some = f"{sum(sure)} of {len(sure)} images hold Hounsfield units (CT), and the others are something else or show too "
-        return bundle, f"{some}little to tell; each image is read by its own range of intensities." if any(sure) else ""
+        said = (
+            f"{sum(sure)} of {len(sure)} images hold Hounsfield units (CT), and the others are something else or show too "
+            f"little to tell; each image is read by its own range of intensities."
+        )
+        return bundle, [Note(said, setting="intensities")] if any(sure) else []
     found = learnt_from(samples).values
     if len(found) != bundle.spec.in_channels:
-        return bundle, ""
+        return bundle, []
     ranges = tuple(_range(v[0], v[2]) for v in found)
     norm = Normalisation(norm.low, norm.high, norm.clip, "values", ranges)
-    return replace(bundle, normalisation=norm), _said(images, sure, norm)
+    return replace(bundle, normalisation=norm), [Note(_said(images, sure, norm))]
 
 
 def noisy(augment: AugmentSpec, norm: Normalisation) -> AugmentSpec:
@@ -92,8 +97,8 @@ def _spread(values: np.ndarray) -> str:
     return f"{values.min():.4g} to {values.max():.4g}" if values.size else "none"
 
 
-def other_values(image: Image, bundle: ModelBundle) -> str:
-    """What is wrong with the values of an image for a model that reads them as they are; empty where nothing is.
+def other_values(image: Image, bundle: ModelBundle) -> list[Note]:
+    """What is wrong with the values of an image for a model that reads them as they are.
 
     Parameters
     ----------
@@ -102,9 +107,14 @@ def other_values(image: Image, bundle: ModelBundle) -> str:
 
     Returns
     -------
-    str
-        One or two sentences: what the model learnt, what came, and what to do.
+    list of Note
+        None, or one: what the model learnt, what came, and what to do.
     """
+    said = _other(image, bundle)
+    return [Note(said)] if said else []
+
+
+def _other(image: Image, bundle: ModelBundle) -> str:
     norm = bundle.normalisation
     if norm.rule != "values" or len(norm.values) != image.n_channels:
         return ""

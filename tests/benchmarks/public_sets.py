@@ -38,6 +38,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.bundle import RULES
 from napari_segplugin.data.normalise import statistics
+from napari_segplugin.engine.train.samples import planes_of
 from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.io import load_bundle, shipped_bundles
 from networks import axons, hippocampus, quality, streets
@@ -105,11 +106,12 @@ def histology_scratch(data: Path) -> Made:
 
 
 def of_networks(make: Callable[[Path], Any], like: str, steps: int) -> Callable[[Path], Made]:
-    """A set of tests/benchmarks/networks.py with a small network."""
+    """A set of tests/benchmarks/networks.py with a small 2D network, which learns from every second plane of volumes."""
 
     def made(data: Path) -> Made:
         learn, test, spec, loss = make(data)
-        return Made(learn, test, replace(spec, options=SMALL), loss, like, steps)
+        planes = [p for s in learn for p in planes_of(s)[::2]] if spec.ndim == 3 else learn
+        return Made(planes, test, replace(spec, ndim=2, options=SMALL), loss, like, steps)
 
     return made
 
@@ -124,7 +126,7 @@ SETS: dict[str, Callable[[Path], Made]] = {
     "nuclei 2D": nuclei_scratch,
     "histology": histology_scratch,
     "axons": of_networks(axons, "axon_sem", 150),
-    "hippocampus": of_networks(hippocampus, "hippocampus3d_mri", 120),
+    "hippocampus": of_networks(hippocampus, "hippocampus3d_mri", 300),
     "street": of_networks(streets, "camvid", 200),
 }
 

@@ -1,11 +1,15 @@
 """Whether values are Hounsfield units: sure, sure not, and what cannot be told is left open."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from napari_segplugin.core import Image
+from napari_segplugin.core import Image, Sample
 from napari_segplugin.data import hounsfield as module
 from napari_segplugin.data.hounsfield import hounsfield, is_ct, modality_of, values_of
+from napari_segplugin.data.learnt import learnt_from
+from napari_segplugin.io import read_image
 
 RNG = np.random.default_rng(0)
 AIR, LUNG, FAT, BODY, BONE = (
@@ -67,3 +71,12 @@ def test_values_of_a_large_image_are_spread_over_all_of_it(monkeypatch):
         assert found.max() > 570
     volume = Image(np.stack([np.zeros((8, 8)), np.ones((8, 8))]), "ZYX")
     assert values_of(volume.plane(0)).max() == 1
+
+
+def test_what_a_series_says_reaches_the_model():
+    pytest.importorskip("pydicom")
+    scan = read_image(Path(__file__).parent / "dicom_series")
+    assert (modality_of(scan), is_ct(scan)) == ("CT", True)
+    labels = np.zeros(scan.spatial_shape, int)
+    labels[1, 4:8, 4:8] = 1
+    assert learnt_from([Sample(scan, labels)]).modality == "CT"

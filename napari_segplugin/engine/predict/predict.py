@@ -130,7 +130,7 @@ def predict_into(
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
     image = in_colours(image, bundle.spec.in_channels)
-    yield from [Note(said)] if (said := other_values(image, bundle)) else []
+    yield from other_values(image, bundle)
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 

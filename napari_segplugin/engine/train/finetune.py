@@ -122,8 +122,8 @@ def finetune(
         )
     yield Stage("Reading corrections")
     samples = _read(images, marks, bundle)
-    bundle, said = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
-    yield from [Note(said)] if said else []
+    bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
+    yield from notes
     splits = [split_strokes(s, bundle.spec.classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
     sentence = " ".join(dict.fromkeys(s.sentence for s in splits))

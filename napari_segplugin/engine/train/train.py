@@ -345,8 +345,8 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
     yield Stage("Preparing images")
-    bundle, said = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
-    yield from [Note(said)] if said else []
+    bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
+    yield from notes
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     prepared = [p for p, _ in pairs]

@@ -144,17 +144,18 @@ def test_the_model_keeps_its_values_when_it_is_tuned(trained):
 def test_the_person_decides_and_doubt_is_said():
     fresh = new_bundle(SPEC, name="organ")
     ct, other = scan(0), Sample(Image(scan(1).image.array + 1024, "YX", name="other"), scan(1).classes)
-    assert fit_to_values(fresh, [ct], "image") == (fresh, "")
-    assert fit_to_values(fresh, [other]) == (fresh, "")
-    bundle, said = fit_to_values(fresh, [ct, other])
+    assert fit_to_values(fresh, [ct], "image") == (fresh, [])
+    assert fit_to_values(fresh, [other]) == (fresh, [])
+    bundle, [note] = fit_to_values(fresh, [ct, other])
     assert bundle is fresh
-    assert said.startswith("1 of 2 images hold Hounsfield units")
-    bundle, said = fit_to_values(fresh, [other], "ct")
+    assert note.text.startswith("1 of 2 images hold Hounsfield units")
+    assert note.setting == "intensities"
+    bundle, [note] = fit_to_values(fresh, [other], "ct")
     assert bundle.normalisation.values[0][0] > 1024
-    assert "'other'" in said
+    assert "'other'" in note.text
     # one that was made with a rule keeps it
     plain = replace(fresh, normalisation=Normalisation(rule="percentiles"))
-    assert fit_to_values(plain, [ct]) == (plain, "")
+    assert fit_to_values(plain, [ct]) == (plain, [])
     assert fit_to_values(plain, [ct], "ct")[0].normalisation.rule == "values"
     with pytest.raises(InputError, match="no such way to read intensities"):
         TrainSpec(intensities="hu")
@@ -163,7 +164,7 @@ def test_the_person_decides_and_doubt_is_said():
 def test_nothing_labelled_or_one_value_gives_a_range_of_its_own():
     fresh, empty = new_bundle(SPEC, name="organ"), scan(0)
     none = Sample(empty.image, np.zeros_like(empty.classes))
-    assert fit_to_values(fresh, [none]) == (fresh, "")
+    assert fit_to_values(fresh, [none]) == (fresh, [])
     flat = Sample(replace(empty.image, array=np.where(empty.classes, 100, empty.image.array)), empty.classes)
     (low, high), *_ = fit_to_values(fresh, [flat])[0].normalisation.values
     assert low < 100 < high
@@ -171,10 +172,12 @@ def test_nothing_labelled_or_one_value_gives_a_range_of_its_own():
 
 def test_patches_of_ct_get_as_much_noise_as_ct_has():
     def of(*values):
-        return noisy(AugmentSpec(noise=0.02), Normalisation(rule="values", values=values) if values else Normalisation())
+        return noisy(
+            AugmentSpec(noise=0.02), Normalisation(rule="values", values=values) if values else Normalisation()
+        )
 
     assert of() == of((0.0, 1.0)) == of((0.0, 65535.0)) == AugmentSpec(noise=0.02)
-    assert of((0.0, 150.0)).noise == pytest.approx(0.1)
+    assert of((0.0, 200.0)).noise == pytest.approx(0.11)
     assert of((0.0, 50.0)).noise == pytest.approx(0.2)
 
 
@@ -182,9 +185,10 @@ def test_values_that_are_no_hounsfield_units_are_compared_as_they_are():
     norm = Normalisation(rule="values", values=((100.0, 200.0),))
     bundle = replace(new_bundle(SPEC, name="counts"), normalisation=norm, learnt=Learnt(3))
     rng = np.random.default_rng(0)
-    assert other_values(Image(rng.uniform(90, 250, (32, 32)), "YX"), bundle) == ""
-    assert "values of 100 to 200" in other_values(Image(rng.uniform(0, 1, (32, 32)), "YX", name="share"), bundle)
-    assert other_values(Image(rng.uniform(0, 1, (2, 32, 32)), "CYX"), bundle) == ""  # said where channels are compared
+    assert other_values(Image(rng.uniform(90, 250, (32, 32)), "YX"), bundle) == []
+    [note] = other_values(Image(rng.uniform(0, 1, (32, 32)), "YX", name="share"), bundle)
+    assert "values of 100 to 200, and 'share' has" in note.text
+    assert other_values(Image(rng.uniform(0, 1, (2, 32, 32)), "CYX"), bundle) == []  # said where channels are compared
 
 
 def test_values_are_saved_and_a_model_without_a_rule_loads(trained, tmp_path):
@@ -196,4 +200,4 @@ def test_values_are_saved_and_a_model_without_a_rule_loads(trained, tmp_path):
     save_bundle(old, tmp_path / "old")
     assert '"rule"' not in (tmp_path / "old" / "spec.json").read_text(encoding="utf-8")
     assert load_bundle(tmp_path / "old").normalisation == Normalisation()
-    assert other_values(scan(0).image, load_bundle(tmp_path / "old")) == ""
+    assert other_values(scan(0).image, load_bundle(tmp_path / "old")) == []
