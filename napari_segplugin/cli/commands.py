@@ -306,6 +306,7 @@ def _train_spec(options: Namespace) -> TrainSpec:
         teacher=options.teacher,
         rehearsal=options.rehearsal,
         exemplars=options.exemplars,
+        intensities=options.intensities,
         **rate,
     )
 

@@ -18,6 +18,7 @@ from napari_segplugin.cli.parse_results import (
 )
 from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
+from napari_segplugin.core.specs import INTENSITIES
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.tasks import HEADS
@@ -245,6 +246,13 @@ def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     )
     p.add_argument("--no-augment", action="store_true", help="no augmentation")
     p.add_argument("--balance", action="store_true", help="show rare classes more often and give them more weight")
+    p.add_argument(
+        "--intensities",
+        choices=INTENSITIES,
+        default="auto",
+        help="how a new model reads values: ct: as they are, the same in every image (Hounsfield units); image: each "
+        "image by its own range; auto: ct where all images hold Hounsfield units (default)",
+    )
     _few_labels(p)
     p.add_argument("--tensorboard", metavar="DIR", help="also write loss, quality and learning rate for TensorBoard")
     p.add_argument("--seed", type=int, default=0)

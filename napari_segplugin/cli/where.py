@@ -14,6 +14,7 @@ OPTIONS: Mapping[Setting, str] = {
     "device": "--device",
     "file": "--format zarr",
     "folder": "--keep",
+    "intensities": "--intensities",
     "model": "--model",
     "series": "--series",
     "surfaces": "--no-surfaces, --spacing, --unit",

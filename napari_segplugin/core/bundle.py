@@ -74,7 +74,7 @@ class Learnt:
     images : int
         How many there were.
     modality : str
-        What the files called it ("CT", "MR"), where all agree.
+        What the files called it ("CT", "MR"), where all agree; "CT" also where their values are Hounsfield units.
     channels : tuple of str
         What each channel shows, in the order in which the network reads them.
     widths : tuple of float

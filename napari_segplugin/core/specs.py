@@ -192,6 +192,10 @@ class AugmentSpec:
                 )
 
 
+INTENSITIES = ("auto", "ct", "image")
+"""How a new model may read intensities, see :class:`TrainSpec`."""
+
+
 def _spelled(size: tuple[int, ...]) -> str:
     return " × ".join(map(str, size))
 
@@ -241,6 +245,10 @@ class TrainSpec:
         not make it forget; 0 shows it the new labels only.
     exemplars : int
         How many pieces of the training images the new model keeps for that; 0 keeps none, and drops those it had.
+    intensities : str
+        How a new model reads images: "ct" takes values as they are, the same in every image, since Hounsfield units have a
+        meaning of their own; "image" takes each image by its own range; "auto" is "ct" where all images hold Hounsfield
+        units. A trained model keeps what it has.
     """
 
     seconds: float = 60.0
@@ -261,6 +269,7 @@ class TrainSpec:
     layer_decay: float = 1.0
     rehearsal: float = 0.5
     exemplars: int = 24
+    intensities: str = "auto"
 
     def __post_init__(self) -> None:
         for word in ("seconds", "steps", "learning_rate", "batch", "validate_every"):
@@ -298,6 +307,9 @@ class TrainSpec:
                 raise InputError(
                     f"The setting {word} is a fraction.", got=getattr(self, word), accepted=f"{least:g} to {most:g}"
                 )
+        if self.intensities not in INTENSITIES:
+            accepted = ", ".join(INTENSITIES)
+            raise InputError("There is no such way to read intensities.", got=self.intensities, accepted=accepted)
         if not 0 <= self.exemplars <= 1000:
             raise InputError(
                 "The number of image pieces that the model keeps (exemplars) is out of range.",

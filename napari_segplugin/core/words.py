@@ -12,6 +12,7 @@ Setting: TypeAlias = Literal[
     "device",
     "file",
     "folder",
+    "intensities",
     "model",
     "series",
     "surfaces",

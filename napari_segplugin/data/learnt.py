@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_segplugin.core import Learnt, Sample
 from napari_segplugin.data.channels import channel_names
+from napari_segplugin.data.hounsfield import modality_of
 
 _VALUES = 200_000
 """Values of a channel and image that are looked at."""
@@ -60,8 +61,9 @@ def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
         for channel, found in zip(sample.image.read(), values, strict=True):
             found.append(channel.ravel()[at].astype(np.float64))
     sizes = np.concatenate(widths) if widths else np.zeros(0)
-    modalities = {_modality(s) for s in samples}
     names = {channel_names(s.image) for s in samples if s.image.metadata.get("channel_names")}
+    images = {id(i): i for i in (s.image.whole or s.image for s in samples)}  # many planes are of one volume
+    modalities = {modality_of(i) for i in images.values()}
     return Learnt(
         images=len(samples),
         modality=modalities.pop() if len(modalities) == 1 else "",
@@ -70,13 +72,6 @@ def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
         cover=(min(cover), max(cover)) if cover else (),
         values=tuple(v for found in values if (v := _about(np.concatenate(found)))),
     )
-
-
-def _modality(sample: Sample) -> str:
-    """What the file of an image calls it; empty where it says nothing."""
-    series = sample.image.metadata.get("dicom_series")
-    said = series.get("Modality", "") if isinstance(series, dict) else ""
-    return str(said)
 
 
 def _about(values: np.ndarray) -> tuple[float, ...]:
@@ -116,7 +111,7 @@ def widened(old: Learnt, new: Learnt) -> Learnt:
     return replace(
         old,
         images=total,
-        modality=old.modality if old.modality == new.modality else "",
+        modality=old.modality if new.modality in ("", old.modality) else "",  # who says nothing does not contradict
         channels=old.channels or new.channels,
         widths=wide(old.widths, new.widths),
         cover=wide(old.cover, new.cover),

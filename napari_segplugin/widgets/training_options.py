@@ -54,6 +54,7 @@ class Settings(TypedDict):
     rehearsal: float
     freeze: float
     layer_decay: float
+    intensities: str
     augmentation: AugmentSpec | None
 
 
@@ -121,6 +122,15 @@ class TrainingOptions(QWidget):
         )
         self.decay = combo("layer_decay", "First layers", "The layers near the image can be set to change less.")
         fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
+        self.intensities = combo(
+            "intensities",
+            "Intensities",
+            "How a new model reads images. CT values (Hounsfield units) mean the same in every image, so that a dark or a "
+            "bright neighborhood changes nothing. Other images are read by their own range.",
+        )
+        fill_combo(
+            self.intensities, [("as the images suggest", "auto"), ("CT values", "ct"), ("range of each image", "image")]
+        )
         for widget in (
             self.balance,
             self.rehearse,
@@ -128,6 +138,7 @@ class TrainingOptions(QWidget):
             labelled("Self-training", self.teacher),
             labelled("Encoder", self.freeze),
             labelled("First layers", self.decay),
+            labelled("Intensities", self.intensities),
         ):
             fold.rows.addWidget(widget)
         return fold
@@ -189,6 +200,7 @@ class TrainingOptions(QWidget):
             "rehearsal": 0.5 if self.rehearse.isChecked() else 0.0,
             "freeze": float(self.freeze.currentData()),
             "layer_decay": float(self.decay.currentData()),
+            "intensities": str(self.intensities.currentData()),
             "augmentation": self.augmentation(),
         }
 

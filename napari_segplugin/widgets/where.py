@@ -14,6 +14,7 @@ PLACES: Mapping[Setting, str] = {
     "device": "Device, in step 2",
     "file": "Whole image, into a file…, in step 3",
     "folder": "Preferences, Plugins, Session folder",
+    "intensities": "Intensities, under Few or uneven labels in step 4",
     "model": "Model, in step 2",
     "series": "Open…, in step 1",
     "surfaces": "Distances, under Options",

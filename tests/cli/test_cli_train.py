@@ -203,12 +203,14 @@ def test_train_takes_options_of_network_and_training(run, files, folder):
     got = run(
         "train", folder, "--output", files.folder / "new", "--option", "deep_supervision=true", "widths=[4,8]",
         "--augment", "elastic=3", "scale=1.1", "--balance", "--freeze", "0.5", "--layer-decay", "0.8",
-        "--keep", files.folder / "kept", *FAST, "--json",
+        "--keep", files.folder / "kept", "--intensities", "ct", *FAST, "--json",
     )  # fmt: skip
     assert got.code == 0, got.err
+    assert any("reads values as they are" in note for note in got.json["notes"])
     assert any(note.startswith("Balance:") for note in got.json["notes"])
     bundle = load_bundle(files.folder / "new")
     assert bundle.spec.options == {"deep_supervision": True, "widths": [4, 8]}
+    assert bundle.normalisation.rule == "values"
     spec = bundle.history[-1]["spec"]
     assert spec["augmentation"]["elastic"] == 3
     assert (spec["balance"], spec["freeze"], spec["layer_decay"]) == (True, 0.5, 0.8)

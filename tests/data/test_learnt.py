@@ -19,7 +19,7 @@ SPEC = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widt
 
 def sample(radius: float = 8, value: float = 5, modality: str = "") -> Sample:
     disc = (np.hypot(*np.mgrid[-16:16, -16:16]) < radius).astype(int)
-    meta = {"dicom_series": {"Modality": modality}} if modality else {}
+    meta = {"dicom_Modality": modality} if modality else {}
     return Sample(Image(value * disc, "YX", metadata=meta), disc, disc)
 
 
@@ -49,6 +49,9 @@ def test_unknown_voxels_and_nan_say_nothing() -> None:
 def test_the_modality_is_known_where_all_agree() -> None:
     assert learnt_from([sample(modality="CT"), sample(modality="CT")]).modality == "CT"
     assert learnt_from([sample(modality="CT"), sample(modality="MR")]).modality == ""
+    ct, mr, silent = Learnt(1, "CT"), Learnt(1, "MR"), Learnt(1)
+    assert [widened(ct, new).modality for new in (ct, silent, mr)] == ["CT", "CT", ""]
+    assert widened(silent, ct).modality == ""
 
 
 def test_two_trainings_know_what_one_of_both_knows() -> None:

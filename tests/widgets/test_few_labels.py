@@ -33,6 +33,8 @@ def test_the_options_of_the_training_reach_the_engine(with_image: Any, engine: F
     options.balance.setChecked(True)
     options.regulariser.setValue(0.5)
     options.freeze.setCurrentIndex(options.freeze.findData(1.0))
+    assert options.settings()["intensities"] == "auto"
+    options.intensities.setCurrentIndex(options.intensities.findData("ct"))
     options.automatic.setChecked(False)
     options.spins["elastic"].setValue(4)
     options.rotate.setChecked(False)
@@ -40,6 +42,7 @@ def test_the_options_of_the_training_reach_the_engine(with_image: Any, engine: F
     spec = next(args for name, args in engine.calls if name == "finetune")[3]
     assert (spec.balance, spec.regulariser, spec.teacher, spec.freeze, spec.layer_decay) == (True, 0.5, 0.0, 1.0, 1.0)
     assert spec.augmentation == AugmentSpec(rotate=False, elastic=4.0)
+    assert spec.intensities == "ct"
 
 
 def test_strengths_are_hidden_while_they_are_chosen_for_the_person(with_image: Any) -> None:

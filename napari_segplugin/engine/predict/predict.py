@@ -12,6 +12,7 @@ from zarr.storage import LocalStore
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, Stage, TileSpec
 from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.words import voxels
+from napari_segplugin.data.by_values import other_values
 from napari_segplugin.data.channels import channel_names, fitting
 from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.engine.device import polite_threads, threads
@@ -110,6 +111,7 @@ def predict_into(
     whole, image = image, fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
     if image is not whole and "channels" in image.metadata and whole.n_channels != 4:
         yield Note(f"Of '{image.name}' the model sees: {', '.join(channel_names(image))}.", setting="channels")
+    yield from other_values(image, bundle)
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 
@@ -137,8 +139,7 @@ def _plain(
     work.check_memory()
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
     shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
-    kind = "uint16" if work.semantic else "int32"
-    stream = path is not None or not work.fits()
+    kind, stream = "uint16" if work.semantic else "int32", path is not None or not work.fits()
     if path is None:
         check_labels(shape, kind)
     with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, ledger) as labels:

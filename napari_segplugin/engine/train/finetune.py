@@ -27,6 +27,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.training import FineTuneResult, Views
 from napari_segplugin.data import normalise
+from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.strokes import count_strokes, split_strokes
@@ -121,7 +122,8 @@ def finetune(
         )
     yield Stage("Reading corrections")
     samples = _read(images, marks, bundle)
-    bundle = fit_to_objects(bundle, samples)
+    bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
+    yield from notes
     splits = [split_strokes(s, bundle.spec.classes, seed=spec.seed) for s in samples]
     heldout = [s.heldout for s in splits if s.heldout is not None]
     sentence = " ".join(dict.fromkeys(s.sentence for s in splits))

@@ -30,6 +30,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
+from napari_segplugin.data.by_values import fit_to_values, noisy
 from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine import device as devices
@@ -225,7 +226,7 @@ def train_prepared(
     patch, batch = patch_size(
         prepared, spec, multiple, getattr(network, "view", None), bundle.spec.task is not Task.SEMANTIC
     )
-    sampler = _sampler(prepared, earlier, patch, bundle.spec, spec, recipe, device)
+    sampler = _sampler(prepared, earlier, patch, bundle, spec, recipe, device)
     if is_detector(bundle.spec):
         balance_regions(network, spec.loss)
     terms, sentence = _terms(prepared, bundle.spec, spec, recipe)
@@ -255,14 +256,15 @@ def _sampler(
     prepared: Sequence[Prepared],
     earlier: Sequence[Prepared],
     patch: tuple[int, ...],
-    model: ModelSpec,
+    bundle: ModelBundle,
     spec: TrainSpec,
     recipe: Recipe,
     device: torch.device,
 ) -> PatchSampler:
     """Draws patches from the samples, and from earlier ones their share."""
-    augment = (spec.augmentation or recipe.augment or safe_augmentation(model)) if spec.augment else IDENTITY
-    if not turns(model):
+    usual = noisy(recipe.augment or safe_augmentation(bundle.spec), bundle.normalisation)
+    augment = (spec.augmentation or usual) if spec.augment else IDENTITY
+    if not turns(bundle.spec):
         augment = replace(augment, rotate=False, angle=0.0, flip=False)
     share = spec.rehearsal if earlier else 0.0
     shares = [(1 - share) / len(prepared)] * len(prepared) + [share / max(1, len(earlier))] * len(earlier)
@@ -343,7 +345,8 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
     yield Stage("Preparing images")
-    bundle = fit_to_objects(bundle, samples)
+    bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
+    yield from notes
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     prepared = [p for p, _ in pairs]
