@@ -58,6 +58,11 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         help='enlarge the image this many times before segmenting it, 0.25 to 4; "auto": run again enlarged if the objects are small',
     )
     p.add_argument(
+        "--keep-voxel-size",
+        action="store_true",
+        help="do not resample the image to the pixel or voxel size of the images that the model learnt from",
+    )
+    p.add_argument(
         "--cluster",
         metavar="WHERE",
         default="",

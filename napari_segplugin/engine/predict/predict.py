@@ -16,7 +16,6 @@ import zarr
 from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
-from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.image import in_colours
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
@@ -30,11 +29,11 @@ from napari_segplugin.engine.predict.boxes import DEFAULTS, FoundObjects, PaintB
 from napari_segplugin.engine.predict.classes import Decided
 from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
-from napari_segplugin.engine.predict.plan import Setup, precision_of, set_up
+from napari_segplugin.engine.predict.plan import Setup, check_fit, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
-from napari_segplugin.engine.predict.work.resized import predict_resized
+from napari_segplugin.engine.predict.work.resized import Order, predict_resized
 from napari_segplugin.engine.stores import (
     Shifted,
     Stored,
@@ -46,6 +45,7 @@ from napari_segplugin.engine.stores import (
     scratch,
     scratch_array,
 )
+from napari_segplugin.engine.voxel_size import look_of
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of, head_row
 
@@ -104,9 +104,9 @@ def predict(
         about = about_job(image, bundle, tiles, device, region, cluster is not None)
         with lasting(path, about) as ledger:
             place = ledger.path(path)
-            found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
+            found = yield from predict_into(Order(image, bundle, tiles, device, region, place, cluster, ledger))
         return replace(found, labels=zarr.open_array(LocalStore(path), mode="r+"))
-    found = yield from predict_into(image, bundle, tiles, device, region, None, cluster)
+    found = yield from predict_into(Order(image, bundle, tiles, device, region, None, cluster))
     zoom, width = (1.0, 0.0) if tiles.zoom != 1 else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
@@ -117,39 +117,28 @@ def predict(
     return found
 
 
-def predict_into(
-    image: Image,
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    region: Region | None,
-    path: Path | None,
-    cluster: Cluster | None,
-    ledger: Ledger | None = None,
-) -> Job[Segmentation]:
-    """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
-    image = in_colours(image, bundle.spec.in_channels)
-    one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
-    return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
+def predict_into(order: Order) -> Job[Segmentation]:
+    """Predict, in the voxel size of the model and at a zoom where these are others than those of the image."""
+    spec, zoom = order.bundle.spec, order.tiles.zoom
+    order = replace(order, image=in_colours(order.image, spec.in_channels))
+    check_fit(order.image, spec)
+    look = look_of(order.image, spec, order.tiles.rescale)
+    if look.note:
+        yield look.note
+    return (yield from _plain(order) if look.plain and zoom == 1 else predict_resized(_plain, look, order))
 
 
-def _plain(
-    image: Image,
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    region: Region | None,
-    path: Path | None,
-    cluster: Cluster | None,
-    ledger: Ledger | None = None,
-) -> Job[Segmentation]:
+def _plain(order: Order) -> Job[Segmentation]:
     """Predict on the image as it is."""
+    image, bundle, tiles, device, path, cluster = (
+        order.image, order.bundle, order.tiles, order.device, order.path, order.cluster,
+    )  # fmt: skip
     yield Stage("Preparing the model")
-    progress = DoneSoFar(ledger)
+    progress = DoneSoFar(order.ledger)
     cut = progress.same_tiles(tiles)
     # on a cluster each worker looks for its device; a few tiles each, so that none waits long for the others at the end
     where, parts = (device, 1) if cluster is None else ("cpu", 3 * cluster.slots)
-    setup = set_up(image, bundle, cut, where, region, parts)
+    setup = set_up(image, bundle, cut, where, order.region, parts)
     if setup.note:
         yield setup.note
     work = _Prediction(image, bundle, setup, tiles, device, cluster, progress)
@@ -160,7 +149,7 @@ def _plain(
     stream = path is not None or not work.fits()
     if path is None:
         check_labels(shape, kind)
-    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, ledger) as labels:
+    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, order.ledger) as labels:
         yield from progress.begin(setup, image.n_frames)
         for frame in range(image.n_frames):
             if work.is_done(f"frame {frame}"):
