@@ -6,7 +6,7 @@ import argparse
 
 import napari_segplugin
 from napari_segplugin.cli.parse_results import Commands, crop, evaluate, export, geometry, make_command, measure, track
-from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
+from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
@@ -159,6 +159,13 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
         nargs="+",
         metavar="KEY=VALUE",
         help="options of the network, such as deep_supervision=true",
+    )
+    p.add_argument(
+        "--model-spacing",
+        type=numbers,
+        default=(),
+        metavar="D[,D,D]",
+        help="pixel or voxel size that the new model works in, Z,Y,X, in the unit of the images (default: chosen by them)",
     )
     p.add_argument("--keep", metavar="DIR", help="save the training here, to resume it after a crash or Ctrl-C")
     p.add_argument("--from", dest="start", metavar="MODEL", help="start from this model instead of random weights")

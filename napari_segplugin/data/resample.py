@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Image, InputError, Sample
 from napari_segplugin.core.types import Array, Index
+from napari_segplugin.data.nodata import known_array
 
 
 @dataclass(frozen=True)
@@ -223,20 +224,175 @@ def linear(array: np.ndarray, taps: Sequence[Taps]) -> np.ndarray:
     return array
 
 
-def nearest(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Labels on a grid of another shape over the same place: of each new voxel, the old one in its middle.
+def shape_at(shape: Sequence[int], factors: Sequence[float]) -> tuple[int, ...]:
+    """Lengths of axes with `factors` times as many voxels."""
+    return tuple(max(1, round(n * f)) for n, f in zip(shape, factors, strict=True))
+
+
+def regridded(image: Image, factors: Sequence[float]) -> Image:
+    """The image with `factors` times as many voxels along Z, Y, X; made piece by piece when it is read.
+
+    Parameters
+    ----------
+    image : Image
+    factors : sequence of float
+        One for each spatial axis that the image has, in the order Z, Y, X.
+
+    Returns
+    -------
+    Image
+        Of float32; averaged where it is coarser, linear where it is finer.
 
     Examples
     --------
-    >>> nearest(np.array([[1, 2, 3, 4]]), (1, 2)).tolist()
-    [[2, 4]]
+    >>> coarse = regridded(Image(np.arange(8.0)[None], "YX", (1.0, 0.5), "mm"), (1.0, 0.5))
+    >>> coarse.spacing, coarse.read().shape
+    ((1.0, 1.0), (1, 1, 4))
     """
-    places = [
-        np.floor((np.arange(n) + 0.5) * b / n).astype(np.int64).clip(0, b - 1)
-        for n, b in zip(shape, labels.shape, strict=True)
-    ]
-    found: np.ndarray = labels[np.ix_(*places)]
-    return found
+    wanted = dict(zip([a for a in "ZYX" if a in image.axes], shape_at(image.spatial_shape, factors), strict=True))
+    lengths = {image.axes.index(a): n for a, n in wanted.items() if n != image.sizes[a]}
+    spacing = tuple(s * image.sizes[a] / wanted[a] for a, s in zip(image.spatial_axes, image.spacing, strict=True))
+    return replace(image, array=Resampled(known_array(image), lengths), spacing=spacing)
 
 
-__all__ = ["Resampled", "Taps", "linear", "nearest", "vote"]
+def coarse(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Labels on a coarser grid: of the voxels whose middle lies in a new one, the label that most of them have.
+
+    Parameters
+    ----------
+    labels : ([Z,] Y, X) ndarray of int
+        -1 where nothing is known: it counts only where there is nothing else.
+    shape : sequence of int
+        Not longer along any axis.
+
+    Examples
+    --------
+    >>> coarse(np.array([[1, 1, 0, -1, -1, -1]]), (1, 2)).tolist()
+    [[1, -1]]
+    """
+    place = np.zeros(labels.shape, np.int64)
+    for axis, (n, b) in enumerate(zip(shape, labels.shape, strict=True)):
+        own = ((2 * np.arange(b) + 1) * n // (2 * b)).reshape([-1 if a == axis else 1 for a in range(labels.ndim)])
+        place = place * n + own
+    names, codes = np.unique(labels, return_inverse=True)
+    pairs, counts = np.unique(place.ravel() * len(names) + codes.ravel(), return_counts=True)
+    there, code = np.divmod(pairs, len(names))
+    counts = np.where(names[code] == -1, 0, counts)
+    order = np.lexsort((code, -counts, there))
+    first = order[np.unique(there[order], return_index=True)[1]]
+    found = np.full(int(np.prod(shape)), -1, labels.dtype)
+    found[there[first]] = names[code[first]]
+    return found.reshape(shape)
+
+
+def relabelled(labels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Labels on a grid of another shape over the same place, by a vote; what is known of a voxel in a part only is not lost.
+
+    Parameters
+    ----------
+    labels : ([Z,] Y, X) ndarray of int
+        -1 where nothing is known.
+    shape : sequence of int
+
+    Examples
+    --------
+    >>> relabelled(np.array([[1, 1, 2, 2]]), (2, 2)).tolist()
+    [[1, 2], [1, 2]]
+    >>> relabelled(np.array([[-1, -1, -1, 3, -1, -1]]), (1, 2)).tolist()
+    [[-1, 3]]
+    """
+    found = vote(labels, [Taps.of(0, n, n, b) for n, b in zip(shape, labels.shape, strict=True)])
+    if not (labels == -1).any() or all(n >= b for n, b in zip(shape, labels.shape, strict=True)):
+        return found
+    larger = [max(n, b) for n, b in zip(shape, labels.shape, strict=True)]
+    fine = vote(labels, [Taps.of(0, n, n, b) for n, b in zip(larger, labels.shape, strict=True)])
+    return np.where(found == -1, coarse(fine, shape), found)
+
+
+def resampled(sample: Sample, factors: Sequence[float]) -> Sample:
+    """A training sample with `factors` times as many voxels along [Z,] Y, X.
+
+    Parameters
+    ----------
+    sample : Sample
+    factors : sequence of float
+
+    Returns
+    -------
+    Sample
+        The image is averaged or interpolated; class, object and what is known of a voxel stay together, objects keep their
+        numbers, and what was not known stays unknown.
+
+    Examples
+    --------
+    >>> small = Sample(Image(np.eye(4), "YX"), np.eye(4, dtype=int), known=np.tri(4, dtype=bool))
+    >>> resampled(small, (0.5, 0.5)).known.tolist()
+    [[True, False], [True, True]]
+    """
+    image = regridded(sample.image, factors)
+    shape = image.spatial_shape
+    image = replace(image, array=np.asarray(image.array[(slice(None),) * len(image.axes)]))
+    parts = [p for p in (sample.classes, sample.instances, sample.shape_known) if p is not None]
+    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
+    # what is said of a voxel goes through the vote as one number, so that no voxel gets the class of one and the object of another
+    rows, codes = np.zeros((1, len(parts)), np.int64), np.full(known.shape, -1, np.int64)
+    if known.any():
+        rows, inverse = np.unique(np.stack([p[known].astype(np.int64) for p in parts], 1), axis=0, return_inverse=True)
+        codes[known] = inverse.ravel()
+    codes = relabelled(codes, shape)
+    there = codes >= 0
+    values = iter([np.where(there, rows[codes.clip(0), i], 0) for i in range(len(parts))])
+    classes = next(values).astype(sample.classes.dtype)
+    instances = None if sample.instances is None else next(values).astype(sample.instances.dtype)
+    shape_known = None if sample.shape_known is None else next(values).astype(bool)
+    boxes = tuple(
+        tuple(slice(s.start * a // b, -(-s.stop * a // b)) for s, a, b in zip(box, shape, known.shape, strict=True))
+        for box in sample.boxes
+    )
+    return Sample(image, classes, instances, None if sample.known is None else there, shape_known, boxes)
+
+
+def ceiling(labels: np.ndarray, factors: Sequence[float]) -> float:
+    """The best mean Dice over labels that a result on another grid can reach: that of the labels taken there and back.
+
+    Parameters
+    ----------
+    labels : ([Z,] Y, X) ndarray of int
+        Classes or objects; 0 and below do not count.
+    factors : sequence of float
+        How many times as many voxels that grid has along each axis.
+
+    Returns
+    -------
+    float
+        NaN where there is no label.
+
+    Examples
+    --------
+    >>> labels = np.kron(np.eye(3, dtype=int), np.ones((4, 4), int))
+    >>> ceiling(labels, (0.5, 0.5)), ceiling(0 * labels, (0.5, 0.5))
+    (1.0, nan)
+    """
+    there = relabelled(labels, shape_at(labels.shape, factors))
+    back = vote(there, [Taps.of(0, n, n, b) for n, b in zip(labels.shape, there.shape, strict=True)])
+    numbers, codes = np.unique(labels.clip(0), return_inverse=True)
+    sizes = np.bincount(codes.ravel(), minlength=len(numbers))
+    both = np.bincount(codes.ravel()[(back == labels).ravel()], minlength=len(numbers))
+    found, counts = np.unique(back, return_counts=True)
+    at = np.searchsorted(found, numbers).clip(0, len(found) - 1)
+    other = np.where(found[at] == numbers, counts[at], 0)
+    kept = numbers > 0
+    return float((2 * both[kept] / (sizes[kept] + other[kept])).mean()) if kept.any() else math.nan
+
+
+__all__ = [
+    "Resampled",
+    "Taps",
+    "ceiling",
+    "linear",
+    "regridded",
+    "relabelled",
+    "resampled",
+    "shape_at",
+    "vote",
+]

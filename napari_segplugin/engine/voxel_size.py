@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from napari_segplugin.core import Image, ModelSpec, Note
+import numpy as np
+
+from napari_segplugin.core import Image, InputError, ModelSpec, Note, Sample, Task
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.core.words import pixel
-from napari_segplugin.data.nodata import known_array
-from napari_segplugin.data.resample import Resampled
+from napari_segplugin.data.resample import ceiling, resampled, shape_at
 from napari_segplugin.io.units import in_metres
 
 LEAST, MOST = 1 / 8, 8.0
@@ -19,6 +20,10 @@ CLOSE = 1.1
 """Voxel sizes that differ by less are the same: training varies sizes by more, and resampling costs sharpness and time."""
 FEWEST = 4
 """Voxels that have to be left along an axis that is made coarser."""
+_KEPT = 0.95
+"""Dice that labels have to keep where a new model works on a coarser grid than its images."""
+_LOOKED_AT = 8
+"""Images on which that is measured."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def look_of(image: Image, spec: ModelSpec, rescale: bool = True) -> Look:
     factors = (*(1.0,) * (image.ndim - ndim), *inner)
     word, own, learnt = pixel(ndim), said(size, image.unit), said(target, spec.unit)
     begin = f"The image has {word}s of {own}, and the model learnt at {learnt}: "
-    after = [max(1, round(n * f)) for n, f in zip(image.spatial_shape, factors, strict=True)]
+    after = shape_at(image.spatial_shape, factors)
     few = any(a < min(FEWEST, n) for a, n in zip(after, image.spatial_shape, strict=True))
     if few or not all(LEAST <= f <= MOST for f in inner):
         why = f"too few {word}s would be left" if few else "that is too different to be brought together"
@@ -144,38 +149,6 @@ def said(spacing: Sequence[float], unit: str) -> str:
     return f"{spacing[0]:.4g} {unit}" if same else " × ".join(f"{s:.4g}" for s in spacing) + f" {unit}"
 
 
-def shape_at(image: Image, factors: Sequence[float]) -> tuple[int, ...]:
-    """Lengths of Z, Y, X of the image with `factors` times as many voxels."""
-    return tuple(max(1, round(n * f)) for n, f in zip(image.spatial_shape, factors, strict=True))
-
-
-def regridded(image: Image, factors: Sequence[float]) -> Image:
-    """The image with `factors` times as many voxels along Z, Y, X; made piece by piece when it is read.
-
-    Parameters
-    ----------
-    image : Image
-    factors : sequence of float
-        One for each spatial axis that the image has, in the order Z, Y, X.
-
-    Returns
-    -------
-    Image
-        Of float32; averaged where it is coarser, linear where it is finer.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> coarse = regridded(Image(np.arange(8.0)[None], "YX", (1.0, 0.5), "mm"), (1.0, 0.5))
-    >>> coarse.spacing, coarse.read().shape
-    ((1.0, 1.0), (1, 1, 4))
-    """
-    wanted = dict(zip([a for a in "ZYX" if a in image.axes], shape_at(image, factors), strict=True))
-    lengths = {image.axes.index(a): n for a, n in wanted.items() if n != image.sizes[a]}
-    spacing = tuple(s * image.sizes[a] / wanted[a] for a, s in zip(image.spatial_axes, image.spacing, strict=True))
-    return replace(image, array=Resampled(known_array(image), lengths), spacing=spacing)
-
-
 def in_recipe(picture: Image, factors: Sequence[float]) -> JsonDict:
     """What a recipe says of how the image was looked at."""
     return {"spacing": list(picture.canonical_spacing), "unit": picture.unit, "factors": list(factors)}
@@ -186,4 +159,189 @@ def mean_factor(factors: Sequence[float], ndim: int) -> float:
     return math.prod(factors[-ndim:]) ** (1 / ndim)
 
 
-__all__ = ["Look", "in_recipe", "is_close", "look_of", "mean_factor", "ratios", "regridded", "said", "shape_at"]
+@dataclass(frozen=True)
+class Chosen:
+    """The voxel size in which a new model works.
+
+    Parameters
+    ----------
+    spacing : tuple of float
+        Along [Z,] Y, X.
+    unit : str
+    note : Note, optional
+        What was chosen and what it costs; None where the images are taken as they are.
+    """
+
+    spacing: tuple[float, ...]
+    unit: str
+    note: Note | None = None
+
+
+def choose_size(
+    images: Sequence[Image],
+    labels: Sequence[np.ndarray],
+    task: Task,
+    ndim: int,
+    *,
+    asked: Sequence[float] = (),
+    patch: Sequence[int] = (),
+) -> Chosen:
+    """The voxel size for a new model: as asked, else the median of the images, coarser where a structure is larger than a patch.
+
+    Only classes of volumes are made coarser, and only as far as labels that go to that grid and back keep a Dice of 0.95:
+    a network that never sees a whole organ learns less than one that sees it a little coarsely, and takes longer.
+
+    Parameters
+    ----------
+    images : sequence of Image
+    labels : sequence of ([Z,] Y, X) ndarray of int
+        As many; classes or objects.
+    task : Task
+    ndim : int
+        Of the network.
+    asked : sequence of float, optional
+        Along [Z,] Y, X, in the unit of the first image whose unit is known.
+    patch : sequence of int, optional
+        Voxels along [Z,] Y, X that the training sees at once; the usual ones by default.
+
+    Raises
+    ------
+    InputError
+        If what is asked is not one positive number for each axis, or no image says its voxel size.
+    """
+    unit = next((i.unit for i in images if in_metres(i.unit) is not None), images[0].unit)
+    own = [i for i in images if (in_metres(i.unit) is None) == (in_metres(unit) is None)]
+    sizes = np.array([_in_unit(i, unit)[-ndim:] for i in own])
+    median = tuple(float(f"{v:.6g}") for v in np.median(sizes, axis=0))
+    if asked:
+        if len(asked) != ndim or not all(math.isfinite(s) and s > 0 for s in asked):
+            raise InputError(
+                "The voxel size of the model does not fit.",
+                got=" × ".join(f"{s:g}" for s in asked),
+                accepted=f"{ndim} positive numbers, in the order {', '.join('ZYX'[-ndim:])}",
+            )
+        if in_metres(unit) is None and ratios(median, unit, asked, unit) is None:
+            raise InputError(
+                "The voxel size of the images is not known, so they cannot be brought to another.",
+                got=said(median, unit),
+                hint="Give the voxel size of the images and its unit",
+            )
+        spacing = tuple(float(s) for s in asked)
+    else:
+        factors = _coarser(own, labels, median, patch or (32, 64, 64)) if task is Task.SEMANTIC and ndim == 3 else ()
+        spacing = tuple(
+            float(f"{s * f:.3g}") if f > 1 else s for s, f in zip(median, factors or (1,) * ndim, strict=True)
+        )
+    return Chosen(spacing, unit, _cost(images, labels, spacing, unit, ndim))
+
+
+def _in_unit(image: Image, unit: str) -> tuple[float, ...]:
+    """Voxel size of an image in another unit."""
+    own, other = in_metres(image.unit), in_metres(unit)
+    factor = own / other if own is not None and other is not None else 1.0
+    return tuple(s * factor for s in image.canonical_spacing)
+
+
+def _coarser(
+    images: Sequence[Image], labels: Sequence[np.ndarray], median: Sequence[float], patch: Sequence[int]
+) -> tuple[float, ...]:
+    """How many times coarser each axis becomes so that the median structure fits into a patch; 1 where it does."""
+    extents = [
+        e for i, mask in list(zip(images, labels, strict=False))[:_LOOKED_AT] for e in _extents(i, mask, images[0].unit)
+    ]
+    if not extents:
+        return (1.0,) * len(patch)
+    voxels = np.median(extents, axis=0) / np.asarray(median)
+    need = np.minimum(np.maximum(voxels / np.asarray(patch), 1.0), MOST)
+    if is_close(need):
+        return (1.0,) * len(patch)
+    # no axis becomes coarser than the coarsest is, before that one has to
+    for share in (1.0, 0.75, 0.5, 0.25):
+        factors = tuple((1 + share * (need - 1)).tolist())
+        spacing = [m * f for m, f in zip(median, factors, strict=True)]
+        if _ceiling(images, labels, spacing, images[0].unit) >= _KEPT:
+            return factors
+    return (1.0,) * len(patch)
+
+
+def _extents(image: Image, labels: np.ndarray, unit: str) -> list[np.ndarray]:
+    """Lengths of each class of an image along Z, Y, X, in a unit."""
+    size = np.asarray(_in_unit(image, unit))
+    found = []
+    for number in np.unique(labels[labels > 0]):
+        there = labels == number
+        sides = [np.flatnonzero(there.any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+        found.append(np.array([s[-1] - s[0] + 1 for s in sides]) * size)
+    return found
+
+
+def _ceiling(images: Sequence[Image], labels: Sequence[np.ndarray], spacing: Sequence[float], unit: str) -> float:
+    """The best Dice that a model of a voxel size can reach, over some of the images; 1 where none changes."""
+    pairs = list(zip(images, labels, strict=False))
+    found = []
+    for image, own in pairs[:: -(-len(pairs) // _LOOKED_AT)]:
+        ndim = len(spacing)
+        inner = ratios(image.canonical_spacing[-ndim:], image.unit, spacing, unit)
+        if inner is not None and not is_close(inner):
+            found.append(ceiling(own, (*(1.0,) * (image.ndim - ndim), *inner)))
+    return float(np.nanmean(found)) if found and not np.isnan(found).all() else 1.0
+
+
+def _cost(
+    images: Sequence[Image], labels: Sequence[np.ndarray], spacing: tuple[float, ...], unit: str, ndim: int
+) -> Note | None:
+    """What bringing the images to a voxel size means, for the person."""
+    inner = [ratios(i.canonical_spacing[-ndim:], i.unit, spacing, unit) for i in images]
+    changed = [f for f in inner if f is not None and not is_close(f)]
+    lost = sum(in_metres(i.unit) is None for i in images) if in_metres(unit) is not None else 0
+    unknown = ""
+    if lost:
+        unknown = f" Of {lost} of {len(images)} images the size is not known: they are taken as they are."
+    if not changed:
+        return Note(unknown.strip(), setting="voxel_size") if lost else None
+    volume = float(np.median([math.prod(f) for f in changed]))
+    best = _ceiling(images, labels, spacing, unit)
+    word = f"{1 / volume:.3g} times fewer" if volume < 1 else f"{volume:.3g} times as many"
+    return Note(
+        f"The model works at a {pixel(ndim)} size of {said(spacing, unit)}: {len(changed)} of {len(images)} images are resampled "
+        f"to it, typically to {word} {pixel(ndim)}s."
+        f" Labels taken to that size and back keep a Dice of {best:.3f}.{unknown}",
+        setting="voxel_size",
+    )
+
+
+def at_model_size(sample: Sample, spec: ModelSpec) -> Sample:
+    """A training sample on the grid of the voxel size of a model; the sample itself where that is the same or not known.
+
+    Parameters
+    ----------
+    sample : Sample
+    spec : ModelSpec
+
+    Returns
+    -------
+    Sample
+        What was not known stays unknown.
+    """
+    ndim = min(spec.ndim, sample.image.ndim)
+    inner = ratios(sample.image.canonical_spacing[-ndim:], sample.image.unit, tuple(spec.spacing)[-ndim:], spec.unit)
+    factors = (*(1.0,) * (sample.image.ndim - ndim), *(inner or (1.0,) * ndim))
+    after = shape_at(sample.image.spatial_shape, factors)
+    few = any(a < min(FEWEST, n) for a, n in zip(after, sample.image.spatial_shape, strict=True))
+    if inner is None or is_close(inner) or few or not all(LEAST <= f <= MOST for f in inner):
+        return sample
+    return resampled(sample, factors)
+
+
+__all__ = [
+    "Chosen",
+    "Look",
+    "at_model_size",
+    "choose_size",
+    "in_recipe",
+    "is_close",
+    "look_of",
+    "mean_factor",
+    "ratios",
+    "said",
+]

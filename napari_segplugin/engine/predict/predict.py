@@ -33,7 +33,7 @@ from napari_segplugin.engine.predict.plan import Setup, check_fit, precision_of,
 from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
-from napari_segplugin.engine.predict.work.resized import Order, predict_resized
+from napari_segplugin.engine.predict.work.resized import Asked, predict_resized
 from napari_segplugin.engine.stores import (
     Shifted,
     Stored,
@@ -104,9 +104,9 @@ def predict(
         about = about_job(image, bundle, tiles, device, region, cluster is not None)
         with lasting(path, about) as ledger:
             place = ledger.path(path)
-            found = yield from predict_into(Order(image, bundle, tiles, device, region, place, cluster, ledger))
+            found = yield from predict_into(Asked(image, bundle, tiles, device, region, place, cluster, ledger))
         return replace(found, labels=zarr.open_array(LocalStore(path), mode="r+"))
-    found = yield from predict_into(Order(image, bundle, tiles, device, region, None, cluster))
+    found = yield from predict_into(Asked(image, bundle, tiles, device, region, None, cluster))
     zoom, width = (1.0, 0.0) if tiles.zoom != 1 else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
@@ -117,7 +117,7 @@ def predict(
     return found
 
 
-def predict_into(order: Order) -> Job[Segmentation]:
+def predict_into(order: Asked) -> Job[Segmentation]:
     """Predict, in the voxel size of the model and at a zoom where these are others than those of the image."""
     spec, zoom = order.bundle.spec, order.tiles.zoom
     order = replace(order, image=in_colours(order.image, spec.in_channels))
@@ -128,7 +128,7 @@ def predict_into(order: Order) -> Job[Segmentation]:
     return (yield from _plain(order) if look.plain and zoom == 1 else predict_resized(_plain, look, order))
 
 
-def _plain(order: Order) -> Job[Segmentation]:
+def _plain(order: Asked) -> Job[Segmentation]:
     """Predict on the image as it is."""
     image, bundle, tiles, device, path, cluster = (
         order.image, order.bundle, order.tiles, order.device, order.path, order.cluster,

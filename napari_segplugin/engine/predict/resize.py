@@ -16,9 +16,9 @@ import zarr
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
 from napari_segplugin.core.types import Array, Json, json_object
 from napari_segplugin.data.learnt import diameters
-from napari_segplugin.data.resample import Resampled, Taps, vote
+from napari_segplugin.data.resample import Resampled, Taps, regridded, vote
 from napari_segplugin.engine.stores import Stored, View, label_array
-from napari_segplugin.engine.voxel_size import mean_factor, regridded
+from napari_segplugin.engine.voxel_size import mean_factor
 
 LEAST, MOST = 0.25, 4.0
 _PIECE = 2**22

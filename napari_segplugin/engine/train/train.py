@@ -44,6 +44,7 @@ from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_array
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import safe_precision
 from napari_segplugin.engine.train.thresholds import calibrated
+from napari_segplugin.engine.voxel_size import at_model_size
 from napari_segplugin.io.memory import free_host_memory, gigabytes
 from napari_segplugin.networks import build, is_detector
 from napari_segplugin.tasks import codec_of, n_maps, turns
@@ -314,6 +315,7 @@ def train(
     Parameters
     ----------
     samples : sequence of Sample
+        Resampled to the voxel size of the model where that is another one.
     bundle : ModelBundle
         Where to start: from :func:`new_bundle`, or a trained one (transfer).
     spec : TrainSpec
@@ -343,6 +345,7 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
     yield Stage("Preparing images")
+    samples, validation = ([at_model_size(s, bundle.spec) for s in given] for given in (samples, validation))
     bundle = fit_to_objects(bundle, samples)
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)

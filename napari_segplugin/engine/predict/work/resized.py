@@ -8,22 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, TileSpec
 from napari_segplugin.core.disk import commit
 from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.types import json_object
 from napari_segplugin.data.nodata import clear_nodata
-from napari_segplugin.data.resample import Taps
+from napari_segplugin.data.resample import Taps, regridded
 from napari_segplugin.engine.predict import resize as enlarge
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
 from napari_segplugin.engine.provenance import about_input
 from napari_segplugin.engine.stores import scratch
-from napari_segplugin.engine.voxel_size import Look, in_recipe, regridded
+from napari_segplugin.engine.voxel_size import Look, in_recipe
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class Asked:
     """What a prediction was asked for.
 
     Parameters
@@ -46,11 +48,11 @@ class Order:
     ledger: Ledger | None = None
 
 
-Plain: TypeAlias = Callable[[Order], Job[Segmentation]]
+Plain: TypeAlias = Callable[[Asked], Job[Segmentation]]
 """Predicts on an image as it is."""
 
 
-def predict_resized(plain: Plain, look: Look, order: Order) -> Job[Segmentation]:
+def predict_resized(plain: Plain, look: Look, order: Asked) -> Job[Segmentation]:
     """Predict on the image in another size, and bring the labels back."""
     image, bundle, tiles, path, ledger = order.image, order.bundle, order.tiles, order.path, order.ledger
     enlarge.check_zoom(tiles.zoom)
@@ -118,5 +120,30 @@ class OnGrid:
         large = enlarge.resized_region(wanted, *shapes)
         return cls(picture, large, enlarge.places(wanted, large, *shapes))
 
+    def point(self, image: Image, point: Sequence[int] | None) -> tuple[int, ...] | None:
+        """The voxel of the picture in which the middle of a voxel of the image lies."""
+        if point is None:
+            return None
+        shapes = zip(point, image.spatial_shape, self.picture.spatial_shape, strict=True)
+        return tuple(int((2 * int(p) + 1) * a // (2 * b)) for p, b, a in shapes)
 
-__all__ = ["OnGrid", "predict_resized"]
+    def box(self, image: Image, box: Region | None) -> Region | None:
+        """The box on the grid of the picture, rounded outwards."""
+        if box is None:
+            return None
+        shapes = zip(box, image.spatial_shape, self.picture.spatial_shape, strict=True)
+        return tuple(slice(s.start * a // b, -(-s.stop * a // b)) for s, b, a in shapes)
+
+    def mask(self, image: Image, region: Region, mask: np.ndarray | None) -> np.ndarray | None:
+        """A mask of a region of the image on the region of the picture."""
+        if mask is None:
+            return None
+        places = [
+            (((2 * np.arange(w.start, w.stop) + 1) * b // (2 * a)) - s.start).clip(0, s.stop - s.start - 1)
+            for s, w, b, a in zip(region, self.region, image.spatial_shape, self.picture.spatial_shape, strict=True)
+        ]
+        found: np.ndarray = mask[np.ix_(*places)]
+        return found
+
+
+__all__ = ["Asked", "OnGrid", "predict_resized"]
