@@ -25,9 +25,11 @@ from napari_segplugin.door.inputs import (
 from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.regrid import over
 from napari_segplugin.networks import NETWORKS
+from napari_segplugin.networks.strides import usual_patch, with_strides
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.train.folder import Labelled
+    from napari_segplugin.engine.voxel_size import Chosen
 
 _DEFINED = ("task", "classes", "stuff", "ndim", "head", "options", "model_spacing")
 
@@ -97,6 +99,9 @@ class NewModel:
         )
         if size.note:
             yield size.note
+        options = dict(self.options or {})
+        if ndim == 3:
+            options = with_strides(NETWORKS[network], options, size.spacing, self._seen_at_once(found, size, spec))
         return new_model(
             network,
             task=kind,
@@ -104,12 +109,24 @@ class NewModel:
             ndim=ndim,
             channels=image.n_channels,
             head=self.head,
-            options=self.options,
+            options=options,
             spacing=size.spacing,
             unit=size.unit,
             name=self.name or network,
             seed=spec.seed,
         )
+
+    @staticmethod
+    def _seen_at_once(found: Sequence[Labelled], size: Chosen, spec: TrainSpec) -> list[int]:
+        """Voxels of a patch along Z, Y, X, of which the images have as many."""
+        from napari_segplugin.engine.voxel_size import ratios
+
+        shapes = []
+        for one in (d.image for d in found):
+            factors = ratios(one.canonical_spacing, one.unit, size.spacing, size.unit) or (1.0,) * 3
+            shapes.append([n * f for n, f in zip(one.spatial_shape, factors, strict=True)])
+        wanted = (spec.patch if len(spec.patch) != 1 else spec.patch * 3) or usual_patch(size.spacing, 3)
+        return [int(min(n, max(1, round(m)))) for n, m in zip(wanted, np.median(shapes, axis=0), strict=True)]
 
 
 def labelled(
