@@ -255,7 +255,6 @@ def _coarser(
     need = np.minimum(np.maximum(voxels / np.asarray(patch), 1.0), MOST)
     if is_close(need):
         return (1.0,) * len(patch)
-    # no axis becomes coarser than the coarsest is, before that one has to
     for share in (1.0, 0.75, 0.5, 0.25):
         factors = tuple((1 + share * (need - 1)).tolist())
         spacing = [m * f for m, f in zip(median, factors, strict=True)]
