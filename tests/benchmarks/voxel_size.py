@@ -22,10 +22,10 @@ from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.train.samples import make_sample
 from napari_segplugin.engine.train.train import new_bundle, train
 from napari_segplugin.engine.voxel_size import look_of
-from napari_segplugin.io import read_image, read_labels
+from napari_segplugin.io import load_bundle, read_image, read_labels, save_bundle
 
 CLASSES = ClassTable.named(["anterior", "posterior"], Kind.STUFF)
-SIZES = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (2.0, 2.0, 2.0), (1.25, 1.25, 1.25), (3.0, 1.0, 1.0))
+SIZES = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (2.0, 2.0, 2.0), (1.1, 1.1, 1.1), (1.25, 1.25, 1.25), (3.0, 1.0, 1.0))
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--network", default="unet")
     parser.add_argument("--widths", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--model", type=Path, help="one that was trained by this script, in place of a training")
+    parser.add_argument("--save", type=Path, help="where the model is saved")
     parser.add_argument("--write", type=Path, default=Path("docs/benchmarks/voxel_size.json"))
     args = parser.parse_args()
     pairs = []
@@ -54,7 +56,11 @@ def main() -> None:
         args.network, 3, 1, Task.SEMANTIC, CLASSES, {"widths": tuple(args.widths)}, first.canonical_spacing, first.unit
     )
     budget = TrainSpec(seconds=0, steps=args.steps, batch=2, patch=(24, 40, 32), device="cpu")
-    bundle = drain(train(learn, new_bundle(spec, name="hippocampus"), budget))
+    bundle = (
+        load_bundle(args.model) if args.model else drain(train(learn, new_bundle(spec, name="hippocampus"), budget))
+    )
+    if args.save:
+        save_bundle(bundle, args.save)
     rows: dict[str, dict[str, float]] = {}
     for size in SIZES:
         found = []
