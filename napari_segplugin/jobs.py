@@ -208,6 +208,7 @@ def train(
     head: str = "",
     options: Mapping[str, Json] | None = None,
     name: str = "",
+    model_spacing: Sequence[float] = (),
     ignore: int | None = None,
     share: float = 0.2,
     keep: PathLike | None = None,
@@ -221,7 +222,7 @@ def train(
     from napari_segplugin.engine.train.samples import check_share
 
     check_share(share)  # before any image is read
-    wanted = NewModel(task, classes, stuff, ndim, head, options, name)
+    wanted = NewModel(task, classes, stuff, ndim, head, options, name, model_spacing)
     bundle = wanted.begin(model)
     bring_torch()
     from napari_segplugin.engine.train.folder import train_labelled
@@ -229,7 +230,8 @@ def train(
     yield Stage("Reading images and labels")
     found = yield from labelled(data, wanted.kind(bundle), axes, spacing, unit, channels)
     spec = spec or TrainSpec(seconds=600)
-    bundle = bundle or wanted.make(str(model), found, ignore, spec.seed)
+    if bundle is None:
+        bundle = yield from wanted.make(str(model), found, ignore, spec)
     return (yield from train_labelled(found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep))
 
 

@@ -109,7 +109,7 @@ def _predict_one(
     if target.note:
         progress(Note(target.note))
     size, halo = _spread(options.tile, image), _spread(options.halo, image)
-    tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom)
+    tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom, not options.keep_voxel_size)
     job = jobs.predict_to_file(
         image, bundle, target.path, tiles=tiles, device=options.device, cluster=cluster, otherwise=target.otherwise
     )
@@ -231,7 +231,7 @@ def train(options: Namespace) -> Result:
     """Train a model from a folder of images and labels."""
     _check_new(options.output)
     wanted = {"task": options.task, "ndim": options.ndim, "classes": options.classes, "stuff": options.stuff}
-    wanted |= {"head": options.head, "options": dict(options.option or ())}
+    wanted |= {"head": options.head, "options": dict(options.option or ()), "model_spacing": options.model_spacing}
     if options.start and options.network:
         raise InputError("A training starts from a network or from a model.", got="--network and --from")
     model: str | ModelBundle = seg.load_model(options.start) if options.start else options.network or "unet"

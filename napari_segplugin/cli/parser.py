@@ -16,7 +16,7 @@ from napari_segplugin.cli.parse_results import (
     measure,
     track,
 )
-from napari_segplugin.cli.values import Names, box, loss_term, names, setting, whole_numbers, zoom
+from napari_segplugin.cli.values import Names, box, loss_term, names, numbers, setting, whole_numbers, zoom
 from napari_segplugin.core import Task
 from napari_segplugin.core.specs import INTENSITIES
 from napari_segplugin.losses import LOSSES
@@ -67,6 +67,11 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         default=1.0,
         metavar="FACTOR",
         help='enlarge the image this many times before segmenting it, 0.25 to 4; "auto": run again enlarged if the objects are small',
+    )
+    p.add_argument(
+        "--keep-voxel-size",
+        action="store_true",
+        help="do not resample the image to the pixel or voxel size of the images that the model learnt from",
     )
     p.add_argument(
         "--cluster",
@@ -173,6 +178,13 @@ def _train(commands: Commands) -> argparse.ArgumentParser:
         nargs="+",
         metavar="KEY=VALUE",
         help="options of the network, such as deep_supervision=true",
+    )
+    p.add_argument(
+        "--model-spacing",
+        type=numbers,
+        default=(),
+        metavar="D[,D,D]",
+        help="pixel or voxel size that the new model works in, Z,Y,X, in the unit of the images (default: chosen by them)",
     )
     p.add_argument("--keep", metavar="DIR", help="save the training here, to resume it after a crash or Ctrl-C")
     p.add_argument("--from", dest="start", metavar="MODEL", help="start from this model instead of random weights")

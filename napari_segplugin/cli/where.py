@@ -21,6 +21,7 @@ OPTIONS: Mapping[Setting, str] = {
     "task": "--task",
     "tile_overlap": "--halo",
     "tile_size": "--tile",
+    "voxel_size": "--keep-voxel-size",
     "voxel_space": "--voxel-space",
     "zoom": "--zoom auto",
 }

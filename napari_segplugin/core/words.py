@@ -19,6 +19,7 @@ Setting: TypeAlias = Literal[
     "task",
     "tile_overlap",
     "tile_size",
+    "voxel_size",
     "voxel_space",
     "zoom",
 ]

@@ -189,6 +189,7 @@ def train(
     head: str = "",
     options: Mapping[str, Json] | None = None,
     name: str = "",
+    model_spacing: Sequence[float] = (),
     ignore: int | None = None,
     share: float = 0.2,
     keep: PathLike | None = None,
@@ -215,6 +216,9 @@ def train(
         have them. A model says them itself.
     name : str
         Of a new model.
+    model_spacing : sequence of float
+        Voxel size that a new model works in, along [Z,] Y, X, in the unit of the images, which are resampled to it. By default
+        the middle one of the images; coarser for classes in 3D where a structure is larger than a training patch.
     ignore : int, optional
         The label value of voxels whose truth is unknown.
     share : float
@@ -253,6 +257,7 @@ def train(
         head=head,
         options=options,
         name=name,
+        model_spacing=model_spacing,
         ignore=ignore,
         share=share,
         keep=keep,

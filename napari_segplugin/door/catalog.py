@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -34,6 +34,7 @@ from napari_segplugin.io.samples import SampleImage, load_sample, sample_names
 from napari_segplugin.losses import LOSSES
 from napari_segplugin.networks import NETWORKS
 from napari_segplugin.networks.facts import facts as network_facts
+from napari_segplugin.networks.strides import with_strides
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def new_model(
     head : str
         How objects are told apart: a row of the registry of heads; the default of the task where empty.
     options : mapping, optional
-        Options of the network.
+        Options of the network. Strides that suit the voxel size are chosen where none are given.
     spacing : sequence of float
         Voxel size of the images, canonical order; empty where not known.
     unit : str
@@ -279,8 +280,10 @@ def new_model(
 
 
 def new_bundle(spec: ModelSpec, name: str, encoder_weights: str = "", seed: int = 0) -> ModelBundle:
-    """A model with random weights from its spec."""
+    """A model with random weights from its spec, with strides that suit its voxel size where the spec has none."""
     bring_torch()
+    if spec.ndim == 3 and spec.network in NETWORKS:
+        spec = replace(spec, options=with_strides(NETWORKS[spec.network], spec.options, spec.spacing))
     from napari_segplugin.engine.train.train import new_bundle as make
 
     return make(spec, name=name, seed=seed, encoder_weights=encoder_weights)

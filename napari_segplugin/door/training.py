@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Note, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, Job, ModelBundle, Note, Segmentation, Task, TrainSpec
 from napari_segplugin.core.types import Json
 from napari_segplugin.door.catalog import new_model
 from napari_segplugin.door.inputs import (
@@ -26,9 +26,13 @@ from napari_segplugin.door.inputs import (
 from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.regrid import over
 from napari_segplugin.networks import NETWORKS
+from napari_segplugin.networks.strides import usual_patch, with_strides
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.train.folder import Labelled
+    from napari_segplugin.engine.voxel_size import Chosen
+
+_DEFINED = ("task", "classes", "stuff", "ndim", "head", "options", "model_spacing")
 
 Pairs: TypeAlias = Sequence[tuple[ImageLike, LabelsLike]]
 
@@ -44,11 +48,12 @@ class NewModel:
     head: str = ""
     options: Mapping[str, Json] | None = None
     name: str = ""
+    model_spacing: Sequence[float] = ()
 
     @property
     def said(self) -> list[str]:
         """What a model that is there already says itself."""
-        return [word for word in ("task", "classes", "stuff", "ndim", "head", "options") if getattr(self, word)]
+        return [word for word in _DEFINED if getattr(self, word)]
 
     def begin(self, model: ModelLike) -> ModelBundle | None:
         """The model that a training goes on from; None where it starts from a network.
@@ -75,27 +80,54 @@ class NewModel:
         """What the labels are."""
         return bundle.spec.task if bundle is not None else Task(self.task or Task.INSTANCE)
 
-    def make(self, network: str, found: Sequence[Labelled], ignore: int | None, seed: int) -> ModelBundle:
-        """A model of a network for these images and labels."""
+    def make(self, network: str, found: Sequence[Labelled], ignore: int | None, spec: TrainSpec) -> Job[ModelBundle]:
+        """A model of a network for these images and labels; says in which voxel size it works where that is not theirs."""
         from napari_segplugin.engine.train.folder import classes_in
+        from napari_segplugin.engine.voxel_size import choose_size
 
         kind, image = self.kind(None), found[0].image
         table = class_table(self.classes, kind, self.stuff)
         if table is None and kind is Task.SEMANTIC:
             table = classes_in([d.labels for d in found], ignore)
+        ndim = self.ndim or image.ndim
+        size = choose_size(
+            [d.image for d in found],
+            [d.labels if ignore is None else np.where(d.labels == ignore, 0, d.labels) for d in found],
+            kind,
+            min(ndim, image.ndim),
+            asked=self.model_spacing,
+            patch=spec.patch if len(spec.patch) != 1 else spec.patch * ndim,
+        )
+        if size.note:
+            yield size.note
+        options = dict(self.options or {})
+        if ndim == 3:
+            options = with_strides(NETWORKS[network], options, size.spacing, self._seen_at_once(found, size, spec))
         return new_model(
             network,
             task=kind,
             classes=table or ("object",),
-            ndim=self.ndim or image.ndim,
+            ndim=ndim,
             channels=image.n_channels,
             head=self.head,
-            options=self.options,
-            spacing=image.canonical_spacing,
-            unit=image.unit,
+            options=options,
+            spacing=size.spacing,
+            unit=size.unit,
             name=self.name or network,
-            seed=seed,
+            seed=spec.seed,
         )
+
+    @staticmethod
+    def _seen_at_once(found: Sequence[Labelled], size: Chosen, spec: TrainSpec) -> list[int]:
+        """Voxels of a patch along Z, Y, X, of which the images have as many."""
+        from napari_segplugin.engine.voxel_size import ratios
+
+        shapes = []
+        for one in (d.image for d in found):
+            factors = ratios(one.canonical_spacing, one.unit, size.spacing, size.unit) or (1.0,) * 3
+            shapes.append([n * f for n, f in zip(one.spatial_shape, factors, strict=True)])
+        wanted = (spec.patch if len(spec.patch) != 1 else spec.patch * 3) or usual_patch(size.spacing, 3)
+        return [int(min(n, max(1, round(m)))) for n, m in zip(wanted, np.median(shapes, axis=0), strict=True)]
 
 
 def labelled(

@@ -35,6 +35,7 @@ for _row in (
             "deep_supervision": False,
             "dropout": 0.0,
         },
+        pools=("widths", -1),
     ),
     NetworkRow(
         "segnet",
@@ -50,6 +51,7 @@ for _row in (
         },
         volume={"widths": (16, 32, 64), "convs": (2, 2, 3)},
         precision="float32",  # where the maximum lies may change when numbers are rounded, and the map with it
+        pools=("widths", 0),
     ),
     NetworkRow(
         "kayalibay",
@@ -58,6 +60,7 @@ for _row in (
         "Combines predictions of all scales: learns rough shapes early, good for volumes.",
         "Kayalibay et al. 2017, arXiv 1701.03056",
         options={"widths": (16, 32, 64, 128), "strides": None, "deep_supervision": False},
+        pools=("widths", -1),
     ),
     NetworkRow(
         "gated_scnn",
@@ -80,6 +83,7 @@ for _row in (
             "deep_supervision": False,
         },
         edges=True,
+        pools=("widths", -1),
     ),
     NetworkRow(
         "fastfcn",
@@ -91,12 +95,14 @@ for _row in (
             "encoder": "plain",
             "head": "fcn",
             "widths": (16, 32, 64, 128, 128),
+            "strides": None,
             "encoder_width": 64,
             "jpu_width": 64,
             "rates": (6, 12, 18),
             "deep_supervision": False,
         },
         coarse=True,  # its maps have an eighth of the resolution
+        pools=("widths", 0),
     ),
     NetworkRow(
         "mask_rcnn",
@@ -147,6 +153,7 @@ for _row in (
             "deep_supr_num": 1,
         },
         extra="monai",
+        pools=("filters", -1),
     ),
     NetworkRow(
         "mednext",

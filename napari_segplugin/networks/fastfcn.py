@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -10,10 +11,12 @@ from napari_segplugin.core import InputError
 from napari_segplugin.networks.blocks import (
     ConvNorm,
     Parallel,
+    check_strides,
     finish,
     initialise,
     linear_upsample,
     pad_to_multiple,
+    total_stride,
 )
 from napari_segplugin.networks.heads import ASPPHead, FCNHead, PSPHead
 from napari_segplugin.networks.reach import reach
@@ -35,6 +38,8 @@ class JPU(nn.Module):
     inputs : sequence of int
         Channels of the maps of stride 8, 16 and 32.
     width : int
+    strides : sequence of sequence of int, optional
+        From the first map to the second and from that to the third, one number a spatial axis; 2 everywhere by default.
 
     Examples
     --------
@@ -44,11 +49,13 @@ class JPU(nn.Module):
     torch.Size([2, 16, 8, 8])
     """
 
-    def __init__(self, ndim: int, inputs: Sequence[int], width: int) -> None:
+    def __init__(self, ndim: int, inputs: Sequence[int], width: int, strides: Sequence[Sequence[int]] = ()) -> None:
         super().__init__()
+        strides = [tuple(s) for s in strides] or [(2,) * ndim] * 2
+        factors = [total_stride(ndim, strides[:k]) for k in range(3)]
         self.join = Parallel(
-            nn.Sequential(ConvNorm(ndim, i, width), linear_upsample(ndim, factor) if factor > 1 else nn.Identity())
-            for i, factor in zip(inputs, (1, 2, 4), strict=True)
+            nn.Sequential(ConvNorm(ndim, i, width), linear_upsample(ndim, f) if max(f) > 1 else nn.Identity())
+            for i, f in zip(inputs, factors, strict=True)
         )
         self.look = Parallel(_separable(ndim, 3 * width, width, d) for d in (1, 2, 4, 8))
 
@@ -75,6 +82,9 @@ class FastFCN(nn.Module):
         "fcn", "psp" or "aspp".
     widths : sequence of int
         Channels of the five stages of the plain encoder.
+    strides : sequence of sequence of int, optional
+        Of these stages, one number a spatial axis; 2 everywhere by default. Give ``(1, 2, 2)`` first where the planes lie
+        further apart than the pixels.
     encoder_width : int
         Channels of the first stage of a ResNet; 64 is the one for which ImageNet weights exist.
     jpu_width : int
@@ -87,7 +97,7 @@ class FastFCN(nn.Module):
     Raises
     ------
     InputError
-        If there is no such encoder or head.
+        If there is no such encoder or head, or the strides do not fit it.
 
     Examples
     --------
@@ -106,6 +116,7 @@ class FastFCN(nn.Module):
         encoder: str = "plain",
         head: str = "fcn",
         widths: Sequence[int] = (16, 32, 64, 128, 128),
+        strides: Sequence[Sequence[int]] | None = None,
         encoder_width: int = 64,
         jpu_width: int = 64,
         rates: Sequence[int] = (6, 12, 18),
@@ -115,10 +126,12 @@ class FastFCN(nn.Module):
         if head not in HEADS:
             raise InputError(f"There is no head named '{head}'.", accepted=", ".join(HEADS))
         self.in_channels = in_channels
-        self.encoder = make_encoder(encoder, ndim, in_channels, widths=widths, width=encoder_width)
-        coarsest = 32 if head == "fcn" else 8 * max(_WINDOWS)
-        self.multiple = (coarsest,) * ndim
-        self.jpu = JPU(ndim, self.encoder.widths[-3:], jpu_width)
+        self.encoder = make_encoder(encoder, ndim, in_channels, widths=widths, width=encoder_width, strides=strides)
+        steps = check_strides(ndim, strides, 5)
+        fine, whole = total_stride(ndim, steps[:3]), total_stride(ndim, steps)
+        windows = 1 if head == "fcn" else max(_WINDOWS)
+        self.multiple = tuple(math.lcm(w, f * windows) for w, f in zip(whole, fine, strict=True))
+        self.jpu = JPU(ndim, self.encoder.widths[-3:], jpu_width, steps[3:])
         self.head: nn.Module
         if head == "psp":
             self.head = PSPHead(ndim, 4 * jpu_width, out_channels, _WINDOWS)
@@ -127,7 +140,7 @@ class FastFCN(nn.Module):
         else:
             self.head = FCNHead(ndim, 4 * jpu_width, out_channels)
         self.auxiliary = FCNHead(ndim, self.encoder.widths[-2], out_channels) if deep_supervision else None
-        self.enlarge = linear_upsample(ndim, 8)
+        self.enlarge = linear_upsample(ndim, fine)
         initialise(self)
 
     @property

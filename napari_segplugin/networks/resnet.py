@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_segplugin.core import InputError, MissingExtraError
-from napari_segplugin.networks.blocks import ConvNorm, conv, initialise, norm
+from napari_segplugin.networks.blocks import ConvNorm, check_strides, conv, initialise, norm
 
 _MAX_POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
@@ -39,18 +39,26 @@ class PlainEncoder(nn.Module):
     ndim, in_channels : int
     widths : sequence of int
         Channels of the five maps, of stride 2, 4, 8, 16 and 32.
+    strides : sequence of sequence of int, optional
+        Of the five stages, one number a spatial axis; 2 everywhere by default.
     """
 
     by_parts = True
 
-    def __init__(self, ndim: int, in_channels: int, widths: Sequence[int] = (16, 32, 64, 128, 128)) -> None:
+    def __init__(
+        self,
+        ndim: int,
+        in_channels: int,
+        widths: Sequence[int] = (16, 32, 64, 128, 128),
+        strides: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         super().__init__()
         if len(widths) != 5:
             raise InputError("The plain encoder has five stages.", got=f"{len(widths)} widths", accepted="5 widths")
         self.widths = tuple(widths)
         self.stages = nn.ModuleList(
-            nn.Sequential(ConvNorm(ndim, i, o, stride=2), ConvNorm(ndim, o, o))
-            for i, o in zip((in_channels, *widths[:-1]), widths, strict=True)
+            nn.Sequential(ConvNorm(ndim, i, o, stride=s), ConvNorm(ndim, o, o))
+            for i, o, s in zip((in_channels, *widths[:-1]), widths, check_strides(ndim, strides, 5), strict=True)
         )
         initialise(self)
 
@@ -136,7 +144,13 @@ class ResNet(nn.Module):
 
 
 def make_encoder(
-    name: str, ndim: int, in_channels: int, *, widths: Sequence[int] = (16, 32, 64, 128, 128), width: int = 64
+    name: str,
+    ndim: int,
+    in_channels: int,
+    *,
+    widths: Sequence[int] = (16, 32, 64, 128, 128),
+    width: int = 64,
+    strides: Sequence[Sequence[int]] | None = None,
 ) -> PlainEncoder | ResNet:
     """An encoder by name, with random weights; its `widths` tell the channels of its five maps.
 
@@ -149,11 +163,13 @@ def make_encoder(
         Channels of the plain encoder.
     width : int
         Channels of the first stage of a ResNet.
+    strides : sequence of sequence of int, optional
+        Of the stages of the plain encoder.
 
     Raises
     ------
     InputError
-        If there is no encoder of that name.
+        If there is no encoder of that name, or a ResNet is given strides.
 
     Examples
     --------
@@ -165,7 +181,9 @@ def make_encoder(
     if name not in ENCODERS:
         raise InputError(f"There is no encoder named '{name}'.", accepted=", ".join(ENCODERS))
     if name == "plain":
-        return PlainEncoder(ndim, in_channels, widths)
+        return PlainEncoder(ndim, in_channels, widths, strides)
+    if strides:
+        raise InputError("A ResNet has its own strides.", got=strides, hint="Leave them out")
     blocks, bottleneck = RESNETS[name]
     return ResNet(ndim, in_channels, blocks, bottleneck=bottleneck, width=width)
 

@@ -40,6 +40,9 @@ class NetworkRow(Row):
         "detector" where it finds boxes and masks itself, so that the maps of a task are not needed.
     extra : str
         The extra of this package that it needs.
+    pools : (str, int), optional
+        For a network with an option `strides`: the option that has an entry for each level, and how many more poolings than
+        entries there are (-1 where it pools between them). Strides are then chosen by the voxel size of a new model.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class NetworkRow(Row):
     exact: bool = True
     family: Family = "dense"
     extra: str = ""
+    pools: tuple[str, int] | None = None
 
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"precision": get_args(Precision), "family": get_args(Family)}
 

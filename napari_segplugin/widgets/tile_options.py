@@ -26,7 +26,10 @@ _TILE_TIP = (
     "needs more memory."
 )
 _HALO_TIP = "How far tiles overlap, in pixels (voxels in 3D). Larger avoids visible seams and takes longer."
-
+_RESCALE_TIP = (
+    "Resamples the image to the pixel or voxel size of the images that the model learnt from, if both are known. The "
+    "labels keep the size of your image."
+)
 _CHECK_TIP = (
     "Checks packages, graphics card, memory, disk and folders, and writes a report for a question or a bug report."
 )
@@ -70,6 +73,11 @@ class TileOptions(Fold):
         fill_combo(self.zoom_choice, [(text, factor) for text, factor in ZOOMS])
         self.zoom_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.rows.addWidget(labelled("Zoom", self.zoom_choice))
+        self.rescale_box = QCheckBox("Use the model's voxel size")
+        self.rescale_box.setChecked(True)
+        describe(self.rescale_box, "rescale", "Use the model's voxel size", _RESCALE_TIP)
+        self.rescale_box.toggled.connect(lambda _: self.changed.emit())
+        self.rows.addWidget(self.rescale_box)
         self.mirror_box = QCheckBox("Average over mirrored copies")
         describe(
             self.mirror_box, "mirror", "Average over mirrored copies", "Slightly better, 4 (2D) or 8 (3D) times slower."
@@ -88,6 +96,7 @@ class TileOptions(Fold):
             precision=str(self.precision_choice.currentData()),
             mirror=self.mirror_box.isChecked(),
             zoom=float(self.zoom_choice.currentData()),
+            rescale=self.rescale_box.isChecked(),
         )
 
 

@@ -21,6 +21,7 @@ PLACES: Mapping[Setting, str] = {
     "task": "Labels are",
     "tile_overlap": "Tile overlap, under Advanced in step 2",
     "tile_size": "Tile size, under Advanced in step 2",
+    "voxel_size": "Use the model's voxel size, under Advanced in step 2",
     "voxel_space": "Save…, in step 3, which accepts them",
     "zoom": "Zoom, under Advanced in step 2",
 }

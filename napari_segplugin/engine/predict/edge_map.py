@@ -11,12 +11,15 @@ from torch import Tensor
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.channels import fitting
+from napari_segplugin.data.resample import linear
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.network import ReadyNetwork, prepare
-from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.plan import check_fit, check_region, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
+from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.stores import Shifted
+from napari_segplugin.engine.voxel_size import look_of
 from napari_segplugin.networks import NETWORKS, network_row
 
 
@@ -72,8 +75,14 @@ def edge_map(
             f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
         )
     tiles, image = tiles or TileSpec(), fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+    check_fit(image, bundle.spec)
+    look = look_of(image, bundle.spec, tiles.rescale)
+    if look.note:
+        yield look.note
+    wanted = check_region(image, region)
+    seen = OnGrid.of(image, look.factors, wanted)
     yield Stage("Preparing the model")
-    setup = set_up(image, bundle, tiles, device, region)
+    setup = set_up(seen.picture, bundle, tiles, device, seen.region)
     if setup.note:
         yield setup.note
 
@@ -82,8 +91,9 @@ def edge_map(
 
     run = Run(edges(setup.network.device, setup.network.dtype), edges, setup.batch, tiles.mirror, setup.planes)
     axes = ("T" if "T" in image.axes else "") + "ZYX"[3 - image.ndim :]
-    shape = (image.n_frames,) * (axes[0] == "T") + setup.shape
-    if 4 * math.prod(shape) > free_host_memory() * 0.8:
+    lead = (image.n_frames,) * (axes[0] == "T")
+    shape = lead + tuple(s.stop - s.start for s in wanted)
+    if 4 * (math.prod(shape) + math.prod(setup.shape)) > free_host_memory() * 0.8:
         raise InputError(
             "The edge map is larger than the free memory.", got=f"shape {shape}", hint="Choose a part of the image"
         )
@@ -91,15 +101,17 @@ def edge_map(
     with threads(polite_threads()):
         for frame in range(image.n_frames):
             yield Stage("Measuring intensities")
-            read = reader(image, normalise.statistics(image, bundle.normalisation, frame), frame)
+            read = reader(seen.picture, normalise.statistics(seen.picture, bundle.normalisation, frame), frame)
             yield Stage("Finding edges" if image.n_frames == 1 else f"Finding edges, frame {frame + 1}")
-            out = Shifted(result, setup.region, (frame,) if axes[0] == "T" else ())
+            found = np.zeros(setup.shape, np.float32)
+            out = Shifted(found, setup.region)
 
             def write(tile: Tile, maps: np.ndarray, out: Shifted = out) -> None:
                 out[tile.write] = maps[0]
 
             yield from run_tiles(run, setup.tiles, setup.axes, read, write)
-    origin = [s.start for s in setup.region]
+            result[(frame,) if lead else ...] = found if look.plain else linear(found, seen.taps)
+    origin = [s.start for s in wanted]
     name, about = f"{image.name} edges ({bundle.name})", {"origin": origin}
     return Image(result, axes, image.canonical_spacing, image.unit, name, image.source, about)
 

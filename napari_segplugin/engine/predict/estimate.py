@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_segplugin.core import Image, ModelBundle, Region, Task, TileSpec
+from napari_segplugin.core import Image, ModelBundle, Region, Task, TileSpec, in_colours
 from napari_segplugin.engine.device import title
 from napari_segplugin.engine.network import ReadyNetwork
-from napari_segplugin.engine.predict.plan import check_region, set_up
-from napari_segplugin.engine.predict.resize import resized, resized_region
+from napari_segplugin.engine.predict.plan import check_fit, check_region, set_up
+from napari_segplugin.engine.predict.resize import check_zoom, zoomed
+from napari_segplugin.engine.predict.work.resized import OnGrid
+from napari_segplugin.engine.voxel_size import look_of, said
 
 _SIDE = {2: 384, 3: 64}
 # Seconds for each voxel to read the maps as labels, measured on one core; objects cost more than classes.
@@ -75,10 +77,14 @@ def estimate(
     """
     tiles = tiles or TileSpec()
     wanted = region
-    if tiles.zoom not in (0, 1):
-        picture = resized(image, tiles.zoom, bundle.spec.ndim)
-        whole = check_region(image, region)
-        image, wanted = picture, resized_region(whole, image.spatial_shape, picture.spatial_shape)
+    image = in_colours(image, bundle.spec.in_channels)
+    check_fit(image, bundle.spec)
+    check_zoom(tiles.zoom)
+    look = look_of(image, bundle.spec, tiles.rescale)
+    factors = zoomed(look.factors, tiles.zoom or 1.0, bundle.spec.ndim)
+    if any(f != 1 for f in factors):
+        seen = OnGrid.of(image, factors, check_region(image, region))
+        image, wanted = seen.picture, seen.region
     setup = set_up(image, bundle, tiles, device, wanted)
     frames, task = image.n_frames, bundle.spec.task
     read = frames * sum(math.prod(t.shape) for t in setup.tiles) * (2**bundle.spec.ndim if tiles.mirror else 1)
@@ -90,6 +96,8 @@ def estimate(
     count = frames * len(setup.tiles)
     where = title(setup.network.device)
     text = f"{count} tile{'s' if count != 1 else ''} · about {_memory(memory)} · {_time(seconds)} on {where}"
+    if not look.plain:
+        text += f" · resampled to {said(bundle.spec.spacing[-bundle.spec.ndim :], bundle.spec.unit)}"
     return Estimate(count, int(memory), float(seconds), where, text)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import zarr
 from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, Stage, TileSpec
-from napari_segplugin.core.disk.unfinished import Ledger
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.by_values import other_values
 from napari_segplugin.data.channels import channel_names, fitting
@@ -18,16 +16,17 @@ from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
 from napari_segplugin.engine.predict.cluster import Cluster
-from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.plan import check_fit, set_up
 from napari_segplugin.engine.predict.work.prediction import Prediction
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
-from napari_segplugin.engine.predict.work.resized import predict_resized
+from napari_segplugin.engine.predict.work.resized import Asked, predict_resized
 from napari_segplugin.engine.stores import (
     check_labels,
     check_output,
     label_array,
     lasting,
 )
+from napari_segplugin.engine.voxel_size import look_of
 
 
 def predict(
@@ -84,9 +83,9 @@ def predict(
         about = about_job(image, bundle, tiles, device, region, cluster is not None)
         with lasting(path, about) as ledger:
             place = ledger.path(path)
-            found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
+            found = yield from predict_into(Asked(image, bundle, tiles, device, region, place, cluster, ledger))
         return replace(found, labels=zarr.open_array(LocalStore(path), mode="r+"))
-    found = yield from predict_into(image, bundle, tiles, device, region, None, cluster)
+    found = yield from predict_into(Asked(image, bundle, tiles, device, region, None, cluster))
     zoom, width = (1.0, 0.0) if tiles.zoom != 1 else enlarge.advised_zoom(found, bundle.spec.ndim)
     if zoom != 1:
         yield Note(
@@ -97,42 +96,32 @@ def predict(
     return found
 
 
-def predict_into(
-    image: Image,
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    region: Region | None,
-    path: Path | None,
-    cluster: Cluster | None,
-    ledger: Ledger | None = None,
-) -> Job[Segmentation]:
-    """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
-    whole, image = image, fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+def predict_into(order: Asked) -> Job[Segmentation]:
+    """Predict, in the voxel size of the model and at a zoom where these are others than those of the image."""
+    spec, zoom = order.bundle.spec, order.tiles.zoom
+    whole, image = order.image, fitting(order.image, spec.in_channels, order.bundle.learnt.channels)
     if image is not whole and "channels" in image.metadata and whole.n_channels != 4:
         yield Note(f"Of '{image.name}' the model sees: {', '.join(channel_names(image))}.", setting="channels")
-    yield from other_values(image, bundle)
-    one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
-    return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
+    order = replace(order, image=image)
+    check_fit(image, spec)
+    yield from other_values(image, order.bundle)
+    look = look_of(image, spec, order.tiles.rescale)
+    if look.note:
+        yield look.note
+    return (yield from _plain(order) if look.plain and zoom == 1 else predict_resized(_plain, look, order))
 
 
-def _plain(
-    image: Image,
-    bundle: ModelBundle,
-    tiles: TileSpec,
-    device: str,
-    region: Region | None,
-    path: Path | None,
-    cluster: Cluster | None,
-    ledger: Ledger | None = None,
-) -> Job[Segmentation]:
+def _plain(order: Asked) -> Job[Segmentation]:
     """Predict on the image as it is."""
+    image, bundle, tiles, device, path, cluster = (
+        order.image, order.bundle, order.tiles, order.device, order.path, order.cluster,
+    )  # fmt: skip
     yield Stage("Preparing the model")
-    progress = DoneSoFar(ledger)
+    progress = DoneSoFar(order.ledger)
     cut = progress.same_tiles(tiles)
     # on a cluster each worker looks for its device; a few tiles each, so that none waits long for the others at the end
     where, parts = (device, 1) if cluster is None else ("cpu", 3 * cluster.slots)
-    setup = set_up(image, bundle, cut, where, region, parts)
+    setup = set_up(image, bundle, cut, where, order.region, parts)
     if setup.note:
         yield setup.note
     work = Prediction(image, bundle, setup, tiles, device, cluster, progress)
@@ -142,7 +131,7 @@ def _plain(
     kind, stream = "uint16" if work.semantic else "int32", path is not None or not work.fits()
     if path is None:
         check_labels(shape, kind)
-    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, ledger) as labels:
+    with threads(polite_threads()), label_array(path, shape, image.ndim, kind, axes, order.ledger) as labels:
         yield from progress.begin(setup, image.n_frames)
         for frame in range(image.n_frames):
             if work.is_done(f"frame {frame}"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.prompt import proposals
+from napari_segplugin.data.resample import vote
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.network import prepare
-from napari_segplugin.engine.predict.plan import check_fit, set_up
+from napari_segplugin.engine.predict.plan import check_fit, check_region, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
+from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.stores import Shifted
+from napari_segplugin.engine.voxel_size import look_of
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of
 
@@ -52,6 +55,7 @@ def propose(
     box: Region | None = None,
     free: np.ndarray | None = None,
     device: str = "auto",
+    rescale: bool = True,
 ) -> list[Proposed]:
     """Run the network around a click and propose masks for the object there.
 
@@ -72,6 +76,8 @@ def propose(
     free : ndarray of bool, optional
         Where in `region` no other object is.
     device : str
+    rescale : bool
+        As of :class:`~napari_segplugin.core.TileSpec`.
 
     Returns
     -------
@@ -94,6 +100,28 @@ def propose(
         )
     if image.ndim > bundle.spec.ndim and region[0].stop - region[0].start != 1:
         raise InputError("A 2D model works on one plane.", got=f"{region[0]}", accepted="one plane along Z")
+    look = look_of(image, bundle.spec, rescale)
+    if look.plain:
+        return _proposed(image, bundle, region, point, box, free, device)
+    seen = OnGrid.of(image, look.factors, check_region(image, region))
+    there = seen.point(image, point), seen.box(image, box), seen.mask(image, region, free)
+    found = _proposed(seen.picture, bundle, seen.region, *there, device)
+    masks = [vote(p.mask.astype(np.uint8), seen.taps) > 0 for p in found]
+    masks = masks if free is None else [mask & free for mask in masks]
+    kept = [replace(p, mask=m, region=region) for p, m in zip(found, masks, strict=True) if m.any()]
+    return kept or [replace(found[0], mask=masks[0], region=region)]
+
+
+def _proposed(
+    image: Image,
+    bundle: ModelBundle,
+    region: Region,
+    point: Sequence[int] | None,
+    box: Region | None,
+    free: np.ndarray | None,
+    device: str,
+) -> list[Proposed]:
+    """The proposals on the grid of the image."""
     maps = _maps(image, bundle, region, device)
     start = [r.start for r in region]
     inner = None if point is None else tuple(int(p) - s for p, s in zip(point, start, strict=True))

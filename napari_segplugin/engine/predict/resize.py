@@ -6,112 +6,25 @@ The enlarged image is never held: pieces of it are made when they are read, so t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import zarr
 
 from napari_segplugin.core import Image, InputError, ObjectTable, Region, Segmentation, Task
-from napari_segplugin.core.types import Array, Index, Json
+from napari_segplugin.core.types import Array, Json, json_object
 from napari_segplugin.data.learnt import diameters
-from napari_segplugin.data.nodata import known_array
-from napari_segplugin.engine.stores import Stored, label_array
+from napari_segplugin.data.resample import Resampled, Taps, regridded, vote
+from napari_segplugin.engine.stores import Stored, View, label_array
+from napari_segplugin.engine.voxel_size import mean_factor
 
 LEAST, MOST = 0.25, 4.0
-_ROWS = 1024
+_PIECE = 2**22
+"""Voxels whose labels are brought back at once."""
 SMALL = ((11.0, 2.0), (13.0, 1.5))
 """Objects whose middle width in voxels lies below the first number gain from being looked at this many times larger."""
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Resampling of one axis by a triangle as wide as the coarser of both grids (linear where it enlarges)."""
-
-    before: int
-    after: int
-
-    def window(self, start: int, stop: int) -> tuple[int, int]:
-        """The voxels that the new voxels `start` to `stop` look at."""
-        step = self.before / self.after
-        wide = max(1.0, step)
-        return max(0, math.floor((start + 0.5) * step - 0.5 - wide)), min(
-            self.before, math.ceil((stop - 0.5) * step - 0.5 + wide) + 1
-        )
-
-    def taps(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """For each new voxel the old ones that it looks at, counted from the window, and their weights, each (taps, new).
-
-        As many for every voxel and in one order, so that a piece has the same bits as the whole.
-        """
-        step = self.before / self.after
-        wide = max(1.0, step)
-        centre = np.clip((np.arange(start, stop) + 0.5) * step - 0.5, 0, self.before - 1)
-        at = np.floor(centre - wide).astype(np.int64) + np.arange(1, math.floor(2 * wide) + 2)[:, None]
-        weight = np.maximum(1 - np.abs(centre - at) / wide, 0) * ((at >= 0) & (at < self.before))
-        low, high = self.window(start, stop)
-        total = np.add.reduce(weight, 0)
-        return (at - low).clip(0, high - low - 1), np.asarray(weight / total, np.float32)
-
-    def apply(self, part: np.ndarray, at: int, start: int, stop: int) -> np.ndarray:
-        """The new voxels `start` to `stop` of axis `at`, from what lies in their window."""
-        part = np.moveaxis(part, at, -1)
-        found = np.zeros((*part.shape[:-1], stop - start), np.float32)
-        places, weights = self.taps(start, stop)
-        known = None if np.isfinite(part.sum()) else ~np.isnan(part)
-        values = part if known is None else np.where(known, part, np.float32(0))
-        for place, weight in zip(places, weights, strict=True):
-            found += values[..., place] * weight
-        if known is not None and not known.all():  # the mean of those that have a value, where these are most
-            there = sum(known[..., place] * weight for place, weight in zip(places, weights, strict=True))
-            found = np.where(there > 0.5, found / np.where(there > 0.5, there, 1), np.float32(np.nan))
-        return np.moveaxis(found, -1, at)
-
-
-class Resampled:
-    """An array of another size, made piece by piece.
-
-    Parameters
-    ----------
-    array : array-like
-    axes : dict of int to int
-        New length of each axis that changes.
-
-    Examples
-    --------
-    >>> twice = Resampled(np.array([[0.0, 4.0]]), {1: 4})
-    >>> twice[:, 0:4].tolist()
-    [[0.0, 1.0, 3.0, 4.0]]
-    >>> Resampled(np.arange(8.0)[None], {1: 4})[:, 1:3].tolist()
-    [[2.5, 4.5]]
-    """
-
-    def __init__(self, array: Array, axes: dict[int, int]) -> None:
-        self._array = array
-        self._axes = {a: _Axis(int(array.shape[a]), n) for a, n in axes.items()}
-        self.shape = tuple(axes.get(a, int(n)) for a, n in enumerate(array.shape))
-        self.dtype = np.dtype(np.float32)
-        self.ndim = len(self.shape)
-
-    def __getitem__(self, index: Index) -> np.ndarray:
-        index = index if isinstance(index, tuple) else (index,)
-        index = (*index, *(slice(None),) * (self.ndim - len(index)))
-        spans = [s.indices(n)[:2] if isinstance(s, slice) else None for s, n in zip(index, self.shape, strict=True)]
-        read: list[int | slice] = list(index)
-        for a, axis in self._axes.items():
-            span = spans[a]
-            if span is None:
-                raise InputError("A resampled axis is read by slices.", got=index[a])
-            read[a] = slice(*axis.window(*span))
-        part = np.asarray(self._array[tuple(read)], np.float32)
-        lost = [a for a, span in enumerate(spans) if span is None]
-        for a, axis in self._axes.items():
-            at, span = a - sum(x < a for x in lost), spans[a]
-            if span is not None:
-                part = axis.apply(part, at, *span)
-        return part
 
 
 def check_zoom(zoom: float) -> None:
@@ -147,57 +60,57 @@ def resized(image: Image, zoom: float, ndim: int) -> Image:
         If the factor is out of range.
     """
     check_zoom(zoom)
-    names = "YX" if ndim == 2 else "ZYX"
-    sizes = {image.axes.index(a): max(1, round(image.sizes[a] * zoom)) for a in names if a in image.axes}
-    spacing = tuple(
-        s * image.sizes[a] / sizes.get(image.axes.index(a), image.sizes[a])
-        for a, s in zip(image.spatial_axes, image.spacing, strict=True)
-    )
-    return replace(image, array=Resampled(known_array(image), sizes), spacing=spacing)
+    return regridded(image, zoomed((1.0,) * image.ndim, zoom, ndim))
+
+
+def zoomed(factors: Sequence[float], zoom: float, ndim: int) -> tuple[float, ...]:
+    """Factors of the axes Z, Y, X with the zoom on top, which is for the axes of the network."""
+    flat = len(factors) - ndim
+    return tuple(f if axis < flat else f * zoom for axis, f in enumerate(factors))
 
 
 def resized_region(region: Region, before: Sequence[int], after: Sequence[int]) -> Region:
-    """The same place on the grid of the resized image, rounded outwards."""
-    return tuple(
-        slice(math.floor(s.start * a / b), min(a, math.ceil(s.stop * a / b)))
-        for s, b, a in zip(region, before, after, strict=True)
-    )
-
-
-def indices(region: Region, large: Region, before: Sequence[int], after: Sequence[int]) -> list[np.ndarray]:
-    """For each axis, the voxels of the resized region that lie in the middle of the voxels of the region."""
+    """The same place on the grid of the resized image, with all voxels that :func:`places` look at."""
     found = []
-    for s, w, b, a in zip(region, large, before, after, strict=True):
-        at = np.floor((np.arange(s.start, s.stop) + 0.5) * a / b).astype(np.int64) - w.start
-        found.append(at.clip(0, w.stop - w.start - 1))
-    return found
+    for s, b, a in zip(region, before, after, strict=True):
+        low, high = Taps.of(s.start, s.stop, b, a).span
+        # a piece between two voxels at least, so that a thin region is not the edge of its objects
+        found.append(slice(min(low, s.start * a // b), min(a, max(high, -(-s.stop * a // b)))))
+    return tuple(found)
 
 
-def labels_at(
-    found: Segmentation, places: Sequence[np.ndarray], path: Path | None, recipe: Mapping[str, Json]
-) -> Stored:
+def places(region: Region, large: Region, before: Sequence[int], after: Sequence[int]) -> list[Taps]:
+    """For each axis, where the voxels of the region lie in the resized region."""
+    return [
+        Taps.of(s.start, s.stop, b, a, w.start, w.stop) for s, w, b, a in zip(region, large, before, after, strict=True)
+    ]
+
+
+def labels_at(found: Segmentation, taps: Sequence[Taps], path: Path | None, recipe: Mapping[str, Json]) -> Stored:
     """The labels at some places along the spatial axes, in memory or in a zarr; some rows at a time.
 
     Parameters
     ----------
     found : Segmentation
-    places : sequence of (N,) ndarray of int
-        Voxels along each spatial axis.
+    taps : sequence of Taps
+        Places along each spatial axis.
     path : Path, optional
         The zarr.
     recipe : mapping
         Is written beside the labels in the zarr.
     """
-    labels, spatial = found.labels, len(places)
+    labels, spatial = found.labels, len(taps)
     lead = labels.shape[:-spatial]
-    shape = (*lead, *(len(p) for p in places))
-    with label_array(path, shape, spatial, str(labels.dtype), found.axes) as out:
-        for index in np.ndindex(*shape[:-2]):
-            source = (*index[: len(lead)], *(int(p[i]) for p, i in zip(places, index[len(lead) :], strict=False)))
-            for start in range(0, shape[-2], _ROWS):
-                rows = places[-2][start : start + _ROWS]
-                part = np.asarray(labels[(*source, slice(int(rows[0]), int(rows[-1]) + 1))])
-                out[(*index, slice(start, start + len(rows)))] = part[np.ix_(rows - rows[0], places[-1])]
+    lengths = tuple(len(t) for t in taps)
+    rows = max(1, min(lengths[-2], _PIECE // lengths[-1]))
+    block = (max(1, _PIECE // (rows * lengths[-1])), rows, lengths[-1])[-spatial:]
+    with label_array(path, (*lead, *lengths), spatial, str(labels.dtype), found.axes) as out:
+        for index in np.ndindex(*lead):
+            source = View(cast("Stored", labels), index)
+            for at in np.ndindex(*(-(-n // b) for n, b in zip(lengths, block, strict=True))):
+                spans = [(i * b, min(n, (i + 1) * b)) for i, b, n in zip(at, block, lengths, strict=True)]
+                part = vote(source, [t.part(*span) for t, span in zip(taps, spans, strict=True)])
+                out[(*index, *(slice(*span) for span in spans))] = part
         if isinstance(out, zarr.Array):
             out.attrs["segplugin"] = dict(recipe)
     return out
@@ -243,7 +156,10 @@ def advised_zoom(found: Segmentation, ndim: int) -> tuple[float, float]:
     """
     if found.task is Task.SEMANTIC or ndim == 3:
         return 1.0, float("nan")
-    width = middle_width(found, ndim)
+    seen = json_object(found.recipe.get("seen")).get("factors")
+    width = middle_width(found, ndim) * (
+        mean_factor([float(str(f)) for f in seen], ndim) if isinstance(seen, list) else 1.0
+    )
     return next((zoom for most, zoom in SMALL if width < most), 1.0), width
 
 
@@ -251,10 +167,11 @@ __all__ = [
     "Resampled",
     "advised_zoom",
     "check_zoom",
-    "indices",
     "labels_at",
     "middle_width",
+    "places",
     "resized",
     "resized_region",
     "still_there",
+    "zoomed",
 ]

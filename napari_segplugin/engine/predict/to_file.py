@@ -31,6 +31,7 @@ from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
 from napari_segplugin.engine.predict.predict import predict, predict_into
 from napari_segplugin.engine.predict.work.progress import about_job
+from napari_segplugin.engine.predict.work.resized import Asked
 from napari_segplugin.engine.stores import lasting
 from napari_segplugin.io.files import writing
 from napari_segplugin.io.formats import stem_of, with_extension
@@ -104,7 +105,7 @@ def predict_to_file(
     about = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
     with lasting(target, about, stem) as ledger:
         place = ledger.work("labels.zarr")
-        found = yield from predict_into(image, bundle, tiles, device, region, place, cluster, ledger)
+        found = yield from predict_into(Asked(image, bundle, tiles, device, region, place, cluster, ledger))
         yield Stage("Writing the file")
         with writing(target):
             files = yield from _write(ledger, found, target, otherwise)

@@ -30,10 +30,12 @@ from napari_segplugin.data import normalise
 from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.learnt import learnt_from, widened
+from napari_segplugin.data.resample import vote
 from napari_segplugin.data.strokes import count_strokes, split_strokes
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import check_finite, load
+from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
@@ -45,6 +47,7 @@ from napari_segplugin.engine.train.train import (
     train_prepared,
     training_record,
 )
+from napari_segplugin.engine.voxel_size import at_model_size, look_of
 
 _PREVIEW_SIDE = 1024
 _PIECES = 4
@@ -152,7 +155,8 @@ def finetune(
         sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
     forest: dict[str, float] = {}
     if len(splits) == 1 and splits[0].heldout is not None:
-        forest = yield from _forest(images[0], splits[0].train, splits[0].heldout, bundle, spec)
+        picture = images[0] if look_of(images[0], bundle.spec).plain else samples[0].image
+        forest = yield from _forest(picture, splits[0].train, splits[0].heldout, bundle, spec)
         sentence = f"{sentence} {_compared(after, forest)}".strip()
     views = None
     if view is not None and old_view is not None:
@@ -176,6 +180,7 @@ def _forest(image: Image, learn: Sample, hold: Sample, bundle: ModelBundle, spec
 def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBundle) -> list[Sample]:
     """The corrections as samples; for a 2D network the planes of a volume that somebody painted on."""
     samples = [to_sample(i, c, bundle.spec.task, bundle.spec.classes) for i, c in zip(images, marks, strict=True)]
+    samples = [at_model_size(s, bundle.spec) for s in samples]
     check_strokes(samples, bundle)
     if bundle.spec.ndim == 2:
         planes = [plane for s in samples for plane in planes_of(s)]
@@ -271,13 +276,18 @@ class _Preview:
             for a, b, n in zip(starts, stops, sizes, strict=True)
         ]
         self.inner = tuple(slice(a - w, b - w) for a, b, (w, _) in zip(starts, stops, wide, strict=True))
-        stats = normalise.statistics(image, bundle.normalisation)
-        self.array = normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
+        self.seen = OnGrid.of(image, look_of(image, bundle.spec).factors, tuple(slice(*w) for w in wide))
+        picture = self.seen.picture
+        stats = normalise.statistics(picture, bundle.normalisation)
+        self.array = normalise.apply(picture.read(self.seen.region), stats)
+        self._shown = (
+            self.array if picture is image else normalise.apply(image.read(tuple(slice(*w) for w in wide)), stats)
+        )
 
     @property
     def image(self) -> np.ndarray:
         """What is shown, normalised, (C, [Z,] Y, X)."""
-        found = np.ascontiguousarray(self.array[(slice(None), *self.inner)])
+        found = np.ascontiguousarray(self._shown[(slice(None), *self.inner)])
         return found[:, None] if self.lead else found
 
     def __call__(self, network: nn.Module) -> Preview | None:
@@ -289,7 +299,7 @@ class _Preview:
             let_go(error)
             self._too_large = True
             return None
-        found = np.ascontiguousarray(labels[self.inner])
+        found = np.ascontiguousarray(vote(labels, self.seen.taps)[self.inner])
         return Preview(self.origin, found[None] if self.lead else found)
 
 

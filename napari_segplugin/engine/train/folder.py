@@ -31,6 +31,7 @@ from napari_segplugin.engine.train.finetune import next_name
 from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
+from napari_segplugin.engine.voxel_size import at_model_size
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.pairs import Pair, labels_of
@@ -162,6 +163,7 @@ def train_labelled(
     check_finite(bundle)
     task, classes = bundle.spec.task, bundle.spec.classes
     samples = [make_sample(d.image, d.labels, task, classes, kinds=d.kinds, ignore=ignore) for d in data]
+    samples = [at_model_size(s, bundle.spec) for s in samples]
     learn, held = hold_out(samples, share, spec.seed, bundle.spec.ndim)
     sentence = _described(sorted({s.image.name for s in held}), len(held), samples)
     if held or share:

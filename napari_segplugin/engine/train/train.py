@@ -45,8 +45,10 @@ from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_array
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import safe_precision
 from napari_segplugin.engine.train.thresholds import calibrated
+from napari_segplugin.engine.voxel_size import at_model_size
 from napari_segplugin.io.memory import free_host_memory, gigabytes
 from napari_segplugin.networks import build, is_detector
+from napari_segplugin.networks.strides import usual_patch
 from napari_segplugin.tasks import codec_of, n_maps, turns
 
 
@@ -118,8 +120,7 @@ def patch_size(
     For objects in 2D 4 patches and twice the steps are better (nuclei from eight images, the same number of patches: AP@0.5
     0.795 against 0.787, mean AP 0.622 against 0.617; an earlier pair 0.775 against 0.765).
 
-    A patch is a multiple of the network's stride, and not larger than the largest image needs. `least` is what the network
-    has to see at once; it is granted up to twice the usual.
+    A patch is a multiple of the stride, and not larger than the images. `least`, which the network has to see, is granted twice.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def patch_size(
     """
     ndim = len(multiple)
     largest = np.max([s.image.shape[1:] for s in samples], axis=0)
-    usual = (128, 128) if ndim == 2 else (32, 64, 64)
+    usual = usual_patch(samples[0].spacing, ndim)
     if len(spec.patch) not in (0, 1, ndim):
         raise InputError(
             f"The size of a patch does not fit a model of {ndim}D images.",
@@ -316,6 +317,7 @@ def train(
     Parameters
     ----------
     samples : sequence of Sample
+        Resampled to the voxel size of the model where that is another one.
     bundle : ModelBundle
         Where to start: from :func:`new_bundle`, or a trained one (transfer).
     spec : TrainSpec
@@ -345,6 +347,7 @@ def train(
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
     yield Stage("Preparing images")
+    samples, validation = ([at_model_size(s, bundle.spec) for s in given] for given in (samples, validation))
     bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
     yield from notes
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})

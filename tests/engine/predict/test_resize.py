@@ -13,8 +13,8 @@ from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.predict.resize import (
     Resampled,
     advised_zoom,
-    indices,
     middle_width,
+    places,
     resized,
     resized_region,
     still_there,
@@ -127,7 +127,9 @@ def test_places_of_a_resized_region_hit_the_middle():
     region, before, after = (slice(3, 8),), (10,), (20,)
     large = resized_region(region, before, after)
     assert (large[0].start, large[0].stop) == (6, 16)
-    assert (indices(region, large, before, after)[0] + large[0].start).tolist() == [7, 9, 11, 13, 15]
+    taps = places(region, large, before, after)[0]
+    assert (taps.low + large[0].start).tolist() == [6, 8, 10, 12, 14]  # between the two halves of a voxel
+    assert taps.share.tolist() == [0.5] * 5
 
 
 def test_objects_that_fell_between_the_voxels_leave_the_table():
