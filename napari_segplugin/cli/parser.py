@@ -58,6 +58,11 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         help='enlarge the image this many times before segmenting it, 0.25 to 4; "auto": run again enlarged if the objects are small',
     )
     p.add_argument(
+        "--invert",
+        action="store_true",
+        help="exchange bright and dark first, for a model that learnt the opposite contrast",
+    )
+    p.add_argument(
         "--cluster",
         metavar="WHERE",
         default="",

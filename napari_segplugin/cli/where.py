@@ -13,6 +13,7 @@ OPTIONS: Mapping[Setting, str] = {
     "device": "--device",
     "file": "--format zarr",
     "folder": "--keep",
+    "invert": "--invert",
     "model": "--model",
     "series": "--series",
     "surfaces": "--no-surfaces, --spacing, --unit",

@@ -11,6 +11,7 @@ Setting: TypeAlias = Literal[
     "device",
     "file",
     "folder",
+    "invert",
     "model",
     "series",
     "surfaces",

@@ -117,12 +117,13 @@ def propose(
     box: Region | None = None,
     free: np.ndarray | None = None,
     device: str = "auto",
+    invert: bool = False,
 ) -> list[Proposed]:
     """Masks for the object at a click or in a box."""
     bring_torch()
     from napari_segplugin.engine.predict.propose import propose as run
 
-    return run(image, model, region, point=point, box=box, free=free, device=device)
+    return run(image, model, region, point=point, box=box, free=free, device=device, invert=invert)
 
 
 def examples(image: Image, augmentation: AugmentSpec) -> np.ndarray:

@@ -138,6 +138,7 @@ class Engine(Protocol):
         box: Region | None,
         free: np.ndarray | None,
         device: str,
+        invert: bool,
     ) -> list[Proposed]:
         """Masks for the object at a click or in a box."""
 

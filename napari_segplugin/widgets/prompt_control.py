@@ -73,7 +73,8 @@ class PromptControl:
         part = image if frame is None else image.frame(frame)
         taken = np.asarray(target.layer.data[self._box(region, target)])
         free = to_canonical(taken, target.result.axes, target.rgb)[0 if frame is not None else ...] == 0
-        engine, device = dock.engine, dock.method_step.device
+        step, engine = dock.method_step, dock.engine
+        device, invert = step.device, step.tile_options.invert_box.isChecked()
 
         def failed(error: BaseException) -> None:
             self._edits.panel.show_proposal("")
@@ -82,7 +83,9 @@ class PromptControl:
         self._edits.panel.show_tool("add", "Finding the object …")
         dock.background.run(
             "proposal",
-            lambda: engine.propose(part, choice.load(), region, point=voxel, box=drawn, free=free, device=device),
+            lambda: engine.propose(
+                part, choice.load(), region, point=voxel, box=drawn, free=free, device=device, invert=invert
+            ),
             lambda found: self._show(target, found),
             failed,
         )

@@ -27,6 +27,10 @@ _TILE_TIP = (
 )
 _HALO_TIP = "How far tiles overlap, in pixels (voxels in 3D). Larger avoids visible seams and takes longer."
 
+_INVERT_TIP = (
+    "The model sees the image with bright and dark exchanged, for dark objects on a bright background where it learnt "
+    "the opposite."
+)
 _CHECK_TIP = (
     "Checks packages, graphics card, memory, disk and folders, and writes a report for a question or a bug report."
 )
@@ -45,7 +49,9 @@ class TileOptions(Fold):
     check_requested = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Advanced", "advanced", "Tiles, precision, zoom, mirroring. The defaults are a good choice.")
+        super().__init__(
+            "Advanced", "advanced", "Tiles, precision, zoom, inverting, mirroring. The defaults are a good choice."
+        )
         self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
         for spin, name, title, top, tip in (
             (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
@@ -70,6 +76,10 @@ class TileOptions(Fold):
         fill_combo(self.zoom_choice, [(text, factor) for text, factor in ZOOMS])
         self.zoom_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.rows.addWidget(labelled("Zoom", self.zoom_choice))
+        self.invert_box = QCheckBox("Invert the image")
+        describe(self.invert_box, "invert", "Invert the image", _INVERT_TIP)
+        self.invert_box.toggled.connect(lambda _: self.changed.emit())
+        self.rows.addWidget(self.invert_box)
         self.mirror_box = QCheckBox("Average over mirrored copies")
         describe(
             self.mirror_box, "mirror", "Average over mirrored copies", "Slightly better, 4 (2D) or 8 (3D) times slower."
@@ -88,6 +98,7 @@ class TileOptions(Fold):
             precision=str(self.precision_choice.currentData()),
             mirror=self.mirror_box.isChecked(),
             zoom=float(self.zoom_choice.currentData()),
+            invert=self.invert_box.isChecked(),
         )
 
 

@@ -13,6 +13,7 @@ PLACES: Mapping[Setting, str] = {
     "device": "Device, in step 2",
     "file": "Whole image, into a file…, in step 3",
     "folder": "Preferences, Plugins, Session folder",
+    "invert": "Invert the image, under Advanced in step 2",
     "model": "Model, in step 2",
     "series": "Open…, in step 1",
     "surfaces": "Distances, under Options",

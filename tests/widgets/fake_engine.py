@@ -248,7 +248,16 @@ class FakeEngine:
         return np.full((20, 30, 3), 90, np.uint8)
 
     def propose(
-        self, image: Image, bundle: ModelBundle, region: Any, *, point: Any, box: Any, free: Any, device: str
+        self,
+        image: Image,
+        bundle: ModelBundle,
+        region: Any,
+        *,
+        point: Any,
+        box: Any,
+        free: Any,
+        device: str,
+        invert: bool,
     ) -> list[Any]:
         """Discs of two sizes around the click, or the box."""
         self.calls.append(("propose", (image, region, point, box, free)))

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec, in_colours
+from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.network import ReadyNetwork, prepare
-from napari_segplugin.engine.predict.plan import set_up
+from napari_segplugin.engine.predict.plan import as_seen, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.stores import Shifted
 from napari_segplugin.networks import NETWORKS, network_row
@@ -70,7 +70,8 @@ def edge_map(
         raise InputError(
             f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
         )
-    tiles, image = tiles or TileSpec(), in_colours(image, bundle.spec.in_channels)
+    tiles = tiles or TileSpec()
+    image, bundle = as_seen(image, bundle, tiles.invert)
     yield Stage("Preparing the model")
     setup = set_up(image, bundle, tiles, device, region)
     if setup.note:

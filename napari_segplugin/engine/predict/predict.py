@@ -17,7 +17,6 @@ from zarr.storage import LocalStore
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Note, Region, Segmentation, Stage, Task, TileSpec
 from napari_segplugin.core.disk.unfinished import Ledger
-from napari_segplugin.core.image import in_colours
 from napari_segplugin.core.types import Json, JsonDict, scalar
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data import normalise
@@ -30,7 +29,7 @@ from napari_segplugin.engine.predict.boxes import DEFAULTS, FoundObjects, PaintB
 from napari_segplugin.engine.predict.classes import Decided
 from napari_segplugin.engine.predict.cluster import Cluster, Way
 from napari_segplugin.engine.predict.numbering import Unifier
-from napari_segplugin.engine.predict.plan import Setup, precision_of, set_up
+from napari_segplugin.engine.predict.plan import Setup, as_seen, precision_of, set_up
 from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
@@ -128,7 +127,7 @@ def predict_into(
     ledger: Ledger | None = None,
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
-    image = in_colours(image, bundle.spec.in_channels)
+    image, bundle = as_seen(image, bundle, tiles.invert)
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
     return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain, in_colours
+from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain
 from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data import normalise
 from napari_segplugin.data.prompt import proposals
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.network import prepare
-from napari_segplugin.engine.predict.plan import check_fit, set_up
+from napari_segplugin.engine.predict.plan import as_seen, check_fit, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.stores import Shifted
 from napari_segplugin.networks import is_detector
@@ -51,6 +51,7 @@ def propose(
     box: Region | None = None,
     free: np.ndarray | None = None,
     device: str = "auto",
+    invert: bool = False,
 ) -> list[Proposed]:
     """Run the network around a click and propose masks for the object there.
 
@@ -71,6 +72,8 @@ def propose(
     free : ndarray of bool, optional
         Where in `region` no other object is.
     device : str
+    invert : bool
+        Exchange bright and dark, as :attr:`TileSpec.invert` does.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def propose(
     InputError
         If the network has no map of the foreground, does not fit the image, or sees nothing there.
     """
-    image = in_colours(image, bundle.spec.in_channels)
+    image, bundle = as_seen(image, bundle, invert)
     check_fit(image, bundle.spec)
     if is_detector(bundle.spec):
         raise InputError(
