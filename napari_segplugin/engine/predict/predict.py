@@ -34,6 +34,7 @@ from napari_segplugin.engine.predict.provenance import make_recipe
 from napari_segplugin.engine.predict.tiles import Kept, TileRun, Write, keep, reader, run_tiles
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
 from napari_segplugin.engine.predict.work.resized import predict_resized
+from napari_segplugin.engine.predict.work.suits import noting
 from napari_segplugin.engine.stores import (
     Shifted,
     Stored,
@@ -127,9 +128,9 @@ def predict_into(
     ledger: Ledger | None = None,
 ) -> Job[Segmentation]:
     """Predict, the labels in memory or in a zarr of a stage; `ledger` says what is done, and is told."""
-    image, bundle = as_seen(image, bundle, tiles.invert)
+    seen, reader = as_seen(image, bundle, tiles.invert)
     one = _plain if tiles.zoom == 1 else partial(predict_resized, _plain)
-    return (yield from one(image, bundle, tiles, device, region, path, cluster, ledger))
+    return (yield from noting(image, bundle, tiles, one(seen, reader, tiles, device, region, path, cluster, ledger)))
 
 
 def _plain(

@@ -374,7 +374,7 @@ def train(
     history = (*bundle.history, training_record(samples, spec, result))
     new = cut_exemplars([p for p, own in pairs if own], [source_of(s) for s in samples], spec.exemplars, spec.seed)
     exemplars = merged(bundle.exemplars, new, spec.exemplars, spec.seed)
-    seen = widened(bundle.learnt, learnt_from(samples, spec.seed))
+    seen = widened(bundle.learnt, learnt_from(samples, spec.seed, bundle.normalisation))
     return replace(bundle, weights=result.state, history=history, decode=decode, exemplars=exemplars, learnt=seen)
 
 
