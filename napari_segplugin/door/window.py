@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
     from napari_segplugin.engine.predict.propose import Proposed as Proposed
+    from napari_segplugin.engine.predict.work.suits import Verdict as Verdict
     from napari_segplugin.losses import LossRow
     from napari_segplugin.networks import NetworkRow
 
@@ -106,6 +107,14 @@ def estimate(
     from napari_segplugin.engine.predict.estimate import estimate as run
 
     return run(image, model, tiles=tiles, device=device, region=region)
+
+
+def suits(image: Image, model: ModelBundle, *, tiles: TileSpec | None = None) -> Verdict:
+    """Whether an image is like those that a model learnt from, and the settings that help."""
+    bring_torch()
+    from napari_segplugin.engine.predict.work.suits import suits as run
+
+    return run(image, model, tiles)
 
 
 def propose(
@@ -226,6 +235,7 @@ __all__ = [
     "save_recipe",
     "segment",
     "shipped_specs",
+    "suits",
     "sweep_leftovers",
     "techniques",
     "track",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Screen,
         Tracking,
         TrackSpec,
+        Verdict,
     )
     from napari_segplugin.io.samples import SampleImage
     from napari_segplugin.losses import LossRow
@@ -126,6 +127,9 @@ class Engine(Protocol):
         self, image: Image, model: ModelBundle, /, *, tiles: TileSpec | None, device: str, region: Region | None
     ) -> Estimate:
         """Tiles, memory and seconds of a prediction."""
+
+    def suits(self, image: Image, model: ModelBundle, /, *, tiles: TileSpec | None) -> Verdict:
+        """Whether an image is like those that a model learnt from, and the settings that help."""
 
     def propose(
         self,

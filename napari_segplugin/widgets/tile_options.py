@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QSpinBox
 
@@ -14,6 +16,7 @@ ZOOMS = (
     ("1.5 ×", 1.5),
     ("2 ×", 2.0),
     ("3 ×", 3.0),
+    ("4 ×", 4.0),
     ("0.5 ×", 0.5),
     ("0.25 ×", 0.25),
 )
@@ -88,6 +91,13 @@ class TileOptions(Fold):
         self.rows.addWidget(self.mirror_box)
         self.check_button = button("Check this computer…", "check_computer", _CHECK_TIP, self.check_requested.emit)
         self.rows.addWidget(self.check_button)
+
+    def take(self, tiles: TileSpec) -> None:
+        """Set zoom and inversion as a suggestion has them; the nearest zoom that is offered."""
+        offered = [factor for _, factor in ZOOMS if factor]
+        near = tiles.zoom and min(offered, key=lambda factor: abs(math.log(factor / tiles.zoom)))
+        self.zoom_choice.setCurrentIndex(self.zoom_choice.findData(near))
+        self.invert_box.setChecked(tiles.invert)
 
     def spec(self, ndim: int) -> TileSpec:
         """The settings for a network of `ndim` dimensions."""

@@ -68,6 +68,7 @@ class FakeEngine:
     tiles: int = 4
     trouble: BaseException | None = None
     nothing: bool = False
+    verdict: Any = None
     problems: tuple[str, ...] = ()
     shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
     closed: list[str] = field(default_factory=list)
@@ -246,6 +247,10 @@ class FakeEngine:
     def examples(self, image: Image, augmentation: Any) -> Any:
         self.calls.append(("examples", (image, augmentation)))
         return np.full((20, 30, 3), 90, np.uint8)
+
+    def suits(self, image: Image, bundle: ModelBundle, *, tiles: Any) -> Any:
+        self.calls.append(("suits", (image, bundle, tiles)))
+        return self.verdict
 
     def propose(
         self,
