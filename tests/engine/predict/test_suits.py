@@ -60,7 +60,7 @@ def test_every_shipped_model_is_told_of():
 @pytest.mark.parametrize("name", ["nuclei2d", "nuclei3d", "axon_sem"])
 def test_an_inverted_image_is_seen_and_inverting_helps(name):
     bundle, image = shipped(name)
-    array = np.asarray(image.array)
+    array = np.asarray(image.array, np.float32)
     verdict = suits(replace(image, array=array.max() + array.min() - array), bundle)
     assert not verdict.fits
     assert (verdict.tiles.invert, verdict.setting, verdict.title) == (True, "invert", "Invert for the model")
