@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.data.table import MeasureTable
-    from napari_segplugin.door.calls import finetune, predict, segment, train
+    from napari_segplugin.door.calls import finetune, predict, segment, suits, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
     from napari_segplugin.door.joining import join
     from napari_segplugin.door.regions import crop, measure
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
+    from napari_segplugin.engine.predict.work.suits import Verdict
     from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
     from napari_segplugin.engine.train.tensorboard import Board
@@ -70,7 +71,7 @@ _CORE = (
 )
 _NAMES = {
     "core": _CORE,
-    "door.calls": "finetune predict segment train",
+    "door.calls": "finetune predict segment suits train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
     "door.joining": "join",
     "door.regions": "crop measure",
@@ -80,6 +81,7 @@ _NAMES = {
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
+    "engine.predict.work.suits": "Verdict",
     "engine.roi": "Piece",
     "engine.track.track": "TrackSpec Tracking",
     "core.training": "FineTuneResult",
@@ -126,6 +128,7 @@ __all__ = [
     "TrackSpec",
     "Tracking",
     "TrainSpec",
+    "Verdict",
     "__version__",
     "connect",
     "crop",
@@ -151,6 +154,7 @@ __all__ = [
     "save_model",
     "save_recipe",
     "segment",
+    "suits",
     "track",
     "train",
     "write_image",

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from imageio.v3 import imread
 from tqdm import tqdm
 
 from napari_segplugin.core import (
@@ -32,6 +33,7 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
+from napari_segplugin.data.learnt import learnt_from
 from napari_segplugin.engine.network import load as load_network
 from napari_segplugin.engine.predict.predict import predict
 from napari_segplugin.engine.train.examples import prepare_sample
@@ -162,6 +164,11 @@ def thumbnail(bundle: ModelBundle, sample: Sample, side: int = 128) -> np.ndarra
     return outlined(sample.image.read(region), labels)
 
 
+def knowing(bundle: ModelBundle, learn: list[Sample], seed: int) -> ModelBundle:
+    """The bundle with what it knows of the images that it learnt from, measured anew."""
+    return replace(bundle, learnt=learnt_from(learn, seed, bundle.normalisation))
+
+
 def main() -> None:
     """Train, score, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -175,11 +182,19 @@ def main() -> None:
         action="store_true",
         help="only score the bundle that is there, set its thresholds, cut its exemplars and draw its picture",
     )
+    parser.add_argument(
+        "--learnt", action="store_true", help="only measure again what it learnt from (a part of --score, some seconds)"
+    )
     args = parser.parse_args()
     HOME.mkdir(parents=True, exist_ok=True)
     load, spec, description = RECIPES[args.name]
     learn, test, terms = load(args.data)
     folder = HOME / args.name
+    if args.learnt:
+        picture, figures = imread(folder / "thumbnail.png"), (folder / "figures.json").read_text()
+        save_bundle(knowing(load_bundle(folder), learn, args.seed), folder, overwrite=True, thumbnail=picture)
+        (folder / "figures.json").write_text(figures)
+        return
     if args.score:
         bundle = load_bundle(folder)
         spec = TrainSpec(seconds=1, seed=args.seed)
@@ -187,7 +202,7 @@ def main() -> None:
         pieces = cut_exemplars(prepared, [source_of(s) for s in learn], spec.exemplars, args.seed)
         patch, _ = patch_size(prepared, spec, load_network(bundle).multiple)
         found = drain(calibrated(bundle, prepared, patch, device=torch.device("cpu"), seed=args.seed))
-        bundle = replace(bundle, exemplars=pieces, decode={**bundle.decode, **found})
+        bundle = replace(knowing(bundle, learn, args.seed), exemplars=pieces, decode={**bundle.decode, **found})
     else:
         start = replace(new_bundle(spec, name=args.name, seed=args.seed), licence=terms, description=description)
         bar = tqdm(desc="training")

@@ -109,7 +109,9 @@ def _predict_one(
     if target.note:
         progress(Note(target.note))
     size, halo = _spread(options.tile, image), _spread(options.halo, image)
-    tiles = TileSpec(size, halo, options.precision, options.mirror, options.zoom, not options.keep_voxel_size)
+    tiles = TileSpec(
+        size, halo, options.precision, options.mirror, options.zoom, not options.keep_voxel_size, options.invert
+    )
     job = jobs.predict_to_file(
         image, bundle, target.path, tiles=tiles, device=options.device, cluster=cluster, otherwise=target.otherwise
     )

@@ -74,6 +74,11 @@ def _predict(commands: Commands) -> argparse.ArgumentParser:
         help="do not resample the image to the pixel or voxel size of the images that the model learnt from",
     )
     p.add_argument(
+        "--invert",
+        action="store_true",
+        help="exchange bright and dark first, for a model that learnt the opposite contrast",
+    )
+    p.add_argument(
         "--cluster",
         metavar="WHERE",
         default="",

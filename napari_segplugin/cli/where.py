@@ -15,6 +15,7 @@ OPTIONS: Mapping[Setting, str] = {
     "file": "--format zarr",
     "folder": "--keep",
     "intensities": "--intensities",
+    "invert": "--invert",
     "model": "--model",
     "series": "--series",
     "surfaces": "--no-surfaces, --spacing, --unit",

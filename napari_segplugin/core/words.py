@@ -13,6 +13,7 @@ Setting: TypeAlias = Literal[
     "file",
     "folder",
     "intensities",
+    "invert",
     "model",
     "series",
     "surfaces",

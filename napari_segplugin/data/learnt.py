@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import Learnt, Sample
+from napari_segplugin.core import Learnt, Normalisation, Sample
 from napari_segplugin.data.channels import channel_names
 from napari_segplugin.data.hounsfield import modality_of
+from napari_segplugin.data.looks import together, typical_of
 
 _VALUES = 200_000
 """Values of a channel and image that are looked at."""
@@ -27,7 +28,7 @@ def diameters(voxels: np.ndarray, ndim: int) -> np.ndarray:
     return np.asarray(2 * np.sqrt(voxels / np.pi) if ndim == 2 else np.cbrt(6 * voxels / np.pi))
 
 
-def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
+def learnt_from(samples: Sequence[Sample], seed: int = 0, normalisation: Normalisation | None = None) -> Learnt:
     """What a model that is trained on these samples knows of them.
 
     Parameters
@@ -36,6 +37,8 @@ def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
         Of one number of channels, on the grid that the network sees.
     seed : int
         Of the choice of values in large images.
+    normalisation : Normalisation, optional
+        How the model reads intensities; without one it is not measured how the images look.
 
     Examples
     --------
@@ -71,6 +74,7 @@ def learnt_from(samples: Sequence[Sample], seed: int = 0) -> Learnt:
         widths=tuple(np.percentile(sizes, (5, 50, 95)).round(2).tolist()) if sizes.size else (),
         cover=(min(cover), max(cover)) if cover else (),
         values=tuple(v for found in values if (v := _about(np.concatenate(found)))),
+        typical=typical_of([s.image for s in samples], normalisation) if normalisation else {},
     )
 
 
@@ -116,6 +120,7 @@ def widened(old: Learnt, new: Learnt) -> Learnt:
         widths=wide(old.widths, new.widths),
         cover=wide(old.cover, new.cover),
         values=values,
+        typical=together(old.typical, new.typical),
     )
 
 

@@ -26,13 +26,17 @@ from napari_segplugin.door.inputs import (
     ImageLike,
     ModelLike,
     PathLike,
+    as_image,
+    as_model,
 )
 from napari_segplugin.door.progress import Progress
 from napari_segplugin.door.training import Pairs
+from napari_segplugin.engine.torch_import import bring_torch
 
 if TYPE_CHECKING:
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.engine.predict.cluster import Cluster
+    from napari_segplugin.engine.predict.work.suits import Verdict
 
 T = TypeVar("T")
 
@@ -332,4 +336,46 @@ def segment(
     return run(job, "segment", progress)
 
 
-__all__ = ["finetune", "predict", "run", "segment", "train"]
+def suits(
+    image: ImageLike,
+    model: ModelLike,
+    *,
+    tiles: TileSpec | None = None,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+) -> Verdict:
+    """Look whether an image is like those that a model learnt from, before anything is run.
+
+    Parameters
+    ----------
+    image, model, tiles, axes, spacing, unit
+        As in :func:`predict`. Of a time series the first frame is looked at.
+
+    Returns
+    -------
+    Verdict
+        ``fits``, a ``sentence``, and ``tiles``: settings under which the image suits the model, where there are some.
+
+    Raises
+    ------
+    InputError
+        If the image or the model cannot be read, or the image has no value that is a number.
+
+    Examples
+    --------
+    >>> import napari_segplugin as seg
+    >>> image = seg.sample("nuclei2d").image
+    >>> seg.suits(image, "nuclei2d").fits
+    True
+    >>> seg.suits(255 - image.array, "nuclei2d").sentence
+    'Bright and dark are the other way round than in the images that the model learnt from.'
+    """
+    found, bundle = as_image(image, axes, spacing, unit), as_model(model)
+    bring_torch()
+    from napari_segplugin.engine.predict.work.suits import suits as run_suits
+
+    return run_suits(found, bundle, tiles)
+
+
+__all__ = ["finetune", "predict", "run", "segment", "suits", "train"]

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
     from napari_segplugin.engine.predict.propose import Proposed as Proposed
+    from napari_segplugin.engine.predict.work.suits import Verdict as Verdict
     from napari_segplugin.losses import LossRow
     from napari_segplugin.networks import NetworkRow
 
@@ -108,6 +109,14 @@ def estimate(
     return run(image, model, tiles=tiles, device=device, region=region)
 
 
+def suits(image: Image, model: ModelBundle, *, tiles: TileSpec | None = None) -> Verdict:
+    """Whether an image is like those that a model learnt from, and the settings that help."""
+    bring_torch()
+    from napari_segplugin.engine.predict.work.suits import suits as run
+
+    return run(image, model, tiles)
+
+
 def propose(
     image: Image,
     model: ModelBundle,
@@ -118,12 +127,13 @@ def propose(
     free: np.ndarray | None = None,
     device: str = "auto",
     rescale: bool = True,
+    invert: bool = False,
 ) -> list[Proposed]:
     """Masks for the object at a click or in a box."""
     bring_torch()
     from napari_segplugin.engine.predict.propose import propose as run
 
-    return run(image, model, region, point=point, box=box, free=free, device=device, rescale=rescale)
+    return run(image, model, region, point=point, box=box, free=free, device=device, rescale=rescale, invert=invert)
 
 
 def examples(image: Image, augmentation: AugmentSpec) -> np.ndarray:
@@ -226,6 +236,7 @@ __all__ = [
     "save_recipe",
     "segment",
     "shipped_specs",
+    "suits",
     "sweep_leftovers",
     "techniques",
     "track",

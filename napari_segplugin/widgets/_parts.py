@@ -35,6 +35,7 @@ def style_sheet(theme: Theme) -> str:
     theme : napari.utils.theme.Theme
     """
     accent, text, soft = (_rgb(getattr(theme, key)) for key in ("current", "text", "foreground"))
+    warn = _rgb(theme.warning)
     return f"""
     QAbstractSpinBox {{ min-width: 34px; }}
     QComboBox {{ min-width: 40px; }}
@@ -44,6 +45,8 @@ def style_sheet(theme: Theme) -> str:
     QToolButton#step_header {{ border: none; font-weight: bold; text-align: left; padding: 5px 2px; }}
     QToolButton#step_header:hover {{ background-color: {soft}; }}
     QFrame#message_bar {{ border: 1px solid {accent}; border-radius: 3px; }}
+    QFrame#suit_card {{ border: 1px solid {soft}; border-radius: 3px; }}
+    QFrame#suit_card[good="false"] {{ border: 1px solid {warn}; }}
     QFrame#step_line {{ background-color: {soft}; min-height: 1px; max-height: 1px; }}
     """
 

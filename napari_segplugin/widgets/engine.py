@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Screen,
         Tracking,
         TrackSpec,
+        Verdict,
     )
     from napari_segplugin.io.samples import SampleImage
     from napari_segplugin.losses import LossRow
@@ -127,6 +128,9 @@ class Engine(Protocol):
     ) -> Estimate:
         """Tiles, memory and seconds of a prediction."""
 
+    def suits(self, image: Image, model: ModelBundle, /, *, tiles: TileSpec | None) -> Verdict:
+        """Whether an image is like those that a model learnt from, and the settings that help."""
+
     def propose(
         self,
         image: Image,
@@ -139,6 +143,7 @@ class Engine(Protocol):
         free: np.ndarray | None,
         device: str,
         rescale: bool,
+        invert: bool,
     ) -> list[Proposed]:
         """Masks for the object at a click or in a box."""
 

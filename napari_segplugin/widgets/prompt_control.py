@@ -73,7 +73,7 @@ class PromptControl:
         part = image if frame is None else image.frame(frame)
         taken = np.asarray(target.layer.data[self._box(region, target)])
         free = to_canonical(taken, target.result.axes, target.rgb)[0 if frame is not None else ...] == 0
-        engine, device, rescale = dock.engine, dock.method_step.device, dock.method_step.tiles(len(shape)).rescale
+        engine, device, tiles = dock.engine, dock.method_step.device, dock.method_step.tiles(len(shape))
 
         def failed(error: BaseException) -> None:
             self._edits.panel.show_proposal("")
@@ -83,7 +83,15 @@ class PromptControl:
         dock.background.run(
             "proposal",
             lambda: engine.propose(
-                part, choice.load(), region, point=voxel, box=drawn, free=free, device=device, rescale=rescale
+                part,
+                choice.load(),
+                region,
+                point=voxel,
+                box=drawn,
+                free=free,
+                device=device,
+                rescale=tiles.rescale,
+                invert=tiles.invert,
             ),
             lambda found: self._show(target, found),
             failed,

@@ -15,6 +15,7 @@ from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets._places import current_frame, region_of
+from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class RunControl:
         self._target: tuple[Any, str] | None = None
         self._replaces: Result | None = None
         self._model = ""
+        self.suit = SuitControl(dock)
 
     def result_of(self, layer: Any) -> Result | None:
         """The newest result of an image layer that is still in the viewer."""
@@ -109,7 +111,7 @@ class RunControl:
     def take(self, event: Any) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(told(event))
+            self._dock.say(told(event), answers=self.suit.answers(event))
         else:
             self._dock.result_step.progress.take(event)
 
@@ -162,6 +164,7 @@ class RunControl:
         choice = step.choice()
         if choice is None or choice.scratch or not dock.image_step.ready:
             tell(step.estimate, "")
+            self.suit.look(None, None)
             return
         layer, axes = dock.image_step.layer, dock.image_step.axes
         try:
@@ -169,7 +172,9 @@ class RunControl:
             region = region_of(dock.viewer, layer, axes, dock.result_step.scope)
         except SegPluginError:
             tell(step.estimate, "")
+            self.suit.look(None, None)
             return
+        self.suit.look(image, choice)
         engine, tiles, device = dock.engine, step.tiles(choice.spec.ndim), step.device
         part = image.frame(0) if region is not None else image
 

@@ -162,9 +162,10 @@ class ResultStep(StepBox):
             push.toggled.connect(lambda on, k=kind: self.view_requested.emit(k, on))
             self.view_buttons[kind] = push
         self._views = labelled("Show", row(*self.view_buttons.values(), stretch=(1, 1, 1)))
+        self.run_row = row(self.run_button, self.cancel_button, stretch=(2, 1))
         for widget in (
             labelled("Where", self.scope_choice),
-            row(self.run_button, self.cancel_button, stretch=(2, 1)),
+            self.run_row,
             self.progress.bar,
             self.progress.text,
             self.summary,

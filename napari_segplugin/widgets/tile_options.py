@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QSpinBox
 
@@ -14,6 +16,7 @@ ZOOMS = (
     ("1.5 ×", 1.5),
     ("2 ×", 2.0),
     ("3 ×", 3.0),
+    ("4 ×", 4.0),
     ("0.5 ×", 0.5),
     ("0.25 ×", 0.25),
 )
@@ -29,6 +32,10 @@ _HALO_TIP = "How far tiles overlap, in pixels (voxels in 3D). Larger avoids visi
 _RESCALE_TIP = (
     "Resamples the image to the pixel or voxel size of the images that the model learnt from, if both are known. The "
     "labels keep the size of your image."
+)
+_INVERT_TIP = (
+    "The model sees the image with bright and dark exchanged, for dark objects on a bright background where it learnt "
+    "the opposite."
 )
 _CHECK_TIP = (
     "Checks packages, graphics card, memory, disk and folders, and writes a report for a question or a bug report."
@@ -48,7 +55,9 @@ class TileOptions(Fold):
     check_requested = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Advanced", "advanced", "Tiles, precision, zoom, mirroring. The defaults are a good choice.")
+        super().__init__(
+            "Advanced", "advanced", "Tiles, precision, zoom, inverting, mirroring. The defaults are a good choice."
+        )
         self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
         for spin, name, title, top, tip in (
             (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
@@ -78,6 +87,10 @@ class TileOptions(Fold):
         describe(self.rescale_box, "rescale", "Use the model's voxel size", _RESCALE_TIP)
         self.rescale_box.toggled.connect(lambda _: self.changed.emit())
         self.rows.addWidget(self.rescale_box)
+        self.invert_box = QCheckBox("Invert the image")
+        describe(self.invert_box, "invert", "Invert the image", _INVERT_TIP)
+        self.invert_box.toggled.connect(lambda _: self.changed.emit())
+        self.rows.addWidget(self.invert_box)
         self.mirror_box = QCheckBox("Average over mirrored copies")
         describe(
             self.mirror_box, "mirror", "Average over mirrored copies", "Slightly better, 4 (2D) or 8 (3D) times slower."
@@ -86,6 +99,13 @@ class TileOptions(Fold):
         self.rows.addWidget(self.mirror_box)
         self.check_button = button("Check this computer…", "check_computer", _CHECK_TIP, self.check_requested.emit)
         self.rows.addWidget(self.check_button)
+
+    def take(self, tiles: TileSpec) -> None:
+        """Set zoom and inversion as a suggestion has them; the nearest zoom that is offered."""
+        offered = [factor for _, factor in ZOOMS if factor]
+        near = tiles.zoom and min(offered, key=lambda factor: abs(math.log(factor / tiles.zoom)))
+        self.zoom_choice.setCurrentIndex(self.zoom_choice.findData(near))
+        self.invert_box.setChecked(tiles.invert)
 
     def spec(self, ndim: int) -> TileSpec:
         """The settings for a network of `ndim` dimensions."""
@@ -97,6 +117,7 @@ class TileOptions(Fold):
             mirror=self.mirror_box.isChecked(),
             zoom=float(self.zoom_choice.currentData()),
             rescale=self.rescale_box.isChecked(),
+            invert=self.invert_box.isChecked(),
         )
 
 

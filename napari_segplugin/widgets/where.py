@@ -15,6 +15,7 @@ PLACES: Mapping[Setting, str] = {
     "file": "Whole image, into a file…, in step 3",
     "folder": "Preferences, Plugins, Session folder",
     "intensities": "Intensities, under Few or uneven labels in step 4",
+    "invert": "Invert the image, under Advanced in step 2",
     "model": "Model, in step 2",
     "series": "Open…, in step 1",
     "surfaces": "Distances, under Options",

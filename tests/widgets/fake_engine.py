@@ -68,6 +68,7 @@ class FakeEngine:
     tiles: int = 4
     trouble: BaseException | None = None
     nothing: bool = False
+    verdict: Any = None
     problems: tuple[str, ...] = ()
     shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
     closed: list[str] = field(default_factory=list)
@@ -247,6 +248,10 @@ class FakeEngine:
         self.calls.append(("examples", (image, augmentation)))
         return np.full((20, 30, 3), 90, np.uint8)
 
+    def suits(self, image: Image, bundle: ModelBundle, *, tiles: Any) -> Any:
+        self.calls.append(("suits", (image, bundle, tiles)))
+        return self.verdict
+
     def propose(
         self,
         image: Image,
@@ -258,6 +263,7 @@ class FakeEngine:
         free: Any,
         device: str,
         rescale: bool,
+        invert: bool,
     ) -> list[Any]:
         """Discs of two sizes around the click, or the box."""
         self.calls.append(("propose", (image, region, point, box, free)))

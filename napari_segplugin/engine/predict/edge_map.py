@@ -10,12 +10,11 @@ from torch import Tensor
 
 from napari_segplugin.core import Image, InputError, Job, ModelBundle, Region, Stage, TileSpec
 from napari_segplugin.data import normalise
-from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.resample import linear
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import free_host_memory, polite_threads, threads
 from napari_segplugin.engine.network import ReadyNetwork, prepare
-from napari_segplugin.engine.predict.plan import check_fit, check_region, set_up
+from napari_segplugin.engine.predict.plan import as_seen, check_fit, check_region, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.stores import Shifted
@@ -74,7 +73,8 @@ def edge_map(
         raise InputError(
             f"{row.title} does not learn edges.", accepted=", ".join(able), hint="Train one of these networks"
         )
-    tiles, image = tiles or TileSpec(), fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+    tiles = tiles or TileSpec()
+    image, bundle = as_seen(image, bundle, tiles.invert)
     check_fit(image, bundle.spec)
     look = look_of(image, bundle.spec, tiles.rescale)
     if look.note:

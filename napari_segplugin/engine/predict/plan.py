@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec
 from napari_segplugin.core.words import pixel
 from napari_segplugin.data.channels import advice, fitting
+from napari_segplugin.data.inverted import inverted, inverted_rule
 from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
 from napari_segplugin.engine.network import ReadyNetwork, prepare
@@ -143,6 +144,23 @@ def check_region(image: Image, region: Region | None) -> Region:
     return tuple(slice(start, stop) for start, stop, _ in bounds)
 
 
+def as_seen(image: Image, bundle: ModelBundle, invert: bool = False) -> tuple[Image, ModelBundle]:
+    """The image as the network is shown it, in colours where it wants those, and inverted where asked; and who looks at it.
+
+    Parameters
+    ----------
+    image : Image
+    bundle : ModelBundle
+    invert : bool
+        Exchange bright and dark.
+    """
+    image = fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+    if not invert:
+        return image, bundle
+    rule = inverted_rule(bundle.normalisation, image.array.dtype)
+    return inverted(image), bundle if rule == bundle.normalisation else replace(bundle, normalisation=rule)
+
+
 def precision_of(spec: ModelSpec, tiles: TileSpec) -> str:
     """The precision that was asked for, else the one that the network needs, else "auto"."""
     return tiles.precision if tiles.precision != "auto" else network_row(spec).precision
@@ -261,4 +279,4 @@ def _not_local(title: str) -> Note:
     )
 
 
-__all__ = ["Setup", "check_fit", "check_region", "precision_of", "set_up"]
+__all__ = ["Setup", "as_seen", "check_fit", "check_region", "precision_of", "set_up"]

@@ -11,15 +11,16 @@ from zarr.storage import LocalStore
 from napari_segplugin.core import Image, Job, ModelBundle, Note, Region, Segmentation, Stage, TileSpec
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.by_values import other_values
-from napari_segplugin.data.channels import channel_names, fitting
+from napari_segplugin.data.channels import channel_names
 from napari_segplugin.data.nodata import clear_nodata
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
 from napari_segplugin.engine.predict.cluster import Cluster
-from napari_segplugin.engine.predict.plan import check_fit, set_up
+from napari_segplugin.engine.predict.plan import as_seen, check_fit, set_up
 from napari_segplugin.engine.predict.work.prediction import Prediction
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
 from napari_segplugin.engine.predict.work.resized import Asked, predict_resized
+from napari_segplugin.engine.predict.work.suits import noting
 from napari_segplugin.engine.stores import (
     check_labels,
     check_output,
@@ -98,17 +99,18 @@ def predict(
 
 def predict_into(order: Asked) -> Job[Segmentation]:
     """Predict, in the voxel size of the model and at a zoom where these are others than those of the image."""
-    spec, zoom = order.bundle.spec, order.tiles.zoom
-    whole, image = order.image, fitting(order.image, spec.in_channels, order.bundle.learnt.channels)
-    if image is not whole and "channels" in image.metadata and whole.n_channels != 4:
+    given, bundle, tiles = order.image, order.bundle, order.tiles
+    image, reader = as_seen(given, bundle, tiles.invert)
+    check_fit(image, bundle.spec)
+    if image is not given and "channels" in image.metadata and given.n_channels != 4:
         yield Note(f"Of '{image.name}' the model sees: {', '.join(channel_names(image))}.", setting="channels")
-    order = replace(order, image=image)
-    check_fit(image, spec)
-    yield from other_values(image, order.bundle)
-    look = look_of(image, spec, order.tiles.rescale)
+    yield from other_values(image, reader)
+    look = look_of(image, bundle.spec, tiles.rescale)
     if look.note:
         yield look.note
-    return (yield from _plain(order) if look.plain and zoom == 1 else predict_resized(_plain, look, order))
+    order = replace(order, image=image, bundle=reader)
+    job = _plain(order) if look.plain and tiles.zoom == 1 else predict_resized(_plain, look, order)
+    return (yield from noting(given, bundle, tiles, job))
 
 
 def _plain(order: Asked) -> Job[Segmentation]:

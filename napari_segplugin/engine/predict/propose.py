@@ -10,13 +10,12 @@ import numpy as np
 from napari_segplugin.core import Image, InputError, ModelBundle, Region, Task, TileSpec, drain
 from napari_segplugin.core.types import DecodeParams, scalar
 from napari_segplugin.data import normalise
-from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.prompt import proposals
 from napari_segplugin.data.resample import vote
 from napari_segplugin.data.tiles import Tile
 from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.network import prepare
-from napari_segplugin.engine.predict.plan import check_fit, check_region, set_up
+from napari_segplugin.engine.predict.plan import as_seen, check_fit, check_region, set_up
 from napari_segplugin.engine.predict.tiles import Run, reader, run_tiles
 from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.stores import Shifted
@@ -56,6 +55,7 @@ def propose(
     free: np.ndarray | None = None,
     device: str = "auto",
     rescale: bool = True,
+    invert: bool = False,
 ) -> list[Proposed]:
     """Run the network around a click and propose masks for the object there.
 
@@ -78,6 +78,8 @@ def propose(
     device : str
     rescale : bool
         As of :class:`~napari_segplugin.core.TileSpec`.
+    invert : bool
+        Exchange bright and dark, as :attr:`TileSpec.invert` does.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def propose(
     InputError
         If the network has no map of the foreground, does not fit the image, or sees nothing there.
     """
-    image = fitting(image, bundle.spec.in_channels, bundle.learnt.channels)
+    image, bundle = as_seen(image, bundle, invert)
     check_fit(image, bundle.spec)
     if is_detector(bundle.spec):
         raise InputError(

@@ -224,7 +224,7 @@ def _learn(
         decode={**bundle.decode, **result.decode},
         exemplars=merged(bundle.exemplars, new, spec.exemplars, spec.seed),
         history=(*bundle.history, training_record(samples, spec, result)),
-        learnt=widened(bundle.learnt, learnt_from(samples, spec.seed)),
+        learnt=widened(bundle.learnt, learnt_from(samples, spec.seed, bundle.normalisation)),
     )
 
 

@@ -41,6 +41,7 @@ from napari_segplugin.engine.train.balance import balanced, class_counts
 from napari_segplugin.engine.train.checkpoint import Checkpoint
 from napari_segplugin.engine.train.examples import prepare_all
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, source_of
+from napari_segplugin.engine.train.heldout import SampleJudge
 from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_arrays
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import safe_precision
@@ -353,11 +354,7 @@ def train(
     bundle = replace(bundle, decode={**bundle.decode, **codec_of(bundle.spec).fit(samples)})
     pairs = yield from prepare_all(samples, bundle, (recipe or Recipe()).paste if spec.augment else 0, spec.seed)
     prepared = [p for p, _ in pairs]
-    judge = None
-    if validation:
-        from napari_segplugin.engine.train.heldout import SampleJudge
-
-        judge = SampleJudge(validation, bundle)
+    judge = SampleJudge(validation, bundle) if validation else None
     yield Stage("Training")
     result = yield from train_prepared(
         prepared,
@@ -380,7 +377,7 @@ def train(
     history = (*bundle.history, training_record(samples, spec, result))
     new = cut_exemplars([p for p, own in pairs if own], [source_of(s) for s in samples], spec.exemplars, spec.seed)
     exemplars = merged(bundle.exemplars, new, spec.exemplars, spec.seed)
-    seen = widened(bundle.learnt, learnt_from(samples, spec.seed))
+    seen = widened(bundle.learnt, learnt_from(samples, spec.seed, bundle.normalisation))
     return replace(bundle, weights=result.state, history=history, decode=decode, exemplars=exemplars, learnt=seen)
 
 

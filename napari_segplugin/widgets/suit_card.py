@@ -1,0 +1,114 @@
+"""Whether the image suits the model, above Run: one sentence, and the switch that helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFrame, QVBoxLayout
+
+from napari_segplugin.core import Image, Note
+from napari_segplugin.widgets._parts import button, describe, wrapped
+
+if TYPE_CHECKING:
+    from napari_segplugin.door.window import Verdict
+    from napari_segplugin.widgets.step_method import Choice
+
+
+class SuitCard(QFrame):
+    """One verdict: a sign, a sentence and at most one button.
+
+    Signals
+    -------
+    helped(TileSpec) : the settings under which the image suits the model
+    """
+
+    helped = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        describe(
+            self, "suit_card", "Does the image suit the model?", "Compared with the images that the model learnt from."
+        )
+        self.text = wrapped(name="suit_text")
+        self.push = button(
+            "", "suit_button", "Changes the setting; nothing is run yet where there is no result.", self._help
+        )
+        self._verdict: Verdict | None = None
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(6, 3, 6, 3)
+        rows.setSpacing(3)
+        rows.addWidget(self.text)
+        rows.addWidget(self.push)
+        self.show_verdict(None)
+
+    def show_verdict(self, verdict: Verdict | None) -> None:
+        """Show a verdict; nothing where it says nothing."""
+        self._verdict = verdict
+        said = "" if verdict is None else verdict.sentence
+        good = verdict is None or verdict.fits
+        self.text.setText(f"{'✓' if good else '⚠'} {said}" if said else "")
+        title = "" if verdict is None else verdict.title
+        self.push.setText(title)
+        self.push.setAccessibleName(title)
+        self.push.setVisible(bool(title))
+        self.setProperty("good", good)
+        self.style().unpolish(self)  # type: ignore[union-attr]
+        self.style().polish(self)  # type: ignore[union-attr]
+        self.setVisible(bool(said))
+
+    def _help(self) -> None:
+        if self._verdict is not None and self._verdict.tiles is not None:
+            self.helped.emit(self._verdict.tiles)
+
+
+class SuitControl:
+    """Keeps the card of the dock up to date, in the background.
+
+    Parameters
+    ----------
+    dock : SegmentationDock
+    """
+
+    def __init__(self, dock: Any) -> None:
+        self._dock, self.card = dock, SuitCard()
+        self.card.helped.connect(self.help)
+        dock.result_step.rows.insertWidget(dock.result_step.rows.indexOf(dock.result_step.run_row), self.card)
+
+    def look(self, image: Image | None, choice: Choice | None) -> None:
+        """Compare an image with a model; without either the card is put away."""
+        dock = self._dock
+        if image is None or choice is None or choice.scratch:
+            self.card.show_verdict(None)
+            return
+        engine, tiles = dock.engine, dock.method_step.tiles(choice.spec.ndim)
+        # what cannot be compared is no reason to disturb anybody: Run will say what is wrong
+        dock.background.run(
+            "suits",
+            lambda: engine.suits(image, choice.load(), tiles=tiles),
+            self.card.show_verdict,
+            lambda _: self.card.show_verdict(None),
+        )
+
+    def help(self, tiles: Any) -> None:
+        """Take the settings that help; run again where there is a result already."""
+        dock = self._dock
+        dock.method_step.tile_options.take(tiles)
+        if dock.runs.result_of(dock.image_step.layer) is not None and not dock.job.busy:
+            dock.runs.start(dock.result_step.scope)
+
+    def answers(self, note: Note) -> list[tuple[str, str, Any]]:
+        """The button beside a note that asks whether the image is inverted."""
+        box = self._dock.method_step.tile_options.invert_box
+        if note.setting != "invert" or box.isChecked():
+            return []
+
+        def invert() -> None:
+            box.setChecked(True)
+            if not self._dock.job.busy:
+                self._dock.runs.start(self._dock.result_step.scope)
+
+        return [("Invert and run", "invert_and_run", invert)]
+
+
+__all__ = ["SuitCard", "SuitControl"]
