@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.doctor.report import DoctorReport
     from napari_segplugin.engine.evaluate.report import Report
     from napari_segplugin.engine.predict.cluster import connect
-    from napari_segplugin.engine.predict.work.suits import Verdict
+    from napari_segplugin.engine.predict.work.suits import Suitability
     from napari_segplugin.engine.roi import Piece
     from napari_segplugin.engine.track.track import Tracking, TrackSpec
     from napari_segplugin.engine.train.tensorboard import Board
@@ -81,7 +81,7 @@ _NAMES = {
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
     "engine.predict.cluster": "connect",
-    "engine.predict.work.suits": "Verdict",
+    "engine.predict.work.suits": "Suitability",
     "engine.roi": "Piece",
     "engine.track.track": "TrackSpec Tracking",
     "core.training": "FineTuneResult",
@@ -123,12 +123,12 @@ __all__ = [
     "SampleImage",
     "SegPluginError",
     "Segmentation",
+    "Suitability",
     "Task",
     "TileSpec",
     "TrackSpec",
     "Tracking",
     "TrainSpec",
-    "Verdict",
     "__version__",
     "connect",
     "crop",

@@ -36,7 +36,7 @@ from napari_segplugin.engine.torch_import import bring_torch
 if TYPE_CHECKING:
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.engine.predict.cluster import Cluster
-    from napari_segplugin.engine.predict.work.suits import Verdict
+    from napari_segplugin.engine.predict.work.suits import Suitability
 
 T = TypeVar("T")
 
@@ -344,7 +344,7 @@ def suits(
     axes: str | None = None,
     spacing: Sequence[float] | None = None,
     unit: str | None = None,
-) -> Verdict:
+) -> Suitability:
     """Look whether an image is like those that a model learnt from, before anything is run.
 
     Parameters
@@ -354,7 +354,7 @@ def suits(
 
     Returns
     -------
-    Verdict
+    Suitability
         ``fits``, a ``sentence``, and ``tiles``: settings under which the image suits the model, where there are some.
 
     Raises

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.instant import PixelForest as PixelForest
     from napari_segplugin.engine.predict.estimate import Estimate as Estimate
     from napari_segplugin.engine.predict.propose import Proposed as Proposed
-    from napari_segplugin.engine.predict.work.suits import Verdict as Verdict
+    from napari_segplugin.engine.predict.work.suits import Suitability as Suitability
     from napari_segplugin.losses import LossRow
     from napari_segplugin.networks import NetworkRow
 
@@ -109,7 +109,7 @@ def estimate(
     return run(image, model, tiles=tiles, device=device, region=region)
 
 
-def suits(image: Image, model: ModelBundle, *, tiles: TileSpec | None = None) -> Verdict:
+def suits(image: Image, model: ModelBundle, *, tiles: TileSpec | None = None) -> Suitability:
     """Whether an image is like those that a model learnt from, and the settings that help."""
     bring_torch()
     from napari_segplugin.engine.predict.work.suits import suits as run

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
         Previewer,
         Proposed,
         Screen,
+        Suitability,
         Tracking,
         TrackSpec,
-        Verdict,
     )
     from napari_segplugin.io.samples import SampleImage
     from napari_segplugin.losses import LossRow
@@ -128,7 +128,7 @@ class Engine(Protocol):
     ) -> Estimate:
         """Tiles, memory and seconds of a prediction."""
 
-    def suits(self, image: Image, model: ModelBundle, /, *, tiles: TileSpec | None) -> Verdict:
+    def suits(self, image: Image, model: ModelBundle, /, *, tiles: TileSpec | None) -> Suitability:
         """Whether an image is like those that a model learnt from, and the settings that help."""
 
     def propose(

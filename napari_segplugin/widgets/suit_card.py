@@ -11,7 +11,7 @@ from napari_segplugin.core import Image, Note
 from napari_segplugin.widgets._parts import button, describe, wrapped
 
 if TYPE_CHECKING:
-    from napari_segplugin.door.window import Verdict
+    from napari_segplugin.door.window import Suitability
     from napari_segplugin.widgets.step_method import Choice
 
 
@@ -34,7 +34,7 @@ class SuitCard(QFrame):
         self.push = button(
             "", "suit_button", "Changes the setting; nothing is run yet where there is no result.", self._help
         )
-        self._verdict: Verdict | None = None
+        self._verdict: Suitability | None = None
         rows = QVBoxLayout(self)
         rows.setContentsMargins(6, 3, 6, 3)
         rows.setSpacing(3)
@@ -42,7 +42,7 @@ class SuitCard(QFrame):
         rows.addWidget(self.push)
         self.show_verdict(None)
 
-    def show_verdict(self, verdict: Verdict | None) -> None:
+    def show_verdict(self, verdict: Suitability | None) -> None:
         """Show a verdict; nothing where it says nothing."""
         self._verdict = verdict
         said = "" if verdict is None else verdict.sentence

@@ -26,7 +26,7 @@ _ANOTHER = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Suitability:
     """Whether an image suits a model.
 
     Parameters
@@ -52,7 +52,7 @@ class Verdict:
     strange: Mapping[str, float] = field(default_factory=dict)
 
 
-def suits(image: Image, bundle: ModelBundle, tiles: TileSpec | None = None) -> Verdict:
+def suits(image: Image, bundle: ModelBundle, tiles: TileSpec | None = None) -> Suitability:
     """Look whether an image is like those that a model learnt from, before anything is run; a fraction of a second.
 
     Parameters
@@ -65,7 +65,7 @@ def suits(image: Image, bundle: ModelBundle, tiles: TileSpec | None = None) -> V
 
     Returns
     -------
-    Verdict
+    Suitability
 
     Raises
     ------
@@ -84,23 +84,23 @@ def suits(image: Image, bundle: ModelBundle, tiles: TileSpec | None = None) -> V
     """
     tiles = tiles or TileSpec()
     if not bundle.learnt.typical or (image.n_channels != bundle.spec.in_channels and "C" in image.axes):
-        return Verdict(True)
+        return Suitability(True)
     found = _strangeness(image, bundle, tiles)
     numbers = {k: round(max(-99.0, float(v)), 3) for k, v in vars(found).items()}
     if found.fits:
-        return Verdict(True, _fitting(bundle), strange=numbers)
+        return Suitability(True, _fitting(bundle), strange=numbers)
     best = _helpful(image, bundle, tiles, found)
     if best is None:
         if found.kind <= 1:  # unusual in one way only, and no change makes it less so
-            return Verdict(True, _fitting(bundle), strange=numbers)
-        return Verdict(False, _ANOTHER, "model", strange=numbers)
+            return Suitability(True, _fitting(bundle), strange=numbers)
+        return Suitability(False, _ANOTHER, "model", strange=numbers)
     if best.invert != tiles.invert:
         text = "Bright and dark are the other way round than in the images that the model learnt from."
-        return Verdict(False, text, "invert", best, "Invert for the model", numbers)
+        return Suitability(False, text, "invert", best, "Invert for the model", numbers)
     times = best.zoom / (tiles.zoom or 1)
     size, title = ("smaller", "Enlarge for the model") if times > 1 else ("larger", "Shrink for the model")
     text = f"Objects are about {max(times, 1 / times):g} times {size} than the model expects."
-    return Verdict(False, text, "zoom", best, title, numbers)
+    return Suitability(False, text, "zoom", best, title, numbers)
 
 
 def _strangeness(image: Image, bundle: ModelBundle, tiles: TileSpec) -> Strangeness:
@@ -153,7 +153,7 @@ def check_result(found: Segmentation, bundle: ModelBundle) -> Note | None:
         return Note("Nothing was found.")
     if (found.task is Task.INSTANCE or bundle.learnt.cover) and cover > max(_MOST_COVERED, (1 + most) / 2):
         text = f"{cover:.0%} of the image was found. Are bright and dark the other way round than the model expects?"
-        return Note(text, "invert")
+        return Note(text, setting="invert")
     if not bundle.learnt.widths or found.task is Task.SEMANTIC:
         return None
     width, (low, _, high) = middle_width(found, bundle.spec.ndim), bundle.learnt.widths
@@ -162,7 +162,7 @@ def check_result(found: Segmentation, bundle: ModelBundle) -> Note | None:
     return Note(
         f"The objects are about {width:.0f} {pixel(len(found.spacing))}s wide; the model learnt ones of {low:.0f} to {high:.0f}. "
         f"They may be found better at another zoom.",
-        "zoom",
+        setting="zoom",
     )
 
 
@@ -170,7 +170,7 @@ def noting(image: Image, bundle: ModelBundle, tiles: TileSpec, job: Job[Segmenta
     """Predict, and say what is strange about the image, or else about the result."""
     verdict = suits(image, bundle, tiles)
     if not verdict.fits:
-        yield Note(verdict.sentence, verdict.setting)
+        yield Note(verdict.sentence, setting=verdict.setting)
     found = yield from job
     note = check_result(found, bundle) if verdict.fits else None
     if note is not None:
@@ -178,4 +178,4 @@ def noting(image: Image, bundle: ModelBundle, tiles: TileSpec, job: Job[Segmenta
     return found
 
 
-__all__ = ["Verdict", "check_result", "noting", "suits"]
+__all__ = ["Suitability", "check_result", "noting", "suits"]
