@@ -391,14 +391,4 @@ def ceiling(labels: np.ndarray, factors: Sequence[float]) -> float:
     return float((2 * both[kept] / (sizes[kept] + other[kept])).mean()) if kept.any() else math.nan
 
 
-__all__ = [
-    "Resampled",
-    "Taps",
-    "ceiling",
-    "linear",
-    "regridded",
-    "relabelled",
-    "resampled",
-    "shape_at",
-    "vote",
-]
+__all__ = ["Resampled", "Taps", "ceiling", "linear", "regridded", "relabelled", "resampled", "shape_at", "vote"]

@@ -122,15 +122,7 @@ class TrainingOptions(QWidget):
         )
         self.decay = combo("layer_decay", "First layers", "The layers near the image can be set to change less.")
         fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
-        self.intensities = combo(
-            "intensities",
-            "Intensities",
-            "How a new model reads images. CT values (Hounsfield units) mean the same in every image, so that a dark or a "
-            "bright neighborhood changes nothing. Other images are read by their own range.",
-        )
-        fill_combo(
-            self.intensities, [("as the images suggest", "auto"), ("CT values", "ct"), ("range of each image", "image")]
-        )
+        self._intensities()
         for widget in (
             self.balance,
             self.rehearse,
@@ -142,6 +134,18 @@ class TrainingOptions(QWidget):
         ):
             fold.rows.addWidget(widget)
         return fold
+
+    def _intensities(self) -> None:
+        """How a new model reads images."""
+        self.intensities = combo(
+            "intensities",
+            "Intensities",
+            "How a new model reads images. CT values (Hounsfield units) mean the same in every image, so that a dark or a "
+            "bright neighborhood changes nothing. Other images are read by their own range.",
+        )
+        fill_combo(
+            self.intensities, [("as the images suggest", "auto"), ("CT values", "ct"), ("range of each image", "image")]
+        )
 
     def _augmentation(self, preview: Callable[[], object]) -> Fold:
         fold = Fold(

@@ -18,7 +18,9 @@ FLOOR = 25.0
 NEAR = 50.0
 """Below so many standard deviations what was found is looked at again: it may be noise that neighbors share."""
 ROUNDING = 0.3
-"""Standard deviation of the noise of whole numbers, at least: they are rounded."""
+"""Standard deviation of what rounding to whole numbers does to values that spread."""
+_LEAST = 0.1
+"""Standard deviation of the noise of whole numbers, at least; where nearly all are the same, rounding adds none."""
 _HOT = 1.3
 """Single pixels that widen the range more than so many times are left out of it."""
 _SIGNAL = 4.0
@@ -32,7 +34,7 @@ _SPARSE = 0.85
 
 
 @dataclass(frozen=True)
-class Range:
+class IntensityRange:
     """Where the intensities of a channel lie.
 
     Parameters
@@ -58,7 +60,7 @@ class Range:
         return self.high < self.low + NEAR * self.noise
 
 
-def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Range:
+def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> IntensityRange:
     """Correct the percentiles of a channel by what pieces of it show.
 
     Parameters
@@ -70,7 +72,7 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
 
     Returns
     -------
-    Range
+    IntensityRange
         Not held above its floor.
 
     Examples
@@ -84,7 +86,7 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
     """
     pieces = [w for w in (np.asarray(w) for w in windows) if min(w.shape) >= 3]
     if not pieces or not high > low:
-        return Range(low, high, 0.0)
+        return IntensityRange(low, high, 0.0)
     whole = pieces[0].dtype.kind in "biu"
     filtered, single = [], []
     for piece in pieces:
@@ -92,17 +94,19 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Rang
         single.append(np.abs(residual(values)).ravel())
         filtered += blocks(median9(filled(values)))
     noise = median_of(single) / 0.6745
-    noise = max(noise, ROUNDING) if whole else noise
+    noise = max(noise, _LEAST) if whole else noise
     noise = max(noise, slow_noise([p.astype(np.float32) for p in pieces]))
     calm = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
     high = calm if high - low > _HOT * (calm - low) and calm > low else high
-    tops = np.array([b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * noise])
+    tops = np.array(
+        [b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * max(noise, ROUNDING if whole else 0.0)]
+    )
     if tops.size:
         usual = without_debris(np.sort(tops - low))
         middle, upper = np.percentile(usual, (50, 75))
         high = min(high, low + _BRIGHT[0] * middle, low + _BRIGHT[1] * upper)
         high = max(high, low + _SPARSE * middle)
-    return Range(float(low), float(high), noise)
+    return IntensityRange(float(low), float(high), noise)
 
 
 def without(values: np.ndarray, value: float) -> np.ndarray:
@@ -203,7 +207,7 @@ def slow_noise(planes: Sequence[np.ndarray], lag: int = 4) -> float:
 __all__ = [
     "BLOCK",
     "FLOOR",
-    "Range",
+    "IntensityRange",
     "blocks",
     "median9",
     "residual",

@@ -195,7 +195,7 @@ def test_tiny_images(shape):
     ("image", "bundle", "more", "words"),
     [
         (noise((20, 20), "YX"), bundle_of(3), {}, "3D stacks"),
-        (noise((20, 20, 3), "YXC"), bundle_of(2), {}, "convert colour to grey"),
+        (noise((20, 20, 3), "YXC"), bundle_of(2), {}, "such as 'grey'"),
         (noise((20, 20), "YX"), bundle_of(2, channels=3), {}, "Choose a model that reads 1 channel"),
         (noise((20, 20), "YX"), bundle_of(2), {"region": (slice(0, 4),)}, "does not fit"),
         (noise((20, 20), "YX"), bundle_of(2), {"region": (slice(4, 4), slice(0, 9))}, "empty"),
