@@ -23,7 +23,7 @@ SMALLER = {"slic": {"size": 6}}
 
 
 def name_of(value):
-    return getattr(value, "name", str(value))
+    return getattr(value, "name", getattr(value, "__name__", str(value)))
 
 
 def pixel(truth):
