@@ -1,8 +1,8 @@
 """How a model should read intensities: the same values in every CT, and four ways for MRI, with equal steps.
 
-    python tests/benchmarks/intensities.py DATA [--sets spleen hippocampus heart] [--ways percentiles ct] [--seeds 0 1 2]
+    python tests/benchmarks/intensities.py DATA [--sets spleen hippocampus] [--ways percentiles ct] [--seeds 0 1 2]
 
-DATA is the folder with `spleen3d_ct`, `hippocampus3d_mri` and `heart_scribbles_mri`. Of the one CT every other block of three planes
+DATA is the folder with `spleen3d_ct` and `hippocampus3d_mri`. Of the one CT every other block of three planes
 trains a 2D U-Net, and the other planes are judged as they are and as other people's scans would be: more air around, padding,
 a crop of the body, metal (3000 HU), noise, plane by plane. Of the MRI other volumes are judged than those that train.
 
@@ -34,7 +34,6 @@ from napari_segplugin.core import (
     AugmentSpec,
     ClassTable,
     Image,
-    Kind,
     LossSpec,
     ModelSpec,
     Normalisation,
@@ -130,26 +129,10 @@ def brain(data: Path) -> Made:
     """Every second plane of 48 hippocampi trains a 2D U-Net, 12 volumes are judged."""
     learn, test, spec, loss = hippocampus(data)
     planes = [p for s in learn for p in planes_of(s)[::2]]
-    return _of_others(planes, test, replace(spec, ndim=2, options={"widths": (8, 16, 32, 64)}), loss, 300)
+    return _of_others(planes, test, replace(spec, ndim=2, options={"widths": (8, 16, 32, 64)}), loss, 900)
 
 
-def heart(data: Path) -> Made:
-    """Every third plane of hearts of twenty people trains a 2D U-Net, those of ten others are judged."""
-
-    def planes(file: Path) -> list[Sample]:
-        found = np.load(file)
-        image = Image(found["image"].astype(np.float32), "ZYX", name=file.stem)
-        return [Sample(image.plane(z), found["truth"][z].astype(np.int64)) for z in range(1, len(found["truth"]), 3)]
-
-    files = {part: sorted((data / "heart_scribbles_mri" / part).glob("*.npz")) for part in ("train", "test")}
-    learn = [s for f in files["train"][::2] for s in planes(f)]
-    test = [s for f in files["test"] for s in planes(f) if s.classes.any()]
-    classes = ClassTable.named(["right", "muscle", "left"], Kind.STUFF)
-    spec = ModelSpec("unet", 2, 1, Task.SEMANTIC, classes, {"widths": (8, 16, 32, 64)})
-    return _of_others(learn, test, spec, LossSpec(), 200)
-
-
-SETS = {"spleen": spleen, "hippocampus": brain, "heart": heart}
+SETS = {"spleen": spleen, "hippocampus": brain}
 
 
 def landmarks(sample: Sample) -> np.ndarray:

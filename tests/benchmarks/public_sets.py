@@ -126,7 +126,7 @@ SETS: dict[str, Callable[[Path], Made]] = {
     "nuclei 2D": nuclei_scratch,
     "histology": histology_scratch,
     "axons": of_networks(axons, "axon_sem", 150),
-    "hippocampus": of_networks(hippocampus, "hippocampus3d_mri", 300),
+    "hippocampus": of_networks(hippocampus, "hippocampus3d_mri", 900),
     "street": of_networks(streets, "camvid", 200),
 }
 
@@ -169,7 +169,13 @@ def table(record: dict[str, Any]) -> str:
                 continue
             spread = "" if len(seeds) == 1 else " ± {:.3f}"
             cells = [f"{v.mean():.4f}" + spread.format(v.std(ddof=1) if len(seeds) > 1 else 0) for v in values.values()]
-            change = "same range" if rows.get("same range") else f"{(values[rules[0]] - values[rules[-1]]).mean():+.4f}"
+            change = (
+                ""
+                if len(rules) < 2
+                else "same range"
+                if rows.get("same range")
+                else f"{(values[rules[0]] - values[rules[-1]]).mean():+.4f}"
+            )
             lines.append(f"| {name} | {figure} | {len(seeds)} | " + " | ".join(cells) + f" | {change} |")
     return "\n".join(lines)
 
