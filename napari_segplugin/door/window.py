@@ -35,6 +35,7 @@ from napari_segplugin.door.catalog import (
     shipped_specs,
     sweep_leftovers,
 )
+from napari_segplugin.door.joining import join
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
@@ -215,6 +216,7 @@ __all__ = [
     "instant",
     "instant_now",
     "is_result",
+    "join",
     "load_model",
     "load_recipe",
     "losses",

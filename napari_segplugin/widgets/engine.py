@@ -101,6 +101,9 @@ class Engine(Protocol):
     def read_image(self, path: str | Path, /) -> Image:
         """Read an image file or folder."""
 
+    def join(self, images: Sequence[Image], /) -> Image:
+        """Images as the channels of one."""
+
     def is_result(self, path: Path, /) -> bool:
         """Whether a file says that it is labels."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_segplugin.viewer.layers import LayerData
+import numpy as np
+
+from napari_segplugin.viewer.layers import LayerData, image_to_layer, layer_to_image
 from napari_segplugin.viewer.light import make_ready
 from napari_segplugin.viewer.readers import asking, images_of, layers_of, question
 from napari_segplugin.viewer.sample_data import sample_layers
@@ -24,6 +27,7 @@ class FileControl:
     def __init__(self, dock: Any) -> None:
         self._dock = dock
         self.sources = SourceControl(dock)
+        dock.image_step.channels.join_requested.connect(self.join)
         if choose not in asking:
             asking.append(choose)
         dock.background.run("napari", make_ready, lambda _: None, lambda _: None)
@@ -56,6 +60,20 @@ class FileControl:
             self._add(layers)
 
         dock.background.run(f"open {path} {field}", work, done, dock.fail)
+
+    def join(self, layers: list[Any]) -> None:
+        """Make one image of several layers, each a channel."""
+        dock, engine = self._dock, self._dock.engine
+        if len(layers) < 2:
+            dock.say("Select two or more image layers in the list (Ctrl+click), then join them.")
+            return
+
+        def work() -> Any:
+            joined = engine.join([layer_to_image(layer) for layer in layers])
+            whole = np.asarray(joined.array[(slice(None),) * len(joined.axes)])
+            return [image_to_layer(replace(joined, array=whole))]
+
+        dock.background.run("join", work, self._add, dock.fail)
 
     def open_sample(self, name: str) -> None:
         """Add a sample image and, hidden, its ground truth, and choose the model of the same name."""

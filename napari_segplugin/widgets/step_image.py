@@ -35,6 +35,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets._size_box import SizeBox
+from napari_segplugin.widgets.channel_row import ChannelRow
 from napari_segplugin.widgets.composite_control import CompositeFold
 from napari_segplugin.widgets.patient_row import PatientRow
 from napari_segplugin.widgets.where import told
@@ -91,6 +92,8 @@ class ImageStep(StepBox):
         self.axes_choice = combo("axes_choice", "Axes", "The meaning of each axis, in the order of the array.")
         self.axes_choice.currentIndexChanged.connect(lambda _: self.set_axes(str(self.axes_choice.currentData())))
         self.patient = PatientRow(viewer)
+        self.channels = ChannelRow(viewer)
+        self.channels.changed.connect(self._on_channels)
         self.question = wrapped(name="axes_question")
         self.answers = row()
         self.answers.setObjectName("axes_answers")
@@ -103,6 +106,7 @@ class ImageStep(StepBox):
             self.question,
             self.answers,
             self._axes_row,
+            self.channels,
             self._voxel_row,
             self.composite,
             self.patient,
@@ -159,7 +163,7 @@ class ImageStep(StepBox):
         """
         if self.layer is None:
             raise InputError("There is no image.", hint="Open an image in step 1.")
-        return layer_to_image(self.layer, self._axes)
+        return self.channels.of(layer_to_image(self.layer, self._axes), self.layer)
 
     # --- following the viewer -------------------------------------------------------------------------------------
 
@@ -246,17 +250,17 @@ class ImageStep(StepBox):
 
     def _show(self) -> None:
         """The line about the image, the voxel size boxes, and its bands."""
-        if self.layer is None:
-            self.composite.show_bands(None)
-            return
+        whole = None
         try:
-            image = self.image()
+            whole = None if self.layer is None else layer_to_image(self.layer, self._axes)
+            image = None if whole is None else self.image()
         except InputError as error:
-            self.problem = told(error)
+            image, self.problem = None, told(error)
             self.info.setText("")
-            self.composite.show_bands(None)
+        self.composite.show_bands(whole)
+        self.channels.show_image(whole, self.layer)
+        if image is None:
             return
-        self.composite.show_bands(image)
         self.problem = ""
         lines = [image.describe().replace(" um ", " µm "), *(note.text for note in notes_of(image))]
         self.info.setText("<br>".join(html.escape(text) for text in lines))
@@ -270,6 +274,11 @@ class ImageStep(StepBox):
         known = [self.unit_choice.itemData(i) for i in range(self.unit_choice.count())]
         names = list(dict.fromkeys([*known, image.unit]))
         fill_combo(self.unit_choice, [(("µm" if u == "um" else u), u) for u in names], image.unit)
+
+    def _on_channels(self) -> None:
+        """What is seen of the layer has changed."""
+        self._show()
+        self.changed.emit()
 
     def _write_size(self, axis: str, size: float) -> None:
         """Give the size along one axis to the layer; the others keep every digit that they have."""

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
+from napari_segplugin.data.channels import fitting
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.widgets._parts import (
     StepBox,
@@ -80,6 +81,7 @@ class MethodStep(StepBox):
         super().__init__(2, "Method", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
+        self._readable: dict[int, bool] = {}
         self._loaded: dict[Any, ModelBundle] = {}
         self._edited: dict[Any, ClassTable] = {}
         self._settled = False
@@ -236,7 +238,7 @@ class MethodStep(StepBox):
 
     def set_image(self, image: Image | None) -> None:
         """Offer what fits this image."""
-        self._image = image
+        self._image, self._readable = image, {}
         self.classical.set_image(image)
         if image is not None and not self._settled:
             # The first image decides which task is offered first: one that works without training.
@@ -273,6 +275,7 @@ class MethodStep(StepBox):
             fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
             left = len(rows) - len(fitting)
             text = f"{left} more for other kinds of images (this one: {_kind(self._image)})."
+            text += " Choose what a model sees under Channels in step 1." * (self._image.n_channels > 1)
             tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
         fill_combo(self.network_choice, [(r.label, r.name) for r in networks])
@@ -287,7 +290,16 @@ class MethodStep(StepBox):
 
     def _fits(self, spec: ModelSpec) -> bool:
         image = self._image
-        return image is not None and spec.in_channels == image.n_channels and spec.ndim <= image.ndim
+        return image is not None and spec.ndim <= image.ndim and self._reads(spec.in_channels)
+
+    def _reads(self, channels: int) -> bool:
+        """Whether a model of so many channels can read the image, as it is or in the one way that there is."""
+        image = self._image
+        if image is None or image.n_channels == channels:
+            return image is not None
+        if channels not in self._readable:
+            self._readable[channels] = fitting(image, channels).n_channels == channels
+        return self._readable[channels]
 
     def _title(self, title: str, spec: ModelSpec) -> str:
         plane = self._image is not None and spec.ndim < self._image.ndim

@@ -33,6 +33,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.door import window
+from napari_segplugin.door.joining import join
 from napari_segplugin.engine.doctor.report import DoctorReport, Finding, Level
 from napari_segplugin.io.samples import SampleImage
 from napari_segplugin.losses import LossRow
@@ -104,6 +105,9 @@ class FakeEngine:
         if "missing" in str(path):
             raise InputError("The file cannot be read.", got=path)
         return Image(blobs((40, 50)), "YX", spacing=(0.5, 0.5), unit="um", name=Path(path).stem, source=str(path))
+
+    def join(self, images: Any) -> Image:
+        return join(images)
 
     def is_result(self, path: Any) -> bool:
         return False
