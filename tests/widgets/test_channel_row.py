@@ -38,13 +38,13 @@ def test_a_model_fits_once_a_channel_is_chosen(dock) -> None:
     dock.image_step.choose(layer)
     step = dock.method_step
     keys = [step.weights_choice.itemData(i) for i in range(step.weights_choice.count())]
-    assert not any(isinstance(k, tuple) for k in keys)
+    assert [k[0] for k in keys] == ["scratch"]
     assert "Channels" in step.note.text()
     row = dock.image_step.channels
     row.choice.setEditText("2")
     row._take()
     keys = [step.weights_choice.itemData(i) for i in range(step.weights_choice.count())]
-    assert any(isinstance(k, tuple) for k in keys)
+    assert any(k[0] == "shipped" for k in keys)
     assert "Channels" not in step.note.text()
 
 
