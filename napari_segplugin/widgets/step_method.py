@@ -82,6 +82,7 @@ class MethodStep(StepBox):
         self._engine, self._session = engine, session
         self._image: Image | None = None
         self._readable: dict[int, bool] = {}
+        self._nothing_fitted = False
         self._loaded: dict[Any, ModelBundle] = {}
         self._edited: dict[Any, ClassTable] = {}
         self._settled = False
@@ -272,6 +273,9 @@ class MethodStep(StepBox):
             fitting = [(key, t, s) for key, t, s in rows if self._fits(s)]
             fitting.sort(key=lambda r: r[2].ndim != self._image.ndim)  # type: ignore[union-attr]
             entries = [(self._title(t, s), key) for key, t, s in fitting]
+            if fitting and self._nothing_fitted:  # nobody chose to begin from scratch: there was nothing else
+                select = select or fitting[0][0]
+            self._nothing_fitted = not fitting
             fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
             left = len(rows) - len(fitting)
             text = f"{left} more for other kinds of images (this one: {_kind(self._image)})."

@@ -45,6 +45,7 @@ def test_a_model_fits_once_a_channel_is_chosen(dock) -> None:
     row._take()
     keys = [step.weights_choice.itemData(i) for i in range(step.weights_choice.count())]
     assert any(k[0] == "shipped" for k in keys)
+    assert step.weights_choice.currentData()[0] == "shipped"
     assert "Channels" not in step.note.text()
 
 
