@@ -21,8 +21,11 @@ ROUNDING = 0.3
 """Standard deviation of what rounding to whole numbers does to values that spread."""
 _LEAST = 0.1
 """Standard deviation of the noise of whole numbers, at least; where nearly all are the same, rounding adds none."""
-_HOT = 1.3
+_HOT = 1.5
 """Single pixels that widen the range more than so many times are left out of it."""
+FULL = 0.5
+"""An image is full where so large a share of squares of :data:`_SQUARE` pixels shows something: its percentiles are those of things."""
+_SQUARE = 8
 _SIGNAL = 4.0
 """A block shows something where its values rise so many standard deviations of the noise above its dark end."""
 _BRIGHT = (12.0, 4.0)
@@ -43,21 +46,24 @@ class IntensityRange:
         What becomes 0 and 1.
     noise : float
         Standard deviation of the noise.
+    full : bool
+        Whether there is something nearly everywhere, as in a section of tissue, so that noise is no matter.
     """
 
     low: float
     high: float
     noise: float
+    full: bool = False
 
     @property
     def floor(self) -> float:
         """What `high` should be at least, so that noise stays near 0."""
-        return self.low + FLOOR * self.noise
+        return self.low if self.full else self.low + FLOOR * self.noise
 
     @property
     def near_noise(self) -> bool:
         """Whether the image shows little more than noise."""
-        return self.high < self.low + NEAR * self.noise
+        return not self.full and self.high < self.low + NEAR * self.noise
 
 
 def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> IntensityRange:
@@ -88,25 +94,37 @@ def robust_range(low: float, high: float, windows: Sequence[np.ndarray]) -> Inte
     if not pieces or not high > low:
         return IntensityRange(low, high, 0.0)
     whole = pieces[0].dtype.kind in "biu"
-    filtered, single = [], []
+    filtered, single, rises = [], [], []
     for piece in pieces:
         values = piece.astype(np.float32)
         single.append(np.abs(residual(values)).ravel())
-        filtered += blocks(median9(filled(values)))
+        calm = median9(filled(values))
+        filtered += blocks(calm)
+        rises.append(_rises(calm))
     noise = median_of(single) / 0.6745
     noise = max(noise, _LEAST) if whole else noise
     noise = max(noise, slow_noise([p.astype(np.float32) for p in pieces]))
-    calm = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
-    high = calm if high - low > _HOT * (calm - low) and calm > low else high
+    usual = float(np.percentile(np.concatenate([b.ravel() for b in filtered]), 99.8))
+    high = usual if high - low > _HOT * (usual - low) and usual > low else high
     tops = np.array(
         [b.max() for b in filtered if b.max() - np.percentile(b, 5) > _SIGNAL * max(noise, ROUNDING if whole else 0.0)]
     )
     if tops.size:
-        usual = without_debris(np.sort(tops - low))
-        middle, upper = np.percentile(usual, (50, 75))
+        middle, upper = np.percentile(without_debris(np.sort(tops - low)), (50, 75))
         high = min(high, low + _BRIGHT[0] * middle, low + _BRIGHT[1] * upper)
         high = max(high, low + _SPARSE * middle)
-    return IntensityRange(float(low), float(high), noise)
+    full = bool((np.concatenate(rises) > _SIGNAL * noise).mean() > FULL)
+    return IntensityRange(float(low), float(high), noise, full)
+
+
+def _rises(values: np.ndarray) -> np.ndarray:
+    """How far (Y, X) values rise in each square."""
+    rows, columns = (max(1, n // _SQUARE) for n in values.shape)
+    squares = values[: rows * _SQUARE, : columns * _SQUARE]
+    if squares.shape != (rows * _SQUARE, columns * _SQUARE):  # narrower than a square
+        return np.array([np.ptp(values)])
+    parts = squares.reshape(rows, _SQUARE, columns, _SQUARE)
+    return np.asarray(parts.max((1, 3)) - parts.min((1, 3))).ravel()
 
 
 def without(values: np.ndarray, value: float) -> np.ndarray:
@@ -207,6 +225,7 @@ def slow_noise(planes: Sequence[np.ndarray], lag: int = 4) -> float:
 __all__ = [
     "BLOCK",
     "FLOOR",
+    "FULL",
     "IntensityRange",
     "blocks",
     "median9",
