@@ -270,7 +270,7 @@ def test_an_onnx_file_gives_the_same(name, options, tmp_path):
 @every_row
 def test_a_volume_of_equal_planes_is_seen_like_a_plane_by_a_flattened_network(name, options):
     """3D kernels that hold a 2D kernel in their middle plane do what the 2D network does."""
-    if "strides" not in NETWORKS[name].options or NETWORKS[name].extra:
+    if "strides" not in NETWORKS[name].options or NETWORKS[name].extra or name == "fastfcn":  # those of its stem only
         pytest.skip("has no strides to leave the planes apart")
     if "image_gradient" in NETWORKS[name].options:  # the one thing that is another in 2D and 3D by default
         options = {**options, "image_gradient": "magnitude"}

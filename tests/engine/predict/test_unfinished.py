@@ -124,7 +124,7 @@ def test_killed_at_any_moment_and_run_again_it_is_the_same(tmp_path, case):
 
 def test_what_lies_in_memory_only_is_computed_again(tmp_path, monkeypatch):
     """A head of another package may be read in memory alone: its tiles are lost with the program, frames are not."""
-    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.predict"], "blocks_of", lambda spec: None)
+    monkeypatch.setattr(sys.modules["napari_segplugin.engine.predict.work.prediction"], "blocks_of", lambda spec: None)
     image, bundle, place = noise((3, 70, 130), "TYX"), bundle_of(), tmp_path / "a.zarr"
     with failing("full", 0) as disk:
         whole = run(image, bundle, tmp_path / "whole.zarr")
