@@ -45,7 +45,7 @@ from napari_segplugin.engine.train.train import new_bundle  # noqa: E402
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles  # noqa: E402
 from napari_segplugin.networks.steady import Steady  # noqa: E402
 
-ENGINE = sys.modules[predict.__module__]
+ENGINE = sys.modules["napari_segplugin.engine.predict.work.prediction"]
 CPU = torch.device("cpu")
 THINGS = ClassTable.named(["cell", "fibre"])
 MIXED = ClassTable((*THINGS, ClassInfo(3, "soil", "#aaaaaa", Kind.STUFF), ClassInfo(4, "air", "#eeeeee", Kind.STUFF)))
