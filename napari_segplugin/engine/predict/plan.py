@@ -9,7 +9,7 @@ import torch
 
 from napari_segplugin.core import Image, InputError, ModelBundle, ModelSpec, Note, Region, TileSpec
 from napari_segplugin.core.words import pixel
-from napari_segplugin.data.channels import advice, fitting
+from napari_segplugin.data.channels import GREY, advice, fitting
 from napari_segplugin.data.inverted import inverted, inverted_rule
 from napari_segplugin.data.tiles import Axis, Tile, axes_of, choose_size, plan
 from napari_segplugin.engine.device import free_memory, inference_dtype, resolve
@@ -100,9 +100,8 @@ def check_fit(image: Image, spec: ModelSpec) -> None:
     hint, likely = f"Choose a model that reads {image.n_channels} channel{'s' if image.n_channels > 1 else ''}", ""
     if image.n_channels > spec.in_channels:
         likely = advice(image, spec.in_channels)
-        hint = (
-            f"Choose the channels that the model is to see, such as '{likely}', or train a model that reads all of them"
-        )
+        stained = ", 'haematoxylin' for a stained slide" if likely == GREY else ""
+        hint = f"Choose what the model is to see, such as '{likely}'{stained}, or train a model that reads all channels"
     raise InputError(
         f"The model reads {spec.in_channels} channel{'s' if spec.in_channels > 1 else ''} and the image "
         f"'{image.name}' has {image.n_channels}.",
