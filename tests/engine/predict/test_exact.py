@@ -26,6 +26,7 @@ from napari_segplugin.core import (
     Kind,
     MissingExtraError,
     ModelSpec,
+    Normalisation,
     Task,
     TileSpec,
     drain,
@@ -60,10 +61,16 @@ FULL = 2_000_000
 """Weights from which a network in 3D is left out here."""
 
 
+PLAIN = Normalisation(rule="percentiles")
+"""So that objects in noise stay, which are what these tests compare."""
+
+
 def random_bundle(name, ndim, task, head, seed, gain):
     rng = np.random.default_rng(seed)
     classes = MIXED if task is Task.PANOPTIC else THINGS
-    bundle = new_bundle(ModelSpec(name, ndim, 1, task, classes, small(name), head=head), name="random", seed=seed)
+    bundle = new_bundle(
+        ModelSpec(name, ndim, 1, task, classes, small(name), head=head), name="random", seed=seed, normalisation=PLAIN
+    )
     for key, value in bundle.weights.items():
         if key.endswith("running_mean"):
             bundle.weights[key] = rng.normal(0, 0.2, value.shape).astype(np.float32)
@@ -199,6 +206,19 @@ def test_every_way_of_running_gives_the_same_labels(name, data):
 def test_many_ways_of_running_give_the_same_labels(name, data):
     built(name)
     agree(a_case(data.draw, name, grow=2))
+
+
+def test_what_does_not_stand_out_from_noise_is_let_go_alike_in_memory_tiles_and_blocks():
+    rng = np.random.default_rng(0)
+    array = ndi.gaussian_filter(rng.normal(0, 1, (300, 340)), 0.8) * 30 + 200
+    array[100:120, 100:120] += 300
+    bundle, image = load_bundle(shipped_bundles()["nuclei2d"]), Image(array.astype(np.float32), "YX")
+    plain = replace(bundle, normalisation=PLAIN)
+    reference = in_memory(image, bundle, TileSpec(precision="float32"))
+    assert 0 < len(reference.objects) < len(in_memory(image, plain, TileSpec(precision="float32")).objects)
+    same(reference, in_memory(image, bundle, TileSpec(size=(152, 152), precision="float32")))
+    with blocks_of(100):
+        same(reference, on_disk(image, bundle, TileSpec(precision="float32")))
 
 
 @pytest.mark.parametrize(("name", "size"), [("nuclei2d", (152, 152)), ("axon_sem", (256, 256))])
