@@ -98,9 +98,13 @@ def channel_names(image: Image) -> tuple[str, ...]:
     >>> channel_names(Image(np.zeros((2, 8, 9)), "CYX", metadata={"channel_names": ["DAPI", ""]}))
     ('DAPI', 'channel 2')
     """
-    said = image.metadata.get("channel_names") or image.metadata.get("bands")
+    return named(image, image.metadata.get("channel_names") or image.metadata.get("bands"), "channel")
+
+
+def named(image: Image, said: object, word: str) -> tuple[str, ...]:
+    """A name for each channel, from what a file says; where it says nothing, the word and the number."""
     names = [str(n) for n in said] if isinstance(said, Sequence) and not isinstance(said, str) else []
-    return tuple((names[i] if i < len(names) else "") or f"channel {i + 1}" for i in range(image.n_channels))
+    return tuple((names[i] if i < len(names) else "") or f"{word} {i + 1}" for i in range(image.n_channels))
 
 
 def choices(image: Image) -> list[tuple[str, str]]:
@@ -311,4 +315,16 @@ def advice(image: Image, channels: int) -> str:
     return ",".join(str(i + 1) for i in range(channels))
 
 
-__all__ = ["GREY", "STAINS", "Mixed", "Only", "advice", "channel_names", "choices", "fitting", "picked", "seen"]
+__all__ = [
+    "GREY",
+    "STAINS",
+    "Mixed",
+    "Only",
+    "advice",
+    "channel_names",
+    "choices",
+    "fitting",
+    "named",
+    "picked",
+    "seen",
+]

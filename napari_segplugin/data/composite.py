@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_segplugin.core import Image, InputError, Normalisation
+from napari_segplugin.data.channels import named
 from napari_segplugin.data.normalise import apply, statistics
 
 _SHOWN = Normalisation(low=2.0, high=98.0, clip=0.0)
@@ -22,9 +23,7 @@ def band_names(image: Image) -> tuple[str, ...]:
     >>> band_names(Image(np.zeros((2, 8, 9)), "CYX", metadata={"bands": ["red", ""]}))
     ('red', 'band 2')
     """
-    said = image.metadata.get("bands")
-    names = [str(n) for n in said] if isinstance(said, Sequence) and not isinstance(said, str) else []
-    return tuple((names[i] if i < len(names) else "") or f"band {i + 1}" for i in range(image.n_channels))
+    return named(image, image.metadata.get("bands"), "band")
 
 
 def usual_bands(image: Image) -> tuple[int, int, int]:
