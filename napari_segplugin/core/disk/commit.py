@@ -83,7 +83,7 @@ class FileSet:
             (self.folder / LIST).unlink()
             raise
         with contextlib.suppress(OSError):  # the list of what lies in place already does no harm
-            (self.folder / LIST).unlink()
+            _counted(self.folder)
         return [self.folder.parent / name for name in self.names]
 
 
@@ -261,7 +261,13 @@ def forward(stage: Path) -> None:
     names = listed(stage)
     if names is not None:
         _move_in(stage, names)
-        (stage / LIST).unlink()
+        _counted(stage)
+
+
+def _counted(stage: Path) -> None:
+    """Forget a set that lies in place: first the work, which nobody can go on with, then what it consists of."""
+    (stage / JOB).unlink(missing_ok=True)
+    (stage / LIST).unlink()
 
 
 def listed(stage: Path) -> list[str] | None:

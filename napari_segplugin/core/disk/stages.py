@@ -67,7 +67,12 @@ def take(folder: Path) -> int | None:
 
 
 def clear(folder: Path, until: float = float("inf")) -> None:
-    """Remove what is in a stage but its lock, deep down first; stops at a time of the monotonic clock."""
+    """Remove what is in a stage but its lock, deep down first; stops at a time of the monotonic clock.
+
+    What says that one can go on with it goes before: a kill on the way leaves nothing that looks half done.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(folder / JOB)
     for place, folders, files in os.walk(folder, topdown=False):
         for name in files:
             if time.monotonic() > until:
