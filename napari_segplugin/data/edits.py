@@ -219,6 +219,7 @@ def smooth(
     number: int,
     width: float = 1.0,
     *,
+    holes: bool = False,
     spacing: Sequence[float] = (),
     boxes: ObjectBoxes | None = None,
     where: Box | None = None,
@@ -231,10 +232,10 @@ def smooth(
     number : int
     width : float
         Standard deviation of the blur, in the unit of `spacing`.
-    spacing : sequence of float, optional
-        Voxel size along each axis; 1 by default.
-    boxes, where : optional
-        See :func:`crop`.
+    holes : bool
+        Fill the background that it encloses, before.
+    spacing, boxes, where : optional
+        See :func:`grow`.
 
     Raises
     ------
@@ -245,7 +246,10 @@ def smooth(
     sigma = np.array([width / s for s in sizes])
     found = crop(labels, number, boxes=boxes, where=where, pad=[int(np.ceil(3 * s)) for s in sigma])
     kept = [i for i, n in enumerate(found.mask.shape) if n > 1]
-    blurred = ndi.gaussian_filter(_thin(found.mask).astype(np.float32), sigma[kept] if kept else 0, mode="nearest")
+    mask = _thin(found.mask)
+    if holes:
+        mask = mask | (ndi.binary_fill_holes(mask) & (_thin(found.labels) == 0))
+    blurred = ndi.gaussian_filter(mask.astype(np.float32), sigma[kept] if kept else 0, mode="nearest")
     return _turned(found, _reshaped(blurred > 0.5, found.mask), int(number), "is already smooth")
 
 

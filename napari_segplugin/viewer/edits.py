@@ -143,10 +143,10 @@ class Editor:
         """See :func:`napari_segplugin.data.edits.fill_holes`."""
         self.apply(edits.fill_holes(self._data(), number, boxes=self.boxes, where=where), "fill holes")
 
-    def smooth(self, number: int, width: float, where: Box | None = None) -> None:
-        """See :func:`napari_segplugin.data.edits.smooth`."""
-        data, spacing = self._data(), self.spacing
-        self.apply(edits.smooth(data, number, width, spacing=spacing, boxes=self.boxes, where=where), "smooth")
+    def tidy(self, number: int, width: float, where: Box | None = None) -> None:
+        """Fill the holes of an object and smooth it; see :func:`napari_segplugin.data.edits.smooth`."""
+        data, spacing, boxes = self._data(), self.spacing, self.boxes
+        self.apply(edits.smooth(data, number, width, holes=True, spacing=spacing, boxes=boxes, where=where), "tidy")
 
     def grow(self, number: int, distance: float, where: Box | None = None) -> None:
         """See :func:`napari_segplugin.data.edits.grow`."""

@@ -1,9 +1,9 @@
-"""Small Qt pieces that every step uses: the step box, the message bar, buttons and combos that stay narrow."""
+"""Small Qt pieces that every part uses: the part, the card, the message bar, buttons and combos that stay narrow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -22,38 +22,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-if TYPE_CHECKING:
-    from napari.utils.theme import Theme
-
-
-def style_sheet(theme: Theme) -> str:
-    """Rules for the dock in the colours of a napari theme.
-
-    Parameters
-    ----------
-    theme : napari.utils.theme.Theme
-    """
-    accent, text, soft = (_rgb(getattr(theme, key)) for key in ("current", "text", "foreground"))
-    warn = _rgb(theme.warning)
-    return f"""
-    QAbstractSpinBox {{ min-width: 34px; }}
-    QComboBox {{ min-width: 40px; }}
-    QPushButton {{ min-width: 40px; }}
-    QPushButton[primary="true"]:enabled {{ background-color: {accent}; color: {text}; font-weight: bold; }}
-    QPushButton[primary="true"]:enabled:hover {{ border: 1px solid {text}; }}
-    QToolButton#step_header {{ border: none; font-weight: bold; text-align: left; padding: 5px 2px; }}
-    QToolButton#step_header:hover {{ background-color: {soft}; }}
-    QFrame#message_bar {{ border: 1px solid {accent}; border-radius: 3px; }}
-    QFrame#suit_card {{ border: 1px solid {soft}; border-radius: 3px; }}
-    QFrame#suit_card[good="false"] {{ border: 1px solid {warn}; }}
-    QFrame#step_line {{ background-color: {soft}; min-height: 1px; max-height: 1px; }}
-    """
-
-
-def _rgb(color: object) -> str:
-    """A CSS colour from whatever a theme holds."""
-    return str(color.as_rgb()) if hasattr(color, "as_rgb") else str(color)
 
 
 def button(text: str, name: str, tip: str, clicked: Callable[[], object] | None = None) -> QPushButton:
@@ -163,12 +131,37 @@ def swatch(color: str) -> QIcon:
     return QIcon(pixmap)
 
 
-def fill_combo(widget: QComboBox, entries: Sequence[tuple[str, object]], keep: object = None) -> None:
+class Choosable(Protocol):
+    """What a combo box and a bar of buttons have in common."""
+
+    def currentData(self) -> object:
+        """What is chosen."""
+
+    def blockSignals(self, b: bool, /) -> bool:
+        """Whether it tells of changes."""
+
+    def clear(self) -> None:
+        """Take every entry away."""
+
+    def addItem(self, text: str, data: object, /) -> None:
+        """Add an entry."""
+
+    def count(self) -> int:
+        """How many entries there are."""
+
+    def setItemData(self, index: int, value: str, role: int, /) -> None:
+        """Set the tooltip of an entry."""
+
+    def setCurrentIndex(self, index: int, /) -> None:
+        """Choose an entry."""
+
+
+def fill_combo(widget: Choosable, entries: Sequence[tuple[str, object]], keep: object = None) -> None:
     """Replace the entries of a combo box without signals; select `keep` if it is still there.
 
     Parameters
     ----------
-    widget : QComboBox
+    widget : QComboBox or ChoiceBar
     entries : sequence of (str, object)
         Text and data of each entry.
     keep : object, optional
@@ -191,62 +184,75 @@ def _same(a: object, b: object) -> bool:
     return isinstance(a, plain) and isinstance(b, plain) and a == b
 
 
-class StepBox(QFrame):
-    """A numbered step: a heading that folds, one sentence about what is missing, and the body.
+class Part(QWidget):
+    """A part of the dock: one sentence about what is missing, and rows.
 
     Parameters
     ----------
-    number : int
     title : str
+        For screen readers.
     name : str
         Object name, for tests.
     """
 
-    def __init__(self, number: int, title: str, name: str) -> None:
+    def __init__(self, title: str, name: str) -> None:
         super().__init__()
         self.setObjectName(name)
-        self.setAccessibleName(f"Step {number}: {title}")
-        self.header = QToolButton()
-        self.header.setText(f" {number}  {title}")
-        describe(self.header, "step_header", f"{number} {title}", "Fold or unfold this step.")
-        self.header.setCheckable(True)
-        self.header.setChecked(True)
-        self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.header.setArrowType(Qt.ArrowType.DownArrow)
-        self.header.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.header.toggled.connect(self._fold)
+        self.setAccessibleName(title)
         self.hint = wrapped(name="hint")
-        self.body = QWidget()
-        self.rows = QVBoxLayout(self.body)
-        self.rows.setContentsMargins(8, 0, 4, 4)
-        self.rows.setSpacing(4)
-        line = QFrame()
-        line.setObjectName("step_line")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        for widget in (line, self.header):
-            layout.addWidget(widget)
-        inner = row(self.hint, stretch=(1,))
-        layout_of(inner).setContentsMargins(8, 0, 4, 2)
-        self._hint_row = inner
-        layout.addWidget(inner)
-        layout.addWidget(self.body)
+        self.rows = QVBoxLayout(self)
+        self.rows.setContentsMargins(0, 0, 0, 0)
+        self.rows.setSpacing(6)
+        self.rows.addWidget(self.hint)
         self.say("")
 
     def say(self, text: str) -> None:
         """Show the sentence that says what is missing; nothing hides it."""
-        self.hint.setText(text)
-        self._hint_row.setVisible(bool(text) and self.header.isChecked())
+        tell(self.hint, text)
 
-    def open(self, on: bool = True) -> None:
-        """Unfold or fold."""
-        self.header.setChecked(on)
 
-    def _fold(self, on: bool) -> None:
-        self.header.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
-        self.body.setVisible(on)
-        self._hint_row.setVisible(on and bool(self.hint.text()))
+def heading(text: str) -> QLabel:
+    """A short bold line above what belongs together."""
+    label = QLabel(text)
+    label.setObjectName("heading")
+    return label
+
+
+def muted(text: str = "", name: str = "muted") -> QLabel:
+    """A line of less weight that wraps."""
+    label = wrapped(text, name)
+    label.setProperty("muted", True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+    return label
+
+
+def link(text: str, name: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
+    """A button that looks like a link, for what is not the way on."""
+    push = button(text, name, tip, clicked)
+    push.setProperty("link", True)
+    push.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+    push.setCursor(Qt.CursorShape.PointingHandCursor)
+    return push
+
+
+class Card(QFrame):
+    """A ground on which things that belong together lie.
+
+    Parameters
+    ----------
+    name : str
+    title : str
+        For screen readers.
+    """
+
+    def __init__(self, name: str, title: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setProperty("card", True)
+        self.rows = QVBoxLayout(self)
+        self.rows.setContentsMargins(10, 8, 10, 8)
+        self.rows.setSpacing(4)
 
 
 class Fold(QWidget):

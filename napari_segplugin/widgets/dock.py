@@ -1,4 +1,4 @@
-"""The dock: four steps from top to bottom."""
+"""The dock: a header, three tabs and a footer, and the controls behind them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.geometry import placement
-from napari_segplugin.widgets._parts import MessageBar, set_primary, style_sheet
+from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets._undocked import Undocked
@@ -23,7 +23,12 @@ from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
+from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, Frame
+from napari_segplugin.widgets.frame.header import HeaderLine
+from napari_segplugin.widgets.frame.icons import color_icons
+from napari_segplugin.widgets.frame.style import palette, style_sheet
 from napari_segplugin.widgets.gone_control import GoneControl
+from napari_segplugin.widgets.guide import Guide
 from napari_segplugin.widgets.instant_control import InstantControl
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.journal_control import JournalControl
@@ -64,20 +69,21 @@ class SegmentationDock(QWidget):
         self.background = Background(self)
         self._job_kind, self._why = "", ""
         self._devices_known = self._closed = False
-        self.messages = MessageBar()
         self.image_step, self.method_step = ImageStep(self.viewer), MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
+        self._assemble()
         self.files, self.runs, self.to_file = FileControl(self), RunControl(self), ToFileControl(self)
         self.journal, self.edits = JournalControl(self), EditControl(self)
         self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
         self.classical, self.views = ClassicalControl(self), ViewControl(self)
         self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
         self.doctor, self.gone = DoctorControl(self), GoneControl(self)
+        layout_of(self.correct_gear).addWidget(self.edits.panel.gear)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
-        self._assemble()
+        self.guide = Guide(self)
         self._connect()
         self._watch()
         self.image_step.fill_samples(self.engine.samples())
@@ -87,25 +93,24 @@ class SegmentationDock(QWidget):
             self.say(sentence)
 
     def _assemble(self) -> None:
-        inside = QWidget()
-        steps = QVBoxLayout(inside)
-        steps.setContentsMargins(4, 0, 4, 4)
-        steps.setSpacing(6)
-        for step in (self.image_step, self.method_step, self.result_step, self.improve_step):
-            steps.addWidget(step)
-        steps.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("steps")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
+        image, method, improve = self.image_step, self.method_step, self.improve_step
+        self.image_line = HeaderLine("Image", "image_line", "Which image, its axes, its channels and its pixel size.")
+        self.find_line = HeaderLine("Look for", "find_line", "Objects or classes, and which model finds them.")
+        self.result_step.before.addWidget(method.classical)
+        self.correct_gear = row()
+        self.frame = Frame(
+            {self.image_line: image, self.find_line: method},
+            {FIND: self.result_step, CORRECT: improve.correct, TRAIN: improve},
+            {FIND: method.gear, CORRECT: self.correct_gear, TRAIN: improve.gear},
+        )
+        self.messages = self.frame.footer
+        for progress in (self.result_step.progress, improve.progress):
+            self.messages.add_progress(progress.bar, progress.text)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.messages)
-        layout.addWidget(scroll, 1)
-        self.setMinimumWidth(318)
+        layout.addWidget(self.frame)
+        # napari puts a stretch under a widget that does not take the height by itself
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _connect(self) -> None:
         image, method, result, improve = self.image_step, self.method_step, self.result_step, self.improve_step
@@ -133,6 +138,7 @@ class SegmentationDock(QWidget):
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
         result.scope_changed.connect(self._estimate_timer.start)
+        improve.gear.layout().addWidget(method.options)
         improve.layer_requested.connect(self.paint.add_layer)
         improve.reviewed_requested.connect(self.paint.add_reviewed)
         improve.weak_row.requested.connect(self.paint.weak.add)
@@ -147,6 +153,7 @@ class SegmentationDock(QWidget):
         improve.instant_requested.connect(self.instant.run)
         improve.instant_toggled.connect(self.instant.toggle)
         improve.examples_requested.connect(self.train.examples)
+        improve.change_requested.connect(lambda: self.frame.gear.setChecked(True))
         self.job.happened.connect(self._on_event)
         self.job.returned.connect(self._on_returned)
         self.job.failed.connect(self._on_failed)
@@ -205,7 +212,10 @@ class SegmentationDock(QWidget):
     def _restyle(self) -> None:
         from napari.utils.theme import get_theme
 
-        self.setStyleSheet(style_sheet(get_theme(self.viewer.theme)))
+        theme = get_theme(self.viewer.theme)
+        colors = palette(theme)
+        self.setStyleSheet(style_sheet(theme))
+        color_icons(self.findChildren(QAbstractButton), colors.text, colors.on_accent)
 
     def _apply_settings(self) -> None:
         size = int(setting("tile_size", 0) or 0)
@@ -218,12 +228,12 @@ class SegmentationDock(QWidget):
     # --- messages -------------------------------------------------------------------------------------------------
 
     def say(self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], Any]]] = ()) -> None:
-        """Show a message at the top."""
+        """Show a message in the footer."""
         self.messages.show_message(text, details, answers)
 
     def fail(self, error: BaseException) -> None:
         """Show what went wrong, as a sentence."""
-        self.say(*explain(error))
+        self.messages.show_message(*explain(error), problem=True)
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
@@ -338,63 +348,12 @@ class SegmentationDock(QWidget):
         self._refresh_timer.start()
 
     def refresh(self) -> None:
-        """Enable, highlight and say what is missing, in all four steps."""
+        """Enable what can be used, and say what comes next."""
         if self._closed:
             return
-        step, choice = self.image_step, self.method_step.choice()
-        classical = self.method_step.is_classical
-        ready = step.ready and choice is not None
-        running, training = self._job_kind in ("run", "file", "track", "edges"), self._job_kind == "train"
-        result = self.runs.result_of(step.layer)
-        untrained = choice is not None and choice.scratch and not classical
-        can_run = (step.ready if classical else ready and not untrained) and not self.job.busy
-        painted = bool(self.paint.counts) or (self.paint.reviewed is not None and len(self.paint.reviewed.data) > 0)
-        painted = painted or self.paint.weak.marked
-        title = self.method_step.classical.technique.title if classical else "" if choice is None else choice.title
-        fresh = result is None or (bool(title) and result.model != title)
-        self._say_what_is_missing(ready, untrained, result is not None)
-        set_primary(step.open_button, step.layer is None)
-        self.result_step.set_state(can_run, running, result is not None, next_step=fresh)
-        task = self.method_step.task
-        classes = choice.spec.classes if choice is not None else None
-        self.improve_step.set_paints(classes, task)
-        painting = self.paint.layer is not None
-        self.improve_step.show_counts(
-            self.paint.counts, classes if painting else None, task, self.paint.known_besides, step.ndim
-        )
-        self.improve_step.set_state(
-            ready=ready,
-            painting=painting,
-            can_train=painted or result is not None,
-            painted=painted,
-            training=training,
-            busy=self.job.busy,
-            next_step=ready and (untrained or not fresh),
-        )
-        self.improve_step.verdict.show_choice(self.train.old, self.train.new, self.session.bundle)
+        self.guide.refresh()
         self.views.refresh()
         self.tracks.refresh()
         self.edge_maps.refresh()
         self.edits.refresh()
-
-    def _say_what_is_missing(self, ready: bool, untrained: bool, has_result: bool) -> None:
-        step = self.image_step
-        if step.layer is None:
-            step.say("Open an image to begin.")
-        elif step.problem:
-            step.say(step.problem)
-        else:
-            step.say("One question about this image:" if step.question.text() else "")
-        self.method_step.say("" if step.layer is not None else "Choose an image first.")
-        if not step.ready:
-            self.result_step.say("Answer the question in step 1." if step.question.text() else "Choose an image first.")
-        elif untrained:
-            self.result_step.say("This network is untrained: paint examples and train it in step 4.")
-        else:
-            self.result_step.say("" if ready else "Choose a model in step 2.")
-        if not ready:
-            self.improve_step.say("Choose an image and a model first.")
-        elif has_result or untrained or self.paint.layer is not None:
-            self.improve_step.say("")
-        else:
-            self.improve_step.say("Run first, then paint where the result is wrong.")
+        self.guide.tell()

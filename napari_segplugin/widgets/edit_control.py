@@ -33,6 +33,7 @@ HINTS = {
     "split": "Draw a line across an object, or click on each of its parts. Esc: end.",
     "add": "Click on the missed object, or draw a box around it. Esc: end.",
 }
+BRUSHES = {"paint", "erase", "outline"}
 ESCAPE = {"escape": "Escape"}
 
 
@@ -57,9 +58,8 @@ class EditControl:
         self.panel.class_asked.connect(self._set_class)
         self.panel.new_class_asked.connect(self._set_new_class)
         self.panel.proposal_asked.connect(self.prompt.answer)
-        dock.improve_step.rows.insertWidget(0, self.panel)
+        dock.improve_step.correct.rows.insertWidget(1, self.panel)
         self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self._adopt))
-        self._opened = False
         self.panel.hide()
 
     # --- results --------------------------------------------------------------------------------------------------
@@ -102,6 +102,7 @@ class EditControl:
         axes = layer_axes(result.axes, rgb)
         editor = Editor(result.layer, axes, (things or ["object"])[0])
         target = Target(result, editor, Pointer(self._dock.viewer, result.layer), axes)
+        target.brush.wanted = lambda: target.area(self.panel.new_class)
         target.pointer.picked.connect(lambda point: self.choose(target, editor.number_at(point)))
         target.pointer.clicked.connect(lambda point, shift: self._guarded(lambda: self._clicked(target, point, shift)))
         target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
@@ -190,9 +191,6 @@ class EditControl:
         panel.offer(self._candidate() is not None, target is not None)
         if target is None:
             return
-        if not self._opened:
-            self._opened = True
-            panel.head.setChecked(True)
         panel.set_axes(target.axes)
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
         panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
@@ -204,14 +202,16 @@ class EditControl:
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
         if row is None:
-            panel.say("Click on an object, or press Next.")
+            panel.say("No object selected", "Click on an object, or press Next.")
             return
         at = panel.classes.findData(row["class"])
         if at >= 0:
             panel.classes.setCurrentIndex(at)
         score = "" if row["score"] != row["score"] else f" · score {row['score']:.0%}"
         reason = self.queue.reason(target, number)
-        panel.say(f"Object {number} · {row['class']}{score} · {row['status']}" + (f"\n{reason}" if reason else ""))
+        status = str(row["status"])
+        told = "" if status == "predicted" else f" · {status}"
+        panel.say(f"{str(row['class']).capitalize()} {number}{score}{told}", reason)
 
     # --- what is asked --------------------------------------------------------------------------------------------
 
@@ -222,6 +222,10 @@ class EditControl:
             return
         if action in HINTS:
             self.put_down() if self.tool == action else self._take(target, action)
+        elif action in BRUSHES:
+            self._guarded(lambda: self._brush(target, action))
+        elif action == "select":
+            self.put_down()
         elif action in ("next", "accept", "fix", "reject"):
             self._guarded(lambda: self.queue.act(target, action))
         else:
@@ -254,14 +258,8 @@ class EditControl:
         target = self.target
         if target is not None:
             target.editor.make_room()
-            target.layer.selected_label = self.area(target, name) or target.editor.boxes.next_number()
+            target.layer.selected_label = target.area(name) or target.editor.boxes.next_number()
             self._show_timer.start()
-
-    @staticmethod
-    def area(target: Target, name: str) -> int:
-        """The number of a class that is an area, where it is one and occurs; else 0: a new object begins."""
-        areas = {c.name for c in target.classes if c.id and c.id not in target.classes.thing_ids}
-        return target.editor.first_of(name) if name in areas else 0
 
     def _pixel(self, target: Target) -> float:
         """The finest voxel size along the axes of space."""
@@ -305,6 +303,17 @@ class EditControl:
         bind(target.layer, ESCAPE, lambda _: self.put_down())
         self.panel.show_tool(tool, HINTS[tool])
 
+    def _brush(self, target: Target, tool: str) -> None:
+        """Take a tool of napari's own, which paints on the result itself."""
+        if tool == "erase" and not self.chosen:
+            raise InputError("No object is selected.", hint="Click on the object to erase from, then take the eraser")
+        self.put_down()
+        self._dock.viewer.dims.ndisplay = 2
+        self._dock.viewer.layers.selection.active = target.layer
+        target.brush.take(tool)
+        self.tool = tool
+        self.panel.show_tool(tool, "")
+
     def ready_again(self, target: Target) -> None:
         """A proposal was answered: the tool waits for the next click."""
         bind(target.layer, ESCAPE, lambda _: self.put_down())
@@ -322,6 +331,7 @@ class EditControl:
     def _put_down(target: Target) -> None:
         if target.pointer.armed:
             target.pointer.drop()
+        target.brush.put_down()
         unbind(target.layer, ESCAPE)
 
     def _clicked(self, target: Target, point: np.ndarray, shift: bool) -> None:

@@ -26,12 +26,12 @@ from napari_segplugin.widgets._parts import (
     labelled,
     row,
     set_primary,
-    style_sheet,
     tell,
     wrapped,
 )
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets._undocked import Undocked
+from napari_segplugin.widgets.frame.style import style_sheet
 from napari_segplugin.widgets.jobs import Background, JobRunner, explain
 from napari_segplugin.widgets.step_result import ProgressLine
 

@@ -20,13 +20,14 @@ from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._kept import KeptObjects
 from napari_segplugin.widgets._layout import TwoParts, column, scrolled
 from napari_segplugin.widgets._measure_table import MeasureView
-from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_combo, labelled, style_sheet, wrapped
+from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_combo, labelled, wrapped
 from napari_segplugin.widgets._plot_fold import PlotFold
 from napari_segplugin.widgets._range_filter import RangeFilter
 from napari_segplugin.widgets._roi_fold import RoiFold
 from napari_segplugin.widgets._roi_maker import RoiMaker, is_objects
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets._undocked import Undocked
+from napari_segplugin.widgets.frame.style import style_sheet
 from napari_segplugin.widgets.jobs import Background, explain
 
 if TYPE_CHECKING:

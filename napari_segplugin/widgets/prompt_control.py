@@ -180,7 +180,7 @@ class PromptControl:
         if word == "take":
             try:
                 name = self._edits.panel.new_class or target.classes[found.class_id].name
-                number = target.editor.add(mask, box, name, self._edits.area(target, name))
+                number = target.editor.add(mask, box, name, target.area(name) or 0)
                 self._edits.choose(target, number)
             except SegPluginError as error:
                 self._dock.fail(error)

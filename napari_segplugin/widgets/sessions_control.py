@@ -51,7 +51,7 @@ class SessionsControl:
 
     def show(self) -> None:
         """Unfold the list and bring it into sight."""
-        self._dock.image_step.open()
+        self._dock.frame.reveal(self.fold)
         self.fold.head.setChecked(True)
         self.refresh()
 

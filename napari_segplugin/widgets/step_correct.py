@@ -1,25 +1,40 @@
-"""Correcting single objects: the queue of doubt, the tools, and the proposal for an object that was missed."""
+"""The page of *Correct* for single objects: tools, the settings of the tool in hand, and the queue of doubt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtCore import QRect, Qt, Signal
+from qtpy.QtGui import QPainter, QPaintEvent
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QGridLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS, shortcuts, shown
 from napari_segplugin.widgets._parts import (
-    Fold,
+    Card,
     button,
     combo,
     describe,
     fill_combo,
+    heading,
     labelled,
+    muted,
     row,
-    set_primary,
     tell,
     wrapped,
 )
+from napari_segplugin.widgets.frame.groups import OneStop
+from napari_segplugin.widgets.frame.icons import give
 
 PLANE, OBJECT, ALWAYS = "plane", "object", "always"
 SHAPE, IMAGE = "shape", "image"
@@ -34,31 +49,81 @@ QUEUE = (
     ),
 )
 TOOLS = (
-    ("merge", "Merge", "Click on the objects to merge, one after another, or draw a line through them."),
+    ("select", "Select", "L", "Click on an object to choose it."),
+    ("add", "Add", "", "Click on an object that was missed, or draw a box around it: the model proposes its shape."),
+    ("paint", "Paint", "P", "Starts on an object: adds to it; elsewhere: a new one."),
+    ("erase", "Erase", "E", "Erases from the selected object only."),
+    ("outline", "Outline", "3", "Draw around an object with clicks; Enter closes the outline."),
     (
         "split",
         "Split",
+        "",
         "Draw a line across an object to cut it, or click on each of its parts (Shift: more than two).",
     ),
-    ("add", "Add missed", "Click on an object that was missed, or draw a box around it: the model proposes its shape."),
-    ("delete", "Delete", "Delete the selected object."),
-    ("fill_holes", "Fill holes", "Fill the holes of the selected object."),
-    ("smooth", "Smooth", "Smooth the outline of the selected object."),
-    ("grow", "Grow", "Grow the selected object into the background."),
+    ("merge", "Merge", "", "Click on the objects to merge, one after another, or draw a line through them."),
+    ("delete", "Delete", "", "Delete the selected object."),
+    ("tidy", "Tidy", "", "Fill the holes of the selected object and smooth its outline."),
+    ("grow", "Grow", "", "Grow the selected object into the background."),
+)
+"""Name, text, napari's own key where it is one, and what the tool does."""
+MORE = (
+    ("fill_holes", "Only fill holes", "Fill the holes of the selected object; its outline stays."),
     ("shrink", "Shrink", "Shrink the selected object."),
     (
         "interpolate",
-        "Interpolate",
+        "Fill between planes",
         "Fill in the selected object between the planes in which you painted it; without paint, its missing planes "
         "are filled.",
     ),
 )
-DRAWN = {"merge", "split", "add"}
-"""Tools that wait for the mouse."""
+"""What stands with the settings of a tool."""
+DRAWN = {"select", "merge", "split", "add", "paint", "erase", "outline"}
+"""Tools that wait for the mouse, which need no chosen object."""
+_SETTINGS = {
+    "paint": ("new", "interpolate"),
+    "outline": ("new",),
+    "add": ("new",),
+    "split": ("along",),
+    "tidy": ("amount", "fill_holes"),
+    "grow": ("amount", "shrink"),
+}
 
 
-class CorrectPanel(Fold):
-    """The part of step 4 that corrects single objects.
+class Tool(QToolButton):
+    """An icon, a word below it, and its key in the corner.
+
+    Parameters
+    ----------
+    name, text, key, tip : str
+    """
+
+    def __init__(self, name: str, text: str, key: str, tip: str) -> None:
+        super().__init__()
+        self._key = key
+        self.setText(text)
+        describe(self, f"edit_{name}", f"{text} ({key})", f"{tip} Key: {key}. Undo with Ctrl+Z.")
+        give(self, name, 18)
+        self.setProperty("tool", True)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        self.setMinimumSize(50, 46)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the button and its key."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        font = self.font()
+        font.setPointSizeF(max(6.0, font.pointSizeF() * 0.75))
+        painter.setFont(font)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(
+            QRect(0, 3, self.width() - 6, 14), int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop), self._key
+        )
+        painter.end()
+
+
+class CorrectPanel(QWidget):
+    """Tools and queue for the objects of a result.
 
     Signals
     -------
@@ -74,39 +139,30 @@ class CorrectPanel(Fold):
     proposal_asked = Signal(str)
 
     def __init__(self) -> None:
-        super().__init__(
-            "Correct objects", "correct_fold", "Merge, split, correct and accept the objects of the result."
-        )
-        self.buttons: dict[str, QPushButton] = {}
+        super().__init__()
+        self.setObjectName("correct_panel")
+        self.buttons: dict[str, QAbstractButton] = {}
         self.adopt = button(
             "Correct the selected labels",
             "adopt_button",
             "Use the selected labels layer as a result: its objects can be corrected and learnt from.",
         )
-        self.about = wrapped(name="object_text")
-        self.done = QProgressBar()
-        describe(self.done, "objects_done", "Objects checked", "How many objects are accepted, rejected or corrected.")
-        self.done.setFormat("%v of %m checked (%p%)")
-        queue = QWidget()
-        self._fill(queue, QUEUE, 4)
-        self.tools = QWidget()
-        self._fill(self.tools, TOOLS, 3)
-        for name in DRAWN:
-            self.buttons[name].setCheckable(True)
-        self.hint = wrapped(name="tool_hint")
         self._settings()
         self._proposal()
-        self.rows.addWidget(self.adopt)
         self.inside = QWidget()
         column = QVBoxLayout(self.inside)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        for widget in (self.about, self.done, queue, self.proposal, self.tools, self.hint, *self._rows):
+        column.setSpacing(6)
+        for widget in (self._tool_bar(), self._tool_card(), self._queue_card()):
             column.addWidget(widget)
-        self.rows.addWidget(self.inside)
-        tell(self.hint, "")
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(self.adopt)
+        rows.addWidget(self.inside)
+        self._tool, self._things = "", "object"
         self._shortcuts = shortcuts(self, KEYS, self._press)
         self._answers = shortcuts(self, PROPOSAL_KEYS, self.proposal_asked.emit)
+        self.show_tool("", "")
         self.show_proposal("")
         self.set_state(False, False, ())
 
@@ -114,15 +170,68 @@ class CorrectPanel(Fold):
         if self.buttons[action].isEnabled():
             self.asked.emit(action)
 
-    def _fill(self, holder: QWidget, entries: Sequence[tuple[str, str, str]], columns: int) -> None:
-        grid = QGridLayout(holder)
+    def _tool_bar(self) -> QWidget:
+        bar = QWidget()
+        describe(bar, "tools", "Tools", "Tools to correct objects with.")
+        grid = QGridLayout(bar)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(4)
-        for i, (name, text, tip) in enumerate(entries):
+        grid.setSpacing(3)
+        pushes: list[QAbstractButton] = []
+        for i, (name, text, key, tip) in enumerate(TOOLS):
+            push = Tool(name, text, key or shown(name), tip)
+            push.setCheckable(name in DRAWN)
+            push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
+            self.buttons[name] = push
+            pushes.append(push)
+            grid.addWidget(push, i // 5, i % 5)
+        OneStop(bar).take(pushes)
+        return bar
+
+    def _tool_card(self) -> QWidget:
+        card = Card("tool_card", "Tool in hand")
+        self.hint = wrapped(name="tool_hint")
+        card.rows.addWidget(self.hint)
+        more = []
+        for name, text, tip in MORE:
             push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Undo with Ctrl+Z.")
             push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
             self.buttons[name] = push
-            grid.addWidget(push, i // columns, i % columns)
+            more.append(push)
+        for widget in (self._new_row, self._along_row, row(self._amount_row, *more, stretch=(1, 1, 1, 1))):
+            card.rows.addWidget(widget)
+        card.rows.addWidget(self.proposal)
+        return card
+
+    def _queue_card(self) -> QWidget:
+        card = Card("queue_card", "Object in question")
+        self.about = heading("")
+        self.about.setObjectName("object_text")
+        self.count = QLabel()
+        self.count.setProperty("muted", True)
+        self.done = QProgressBar()
+        describe(self.done, "thin", "Objects checked", "How many objects are accepted, rejected or corrected.")
+        self.done.setTextVisible(False)
+        self.reason = wrapped(name="object_reason")
+        queue = QWidget()
+        describe(queue, "queue", "Queue", "Goes through the objects, the most doubtful first.")
+        pushes: list[QPushButton] = []
+        for name, text, tip in QUEUE:
+            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Undo with Ctrl+Z.")
+            push.setProperty("tall", True)
+            push.setAccessibleName(f"{text} ({shown(name)})")
+            push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
+            self.buttons[name] = push
+            pushes.append(push)
+        grid = QGridLayout(queue)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        for i, push in enumerate(pushes):
+            grid.addWidget(push, 0, i)
+        OneStop(queue).take(pushes)
+        self.next_button = pushes[0]
+        for widget in (row(self.about, self.count, stretch=(1, 0)), self.done, self.reason, self._class_row, queue):
+            card.rows.addWidget(widget)
+        return card
 
     def _settings(self) -> None:
         self.scope_choice = combo(
@@ -131,7 +240,7 @@ class CorrectPanel(Fold):
         self.amount = QSpinBox()
         self.amount.setRange(1, 50)
         self.amount.setSuffix(" px")
-        describe(self.amount, "edit_amount", "By", "How far Grow, Shrink and Smooth go, in pixels of the finest axis.")
+        describe(self.amount, "edit_amount", "By", "How far Grow, Shrink and Tidy go, in pixels of the finest axis.")
         self.along = combo(
             "edit_along", "Split", "How clicks split an object: where it is narrow, or along a line in the image."
         )
@@ -147,16 +256,17 @@ class CorrectPanel(Fold):
             "keep its class. An area stays one piece.",
         )
         self.new_classes.activated.connect(lambda _: self.new_class_asked.emit(self.new_class))
-        self._new_row = labelled("New", self.new_classes)
+        self._new_row = labelled("Class", self.new_classes)
+        self._along_row = labelled("Clicks", self.along)
+        self._amount_row = labelled("By", self.amount)
         self._scope_row = labelled("On", self.scope_choice)
         self._class_row = labelled("Class", self.classes)
-        self._rows = (
-            labelled("By", self.amount),
-            labelled("Split", self.along),
-            self._scope_row,
-            self._class_row,
-            self._new_row,
-        )
+        self.gear = QWidget()
+        rows = QVBoxLayout(self.gear)
+        rows.setContentsMargins(0, 0, 0, 0)
+        self._no_settings = muted("Nothing to set for a single plane.")
+        rows.addWidget(self._scope_row)
+        rows.addWidget(self._no_settings)
 
     def _proposal(self) -> None:
         self.proposal_text = wrapped(name="proposal_text")
@@ -169,7 +279,6 @@ class CorrectPanel(Fold):
             push = button(text, f"proposal_{name}", f"{tip} Key: {shown(name)}.")
             push.clicked.connect(lambda _=False, n=name: self.proposal_asked.emit(n))
             pushes.append(push)
-        set_primary(pushes[0], True)
         self.proposal = QWidget()
         grid = QGridLayout(self.proposal)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -200,7 +309,9 @@ class CorrectPanel(Fold):
         always = [("All time points", ALWAYS)] if "T" in axes else []
         fill_combo(self.scope_choice, [("Whole object", OBJECT), *planes, *always])
         self._scope_row.setVisible(bool(planes or always))
-        self.buttons["interpolate"].setVisible("Z" in axes)
+        self._no_settings.setVisible(not (planes or always))
+        self._volume = "Z" in axes
+        self._show_settings()
 
     def set_classes(self, names: Sequence[str], areas: Sequence[str] = ()) -> None:
         """Offer the classes of objects, and areas, where there are several."""
@@ -208,7 +319,19 @@ class CorrectPanel(Fold):
         self._class_row.setVisible(len(names) > 1)
         usual = f"as proposed, else {names[0]}" if names else "as proposed"
         fill_combo(self.new_classes, [(usual, ""), *((n, n) for n in names), *((f"{n} (area)", n) for n in areas)])
-        self._new_row.setVisible(len(names) + len(areas) > 1)
+        self._several = len(names) + len(areas) > 1
+        self._show_settings()
+
+    _several = _volume = False
+
+    def _show_settings(self) -> None:
+        """Only what belongs to the tool in hand."""
+        shown_now = _SETTINGS.get(self._tool, ())
+        self._new_row.setVisible("new" in shown_now and self._several)
+        self._along_row.setVisible("along" in shown_now)
+        self._amount_row.setVisible("amount" in shown_now)
+        for name, _, _ in MORE:
+            self.buttons[name].setVisible(name in shown_now and (name != "interpolate" or self._volume))
 
     def set_state(self, ready: bool, chosen: bool, done: Sequence[int]) -> None:
         """Enable what can be used.
@@ -226,8 +349,10 @@ class CorrectPanel(Fold):
         for name, push in self.buttons.items():
             push.setEnabled(ready and (chosen or name in free))
         self.classes.setEnabled(ready and chosen)
-        self.done.setVisible(len(done) == 2 and done[1] > 0)
-        if len(done) == 2 and done[1] > 0:
+        known = len(done) == 2 and done[1] > 0
+        self.done.setVisible(known)
+        self.count.setText(f"{done[0]:,} of {done[1]:,} checked" if known else "")
+        if known:
             self.done.setRange(0, done[1])
             self.done.setValue(done[0])
 
@@ -237,15 +362,21 @@ class CorrectPanel(Fold):
         self.inside.setVisible(ready)
         self.setVisible(adopt or ready)
 
-    def say(self, text: str) -> None:
-        """A line about the chosen object."""
-        tell(self.about, text)
+    def say(self, text: str, reason: str = "") -> None:
+        """A line about the chosen object, and why it is in doubt."""
+        self.about.setText(text)
+        tell(self.reason, reason)
 
     def show_tool(self, name: str, hint: str) -> None:
         """Show which tool is in hand, and what it waits for."""
+        self._tool = name or "select"
         for tool in DRAWN:
-            self.buttons[tool].setChecked(tool == name)
-        tell(self.hint, hint)
+            push = self.buttons[tool]
+            push.setChecked(tool == self._tool)
+        tip = next(tip for tool, _, _, tip in TOOLS if tool == self._tool)
+        title = next(text for tool, text, _, _ in TOOLS if tool == self._tool)
+        self.hint.setText(f"<b>{title}:</b> {hint or tip}")
+        self._show_settings()
 
     def show_proposal(self, text: str) -> None:
         """Offer a proposal; an empty text puts the offer away."""

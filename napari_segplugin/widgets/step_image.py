@@ -1,4 +1,4 @@
-"""Step 1: which image, what its axes mean, and how large a voxel is."""
+"""What unfolds under *Image*: which image, what its axes mean, and how large a voxel is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_segplugin.viewer.layers import (
     spacing_of_layer,
 )
 from napari_segplugin.widgets._parts import (
-    StepBox,
+    Part,
     button,
     clear_layout,
     combo,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 UNITS = ("pixel", "nm", "um", "mm", "cm", "m")
 
 
-class ImageStep(StepBox):
+class ImageStep(Part):
     """Which image layer, its axes and its voxel size.
 
     Parameters
@@ -67,7 +67,7 @@ class ImageStep(StepBox):
     sample_requested = Signal(str)
 
     def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__(1, "Image", "step_image")
+        super().__init__("Image", "step_image")
         self._viewer = viewer
         self._axes = ""
         self._doubt = ""
@@ -153,6 +153,24 @@ class ImageStep(StepBox):
         """Whether there is an image and no open question about it."""
         return self.layer is not None and not self._doubt and not self.problem
 
+    def line(self) -> tuple[str, str]:
+        """What the header says of the image: its name, and its size or that it has none."""
+        layer = self.layer
+        if layer is None:
+            return "none yet", ""
+        if not self.ready:
+            return str(layer.name), self._doubt and "one question"
+        spacing, unit = spacing_of_layer(layer, self._axes)
+        shape = level0(layer).shape
+        sizes = " × ".join(str(n) for n, a in zip(shape, self._axes, strict=True) if a in "ZYX")
+        shown = (
+            "×".join(f"{s:.3g}" for s in dict.fromkeys(spacing))
+            if self.ndim == 2
+            else "×".join(f"{s:.3g}" for s in spacing)
+        )
+        unit = unit.replace("um", "µm")
+        return str(layer.name), f"{sizes} · {f'no {pixel(self.ndim)} size' if unit == 'pixel' else f'{shown} {unit}'}"
+
     def image(self) -> Image:
         """The chosen image.
 
@@ -162,7 +180,7 @@ class ImageStep(StepBox):
             If there is none or the layer cannot be used.
         """
         if self.layer is None:
-            raise InputError("There is no image.", hint="Open an image in step 1.")
+            raise InputError("There is no image.", hint="Open an image.")
         return self.channels.of(layer_to_image(self.layer, self._axes), self.layer)
 
     # --- following the viewer -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Step 4: paint corrections, fine-tune on them, judge, go back or keep."""
+"""The page of *Train*, and what is painted to learn from, which is a part of *Correct*."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGridLayout,
-    QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -20,15 +20,15 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
+    Card,
     Fold,
-    StepBox,
+    Part,
     button,
-    combo,
     describe,
-    fill_combo,
-    labelled,
+    heading,
+    link,
+    muted,
     row,
-    set_primary,
     swatch,
     tell,
     wrapped,
@@ -40,13 +40,14 @@ from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
+from napari_segplugin.widgets.training_time import TrainingTime
 from napari_segplugin.widgets.verdict import Verdict
 from napari_segplugin.widgets.weak_control import WeakRow
 
 ERASE = 0
 
 
-class ImproveStep(StepBox):
+class ImproveStep(Part):
     """The last step.
 
     Parameters
@@ -62,6 +63,7 @@ class ImproveStep(StepBox):
     save_requested(str)
     examples_requested() : show augmented patches
     instant_requested(), instant_toggled(bool) : answer the strokes now; after every stroke
+    change_requested() : show the settings of the training
     """
 
     layer_requested = Signal()
@@ -76,11 +78,14 @@ class ImproveStep(StepBox):
     examples_requested = Signal()
     instant_requested = Signal()
     instant_toggled = Signal(bool)
+    change_requested = Signal()
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(4, "Improve", "step_improve")
+        super().__init__("Train", "step_improve")
         self._paint_key: Any = None
         self._build_paint()
+        self.time = TrainingTime()
+        self.budget_spin, self.budget_unit = self.time.spin, self.time.unit
         self._build_training(engine)
         self._build_instant()
         self.verdict = Verdict(self.back_requested.emit, self.forward_requested.emit)
@@ -114,7 +119,7 @@ class ImproveStep(StepBox):
         self._paint_grid.setSpacing(4)
         self.counts = wrapped(name="counts")
 
-    def _build_training(self, engine: Any) -> None:
+    def _build_training(self, engine: Engine) -> None:
         self.train_button = button(
             "Fine-tune",
             "train_button",
@@ -137,7 +142,7 @@ class ImproveStep(StepBox):
 
     def _build_instant(self) -> None:
         self.instant_button = button(
-            "Instant answer",
+            "Whole image",
             "instant_button",
             "Segments from your strokes at once with a random forest, without training. It knows no shapes; a "
             "trained network is usually better.",
@@ -164,51 +169,61 @@ class ImproveStep(StepBox):
         self.instant_text.hide()
 
     def _lay_out(self) -> None:
+        self.strokes = Fold(
+            "Strokes, points and areas", "strokes", "Paint what the model should learn, on a layer of its own."
+        )
         for widget in (
             row(self.layer_button, self.reviewed_button, stretch=(1, 1)),
             self.paint_class,
             self.weak_row,
             self.paints,
             self.counts,
-            row(self.instant_button, self.instant_box, stretch=(1, 0)),
-            self.nearby_box,
+            row(self.instant_box, self.nearby_box, stretch=(1, 1)),
             self.instant_text,
-            self._budget(),
-            self._advanced(),
-            self.options,
-            self.folder,
-            row(self.train_button, self.stop_button, self.abort_button, stretch=(2, 1, 1)),
-            self.progress.bar,
-            self.progress.text,
+        ):
+            self.strokes.rows.addWidget(widget)
+        self.correct = Part("Correct", "step_correct")
+        self.correct.rows.addWidget(self.strokes)
+        self.learns = Card("learns", "What is learnt from")
+        self.learns_text = heading("")
+        self.learns.rows.addWidget(self.learns_text)
+        self.learns_more = muted(name="learns_more")
+        self.learns.rows.addWidget(self.learns_more)
+        self.plan = muted(name="plan")
+        self.change_link = link(
+            "Change…", "change_training", "What training minimizes, and how it trains.", self._change
+        )
+        for page_part in (
+            self.learns,
+            heading("Time"),
+            self.time,
+            row(self.plan, self.change_link, stretch=(1, 0)),
             self.loss_plot,
             self.quality_plot,
             self.verdict,
+            self.folder,
             self.model_button,
         ):
-            self.rows.addWidget(widget)
+            self.rows.addWidget(page_part)
+        self.gear = QWidget()
+        settings = QVBoxLayout(self.gear)
+        settings.setContentsMargins(0, 0, 0, 0)
+        settings.setSpacing(6)
+        for widget in (heading("Training minimizes"), self.losses, self.options):
+            settings.addWidget(widget)
 
-    def _budget(self) -> Any:
-        self.budget_spin = QSpinBox()
-        self.budget_spin.setRange(1, 100000)
-        self.budget_spin.setValue(60)
-        describe(
-            self.budget_spin,
-            "budget",
-            "Train for",
-            "How long to train. You can stop earlier and keep the best state.",
-        )
-        self.budget_unit = combo(
-            "budget_unit",
-            "Unit of the training time",
-            "Seconds, minutes, or training steps (one step: the network learns from a few small patches).",
-        )
-        fill_combo(self.budget_unit, [("seconds", "s"), ("minutes", "min"), ("steps", "steps")])
-        return labelled("Train for", row(self.budget_spin, self.budget_unit, stretch=(1, 1)))
+    def _change(self) -> None:
+        self.change_requested.emit()
 
-    def _advanced(self) -> Any:
-        fold = Fold("Loss", "loss_fold", "What training minimises. The default is a good choice.")
-        fold.rows.addWidget(self.losses)
-        return fold
+    def tell_plan(self, start: str) -> None:
+        """What the training starts from, and what it minimizes."""
+        terms = " + ".join(term.name.replace("_", " ") for term in self.losses.spec().terms)
+        self.plan.setText(f"Starts from {start}. Minimizes {terms}." if start else "")
+
+    def show_learns(self, title: str, more: str) -> None:
+        """What a training would learn from."""
+        self.learns_text.setText(title)
+        tell(self.learns_more, more)
 
     # --- painting -------------------------------------------------------------------------------------------------
 
@@ -285,13 +300,12 @@ class ImproveStep(StepBox):
 
     def train_spec(self, device: str) -> TrainSpec:
         """The training as it is set."""
-        n, unit = self.budget_spin.value(), self.budget_unit.currentData()
-        seconds = {"s": float(n), "min": 60.0 * n, "steps": 0.0}[unit]
+        seconds = self.time.seconds
         # Looks at the held-out strokes cost time: about twelve in a training, but not more often than every second.
         every = max(1.0, seconds / 12) if seconds else 5.0
         return TrainSpec(
             seconds=seconds,
-            steps=n if unit == "steps" else 0,
+            steps=self.time.steps,
             loss=self.losses.spec(),
             device=device,
             validate_every=every,
@@ -334,7 +348,6 @@ class ImproveStep(StepBox):
         painted: bool,
         training: bool,
         busy: bool,
-        next_step: bool,
     ) -> None:
         """Enable and highlight.
 
@@ -348,24 +361,18 @@ class ImproveStep(StepBox):
             There may be something to learn from (edits count); there is paint or a reviewed area.
         training, busy : bool
             This step's job runs; any job runs.
-        next_step : bool
-            Whether this step holds the button to press next.
         """
         self.layer_button.setEnabled(ready and not training)
-        self.layer_button.setText("Continue painting" if painting else "Paint corrections")
+        self.layer_button.setText("Continue painting" if painting else "Paint strokes")
         self.reviewed_button.setEnabled(ready and not training)
         self.weak_row.setEnabled(ready and not training)
         self.paints.setVisible(painting)
         self.train_button.setEnabled(ready and can_train and not busy)
         self.folder.button.setEnabled(ready and not busy)
-        for widget in (self.instant_button, self.instant_box, self.nearby_box):
+        self.instant_button.setEnabled(ready and painting and not busy)
+        for widget in (self.instant_box, self.nearby_box):
             widget.setVisible(painting)
             widget.setEnabled(ready and not training)
-        for widget in (self.stop_button, self.abort_button):
-            widget.setVisible(training)
-        set_primary(self.layer_button, next_step and not painting and not busy)
-        set_primary(self.train_button, next_step and painted and not busy)
-        set_primary(self.stop_button, training)
 
     def _ask(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the model as a folder", str(Path.home() / "my-model"))

@@ -1,4 +1,4 @@
-"""Step 2: what to look for, with which network, on which device."""
+"""What unfolds under *Look for*: objects or classes, and which model or technique finds them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
+from napari_segplugin.core.words import plural
 from napari_segplugin.data.channels import fitting
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.widgets._parts import (
-    StepBox,
+    Part,
     button,
     combo,
     fill_combo,
+    heading,
     labelled,
+    muted,
     row,
     tell,
     wrapped,
@@ -26,13 +29,14 @@ from napari_segplugin.widgets._parts import (
 from napari_segplugin.widgets.class_table import ClassEditor
 from napari_segplugin.widgets.classical_page import ClassicalPage
 from napari_segplugin.widgets.engine import Engine
+from napari_segplugin.widgets.frame.groups import ChoiceBar
 from napari_segplugin.widgets.network_options import NetworkOptions
 from napari_segplugin.widgets.tile_options import TileOptions
 
 TASKS = (
-    ("Objects (instance)", Task.INSTANCE),
-    ("Pixel classes (semantic)", Task.SEMANTIC),
-    ("Both (panoptic)", Task.PANOPTIC),
+    ("Objects", Task.INSTANCE, "Objects: each one by itself (instance)."),
+    ("Classes", Task.SEMANTIC, "Classes: areas without telling objects apart (semantic)."),
+    ("Both", Task.PANOPTIC, "Both: objects one by one and areas without gaps (panoptic)."),
 )
 SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
@@ -58,7 +62,7 @@ class Choice:
     title: str
 
 
-class MethodStep(StepBox):
+class MethodStep(Part):
     """Task, weights, network, classes, device, and what a run will cost.
 
     Parameters
@@ -78,7 +82,7 @@ class MethodStep(StepBox):
     refused = Signal(str)
 
     def __init__(self, engine: Engine, session: Any) -> None:
-        super().__init__(2, "Method", "step_method")
+        super().__init__("Look for", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
         self._readable: dict[int, bool] = {}
@@ -86,19 +90,21 @@ class MethodStep(StepBox):
         self._loaded: dict[Any, ModelBundle] = {}
         self._edited: dict[Any, ClassTable] = {}
         self._settled = False
-        self.way_choice = combo(
-            "way_choice",
-            "With",
-            "A network learns from examples; a classical technique needs no training.",
+        self.way_choice = ChoiceBar(
+            "way_choice", "With", "A network learns from examples; a classical technique needs no training.", 2
         )
-        fill_combo(self.way_choice, [("a network", NETWORK), ("a classical technique", CLASSICAL)])
+        fill_combo(self.way_choice, [("A network", NETWORK), ("A classical technique", CLASSICAL)])
         self.classical = ClassicalPage(engine.techniques(), engine.cleanups())
         self.classical.hide()
-        self.task_choice = combo("task_choice", "Find", "The kind of result: single objects, pixel classes, or both.")
-        for text, task in TASKS:
+        self.task_choice = ChoiceBar(
+            "task_choice", "Look for", "The kind of result: single objects, pixel classes, or both."
+        )
+        self.task_text = muted("", "task_text")
+        for text, task, told in TASKS:
             self.task_choice.addItem(text, task)
+            self.task_choice.setItemData(self.task_choice.count() - 1, told)
         self.weights_choice = combo(
-            "weights_choice", "Model", "A trained model that fits this image, or an untrained one to train in step 4."
+            "weights_choice", "Model", "A trained model that fits this image, or an untrained one to train."
         )
         self.file_button = button("Open…", "weights_file", "Open a model folder that was saved before.", self._ask)
         self.network_choice = combo("network_choice", "Network", "The kind of network to train.")
@@ -125,23 +131,29 @@ class MethodStep(StepBox):
         network = QWidget()
         lines = QVBoxLayout(network)
         lines.setContentsMargins(0, 0, 0, 0)
-        lines.setSpacing(4)
+        lines.setSpacing(6)
         self._network = network
-        for widget in (labelled("With", self.way_choice), network, self.classical):
+        for widget in (self.way_choice, network):
             self.rows.addWidget(widget)
         for widget in (
-            labelled("Find", self.task_choice),
-            labelled("Model", row(self.weights_choice, self.file_button, stretch=(1, 0))),
+            self.task_choice,
+            self.task_text,
+            heading("Model"),
+            row(self.weights_choice, self.file_button, stretch=(1, 0)),
             self.note,
             self._network_row,
             self._ndim_row,
-            self.options,
+            heading("Classes"),
             self.classes,
-            labelled("Device", self.device_choice),
-            self.tile_options,
-            self.estimate,
         ):
             lines.addWidget(widget)
+        self.gear = QWidget()
+        settings = QVBoxLayout(self.gear)
+        settings.setContentsMargins(0, 0, 0, 0)
+        settings.setSpacing(6)
+        for widget in (labelled("Device", self.device_choice), self.tile_options, self.estimate):
+            settings.addWidget(widget)
+        self.tile_options.head.setChecked(True)
 
     def _connect(self) -> None:
         self.way_choice.currentIndexChanged.connect(lambda _: self._on_way())
@@ -154,6 +166,20 @@ class MethodStep(StepBox):
         self.device_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.classes.changed.connect(self._on_classes)
         self.classes.refused.connect(self.refused)
+
+    def line(self) -> tuple[str, str]:
+        """What the header says: what is looked for, and with what."""
+        if self._image is None:
+            return "open an image first", ""
+        if self.is_classical:
+            return "Objects or classes", f"{self.classical.technique.title}, classical"
+        choice = self.choice()
+        names = [] if choice is None else [c.name for c in choice.spec.classes if c.id]
+        what = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "Objects"
+        if len(names) == 1 and self.task is Task.INSTANCE:
+            what = f"{plural(names[0])}, each one"
+        told = "" if choice is None else "from scratch" if choice.scratch else f"with {choice.title}"
+        return f"{what[:1].upper()}{what[1:]}", told
 
     def _on_way(self) -> None:
         self._network.setVisible(not self.is_classical)
@@ -171,7 +197,7 @@ class MethodStep(StepBox):
     @property
     def task(self) -> Task:
         """The chosen task."""
-        return Task(self.task_choice.currentData())
+        return Task(str(self.task_choice.currentData()))
 
     @property
     def device(self) -> str:
@@ -261,7 +287,7 @@ class MethodStep(StepBox):
 
     def _set_task(self, task: Task) -> None:
         self.task_choice.blockSignals(True)
-        self.task_choice.setCurrentIndex([t for _, t in TASKS].index(task))
+        self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
         self.task_choice.blockSignals(False)
 
     def refresh(self, select: Any = None) -> None:
@@ -276,10 +302,10 @@ class MethodStep(StepBox):
             if fitting and self._nothing_fitted:  # nobody chose to begin from scratch: there was nothing else
                 select = select or fitting[0][0]
             self._nothing_fitted = not fitting
-            fill_combo(self.weights_choice, [*entries, ("From scratch (train it in step 4)", SCRATCH)], select)
+            fill_combo(self.weights_choice, [*entries, ("From scratch (untrained)", SCRATCH)], select)
             left = len(rows) - len(fitting)
             text = f"{left} more for other kinds of images (this one: {_kind(self._image)})."
-            text += " Choose what a model sees under Channels in step 1." * (self._image.n_channels > 1)
+            text += " Choose what a model sees under Channels, in the line Image." * (self._image.n_channels > 1)
             tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
         fill_combo(self.network_choice, [(r.label, r.name) for r in networks])
@@ -316,6 +342,7 @@ class MethodStep(StepBox):
     def _on_weights(self) -> None:
         key = self.weights_choice.currentData()
         scratch, both = key == SCRATCH, self.task is Task.PANOPTIC
+        self.task_text.setText(next(told for _, task, told in TASKS if task is self.task))
         self._network_row.setVisible(scratch)
         self._ndim_row.setVisible(scratch and self._image is not None and self._image.ndim == 3)
         self._show_options()

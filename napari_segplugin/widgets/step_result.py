@@ -1,4 +1,4 @@
-"""Step 3: run, watch, cancel, save."""
+"""The page of *Find*: where to look, what was found, and what to do with it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Event, Stage, Step
 from napari_segplugin.widgets._parts import (
-    StepBox,
+    Card,
+    Part,
     button,
-    combo,
     describe,
     fill_combo,
+    heading,
     labelled,
     row,
-    set_primary,
+    tell,
     wrapped,
 )
+from napari_segplugin.widgets.frame.groups import ChoiceBar
 
 _VIEWS = {
     "instance": ("Objects", "Each object in its own colour."),
@@ -48,6 +50,7 @@ class ProgressLine:
     def __init__(self, name: str, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._unit, self._clock, self._began, self._first = unit, clock, 0.0, 0
         self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
         describe(self.bar, name, "Progress", "Progress.")
         self.text = wrapped(name=f"{name}_text")
         self.stop()
@@ -102,7 +105,51 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-class ResultStep(StepBox):
+class ResultCard(Card):
+    """What was found: how many, large, and the rest of the sentence."""
+
+    def __init__(self) -> None:
+        super().__init__("result_card", "Result")
+        self.number = QLabel()
+        self.number.setObjectName("big_number")
+        self.what = QLabel()
+        self.text = wrapped(name="summary")
+        self.sizes = QLabel()
+        self.sizes.setProperty("muted", True)
+        self._top = row(self.number, self.what, QWidget(), self.sizes, stretch=(0, 0, 1, 0))
+        self.rows.addWidget(self._top)
+        self.rows.addWidget(self.text)
+
+    def show_text(self, text: str) -> None:
+        """Show a sentence; nothing hides the card."""
+        self._top.hide()
+        tell(self.text, text)
+        self.setVisible(bool(text))
+
+    def show_count(self, n: str, what: str, sizes: str, text: str) -> None:
+        """Show a count.
+
+        Parameters
+        ----------
+        n : str
+        what : str
+            What was counted.
+        sizes : str
+            How large they are.
+        text : str
+            The same as a sentence, which is what a screen reader reads.
+        """
+        self.number.setText(n)
+        self.what.setText(what)
+        self.sizes.setText(sizes)
+        self.text.setText(text)
+        self.text.hide()
+        self._top.show()
+        self.setAccessibleName(text)
+        self.show()
+
+
+class ResultStep(Part):
     """Run the chosen model on the image or a part of it.
 
     Signals
@@ -126,12 +173,13 @@ class ResultStep(StepBox):
     view_requested = Signal(str, bool)
 
     def __init__(self) -> None:
-        super().__init__(3, "Result", "step_result")
-        self.scope_choice = combo(
+        super().__init__("Find", "step_result")
+        self.scope_choice = ChoiceBar(
             "scope_choice",
-            "Where",
+            "Where to look",
             "The whole image, only the visible part (a quick test), or straight into a file for results larger than "
             "memory.",
+            2,
         )
         self.scope_choice.currentIndexChanged.connect(lambda _: self.scope_changed.emit())
         self.set_scopes(False)
@@ -139,7 +187,8 @@ class ResultStep(StepBox):
         self.run_button.clicked.connect(lambda _=False: self._on_run())
         self.cancel_button = button("Cancel", "cancel_button", "Stop. Nothing is changed.", self.cancel_requested.emit)
         self.progress = ProgressLine("progress", "tiles")
-        self.summary = wrapped(name="summary")
+        self.card = ResultCard()
+        self.summary = self.card.text
         self.save_button = button(
             "Save…",
             "save_button",
@@ -162,18 +211,12 @@ class ResultStep(StepBox):
             push.toggled.connect(lambda on, k=kind: self.view_requested.emit(k, on))
             self.view_buttons[kind] = push
         self._views = labelled("Show", row(*self.view_buttons.values(), stretch=(1, 1, 1)))
-        self.run_row = row(self.run_button, self.cancel_button, stretch=(2, 1))
-        for widget in (
-            labelled("Where", self.scope_choice),
-            self.run_row,
-            self.progress.bar,
-            self.progress.text,
-            self.summary,
-            self._views,
-            row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1)),
-        ):
+        self.before = QVBoxLayout()
+        self.rows.addLayout(self.before)
+        self._after = row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1))
+        for widget in (heading("Where to look"), self.scope_choice, self.card, self._views, self._after):
             self.rows.addWidget(widget)
-        self.summary.hide()
+        self.show_summary("")
         self.set_state(False, False, False)
 
     @property
@@ -184,10 +227,9 @@ class ResultStep(StepBox):
     def set_scopes(self, has_planes: bool) -> None:
         """Offer the visible plane where the image has planes."""
         planes = [("Visible plane", PLANE)] if has_planes else []
-        fill_combo(
-            self.scope_choice,
-            [("Whole image", WHOLE), *planes, ("Visible region", VIEW), ("Whole image, into a file…", FILE)],
-        )
+        whole = "Whole volume" if has_planes else "Whole image"
+        fill_combo(self.scope_choice, [(whole, WHOLE), *planes, ("Visible part", VIEW), ("Into a file…", FILE)])
+        self.scope_choice.setIcons(["whole", *["plane"] * has_planes, "visible", "file"])
 
     def set_state(self, can_run: bool, running: bool, has_result: bool, next_step: bool = False) -> None:
         """Enable and highlight.
@@ -196,17 +238,16 @@ class ResultStep(StepBox):
         ----------
         can_run, running, has_result : bool
         next_step : bool
-            Whether Run is the button to press next.
+            Whether Run is what comes next, since the result is not of what is chosen.
         """
         self.run_button.setEnabled(can_run and not running)
+        self.run_button.setText("Run again" if has_result and not next_step else "Run")
         self.scope_choice.setEnabled(not running)
-        self.cancel_button.setVisible(running)
         self.cancel_button.setEnabled(running)
         self.save_button.setEnabled(has_result and not running)
         self.measure_button.setEnabled(has_result)
         self.judge_button.setEnabled(has_result)
-        set_primary(self.run_button, can_run and next_step)
-        set_primary(self.cancel_button, running)
+        self._after.setVisible(has_result)
 
     def show_views(self, on: Collection[str] | None) -> None:
         """Which views of the result are shown; None where it has no objects to show in different ways."""
@@ -217,9 +258,8 @@ class ResultStep(StepBox):
             push.blockSignals(False)
 
     def show_summary(self, text: str) -> None:
-        """A line about the result."""
-        self.summary.setText(text)
-        self.summary.setVisible(bool(text))
+        """A line about the result; a number at its beginning is shown large."""
+        self.card.show_text(text)
 
     def _on_run(self) -> None:
         if self.scope != FILE:

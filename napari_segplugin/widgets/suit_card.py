@@ -73,7 +73,7 @@ class SuitControl:
     def __init__(self, dock: Any) -> None:
         self._dock, self.card = dock, SuitCard()
         self.card.helped.connect(self.help)
-        dock.result_step.rows.insertWidget(dock.result_step.rows.indexOf(dock.result_step.run_row), self.card)
+        dock.result_step.rows.insertWidget(dock.result_step.rows.indexOf(dock.result_step.card), self.card)
 
     def look(self, image: Image | None, choice: Choice | None) -> None:
         """Compare an image with a model; without either the card is put away."""

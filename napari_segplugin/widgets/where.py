@@ -8,23 +8,23 @@ from napari_segplugin.core import Note, SegPluginError
 from napari_segplugin.core.words import Setting
 
 PLACES: Mapping[Setting, str] = {
-    "axes": "Axes, in step 1",
-    "channels": "Channels, in step 1",
-    "classes": "Find and Classes, in step 2",
-    "device": "Device, in step 2",
-    "file": "Whole image, into a file…, in step 3",
+    "axes": "Axes, under Image",
+    "channels": "Channels, under Image",
+    "classes": "Look for and Classes, under Look for",
+    "device": "Device, in the settings of Find",
+    "file": "Into a file, in Find",
     "folder": "Preferences, Plugins, Session folder",
-    "intensities": "Intensities, under Few or uneven labels in step 4",
-    "invert": "Invert the image, under Advanced in step 2",
-    "model": "Model, in step 2",
-    "series": "Open…, in step 1",
+    "intensities": "Intensities, in the settings of Train",
+    "invert": "Invert the image, in the settings of Find",
+    "model": "Model, under Look for",
+    "series": "Open…, under Image",
     "surfaces": "Distances, under Options",
     "task": "Labels are",
-    "tile_overlap": "Tile overlap, under Advanced in step 2",
-    "tile_size": "Tile size, under Advanced in step 2",
-    "voxel_size": "Use the model's voxel size, under Advanced in step 2",
-    "voxel_space": "Save…, in step 3, which accepts them",
-    "zoom": "Zoom, under Advanced in step 2",
+    "tile_overlap": "Tile overlap, in the settings of Find",
+    "tile_size": "Tile size, in the settings of Find",
+    "voxel_size": "Use the model's voxel size, in the settings of Find",
+    "voxel_space": "Save…, which accepts them",
+    "zoom": "Zoom, in the settings of Find",
 }
 
 
@@ -34,7 +34,7 @@ def told(said: Note | SegPluginError) -> str:
     Examples
     --------
     >>> told(Note("The objects are small.", setting="zoom"))
-    'The objects are small. See Zoom, under Advanced in step 2.'
+    'The objects are small. See Zoom, in the settings of Find.'
     """
     text = said.text if isinstance(said, Note) else str(said)
     return text if said.setting is None else f"{text} See {PLACES[said.setting]}."
