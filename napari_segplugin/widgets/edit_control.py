@@ -207,11 +207,15 @@ class EditControl:
         at = panel.classes.findData(row["class"])
         if at >= 0:
             panel.classes.setCurrentIndex(at)
-        score = "" if row["score"] != row["score"] else f" · score {row['score']:.0%}"
+        score = "" if row["score"] != row["score"] else f"Score {row['score']:.0%}."
         reason = self.queue.reason(target, number)
         status = str(row["status"])
-        told = "" if status == "predicted" else f" · {status}"
-        panel.say(f"{str(row['class']).capitalize()} {number}{score}{told}", reason)
+        facts = [
+            f"{status.capitalize()}." if status != "predicted" else "",
+            score,
+            reason and f"{reason[:1].upper()}{reason[1:]}.",
+        ]
+        panel.say(f"{str(row['class']).capitalize()} {number}", " ".join(fact for fact in facts if fact))
 
     # --- what is asked --------------------------------------------------------------------------------------------
 

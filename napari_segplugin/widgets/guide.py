@@ -55,6 +55,7 @@ class Guide:
         frame.turned.connect(lambda _: self.tell())
         improve.time.changed.connect(self.tell)
         self._trained: tuple[object, int] = (None, 0)
+        self._counted: Result | None = None
 
     def _check(self) -> None:
         self._dock.frame.turn_to(CORRECT)
@@ -75,6 +76,7 @@ class Guide:
         classical = dock.method_step.is_classical
         ready = step.ready and choice is not None
         training, result = self._training, self._result
+        step.say(step.problem)
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not dock.job.busy
         painted = bool(dock.paint.counts) or (dock.paint.reviewed is not None and len(dock.paint.reviewed.data) > 0)
@@ -198,9 +200,16 @@ class Guide:
         self.buttons["to_train"].setEnabled(now.enough)
         frame.footer.offer(pushes, primary)
         self._tell_training(now)
-        if now.found > 0 and not now.areas:
+        self._count(now)
+
+    def _count(self, now: Situation) -> None:
+        """Show how many objects a new result has, and follow its edits; what was said of it since then stays."""
+        card, result = self._dock.result_step.card, self._result
+        fresh = result is not self._counted
+        self._counted = result
+        if now.found > 0 and not now.areas and (fresh or card.counts):
             n, _, what = counted(now.found, now.word).partition(" ")
-            dock.result_step.card.show_count(n, what, self._sizes(), f"{n} {what}.")
+            card.show_count(n, what, self._sizes(), f"{n} {what}.")
 
     def _sizes(self) -> str:
         """How large the objects are in the middle."""

@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QFileDialog,
-    QGridLayout,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, LossSpec, Task, TrainSpec
 from napari_segplugin.core.words import voxels
@@ -36,6 +30,7 @@ from napari_segplugin.widgets._parts import (
 from napari_segplugin.widgets._plot import LinePlot
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.folder_fold import FolderFold
+from napari_segplugin.widgets.frame.groups import OneStop
 from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
@@ -117,6 +112,7 @@ class ImproveStep(Part):
         self._paint_grid = QGridLayout(self.paints)
         self._paint_grid.setContentsMargins(0, 0, 0, 0)
         self._paint_grid.setSpacing(4)
+        self._paint_stop = OneStop(self.paints)
         self.counts = wrapped(name="counts")
 
     def _build_training(self, engine: Engine) -> None:
@@ -234,6 +230,7 @@ class ImproveStep(Part):
         if key == self._paint_key:
             return
         self._paint_key = key
+        self._paint_stop.take(())
         while self._paint_grid.count():
             widget = self._paint_grid.takeAt(0).widget()
             widget.hide()
@@ -257,6 +254,7 @@ class ImproveStep(Part):
                 ),
             ]
         entries.append(("Erase paint", "", ERASE, "Erase paint: what is erased is unknown again."))
+        pushes: list[QPushButton] = []
         for i, (text, color, value, tip) in enumerate(entries):
             push = button(text, f"paint_{value}", tip)
             push.setCheckable(True)
@@ -265,6 +263,8 @@ class ImproveStep(Part):
                 push.setIcon(swatch(color))
             push.clicked.connect(lambda _=False, v=value: self.paint_requested.emit(v))
             self._paint_grid.addWidget(push, i // 2, i % 2)
+            pushes.append(push)
+        self._paint_stop.take(pushes)
 
     def show_counts(
         self,

@@ -106,10 +106,17 @@ def duration(seconds: float) -> str:
 
 
 class ResultCard(Card):
-    """What was found: how many, large, and the rest of the sentence."""
+    """What was found: how many, large, or a sentence.
+
+    Attributes
+    ----------
+    counts : bool
+        Whether a count is shown.
+    """
 
     def __init__(self) -> None:
         super().__init__("result_card", "Result")
+        self.counts = False
         self.number = QLabel()
         self.number.setObjectName("big_number")
         self.what = QLabel()
@@ -122,6 +129,7 @@ class ResultCard(Card):
 
     def show_text(self, text: str) -> None:
         """Show a sentence; nothing hides the card."""
+        self.counts = False
         self._top.hide()
         tell(self.text, text)
         self.setVisible(bool(text))
@@ -139,6 +147,7 @@ class ResultCard(Card):
         text : str
             The same as a sentence, which is what a screen reader reads.
         """
+        self.counts = True
         self.number.setText(n)
         self.what.setText(what)
         self.sizes.setText(sizes)

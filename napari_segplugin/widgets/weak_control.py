@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer.weak import MODES, rename_class, use_class, weak_layer, with_weak
 from napari_segplugin.widgets._parts import button
+from napari_segplugin.widgets.frame.groups import OneStop
 from napari_segplugin.widgets.paint_class import offered
 
 BUTTONS = {
@@ -41,6 +42,7 @@ class WeakRow(QWidget):
         }
         for push in self.buttons.values():
             layout.addWidget(push, 1)
+        OneStop(self).take(list(self.buttons.values()))
 
 
 class WeakControl:

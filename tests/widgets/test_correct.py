@@ -157,7 +157,7 @@ def test_next_leads_to_the_most_doubtful(corrected: Any, qtbot: Any) -> None:
     edits.target.layer.features.loc[edits.target.layer.features["index"] == small, "score"] = 0.2
     press(corrected, "N")
     qtbot.waitUntil(lambda: edits.chosen == small, timeout=4000)
-    qtbot.waitUntil(lambda: "only 20% certain" in edits.panel.about.text(), timeout=2000)
+    qtbot.waitUntil(lambda: "nly 20% certain" in edits.panel.reason.text(), timeout=2000)
     assert edits.panel.done.value() == 0
     qtbot.waitUntil(lambda: not edits.queue._flyer._timer.isActive(), timeout=3000)
     np.testing.assert_allclose(camera_of(corrected.viewer).center[1:], [0.5 * 7.5, 0.5 * 41.5], atol=0.3)
@@ -418,12 +418,12 @@ def test_class_of_an_object(dock: Any, engine: FakeEngine, qtbot: Any) -> None:
     panel.classes.setCurrentIndex(1)
     panel.classes.activated.emit(1)
     edits.show()
-    assert "mitosis" in panel.about.text()
+    assert "Mitosis" in panel.about.text()
     current = edits.target.result.current().objects
     assert dict(zip(current.label.tolist(), current.class_id.tolist(), strict=True))[number] == 2
     edits.target.layer.undo()
     edits.show()
-    assert "nucleus" in panel.about.text()
+    assert "Nucleus" in panel.about.text()
 
 
 # --- the class of new objects -----------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_an_image_that_goes_cancels_what_works_on_it(
 
 def test_what_was_said_of_a_result_goes_with_it(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    assert "objects" in with_image.result_step.summary.text()
+    assert "nuclei" in with_image.result_step.summary.text()
     with_image.viewer.layers.remove(with_image.runs.results[-1].layer)
     qtbot.waitUntil(lambda: "was removed" in text(with_image), timeout=5000)
     assert with_image.result_step.summary.text() == ""

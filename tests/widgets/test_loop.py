@@ -174,11 +174,10 @@ class Loop:
 
     def correct(self) -> None:
         """Two merged, two split into five, one deleted and drawn anew, one added, one redrawn; two accepted."""
-        for step in (self.dock.image_step, self.dock.method_step):
-            self.hands.press(step.header)  # folded: room for the tools
+        self.dock.frame.turn_to("correct")
         self.push("next")
         self.settle()
-        self.hands.show(self.dock.edits.panel.tools)
+        self.hands.show(self.dock.edits.panel.inside)
         self.hands.picture("04-the-queue-leads-to-doubtful-objects")
         self.see_all()
         seen = self.sees()

@@ -126,6 +126,9 @@ class Footer(QFrame):
         top = QHBoxLayout()
         top.setContentsMargins(0, 0, 0, 0)
         top.setSpacing(2)
+        self._sign = QLabel("⚠")
+        self._sign.setAccessibleName("Problem")
+        top.addWidget(self._sign, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self.text, 1)
         top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
@@ -244,13 +247,18 @@ class Footer(QFrame):
         action()
 
     @property
+    def report(self) -> str:
+        """The technical report of the message; empty where it has none."""
+        return self._details
+
+    @property
     def message(self) -> str:
         """The message that is shown; empty where it is the state."""
         return self._message
 
     def _show(self) -> None:
-        sign = "⚠ " if self._problem else ""
-        self.text.setText(f"{sign}{self._message}" if self._message else self._rest)
+        self.text.setText(self._message or self._rest)
+        self._sign.setVisible(self._problem)
         self._close.setVisible(bool(self._message))
         self._more.setVisible(bool(self._details) or not self.text.lines()[1])
         asked = self._answers.count() > 0
