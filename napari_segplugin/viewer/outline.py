@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from napari_segplugin.core import Box
 from napari_segplugin.core.types import Array
 from napari_segplugin.viewer.focus import camera_of
+from napari_segplugin.viewer.on_screen import Shown, shown_of
 from napari_segplugin.viewer.pictures import edge_runs
 
 if TYPE_CHECKING:
@@ -51,21 +51,6 @@ class Canvas(Protocol):
     layer_to_visual: dict[Labels, Drawn]
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What of a layer is on the screen: axes of its array, and the slice along all others."""
-
-    axes: tuple[int, ...]
-    index: tuple[int, ...]
-
-    def at(self, part: Box) -> Box:
-        """Where a part of what is shown lies in the array of the layer."""
-        index: list[slice] = [slice(i, i + 1) for i in self.index]
-        for axis, side in zip(sorted(self.axes), part, strict=True):
-            index[axis] = side
-        return tuple(index)
-
-
 class Outline:
     """Outlines the chosen objects of a labels layer in a viewer.
 
@@ -91,7 +76,7 @@ class Outline:
         self._viewer, self._canvas = viewer, canvas
         self._layer: Labels | None = None
         self._labels: tuple[int, ...] = ()
-        self._shown: _Shown | None = None
+        self._shown: Shown | None = None
         self._box: Box | None = None
         self._lines = np.zeros((0, 2, 2))
         self._width = 0.0
@@ -160,7 +145,7 @@ class Outline:
     def refresh(self, event: Event | None = None) -> None:
         """Look for the objects anew."""
         layer = self._layer
-        shown = None if layer is None or not layer.visible or not self._labels else self._on_screen(layer)
+        shown = None if layer is None or not layer.visible or not self._labels else shown_of(self._viewer, layer)
         self._shown, self._box = shown, None
         if layer is None or shown is None:
             self._hide()
@@ -204,21 +189,7 @@ class Outline:
 
     # --- where the objects are ------------------------------------------------------------------------------------
 
-    def _on_screen(self, layer: Labels) -> _Shown | None:
-        """What of a layer is shown; None where its axes are not those of the screen."""
-        dims = self._viewer.dims
-        offset = dims.ndim - layer.ndim
-        axes = tuple(int(d) - offset for d in dims.displayed)
-        if min(axes, default=-1) < 0 or layer.multiscale:
-            return None
-        point = np.asarray(layer.world_to_data(np.asarray(dims.point, float)[offset:]))
-        index = np.round(point).astype(int)
-        hidden = [a for a in range(layer.ndim) if a not in axes]
-        if any(not 0 <= index[a] < layer.data.shape[a] for a in hidden):
-            return None
-        return _Shown(axes, tuple(int(i) if a in hidden else 0 for a, i in enumerate(index)))
-
-    def _find(self, layer: Labels, shown: _Shown, part: Box) -> None:
+    def _find(self, layer: Labels, shown: Shown, part: Box) -> None:
         """Find the objects in a part of what is shown, and draw them."""
         sizes = [s.stop - s.start for s in part]
         if len(shown.axes) == 3 and np.prod(sizes) > _MOST:
@@ -244,7 +215,7 @@ class Outline:
             corners = first - 0.5 + _CORNERS * [s.stop - s.start for s in self._box]
             self._frame(self._in_world(layer, shown, corners[_EDGES]))
 
-    def _in_world(self, layer: Labels, shown: _Shown, points: np.ndarray) -> np.ndarray:
+    def _in_world(self, layer: Labels, shown: Shown, points: np.ndarray) -> np.ndarray:
         """Points along the shown axes in the order of the array to those of the screen in the order of the screen."""
         axes = sorted(shown.axes)
         begin = np.array(shown.index, float)
