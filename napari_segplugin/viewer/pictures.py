@@ -96,6 +96,38 @@ def outlines_of(labels: np.ndarray, background: int = 0) -> np.ndarray:
     return out
 
 
+def edge_runs(plane: np.ndarray) -> np.ndarray:
+    """The lines between pixels of different numbers, each as long as it is straight.
+
+    Parameters
+    ----------
+    plane : (Y, X) ndarray of int
+        What lies around it counts as 0.
+
+    Returns
+    -------
+    (N, 2, 2) ndarray of float
+        First and last point (row, column) of each line, where the middle of a pixel is a whole number.
+
+    Examples
+    --------
+    >>> edge_runs(np.array([[5, 5]])).tolist()[:2]
+    [[[-0.5, -0.5], [-0.5, 1.5]], [[0.5, -0.5], [0.5, 1.5]]]
+    """
+    wide = np.pad(plane, 1)
+    found = []
+    for turned in (wide, wide.T):
+        different = np.zeros((turned.shape[0] - 1, turned.shape[1] + 1), np.int8)
+        different[:, 1:] = turned[1:] != turned[:-1]
+        change = np.diff(different, axis=1)
+        row, first = np.nonzero(change == 1)
+        last = np.nonzero(change == -1)[1]
+        # of the padded plane to the plane, and from the middle of a pixel to its edge
+        lines = np.stack([np.stack([row, first], 1), np.stack([row, last], 1)], 1) - (0.5, 1.5)
+        found.append(lines if turned is wide else lines[..., ::-1])
+    return np.concatenate(found)
+
+
 class GreyView:
     """An image that is indexed like the labels that lie over it: one value a voxel, the mean of the channels.
 
@@ -123,4 +155,4 @@ class GreyView:
         return np.expand_dims(part, self._label_axes.index("C")) if "C" in self._label_axes else part
 
 
-__all__ = ["OUTLINE", "GreyView", "outlined", "outlines_of", "plane_of"]
+__all__ = ["OUTLINE", "GreyView", "edge_runs", "outlined", "outlines_of", "plane_of"]

@@ -15,6 +15,7 @@ from napari.layers import Labels, Shapes
 from psygnal import Signal
 
 from napari_segplugin.viewer.focus import camera_of
+from napari_segplugin.viewer.technical import add_hidden
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -93,7 +94,7 @@ class Pointer:
             axis_labels=layer.axis_labels,
             metadata={"segplugin": {"role": "drawing"}},
         )
-        viewer.add_layer(self._drawing)
+        add_hidden(viewer, self._drawing)
         viewer.layers.selection.active = layer
         layer.mouse_pan = False
         layer.cursor = "cross"

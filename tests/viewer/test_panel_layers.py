@@ -101,28 +101,20 @@ def test_an_aim_is_the_middle_of_the_object_in_the_world() -> None:
     layer = viewer.add_labels(np.zeros((9, 30, 40), int), scale=(3, 1, 0.5), translate=(10, 0, 0))
     aim = aim_at(viewer, layer, np.array([[2, 10, 20], [6, 14, 28]]))
     assert aim.point == pytest.approx((10 + 3 * 3, 11.5, 0.5 * 23.5))
+    assert aim.center == pytest.approx((0, 14.5, 0.5 * 19.5))  # all of the layer is on the screen, and stays there
+    camera_of(viewer).zoom *= 4
+    aim = aim_at(viewer, layer, np.array([[2, 10, 20], [6, 14, 28]]))
     assert aim.center == pytest.approx((0, 11.5, 0.5 * 23.5))
-    steps = list(flight(viewer, aim, 4))
-    assert len(steps) == 4
+    list(flight(viewer, aim, 0.01))
     assert viewer.dims.current_step[0] == 3
     assert tuple(camera_of(viewer).center) == pytest.approx(aim.center)
     viewer.dims.ndisplay = 3
-    assert aim_at(viewer, layer, np.array([[2, 10, 20], [6, 14, 28]])).center == pytest.approx((19, 11.5, 11.75))
+    assert aim_at(viewer, layer, np.array([[2, 10, 20], [6, 14, 28]])).center == pytest.approx((20.5, 11.5, 11.75))
 
 
 def test_an_aim_knows_the_time_point() -> None:
     viewer = ViewerModel()
     layer = viewer.add_labels(np.zeros((5, 30, 40), int))
     aim = aim_at(viewer, layer, np.array([[0, 0], [10, 10]]), frame=3)
-    list(flight(viewer, aim, 1))
+    list(flight(viewer, aim, 0))
     assert viewer.dims.current_step[0] == 3
-
-
-@pytest.mark.parametrize(("side", "factor"), [(2, "more"), (20, "same"), (200, "less")])
-def test_the_zoom_changes_only_for_specks_and_giants(side: int, factor: str) -> None:
-    viewer = ViewerModel()
-    layer = viewer.add_labels(np.zeros((400, 400), int))
-    layer.corner_pixels = np.array([[100, 100], [200, 200]])
-    aim = aim_at(viewer, layer, np.array([[0, 0], [side, side]]))
-    change = aim.zoom / camera_of(viewer).zoom
-    assert {"more": change > 1.5, "same": change == 1, "less": change < 0.5}[factor]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+
+from napari_segplugin.viewer.focus import camera_of, canvas_size
 
 
 def add_image(dock: Any, qtbot: Any, data: Any, **kwargs: Any) -> Any:
@@ -51,3 +55,13 @@ def small_bundle() -> Any:
 
     spec = ModelSpec("unet", 2, 1, Task.INSTANCE, ClassTable.named(["cell"]), {"widths": (4, 6)})
     return new_bundle(spec, name="small", seed=1)
+
+
+def assert_in_view(viewer: Any, point: Sequence[float]) -> None:
+    """A point of the world is on the canvas, and no more of it than is needed lies beyond the edge of the layers."""
+    camera, view = camera_of(viewer), canvas_size(viewer) / camera_of(viewer).zoom
+    middle, extent = np.asarray(camera.center)[-2:], viewer.layers.extent
+    assert (np.abs(middle - np.asarray(point)) <= view / 2).all(), (middle, point, view)
+    low, high = np.asarray(extent.world)[:, -2:] + [[-0.5], [0.5]] * np.asarray(extent.step)[-2:]
+    beyond = np.maximum(low - (middle - view / 2), 0) + np.maximum(middle + view / 2 - high, 0)
+    np.testing.assert_allclose(beyond, np.maximum(view - (high - low), 0), atol=1e-6)

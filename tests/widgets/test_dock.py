@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, Task
 from napari_segplugin.engine.session import Session
+from napari_segplugin.viewer.technical import is_technical
 from napari_segplugin.widgets.step_method import SCRATCH
 from napari_segplugin.widgets.step_result import PLANE
 
@@ -581,16 +582,21 @@ def test_a_result_shows_as_objects_classes_and_both(with_image: Any, qtbot: Any)
     run(with_image, qtbot)
     step, layer = with_image.result_step, with_image.runs.results[-1].layer
     assert step.view_buttons["instance"].isChecked()
-    count = len(with_image.viewer.layers)
-    step.view_buttons["semantic"].click()
+    count, data = len(with_image.viewer.layers), layer.data
+    colors = {}
+    for kind in ("semantic", "panoptic", "instance"):
+        step.view_buttons[kind].click()
+        shown = {k for k, push in step.view_buttons.items() if push.isChecked()}
+        assert shown == {kind}
+        assert len(with_image.viewer.layers) == count
+        assert layer.data is data
+        colors[kind] = np.asarray(layer.colormap.map(np.arange(1, data.max() + 1))).round(3).tolist()
+    assert colors["semantic"] != colors["instance"] != colors["panoptic"]
+    assert all(c == colors["semantic"][0] for c in colors["semantic"])  # all are of one class
     step.view_buttons["panoptic"].click()
-    assert len(with_image.viewer.layers) == count + 2
-    assert all(v.data is layer.data for v in with_image.viewer.layers[-2:])
-    step.view_buttons["semantic"].click()
-    assert len(with_image.viewer.layers) == count + 1
-    with_image.viewer.layers.remove(with_image.viewer.layers[-1])
-    qtbot.waitUntil(lambda: not step.view_buttons["panoptic"].isChecked(), timeout=2000)
-    run(with_image, qtbot)  # a new run takes the place of the old result, and its views are not in the way
+    step.view_buttons["panoptic"].click()  # switched off: as the result is by itself
+    assert step.view_buttons["instance"].isChecked()
+    run(with_image, qtbot)  # a new run takes the place of the old result, and its view is not in the way
     assert with_image.runs.result_of(with_image.image_step.layer) is not None
 
 
@@ -599,8 +605,11 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
     step, layer = with_image.result_step, with_image.runs.results[-1].layer
     assert step.view_buttons["semantic"].isChecked()
+    data = layer.data
     step.view_buttons["instance"].click()
-    objects = with_image.viewer.layers[-1]
+    objects = with_image.views.objects_of(with_image.runs.results[-1])
+    assert is_technical(objects)
+    assert layer.data is data
     pieces = ndimage.label(layer.data, np.ones((3, 3)))[1]
     qtbot.waitUntil(lambda: int(objects.data.max()) == pieces, timeout=4000)
     with_image.views.refresh()
@@ -609,9 +618,9 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     layer.data_setitem(corner, 0 if layer.data[0, 0] else 1)
     qtbot.waitUntil(lambda: bool(objects.data[0, 0]) == bool(layer.data[0, 0]), timeout=4000)
     assert with_image.views.objects_of(with_image.runs.results[-1]) is objects
+    assert layer.visible
     step.view_buttons["semantic"].click()
-    assert not layer.visible
-    step.view_buttons["instance"].click()
+    assert with_image.views.objects_of(with_image.runs.results[-1]) is layer
     assert all(a is not objects for a in with_image.viewer.layers)
 
 
