@@ -57,7 +57,7 @@ class Outline:
         object.__setattr__(self, "points", points)
 
     def mask(self, window: Region) -> np.ndarray:
-        """Which pixels of a window have their middle inside.
+        """Which pixels of a window have their middle inside, or on the line.
 
         Parameters
         ----------
