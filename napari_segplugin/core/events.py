@@ -89,6 +89,8 @@ class FileState:
         How many objects, or classes, were found; None before that is known.
     reason : str
         Why it is unreadable or failed, or what else a person should know of it.
+    setting : str, optional
+        The setting that helps, if there is one.
     files : tuple of str
         What was written, the labels first.
     seconds : float
@@ -114,6 +116,7 @@ class FileState:
     seconds: float = 0.0
     earlier: bool = False
     notes: tuple[Note, ...] = ()
+    setting: Setting | None = None
 
     @property
     def ended(self) -> bool:

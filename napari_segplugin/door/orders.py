@@ -30,14 +30,15 @@ from napari_segplugin.door.inputs import ChannelsLike, ImageLike, ModelLike, Pat
 from napari_segplugin.engine.batch.corrected import Corrected
 from napari_segplugin.engine.batch.folder import RECORD
 from napari_segplugin.engine.batch.folder import batch as run_batch
-from napari_segplugin.engine.batch.order import CORRECTIONS, Order, run_order
+from napari_segplugin.engine.batch.order import CORRECTIONS, Order, run_order, things, write_order
 from napari_segplugin.engine.batch.regions import known_of
-from napari_segplugin.engine.batch.replay import Recorded, fitted, identical, order_of, read_recorded
+from napari_segplugin.engine.batch.replay import ENDING, Recorded, fitted, is_recorded, order_of, read_recorded, verdict
 from napari_segplugin.engine.session import home_folder
 from napari_segplugin.io import load_bundle, shipped_bundles
 from napari_segplugin.io.files import as_path
 from napari_segplugin.io.formats import notes_of, read_image
-from napari_segplugin.io.targets import find_images, is_folder_of_images, results_folder, targets_of
+from napari_segplugin.io.targets import find_images, results_folder, targets_of
+from napari_segplugin.io.writing import content_of
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.predict.cluster import Cluster
@@ -138,22 +139,34 @@ def batch_of(
 ) -> Job[tuple[FileState, ...]]:
     """As :func:`batch`, with an order and a way of reading; of a single folder there is a record among the results."""
     reading = reading or Reading()
-    given = [images] if isinstance(images, str | Path) else list(images)
-    files = find_images([str(i) for i in given])
-    folder = as_path(given[0]) if len(given) == 1 and is_folder_of_images(as_path(given[0])) else None
+    files, place, record = plan(images, output)
+    pairs = list(zip(files, targets_of(files, place, extension.lstrip(".") or None), strict=True))
+    more = {"reading": reading.to_json(), "stop": stop, "again": again, "record": record}
+    return (yield from run_batch(pairs, order, reading.open, **more))  # type: ignore[arg-type]
+
+
+def plan(
+    images: PathLike | Sequence[PathLike], output: PathLike | None, *, expand: bool = True
+) -> tuple[list[Path], Path | None, Path | None]:
+    """The files of a batch, the folder of the results (None: beside each), and its record (None: there is none).
+
+    Parameters
+    ----------
+    images : path, or sequence of path
+    output : path, optional
+    expand : bool
+        Whether a folder is taken for the images in it.
+
+    Raises
+    ------
+    InputError
+        If there are no images in a folder.
+    """
+    given = [as_path(i) for i in ([images] if isinstance(images, str | Path) else images)]
+    files = find_images(given) if expand else given
+    folder = given[0] if expand and len(given) == 1 and files != given else None
     place = as_path(output) if output else None if folder is None else results_folder(folder)
-    targets = targets_of(files, place, extension.lstrip(".") or None)
-    return (
-        yield from run_batch(
-            list(zip(files, targets, strict=True)),
-            order,
-            reading.open,
-            reading=reading.to_json(),
-            stop=stop,
-            again=again,
-            record=None if folder is None or place is None else place / RECORD,
-        )
-    )
+    return files, place, None if folder is None or place is None else place / RECORD
 
 
 def in_regions(
@@ -209,16 +222,9 @@ def replay(
     order = fitted(order, recorded, found, notes.append)
     yield from notes
     result = yield from run_order(order, found)
-    if recorded.same_image(found) and recorded.path.name.endswith(".recipe.json"):
-        yield Note(same_or_not(recorded, result))
+    if recorded.same_image(found) and recorded.path.name.endswith(ENDING):
+        yield Note(verdict(recorded, content_of(result)))
     return result
-
-
-def same_or_not(recorded: Recorded, found: Segmentation) -> str:
-    """Whether a result that was made again is the recorded one, as a sentence."""
-    if identical(recorded, found):
-        return "The result is the recorded one, voxel by voxel and object by object."
-    return "The result differs from the recorded one: it was computed on another device or by another version, or edited since."
 
 
 def recorded_order(recorded: Recorded, model: ModelLike | None, device: str | None, say: Say) -> Order:
@@ -338,8 +344,11 @@ def _tile_options(tiles: TileSpec) -> list[str]:
 
 
 __all__ = [
+    "ENDING",
     "HowLike",
+    "Order",
     "Reading",
+    "Recorded",
     "as_order",
     "batch",
     "batch_of",
@@ -347,7 +356,12 @@ __all__ = [
     "corrections_of",
     "find_model",
     "in_regions",
+    "is_recorded",
+    "plan",
+    "read_recorded",
     "recorded_order",
     "replay",
-    "same_or_not",
+    "run_batch",
+    "things",
+    "write_order",
 ]

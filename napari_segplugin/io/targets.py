@@ -90,8 +90,14 @@ def is_image_folder(folder: Path) -> bool:
     return is_zarr(folder) or any(p.is_file() and looks_like_dicom(p) for p in folder.iterdir())
 
 
-def find_images(given: Sequence[str]) -> list[Path]:
+def find_images(given: Sequence[str | Path]) -> list[Path]:
     """The images that were named, and those in the folders that were named.
+
+    Parameters
+    ----------
+    given : sequence of path
+        A folder in which no image lies, but further folders, is taken for one image: a study of DICOM series, which may lie
+        some folders down.
 
     Raises
     ------
@@ -101,13 +107,21 @@ def find_images(given: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for name in given:
         path = as_path(name)
-        found += images_in(path) if is_folder_of_images(path) else [path]
+        if not path.is_dir() or is_image_folder(path):
+            found.append(path)
+            continue
+        try:
+            found += images_in(path)
+        except InputError:
+            if not any(p.is_dir() for p in path.iterdir()):
+                raise
+            found.append(path)
     return found
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether a path is a folder that is not an image itself."""
-    return path.is_dir() and not is_image_folder(path)
+    """Whether a path is a folder of images, and not an image itself."""
+    return path.is_dir() and find_images([path]) != [path]
 
 
 def results_folder(folder: Path) -> Path:

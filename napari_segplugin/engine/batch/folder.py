@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -30,6 +30,7 @@ from napari_segplugin.core import (
 from napari_segplugin.core.disk.commit import settle
 from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.engine.batch.order import WRITING, Order, things, write_order
+from napari_segplugin.engine.batch.replay import ENDING, Recorded, fitted, verdict
 from napari_segplugin.io.files import fingerprint, first_line, write_text
 from napari_segplugin.io.formats import notes_of, stem_of
 from napari_segplugin.io.targets import ResultPath
@@ -53,6 +54,7 @@ def batch(
     stop: threading.Event | None = None,
     again: bool = False,
     record: Path | None = None,
+    recorded: Recorded | None = None,
 ) -> Job[tuple[FileState, ...]]:
     """Segment files one after the other and write each result.
 
@@ -73,6 +75,8 @@ def batch(
         Do what is done already, too, and replace it.
     record : Path, optional
         A file for the record of the batch: the order, and what came of each file.
+    recorded : Recorded, optional
+        The recipe that the order is from: it is fitted to each image, and said of the same image whether the result is the same.
 
     Yields
     ------
@@ -99,12 +103,12 @@ def batch(
         yield states[n]
     book.write(states)
     try:
-        for n, (path, target) in enumerate(files):
+        for n, (_, target) in enumerate(files):
             if states[n].ended:
                 continue
             if stop is not None and stop.is_set():
                 break
-            states[n] = yield from _one(states[n], path, target, order, read, key)
+            states[n] = yield from _one(states[n], target, _Work(order, read, key, recorded))
             yield states[n]
             book.write_sometimes(states)
     finally:
@@ -113,33 +117,55 @@ def batch(
     return tuple(states)
 
 
-def _one(
-    state: FileState, path: Path, target: ResultPath, order: Order, read: Callable[[Path], Image], key: str
-) -> Job[FileState]:
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is the same for all files of a batch."""
+
+    order: Order
+    read: Callable[[Path], Image]
+    key: str
+    recorded: Recorded | None
+
+
+def _one(state: FileState, target: ResultPath, work: _Work) -> Job[FileState]:
     """One file from "running" to its end."""
-    begin, notes = time.monotonic(), list[Note]()
+    begin, notes, path = time.monotonic(), list[Note](), Path(state.path)
     state = replace(state, state="running")
     yield state
 
-    def ended(state: FileState) -> FileState:
+    def ended(state: FileState, error: Exception | None = None) -> FileState:
+        if error is not None:
+            state = replace(state, reason=_sentence(error, path), setting=getattr(error, "setting", None))
         return replace(state, seconds=round(time.monotonic() - begin, 3), notes=tuple(notes))
 
     try:
-        about: JsonDict = {"batch": {"order": key, "file": _stamp(path)}}
-        image = read(path)
+        about: JsonDict = {"batch": {"order": work.key, "file": _stamp(path)}}
+        image = work.read(path)
     except Exception as error:  # noqa: BLE001 - one file does not end the batch, whatever is wrong with it
-        return ended(replace(state, state="unreadable", reason=_sentence(error, path)))
+        return ended(replace(state, state="unreadable"), error)
     try:
-        for note in notes_of(image):
-            notes.append(note)
-            yield note
-        job = write_order(order, image, target, about)
-        found, files = yield from _told(job, state, notes)
-    except Exception as error:  # noqa: BLE001 - one file does not end the batch, whatever is wrong with it
-        return ended(replace(state, state="failed", reason=_sentence(error, path)))
+        found, files = yield from _told(_written(image, target, about, work), state, notes)
+    except Exception as error:  # noqa: BLE001 - nor whatever goes wrong on the way
+        return ended(replace(state, state="failed"), error)
     count = things(found)
-    files_ = tuple(str(f) for f in files)
-    return ended(replace(state, state="done" if count else "none", share=1.0, objects=count, files=files_))
+    made = tuple(str(f) for f in files)
+    return ended(replace(state, state="done" if count else "none", share=1.0, objects=count, files=made))
+
+
+def _written(image: Image, target: ResultPath, about: JsonDict, work: _Work) -> Job[Written]:
+    """Segment an image and write the result, with all that there is to say of it."""
+    yield from notes_of(image)
+    if work.recorded is None:
+        return (yield from write_order(work.order, image, target, about))
+    notes: list[Note] = []
+    order = fitted(work.order, work.recorded, image, notes.append)
+    yield from notes
+    found, files = yield from write_order(order, image, target, about)
+    if work.recorded.same_image(image):
+        recipe = next(f for f in files if f.name.endswith(ENDING))
+        content = json_object(json.loads(recipe.read_text(encoding="utf-8"))).get("content")
+        yield Note(verdict(work.recorded, content))
+    return found, files
 
 
 def _told(job: Job[Written], state: FileState, notes: list[Note]) -> Job[Written]:
@@ -176,8 +202,11 @@ def _sentence(error: Exception, path: Path) -> str:
 
 
 def _stamp(path: Path) -> JsonDict:
-    """Size of a file, or of all in a folder, and when it was changed last."""
-    about = [p.stat() for p in ([p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path])]
+    """Size of a file, or of all in a folder, and when it was changed last; nothing of what cannot be looked at."""
+    try:
+        about = [p.stat() for p in ([p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path])]
+    except (OSError, ValueError):
+        return {}
     return {"bytes": sum(a.st_size for a in about), "modified": max((a.st_mtime_ns for a in about), default=0)}
 
 

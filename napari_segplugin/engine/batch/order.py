@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segplugin.classical import CLEANUPS, TECHNIQUES
 from napari_segplugin.core import (
     ClassicalRecipe,
     Image,
@@ -89,6 +90,18 @@ class Order:
     def name(self) -> str:
         """What a person calls it."""
         return self.how.name or (self.how.technique if isinstance(self.how, ClassicalRecipe) else "")
+
+    @property
+    def task(self) -> Task:
+        """What it finds."""
+        if isinstance(self.how, ModelBundle):
+            return self.how.spec.task
+        objects = TECHNIQUES[self.how.technique].kind == "objects"
+        return (
+            Task.INSTANCE
+            if objects or any(CLEANUPS[s.name].kind == "objects" for s in self.how.cleanup)
+            else Task.SEMANTIC
+        )
 
     def about(self) -> JsonDict:
         """The order as JSON values, in the words of the recipe of a result."""

@@ -14,7 +14,7 @@ from napari_segplugin.core import (
     Normalisation,
     Note,
     Region,
-    Segmentation,
+    SegPluginError,
     recipe_from_json,
     tile_spec_from_json,
     to_json,
@@ -27,7 +27,6 @@ from napari_segplugin.engine.batch.regions import regions_in
 from napari_segplugin.engine.session import image_key
 from napari_segplugin.io.boundary import read_json
 from napari_segplugin.io.files import as_path, fingerprint
-from napari_segplugin.io.writing import content_of
 from napari_segplugin.version import __version__
 
 ENDING = ".recipe.json"
@@ -137,7 +136,24 @@ def read_recorded(path: str | Path) -> Recorded:
             f"'{place.name}' does not say how a result was made.",
             accepted=f"NAME{ENDING} beside a result, batch.json in a folder of results, or a recipe of classical steps",
         )
-    return Recorded(place, about, recipe)
+    found = Recorded(place, about, recipe)
+    try:
+        # said here, and not after an image was read
+        _ = found.shape, _spans(recipe.get("region")), _spans(recipe.get("box")), regions_in(recipe.get("regions"))
+    except (IndexError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The recipe '{place.name}' is damaged.", got=str(error)[:80], hint="Restore the file"
+        ) from None
+    return found
+
+
+def is_recorded(path: str | Path) -> bool:
+    """Whether a file is the recipe of a result or the record of a batch; False for what cannot be read."""
+    try:
+        read_recorded(path)
+    except SegPluginError:
+        return False
+    return True
 
 
 def order_of(
@@ -293,9 +309,18 @@ def fitted(order: Order, recorded: Recorded, image: Image, say: Callable[[Note],
     return replace(order, region=None, outlines=(), box=None)
 
 
-def identical(recorded: Recorded, found: Segmentation) -> bool:
-    """Whether a result is the recorded one, voxel by voxel and object by object."""
-    return content_of(found) == recorded.about.get("content")
+def verdict(recorded: Recorded, content: Json) -> str:
+    """Whether a result that was made again is the recorded one, as a sentence.
+
+    Parameters
+    ----------
+    recorded : Recorded
+    content : str
+        Of the new result, see :func:`~napari_segplugin.io.writing.content_of`.
+    """
+    if content == recorded.about.get("content"):
+        return "The result is the recorded one, voxel by voxel and object by object."
+    return "The result differs from the recorded one: that was made on another device, by another version, or edited since."
 
 
 __all__ = [
@@ -303,7 +328,8 @@ __all__ = [
     "Recorded",
     "corrections_beside",
     "fitted",
-    "identical",
+    "is_recorded",
     "order_of",
     "read_recorded",
+    "verdict",
 ]
