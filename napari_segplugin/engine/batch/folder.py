@@ -16,6 +16,7 @@ from typing import TypeAlias, cast
 from napari_segplugin.core import (
     FileState,
     Image,
+    InputError,
     Job,
     Note,
     OutOfMemoryError,
@@ -280,6 +281,10 @@ class _Record:
         """
         if self.path is None:
             return
+        if self.path.is_dir():
+            raise InputError(
+                f"'{self.path.name}' is a folder and would be replaced.", hint="Choose another folder of results"
+            )
         self._last = time.monotonic()
         rows = [
             {

@@ -282,7 +282,8 @@ def corrections_beside(recorded: Recorded) -> Corrected | None:
 def fitted(order: Order, recorded: Recorded, image: Image, say: Callable[[Note], object]) -> Order:
     """The order for an image: on the same one exactly as before, on another one with the region only where it fits.
 
-    Corrections stay in the order: whether they are put on is decided by the result, which they know.
+    Corrections are left out on another image. Where the recipe cannot tell, they stay in the order: they know the result that
+    they belong to.
 
     Parameters
     ----------
@@ -299,6 +300,9 @@ def fitted(order: Order, recorded: Recorded, image: Image, say: Callable[[Note],
             exactly = {"size": json_integers(cut["cut"]), "halo": json_integers(cut.get("halo"))}
             order = replace(order, tiles=replace(order.tiles, **exactly))  # type: ignore[arg-type]
         return order
+    if order.corrections is not None and "key" in recorded.input:
+        say(Note(f"'{image.name}' is not the image whose result was corrected: the corrections are left out."))
+        order = replace(order, corrections=None)
     if order.region is None and not order.outlines and order.box is None:
         return order
     drawn = f"'{recorded.input.get('name', 'another image')}'"

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 import tifffile
+from squares import squares
 
 from napari_segplugin.core import FileState, Note, Step, TileSpec, drain
 from napari_segplugin.door.orders import Reading, batch_of
@@ -172,8 +173,6 @@ def test_a_file_keeps_its_notes_and_the_setting_that_helps(tmp_path, network):
 
 
 def test_results_come_in_the_format_of_the_input_and_labels_are_left_out(tmp_path, cells):
-    from conftest import squares
-
     folder = tmp_path / "mixed"
     folder.mkdir()
     tifffile.imwrite(folder / "a_image.tif", squares())
@@ -189,8 +188,6 @@ def test_results_come_in_the_format_of_the_input_and_labels_are_left_out(tmp_pat
 
 
 def test_a_network_runs_over_planes_and_volumes_alike(tmp_path, network):
-    from conftest import squares
-
     folder = tmp_path / "both"
     folder.mkdir()
     tifffile.imwrite(folder / "a.tif", squares(), metadata={"axes": "YX"})
