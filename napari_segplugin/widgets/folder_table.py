@@ -409,7 +409,7 @@ class FolderTable(QWidget):
             f"min-height: 24px; padding: 0 4px; }} QPushButton:focus {{ border: 2px solid {colors.link}; }} "
             f"QPushButton:disabled {{ color: {colors.muted}; text-decoration: none; }}"
         )
-        rim = f"QPushButton:checked {{ border: 2px solid {colors.link}; font-weight: bold; }}"
+        rim = f"QPushButton:checked {{ background: transparent; border: 2px solid {colors.link}; font-weight: bold; }}"
         for made in self.filters.values():
             made.setStyleSheet(rim)
         self.view.viewport().update()  # type: ignore[union-attr]

@@ -314,3 +314,65 @@ def test_the_result_that_was_made_again_can_be_made_again(saved, tmp_path):
     _, files = drain(write_order(order, image, ResultPath(tmp_path / "second.tif")))
     assert [Path(f).name for f in files][-1] == "second.corrections.json"
     equal(again(tmp_path / "second.recipe.json")[0], now)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_where_the_recipe_does_not_know_its_image_the_result_decides(saved, tmp_path, other):
+    recipe, now, _ = saved("semantic")
+    told = json.loads(recipe.read_text())
+    del told["recipe"]["input"]["key"]
+    recipe.write_text(json.dumps(told))
+    if other:
+        tifffile.imwrite(
+            tmp_path / "cells.tif", 255 - squares(seed=4), metadata={"axes": "YX"}, photometric="minisblack"
+        )
+    found, said = again(recipe)
+    assert np.array_equal(found.labels, now.labels) is not other
+    assert any(s.startswith("The corrections are left out: the result") for s in said) is other
+
+
+def test_a_recipe_that_names_no_image_asks_for_one(saved):
+    recipe, _, _ = saved(correct=False)
+    told = json.loads(recipe.read_text())
+    told["recipe"]["input"]["source"] = ""
+    recipe.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="does not name the file of its image"):
+        again(recipe)
+    told["recipe"]["input"] |= {"joined": ["t1", "t2"]}
+    recipe.write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"made of 2 images.*Join them"):
+        again(recipe)
+
+
+def test_another_version_is_said(saved):
+    recipe, _, _ = saved(correct=False)
+    told = json.loads(recipe.read_text())
+    told["recipe"]["versions"]["napari-segplugin"] = "0.0.1"
+    recipe.write_text(json.dumps(told))
+    assert any("made by version 0.0.1" in s for s in again(recipe)[1])
+
+
+def test_writing_with_what_was_before_keeps_the_corrections(saved, tmp_path):
+    import napari_segplugin as seg
+
+    _, now, before = saved()
+    seg.write_segmentation(now, tmp_path / "own.tif", before=before)
+    equal(seg.replay(tmp_path / "own.recipe.json", progress=False), now)
+    assert not (tmp_path / "own2.corrections.json").exists()
+    files = seg.write_segmentation(before, tmp_path / "own2.tif", before=before)
+    assert [f.name for f in files if "corrections" in f.name] == []
+
+
+def test_no_region_at_all_is_a_sentence(cells):
+    with pytest.raises(InputError, match="No region is drawn"):
+        drain(jobs.in_regions(squares(), cells, []))
+
+
+def test_tiles_of_something_else_are_a_sentence():
+    from napari_segplugin.core import tile_spec_from_json, to_json
+
+    tiles = TileSpec((3, 4), (1, 1), "float32", True, 2.0, False, True)
+    assert tile_spec_from_json(json.loads(json.dumps(to_json(tiles)))) == tiles
+    for wrong in ({"sizes": [1]}, {"size": "all"}, {"zoom": None}):
+        with pytest.raises(InputError, match="not understood"):
+            tile_spec_from_json(wrong)
