@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ClassInfo,
         ClassTable,
         CleanupStep,
+        FileState,
         Image,
         InputError,
         Kind,
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     )
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.drawn import Outline
     from napari_segplugin.data.table import MeasureTable
+    from napari_segplugin.door.batches import batch, in_regions, replay
     from napari_segplugin.door.calls import finetune, predict, segment, suits, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
     from napari_segplugin.door.joining import join
@@ -66,11 +69,13 @@ if TYPE_CHECKING:
     from napari_segplugin.io.segmentations import read, read_segmentation
 
 _CORE = (
-    "AugmentSpec ClassInfo ClassTable ClassicalRecipe CleanupStep Image InputError Kind LossSpec LossTerm MissingExtraError "
+    "AugmentSpec ClassInfo ClassTable ClassicalRecipe CleanupStep FileState Image InputError Kind LossSpec LossTerm MissingExtraError "
     "ModelBundle ModelSpec ObjectTable OutOfMemoryError SegPluginError Segmentation Task TileSpec TrainSpec drain"
 )
 _NAMES = {
     "core": _CORE,
+    "door.batches": "batch in_regions replay",
+    "data.drawn": "Outline",
     "door.calls": "finetune predict segment suits train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
     "door.joining": "join",
@@ -105,6 +110,7 @@ __all__ = [
     "CleanupStep",
     "Corrections",
     "DoctorReport",
+    "FileState",
     "FineTuneResult",
     "Image",
     "InputError",
@@ -118,6 +124,7 @@ __all__ = [
     "ModelSpec",
     "ObjectTable",
     "OutOfMemoryError",
+    "Outline",
     "Piece",
     "Report",
     "SampleImage",
@@ -130,6 +137,7 @@ __all__ = [
     "Tracking",
     "TrainSpec",
     "__version__",
+    "batch",
     "connect",
     "crop",
     "devices",
@@ -137,6 +145,7 @@ __all__ = [
     "drain",
     "evaluate",
     "finetune",
+    "in_regions",
     "jobs",
     "join",
     "load_model",
@@ -149,6 +158,7 @@ __all__ = [
     "read_image",
     "read_segmentation",
     "recipes",
+    "replay",
     "sample",
     "samples",
     "save_model",

@@ -49,6 +49,7 @@ from napari_segplugin.door.inputs import (
     as_segmentation,
     class_table,
 )
+from napari_segplugin.door.orders import batch, in_regions, replay
 from napari_segplugin.door.training import NewModel, Pairs, labelled
 from napari_segplugin.engine.memory import within_memory
 from napari_segplugin.engine.torch_import import bring_torch
@@ -371,13 +372,16 @@ def instant(
 
 
 __all__ = [
+    "batch",
     "compare",
     "edge_map",
     "evaluate",
     "finetune",
+    "in_regions",
     "instant",
     "predict",
     "predict_to_file",
+    "replay",
     "segment",
     "track",
     "train",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import napari_segplugin as seg
 from napari_segplugin import jobs
+from napari_segplugin.cli.many import Many, Outcome
 from napari_segplugin.cli.marks import read_corrections
 from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.values import loss_of
@@ -22,8 +23,6 @@ from napari_segplugin.core import (
     InputError,
     ModelBundle,
     Note,
-    Segmentation,
-    Task,
     TileSpec,
     TrainSpec,
     augment_spec_from_json,
@@ -32,10 +31,11 @@ from napari_segplugin.core import (
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import plain_metric
 from napari_segplugin.data.channels import seen
+from napari_segplugin.door.orders import Order, things, write_order
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
-from napari_segplugin.io import read_image, write_segmentation
-from napari_segplugin.io.formats import notes_of, stem_of, with_extension
-from napari_segplugin.io.like_input import Ending, ending_like
+from napari_segplugin.io import read_image
+from napari_segplugin.io.formats import notes_of
+from napari_segplugin.io.targets import ResultPath, targets_of, write_result
 
 if TYPE_CHECKING:
     from napari_segplugin.jobs import Cluster
@@ -45,161 +45,69 @@ Result = tuple[dict[str, Any], str]
 
 def open_image(path: str, options: Namespace, progress: Progress) -> Image:
     """Read an image as the options say; what its file leaves in doubt is shown as notes."""
-    more = {"series": options.series, "resample": options.even_slices}
-    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit, **more)
+    image = opened(path, options)
     for note in notes_of(image):
         progress(note)
+    return image
+
+
+def opened(path: str | Path, options: Namespace) -> Image:
+    """Read an image as the options say."""
+    more = {"series": options.series, "resample": options.even_slices}
+    image = read_image(path, axes=options.axes, spacing=options.spacing, unit=options.unit, **more)
     return seen(image, getattr(options, "channels", ""))
 
 
-def open_joined(options: Namespace, progress: Progress) -> Image:
+def joined(paths: Sequence[str], options: Namespace, say: Callable[[Note], object]) -> Image:
     """The images of a command as the channels of one."""
     whole = Namespace(**{**vars(options), "channels": ""})
-    image = seg.join([open_image(path, whole, progress) for path in options.images])
-    for note in notes_of(image):
-        progress(note)
-    return seen(image, options.channels)
+    parts = [opened(path, whole) for path in paths]
+    for part in parts:
+        for note in notes_of(part):
+            say(note)
+    return seen(seg.join(parts), options.channels)
 
 
 def predict(options: Namespace) -> Result:
-    """Segment images one after the other; those that are done stay when a later one fails."""
-    shown = options.images[:1] if options.join else options.images
-    targets = targets_of(shown, options.output, options.format)
+    """Segment images one after the other; one that cannot be segmented says why and does not hold up the others."""
+    many = Many.of(options, options.images[:1] if options.join else options.images)
     bundle = seg.load_model(options.model)
-    if options.cluster:
-        with seg.connect(options.cluster) as cluster:
-            rows = _predict_all(options, targets, bundle, cluster)
-    else:
-        rows = _predict_all(options, targets, bundle, None)
-    word = "classes" if bundle.spec.task is Task.SEMANTIC else "objects"
-    lines = [f"{r['outputs'][0]}: {r['objects']} {word}, {r['seconds']:.1f} s" for r in rows]
-    return {"command": "predict", "model": bundle.name, "task": str(bundle.spec.task), "results": rows}, "\n".join(
-        lines
-    )
+    task = bundle.spec.task
+
+    def read(path: Path) -> Image:
+        return joined(options.images, options, many.note) if options.join else opened(path, options)
+
+    with seg.connect(options.cluster) if options.cluster else nullcontext() as cluster:
+        if cluster is not None and len(many.pairs) > 1:
+            many.rows = _spread_out(options, many, bundle, cluster)
+        else:
+            many.run(Order(bundle, _tiles(options), options.device, cluster=cluster), read)
+    data = {"command": "predict", "model": bundle.name, "task": str(task), **many.outcome(task)}
+    return data, many.text(task)
 
 
-def _predict_all(
-    options: Namespace, targets: Sequence[ResultPath], bundle: ModelBundle, cluster: Cluster | None
-) -> list[dict[str, Any]]:
-    """One image after the other, or on a cluster several at once."""
-    pairs = list(zip(options.images[: len(targets)], targets, strict=True))
-    if cluster is not None and len(pairs) > 1:
-        items = [(options, os.getcwd(), path, target) for path, target in pairs]
-        with CommandProgress(f"{len(pairs)} images", options.quiet) as progress:
-            rows = drain(cluster.each(predict_there, bundle, items), progress)
-        return [{**row, "image": path} for row, path in zip(rows, options.images, strict=True)]
-    rows = []
-    for path, target in pairs:
-        with CommandProgress(Path(path).name, options.quiet) as progress:
-            rows.append(_predict_one(bundle, options, path, target, progress, cluster))
-    return rows
+def _tiles(options: Namespace) -> TileSpec:
+    looks = options.precision, options.mirror, options.zoom, not options.keep_voxel_size, options.invert
+    return TileSpec(options.tile, options.halo, *looks)
 
 
-def _predict_one(
-    bundle: ModelBundle,
-    options: Namespace,
-    path: str,
-    target: ResultPath,
-    progress: Progress,
-    cluster: Cluster | None = None,
-) -> dict[str, Any]:
-    """Segment a file; what is told of it."""
-    start = time.perf_counter()
-    image = open_joined(options, progress) if options.join else open_image(path, options, progress)
-    if target.note:
-        progress(Note(target.note))
-    size, halo = _spread(options.tile, image), _spread(options.halo, image)
-    tiles = TileSpec(
-        size, halo, options.precision, options.mirror, options.zoom, not options.keep_voxel_size, options.invert
-    )
-    job = jobs.predict_to_file(
-        image, bundle, target.path, tiles=tiles, device=options.device, cluster=cluster, otherwise=target.otherwise
-    )
-    found, files = drain(job, progress)
-    row = {"image": path, "outputs": [str(f) for f in files], "objects": len(found.objects)}
-    return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
+def _spread_out(options: Namespace, many: Many, bundle: ModelBundle, cluster: Cluster) -> list[Outcome]:
+    """Several images at once, each on a worker."""
+    items = [(options, os.getcwd(), str(path), target) for path, target in many.pairs]
+    with CommandProgress(f"{len(items)} images", options.quiet) as progress:
+        rows = drain(cluster.each(predict_there, bundle, items), progress)
+    return [{**row, "image": str(path)} for row, (path, _) in zip(rows, many.pairs, strict=True)]
 
 
-def predict_there(
-    bundle: ModelBundle, options: Namespace, folder: str, path: str, target: ResultPath | str
-) -> dict[str, Any]:
+def predict_there(bundle: ModelBundle, options: Namespace, folder: str, path: str, target: ResultPath | str) -> Outcome:
     """On a worker of a cluster: segment a file; the paths are those of a folder that it sees, too."""
-    target = target if isinstance(target, ResultPath) else ResultPath(Path(target))
+    goal = target if isinstance(target, ResultPath) else ResultPath(Path(target))
+    goal, start = replace(goal, path=Path(folder) / goal.path), time.perf_counter()
     with CommandProgress(Path(path).name, quiet=True) as progress:
-        return _predict_one(
-            bundle, options, str(Path(folder) / path), replace(target, path=Path(folder) / target.path), progress
-        )
-
-
-@dataclass(frozen=True)
-class ResultPath:
-    """Where a result goes.
-
-    Parameters
-    ----------
-    path : Path
-    otherwise : str
-        Extension of the format that is written where that of `path` cannot hold the labels; empty for none.
-    note : str
-        What the person should know of the format.
-    """
-
-    path: Path
-    otherwise: str = ""
-    note: str = ""
-
-
-def targets_of(
-    images: Sequence[str | Path], output: str | None, extension: str | None, ending: str = "_labels"
-) -> list[ResultPath]:
-    """Where each result goes, in the format of its image where no extension is given; two must not have one name.
-
-    Raises
-    ------
-    InputError
-        If two would, or the folder cannot be made.
-    """
-    folder = Path(output).expanduser() if output else None
-    stems = [(folder or Path(p).parent) / f"{stem_of(Path(p))}{ending}" for p in images]
-    ends = [Ending(f".{extension}") if extension else ending_like(p) for p in images]
-    targets = [
-        ResultPath(s.parent / f"{s.name}{e.extension}", e.otherwise, e.note) for s, e in zip(stems, ends, strict=True)
-    ]
-    # a recipe and a table lie beside each, so that two results of one name are in each other's way in any format
-    twice = [t.path for t, s in zip(targets, stems, strict=True) if stems.count(s) > 1]
-    if twice:
-        raise InputError(
-            "Two images would be written to one file.",
-            got=f"'{min(twice)}'",
-            hint="Choose another --output for one of them.",
-        )
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError("The output folder cannot be created.", got=f"'{folder}', {error.strerror}") from error
-    return targets
-
-
-def write_result(
-    found: Segmentation, target: ResultPath, progress: Progress, texts: Mapping[str, str] | None = None
-) -> list[Path]:
-    """Write a result, in the other format of its target where the first cannot hold it; says so."""
-    if target.note:
-        progress(Note(target.note))
-    try:
-        return write_segmentation(found, target.path, texts=texts)
-    except InputError as error:
-        if not target.otherwise:
-            raise
-        place = with_extension(target.path, target.otherwise)
-        progress(Note(f"{str(error).partition('. ')[0]}. '{place.name}' is written instead."))
-        return write_segmentation(found, place, texts=texts)
-
-
-def _spread(sizes: tuple[int, ...], image: Image) -> tuple[int, ...]:
-    """One number stands for all axes."""
-    return sizes * image.ndim if len(sizes) == 1 else sizes
+        image = open_image(str(Path(folder) / path), options, progress)
+        found, files = drain(write_order(Order(bundle, _tiles(options), options.device), image, goal), progress)
+    row: Outcome = {"image": path, "outputs": [str(f) for f in files], "objects": things(found)}
+    return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
 
 
 def finetune(options: Namespace) -> Result:

@@ -45,9 +45,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _predict(commands: Commands) -> argparse.ArgumentParser:
     p = make_command(commands, "predict", "segment images", _WRITES)
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG, NIfTI, OME-Zarr, DICOM series, NumPy")
+    p.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="TIFF, PNG, NIfTI, OME-Zarr, DICOM series, NumPy; or folders of images",
+    )
     _model(p)
-    p.add_argument("--output", metavar="DIR", help="folder for the results (default: beside each image)")
+    _output(p)
     _format(p)
     p.add_argument(
         "--tile", type=whole_numbers, default=(), metavar="N[,N,N]", help="largest tile in pixels (voxels in 3D), Z,Y,X"
@@ -100,14 +105,23 @@ def _run(commands: Commands) -> argparse.ArgumentParser:
     p = make_command(
         commands,
         "run",
-        "replay a recipe of classical steps on images",
-        "RECIPE is a JSON file, the NAME.recipe.json beside a result of a classical technique, or the name of a "
-        f"built-in recipe. {_WRITES}",
+        "run a recipe again, on the same image or on others",
+        "RECIPE is the NAME.recipe.json beside a result, the batch.json in a folder of results, a JSON file with classical "
+        "steps, or the name of a built-in recipe. On the image that a result was made of, its corrections are included; on "
+        f"others they are left out. {_WRITES}",
     )
     p.add_argument("recipe", metavar="RECIPE")
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="images, or folders of images")
-    p.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    p.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="images, or folders of images (default: the image that RECIPE names)"
+    )
+    _output(p)
     _format(p)
+    p.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="name or folder of the model (default: the one that RECIPE names, with the same weights)",
+    )
+    p.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: as RECIPE says)")
     p.add_argument("--seeds", metavar="LABELS", help="points or strokes of one image, as a label image")
     p.add_argument("--box", type=box, default=(), metavar="A:B,A:B[,A:B]", help="a box in pixels (voxels in 3D), Z,Y,X")
     geometry(p)
@@ -230,6 +244,19 @@ def _model(p: argparse.ArgumentParser) -> None:
 def _format(p: argparse.ArgumentParser) -> None:
     choices = ["tif", "ome.tif", "png", "nii.gz", "seg.dcm", "ome.zarr", "zarr", "npy"]
     p.add_argument("--format", choices=choices, help="(default: that of the image, or tif where it holds no labels)")
+
+
+def _output(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder for the results (default: beside each image; FOLDER_results for a folder)",
+    )
+    p.add_argument(
+        "--again",
+        action="store_true",
+        help="do images again that are done already with the same settings (several images)",
+    )
 
 
 def _device(p: argparse.ArgumentParser) -> None:

@@ -1,112 +1,87 @@
-"""``segplugin run``: replay a classical recipe on images or a folder of them."""
+"""``segplugin run``: a classical recipe on images, or a result that is made again from the recipe beside it."""
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
 
-from napari_segplugin import jobs
-from napari_segplugin.cli.commands import Result, ResultPath, open_image, targets_of, write_result
-from napari_segplugin.cli.progress import CommandProgress
-from napari_segplugin.cli.where import told
-from napari_segplugin.core import ClassicalRecipe, InputError, SegPluginError, Task, drain
+import numpy as np
+
+from napari_segplugin.cli.commands import Result, joined, opened
+from napari_segplugin.cli.many import Many
+from napari_segplugin.core import Image, InputError
+from napari_segplugin.door.orders import ENDING, Order, Recorded, is_recorded, read_recorded, recorded_order
 from napari_segplugin.io import load_recipe
-from napari_segplugin.io.dicom_files import looks_like_dicom
-from napari_segplugin.io.files import is_zarr
+from napari_segplugin.io.formats import extension_of, stem_of
 from napari_segplugin.io.pairs import open_labels
+from napari_segplugin.io.targets import ResultPath, find_images
+
+AGAIN = "_again"
+"""What the name of a result ends in that would replace the one whose recipe it comes from."""
 
 
 def run(options: Namespace) -> Result:
     """Segment images one after the other; one that cannot be segmented says why and does not hold up the others."""
+    if is_recorded(options.recipe):
+        return _again(options, read_recorded(options.recipe))
     from napari_segplugin.classical import complete
 
     recipe = complete(load_recipe(options.recipe))
-    images = find_images(options.images)
-    if options.seeds and len(images) > 1:
+    if not options.images:
+        raise InputError("A recipe of classical steps needs images to run on.", hint="Name images, or a folder of them")
+    many = Many.of(options, options.images)
+    order = Order(recipe, seeds=_seeds(options, many), box=options.box or None)
+    many.run(order, lambda path: opened(path, options))
+    data = {"command": "run", "recipe": order.name, **many.outcome(order.task)}
+    return data, many.text(order.task)
+
+
+def _seeds(options: Namespace, many: Many) -> np.ndarray | None:
+    """Points or strokes of a single image."""
+    if not options.seeds:
+        return None
+    if len(many.pairs) > 1:
         raise InputError(
-            "Seeds belong to a single image.", got=f"{len(images)} images", hint="Give one image with --seeds."
+            "Seeds belong to a single image.", got=f"{len(many.pairs)} images", hint="Give one image with --seeds."
         )
-    rows = [
-        _one(path, target, recipe, options)
-        for path, target in zip(images, targets_of(images, options.output, options.format), strict=True)
-    ]
-    failed = sum("error" in row for row in rows)
-    if failed == len(rows) == 1:
-        raise SegPluginError(rows[0]["error"])
-    lines = [
-        f"{r['image']}: {r['error']}" if "error" in r else f"{r['outputs'][0]}: {r['found']}, {r['seconds']:.1f} s"
-        for r in rows
-    ]
-    data = {"command": "run", "recipe": recipe.name or recipe.technique, "results": rows, "failed": failed}
-    return data, "\n".join(lines)
+    return open_labels(options.seeds, opened(many.pairs[0][0], options), many.before.append)
 
 
-class Outcome(TypedDict, total=False):
-    """What came of one image."""
+def _again(options: Namespace, recorded: Recorded) -> Result:
+    """A result once more, or the same on other images."""
+    images = options.images or [str(recorded.image())]
+    if recorded.joined and len(options.images) != recorded.joined:
+        raise InputError(
+            f"The result was made of {recorded.joined} images, the channels of one.",
+            got=f"{len(options.images)} images",
+            hint="Name all of them, in the same order",
+        )
+    options.channels = options.channels or recorded.channels
+    many = Many.of(options, images[:1] if recorded.joined else images)
+    many.pairs = [(path, _beside(target, recorded, bool(options.images))) for path, target in many.pairs]
+    order = recorded_order(recorded, options.model, options.device, many.before.append)
+    if options.box or options.seeds:
+        order = replace(order, box=options.box or order.box, seeds=_seeds(options, many))
 
-    image: str
-    outputs: list[str]
-    objects: int
-    found: str
-    seconds: float
-    notes: list[str]
-    error: str
+    def read(path: Path) -> Image:
+        return joined(images, options, many.note) if recorded.joined else opened(path, options)
 
-
-def _one(path: Path, target: ResultPath, recipe: ClassicalRecipe, options: Namespace) -> Outcome:
-    """One image: its row of the result."""
-    start = time.perf_counter()
-    row: Outcome = {"image": str(path)}
-    with CommandProgress(path.name, options.quiet) as progress:
-        try:
-            image = open_image(str(path), options, progress)
-            seeds = open_labels(options.seeds, image, progress) if options.seeds else None
-            found = drain(jobs.segment(image, recipe, seeds=seeds, box=options.box or None), progress)
-            files = write_result(found, target, progress)
-        except SegPluginError as error:
-            return {**row, "error": told(error), "notes": progress.notes}
-    count = len(found.objects)
-    word = "object" if found.task is Task.INSTANCE else "class"
-    plural = "" if count == 1 else "s" if word == "object" else "es"
-    return {
-        **row,
-        "outputs": [str(f) for f in files],
-        "objects": count,
-        "found": f"{count} {word}{plural}",
-        "seconds": round(time.perf_counter() - start, 3),
-        "notes": progress.notes,
-    }
+    many.run(order, read, recorded=recorded)
+    data = {"command": "run", "recipe": order.name, **many.outcome(order.task)}
+    return data, many.text(order.task)
 
 
-def find_images(given: Sequence[str]) -> list[Path]:
-    """The images that were named, and those in the folders that were named.
-
-    Raises
-    ------
-    InputError
-        If a folder holds none.
-    """
-    from napari_segplugin.io.pairs import list_files
-
-    found: list[Path] = []
-    for name in given:
-        path = Path(name).expanduser()
-        if not path.is_dir() or _is_image(path):
-            found.append(path)
-            continue
-        inner = [p for p in list_files(path) if not p.is_dir() or _is_image(p)]
-        if not inner:
-            raise InputError("There are no images in the folder.", got=f"'{path}'")
-        found += inner
-    return found
-
-
-def _is_image(folder: Path) -> bool:
-    """Whether a folder is one image: a zarr, or a series of DICOM slices."""
-    return is_zarr(folder) or any(p.is_file() and looks_like_dicom(p) for p in folder.iterdir())
+def _beside(target: ResultPath, recorded: Recorded, named: bool) -> ResultPath:
+    """Where a result goes; never in the place of the one whose recipe it comes from."""
+    own = recorded.path.name.removesuffix(ENDING)
+    if not named:
+        labels = Path(str(recorded.about.get("labels", "")))
+        end = extension_of(labels) or extension_of(target.path)
+        return replace(target, path=recorded.path.with_name(f"{own}{AGAIN}{end}"))
+    if target.path.parent.absolute() == recorded.path.parent.absolute() and stem_of(target.path) == own:
+        return replace(target, path=target.path.with_name(f"{own}{AGAIN}{target.path.name[len(own) :]}"))
+    return target
 
 
 __all__ = ["find_images", "run"]

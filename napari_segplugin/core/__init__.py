@@ -12,10 +12,10 @@ from napari_segplugin.core.errors import (
     SegPluginError,
     is_out_of_memory,
 )
-from napari_segplugin.core.events import Event, Job, Metric, Note, Preview, Stage, Step, drain
+from napari_segplugin.core.events import Event, FileState, Job, Metric, Note, Preview, Stage, Step, drain
 from napari_segplugin.core.image import Image, check_axes, guess_axes, in_colours, without_nodata
 from napari_segplugin.core.parameters import Parameter, check_parameters
-from napari_segplugin.core.place import Box, Place, Region, TileSpec
+from napari_segplugin.core.place import Box, Place, Region, TileSpec, tile_spec_from_json
 from napari_segplugin.core.registry import Registry, Row, load_target
 from napari_segplugin.core.segmentation import ObjectTable, Segmentation, labels_in
 from napari_segplugin.core.specs import (
@@ -46,6 +46,7 @@ __all__ = [
     "CleanupStep",
     "Event",
     "Exemplars",
+    "FileState",
     "Image",
     "InputError",
     "Job",
@@ -89,6 +90,7 @@ __all__ = [
     "model_spec_from_json",
     "recipe_from_json",
     "recipe_to_json",
+    "tile_spec_from_json",
     "to_json",
     "train_spec_from_json",
     "without_nodata",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -68,7 +68,68 @@ class Note:
     setting: Setting | None = None
 
 
-Event: TypeAlias = Stage | Step | Metric | Preview | Note
+FileWord: TypeAlias = Literal["waits", "running", "done", "none", "unreadable", "failed"]
+"""How far a file of a batch is; "none" is done, and nothing was found."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Where one file of a batch stands. What comes between "running" and its next state is about this file.
+
+    Parameters
+    ----------
+    number : int
+        Of the file in the batch, from 0.
+    path : str
+    state : str
+        "waits", "running", "done", "none" (done, and nothing was found), "unreadable" or "failed".
+    share : float
+        How much of it is done, 0 to 1.
+    objects : int, optional
+        How many objects, or classes, were found; None before that is known.
+    reason : str
+        Why it is unreadable or failed, or what else a person should know of it.
+    setting : str, optional
+        The setting that helps, if there is one.
+    files : tuple of str
+        What was written, the labels first.
+    seconds : float
+        What it took.
+    earlier : bool
+        Whether it was done before this batch, with the same settings.
+    notes : tuple of Note
+        What was said of it.
+
+    Examples
+    --------
+    >>> FileState(0, "a.tif", "done", 1.0, 12).ended, FileState(1, "b.tif", "running").ended
+    (True, False)
+    """
+
+    number: int
+    path: str
+    state: FileWord
+    share: float = 0.0
+    objects: int | None = None
+    reason: str = ""
+    files: tuple[str, ...] = ()
+    seconds: float = 0.0
+    earlier: bool = False
+    notes: tuple[Note, ...] = ()
+    setting: Setting | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in ("waits", "running")
+
+    @property
+    def problem(self) -> bool:
+        """Whether a person should look at it: nothing was found, or it could not be segmented."""
+        return self.state in ("none", "unreadable", "failed")
+
+
+Event: TypeAlias = Stage | Step | Metric | Preview | Note | FileState
 Job: TypeAlias = Generator[Event, None, T]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -264,3 +264,27 @@ class TileSpec:
                     got=given,
                     accepted="whole numbers from 0, one for each spatial axis",
                 )
+
+
+def tile_spec_from_json(data: Mapping[str, Json]) -> TileSpec:
+    """Read what :func:`~napari_segplugin.core.to_json` made of a :class:`TileSpec`; what is left out has its default.
+
+    Raises
+    ------
+    InputError
+        If it holds something else.
+
+    Examples
+    --------
+    >>> tile_spec_from_json({"size": [64, 64], "zoom": 2.0}).size
+    (64, 64)
+    """
+    usual: dict[str, Any] = {f.name: f.default for f in fields(TileSpec)}
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    given |= {"zoom": float(given["zoom"])} if isinstance(given.get("zoom"), int) else {}
+    wrong = sorted(k for k, v in given.items() if k not in usual or not isinstance(v, type(usual[k])))
+    if wrong:
+        raise InputError(
+            "The settings for cutting the image are not understood.", got=wrong[0], accepted=", ".join(usual)
+        )
+    return TileSpec(**given)

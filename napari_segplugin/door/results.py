@@ -24,6 +24,7 @@ from napari_segplugin.door.inputs import (
     as_image,
     as_model,
 )
+from napari_segplugin.door.orders import corrections_of
 
 if TYPE_CHECKING:
     from napari_segplugin.engine.evaluate.report import Report
@@ -205,6 +206,7 @@ def write_segmentation(
     smallest: float = 0.0,
     pieces: bool | None = None,
     voxel_space: bool = False,
+    before: Segmentation | None = None,
 ) -> list[Path]:
     """Write a result, how it was made, and the measurements of its objects.
 
@@ -224,6 +226,9 @@ def write_segmentation(
         Of these, too: each connected piece of an area is a feature of its own; by default on a map only.
     voxel_space : bool
         Write surfaces (.stl, .ply, .obj) in the coordinates of the image where it is not known how it lies in a patient.
+    before : Segmentation, optional
+        The result as it was computed. What a person changed in it since is written beside, as ``NAME.corrections.json``, so
+        that :func:`replay` includes it.
 
     Returns
     -------
@@ -239,7 +244,8 @@ def write_segmentation(
     from napari_segplugin.io.files import Drawing
 
     drawing = Drawing(simplify, smallest, pieces, voxel_space)
-    return export(segmentation, path, None if image is None else as_image(image), drawing)
+    texts = {} if before is None else corrections_of(before, segmentation)
+    return export(segmentation, path, None if image is None else as_image(image), drawing, texts)
 
 
 __all__ = [

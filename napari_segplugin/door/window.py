@@ -36,6 +36,7 @@ from napari_segplugin.door.catalog import (
     sweep_leftovers,
 )
 from napari_segplugin.door.joining import join
+from napari_segplugin.door.orders import Order, Reading, batch_of, command_of, in_regions, replay
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
@@ -196,12 +197,16 @@ def histogram(image: Image, channel: int) -> tuple[np.ndarray, float, float]:
 __all__ = [
     "LIVE_VOXELS",
     "DoctorReport",
+    "Order",
+    "Reading",
     "Screen",
     "Session",
     "TrackSpec",
     "Tracking",
+    "batch_of",
     "cleanups",
     "collect_frozen",
+    "command_of",
     "companion",
     "compare",
     "devices",
@@ -213,6 +218,7 @@ __all__ = [
     "finetune",
     "histogram",
     "image_key",
+    "in_regions",
     "instant",
     "instant_now",
     "is_result",
@@ -232,6 +238,7 @@ __all__ = [
     "read_image",
     "recipes",
     "recommend_loss",
+    "replay",
     "sample",
     "samples",
     "save_model",

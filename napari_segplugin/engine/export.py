@@ -162,6 +162,7 @@ def export(
     path: str | os.PathLike[str],
     image: Image | None = None,
     drawing: Drawing | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write a result with measurements of its objects.
 
@@ -174,7 +175,7 @@ def export(
         As in :func:`napari_segplugin.io.write_segmentation`.
     image : Image, optional
         As in :func:`measure`.
-    drawing : Drawing, optional
+    drawing, texts
         As in :func:`napari_segplugin.io.write_segmentation`.
 
     Returns
@@ -186,7 +187,7 @@ def export(
     columns: dict[str, np.ndarray] = {}
     if isinstance(s.labels, np.ndarray) and s.axes in ("YX", "ZYX") and s.labels.dtype.kind in "bui":
         columns = _columns(measure(s, image), s.objects.label)
-    return write_segmentation(s, path, columns=columns, drawing=drawing)
+    return write_segmentation(s, path, columns=columns, drawing=drawing, texts=texts)
 
 
 def _columns(table: MeasureTable, labels: np.ndarray) -> dict[str, np.ndarray]:

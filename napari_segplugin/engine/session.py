@@ -9,13 +9,14 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from psygnal import Signal
 
-from napari_segplugin.core import Image, InputError, ModelBundle
+from napari_segplugin.core import Image, InputError, ModelBundle, Region
+from napari_segplugin.core.types import Json, JsonDict
 
 HOME_VARIABLE = "NAPARI_SEGPLUGIN_HOME"
 
@@ -43,6 +44,30 @@ def image_key(image: Image) -> str:
     digest = hashlib.sha256(repr((tuple(array.shape), str(array.dtype))).encode())
     digest.update(values.tobytes())
     return digest.hexdigest()[:20]
+
+
+def asked(image: Image, told: Mapping[str, Json], region: Region | None) -> JsonDict:
+    """What a recipe says of the order that it came from, and by what its image is known again.
+
+    Parameters
+    ----------
+    image : Image
+    told : mapping
+        What the recipe says of its input already.
+    region : tuple of slice, optional
+        None for the whole image.
+
+    Returns
+    -------
+    dict
+        "region" and "input".
+    """
+    place = (
+        None if region is None else [list(s.indices(n)[:2]) for s, n in zip(region, image.spatial_shape, strict=True)]
+    )
+    # a part of an image on a far disk is not to wait for pieces of all of it
+    near = region is None or isinstance(image.array, np.ndarray)
+    return {"region": place, "input": {**told, **({"key": image_key(image)} if near else {})}}
 
 
 class Session:

@@ -108,15 +108,32 @@ def fill(
         made[-1].write_text(text, encoding="utf-8")
     # the recipe is made last: it says what the others are, so that one of another result is noticed beside it
     recipe = Path(f"{stem}.recipe.json")
-    content = _content(segmentation)
+    content = content_of(segmentation)
     files = _of_the_same_labels(recipe, content) | {p.name: dict(fingerprint(p)) for p in made}
     about = recipe_of(segmentation, place.name) | {"content": content, "files": files}
     stage.path(recipe).write_text(json.dumps(about, indent=2), encoding="utf-8")
     return [place, *companion, recipe, table, *(Path(f"{stem}{ending}") for ending in texts or {})]
 
 
-def _content(segmentation: Segmentation) -> str:
-    """What tells labels from others: their voxels and what their numbers mean."""
+def content_of(segmentation: Segmentation) -> str:
+    """What tells labels from others: their voxels and what their numbers mean.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+
+    Returns
+    -------
+    str
+        Task, axes and shape, and checksums of the labels and of the classes of objects.
+
+    Examples
+    --------
+    >>> from napari_segplugin.core import ClassTable, ObjectTable, Task
+    >>> labels = np.array([[0, 7]])
+    >>> content_of(Segmentation(Task.INSTANCE, labels, ObjectTable.of(labels), ClassTable.named(["a"]), "YX", (1, 1)))[:15]
+    'instance YX 1x2'
+    """
     checksum = 0
     for piece in _pieces(segmentation.labels):
         checksum = zlib.crc32(np.ascontiguousarray(piece, "<u4").tobytes(), checksum)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_segplugin.data.packed import pack_voxels, unpack_voxels
 from napari_segplugin.io.files import private_folder
 from napari_segplugin.viewer.history import LIMIT
 from napari_segplugin.viewer.kept import DAMAGE
-from napari_segplugin.viewer.records import Contents, Record, pack_voxels, unpack_voxels
+from napari_segplugin.viewer.records import Contents, Record
 from napari_segplugin.viewer.sessions import SHORTER, Held, begin
 
 LEAST = 2**20

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from napari_segplugin.core import ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.data.packed import unpack_voxels
 from napari_segplugin.viewer.geometry import to_layer_order
 from napari_segplugin.viewer.layers import features_of
-from napari_segplugin.viewer.records import Contents, Record, read_contents, unpack_voxels
+from napari_segplugin.viewer.records import Contents, Record, read_contents
 from napari_segplugin.viewer.replay import Replay, Steps
 from napari_segplugin.viewer.table import TableRow
 

@@ -15,11 +15,12 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_segplugin.core import ObjectTable, Segmentation, to_json
 from napari_segplugin.data.boxes import runs
+from napari_segplugin.data.packed import pack_runs, pack_voxels
 from napari_segplugin.viewer.corrections import class_names, paints_on
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.journal import Journal
-from napari_segplugin.viewer.records import Record, pack_runs, pack_voxels
+from napari_segplugin.viewer.records import Record
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from napari.layers import Labels
 
+from napari_segplugin.data.packed import unpack_voxels
 from napari_segplugin.viewer.history import LIMIT, EditNote, EditStep, LayerHistory
-from napari_segplugin.viewer.records import Record, unpack_voxels
+from napari_segplugin.viewer.records import Record
 from napari_segplugin.viewer.table import TableRow
 
 MOST_VOXELS = 16_000_000

@@ -80,7 +80,7 @@ def test_a_series_becomes_a_dicom_segmentation(run, files, recipe, monkeypatch):
 def test_what_does_not_fit_in_a_dicom_segmentation_is_nifti(run, files, recipe, monkeypatch):
     """Nothing found: a DICOM segmentation has at least one segment."""
     pytest.importorskip("highdicom")
-    from napari_segplugin import jobs
+    from napari_segplugin.engine.batch import order
 
     def nothing(image, *_, **__):
         yield from ()
@@ -89,7 +89,7 @@ def test_what_does_not_fit_in_a_dicom_segmentation_is_nifti(run, files, recipe, 
             Task.INSTANCE, labels, ObjectTable.of(labels), ClassTable.named(["a"]), "ZYX", image.canonical_spacing, "mm"
         )
 
-    monkeypatch.setattr(jobs, "segment", nothing)
+    monkeypatch.setattr(order, "segment", nothing)
     series(files.folder)
     got = run("run", recipe, files.folder / "series", "--output", files.folder, "--json")
     assert outputs(got) == ["series_labels.nii.gz"]

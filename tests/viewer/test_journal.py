@@ -17,12 +17,13 @@ from journal_helpers import FullDisk, segmentation, work
 from napari.layers import Image, Labels
 
 from napari_segplugin.core import InputError
+from napari_segplugin.data.packed import pack_voxels, unpack_voxels
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.journal import Journal
 from napari_segplugin.viewer.kept import read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.viewer.recorder import Recorder
-from napari_segplugin.viewer.records import pack_voxels, read_records, unpack_voxels
+from napari_segplugin.viewer.records import read_records
 from napari_segplugin.viewer.sessions import hold
 from napari_segplugin.viewer.weak import MODES, put_back, use_class, weak_layer
 

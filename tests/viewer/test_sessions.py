@@ -804,7 +804,8 @@ from pathlib import Path
 import numpy as np
 from napari_segplugin.viewer import compaction
 from napari_segplugin.viewer.journal import Journal
-from napari_segplugin.viewer.records import pack_voxels, read_contents
+from napari_segplugin.data.packed import pack_voxels
+from napari_segplugin.viewer.records import read_contents
 from napari_segplugin.viewer.sessions import hold
 path, said = Path(sys.argv[1]), open(sys.argv[2], "ab", buffering=0)
 compaction.LEAST, compaction.LIMIT = 0, 5

@@ -46,10 +46,11 @@ from napari_segplugin.core import (
     Task,
     recipe_to_json,
 )
-from napari_segplugin.core.types import Json, JsonDict
+from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.data.tiles import plan
 from napari_segplugin.engine.classical.source import Source
 from napari_segplugin.engine.provenance import about_input, versions
+from napari_segplugin.engine.session import asked
 from napari_segplugin.engine.stores import Shifted
 from napari_segplugin.io.memory import free_host_memory
 
@@ -120,7 +121,11 @@ def segment(
             parts.append(np.zeros(work.shape, np.int32))
             continue
         parts.append((yield from work.clean(labels, source)))
-    return work.result(parts)
+    found = work.result(parts)
+    told = json_object(found.recipe.get("input"))
+    drawn = None if box is None else [[b.start, b.stop] for b in box]
+    more = {**asked(image, told, region), "box": drawn, "seeds": seeds is not None}
+    return replace(found, recipe={**found.recipe, **more})
 
 
 class _Work:

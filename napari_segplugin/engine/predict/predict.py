@@ -17,6 +17,7 @@ from napari_segplugin.engine.device import polite_threads, threads
 from napari_segplugin.engine.predict import resize as enlarge
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import as_seen, check_fit, set_up
+from napari_segplugin.engine.predict.provenance import with_asked
 from napari_segplugin.engine.predict.work.prediction import Prediction
 from napari_segplugin.engine.predict.work.progress import DoneSoFar, about_job
 from napari_segplugin.engine.predict.work.resized import Asked, predict_resized
@@ -110,7 +111,7 @@ def predict_into(order: Asked) -> Job[Segmentation]:
         yield look.note
     order = replace(order, image=image, bundle=reader)
     job = _plain(order) if look.plain and tiles.zoom == 1 else predict_resized(_plain, look, order)
-    return (yield from noting(given, bundle, tiles, job))
+    return with_asked((yield from noting(given, bundle, tiles, job)), given, order.region, order.device)
 
 
 def _plain(order: Asked) -> Job[Segmentation]:

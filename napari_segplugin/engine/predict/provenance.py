@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from napari_segplugin.core import Image, ModelBundle, TileSpec, to_json
-from napari_segplugin.core.types import Json, JsonDict
+import zarr
+
+from napari_segplugin.core import Image, ModelBundle, Region, Segmentation, TileSpec, to_json
+from napari_segplugin.core.types import Json, JsonDict, json_object
 from napari_segplugin.engine.device import title
 from napari_segplugin.engine.network import fingerprint
 from napari_segplugin.engine.predict.boxes import BundleRun
 from napari_segplugin.engine.predict.plan import Setup
 from napari_segplugin.engine.provenance import about_input, versions
+from napari_segplugin.engine.session import asked
 
 
 def make_recipe(
@@ -54,6 +58,7 @@ def make_recipe(
         "tiles": {
             "asked": to_json(tiles),
             "count": len(setup.tiles),
+            "cut": list(setup.size),
             "size": list(setup.tile_shape),
             "halo": list(setup.halo),
             "exact": setup.exact,
@@ -67,4 +72,21 @@ def make_recipe(
     }
 
 
-__all__ = ["make_recipe", "versions"]
+def with_asked(found: Segmentation, image: Image, region: Region | None, device: str) -> Segmentation:
+    """A result whose recipe says what was asked for, so that it can be asked again, and by what to know its image again.
+
+    Parameters
+    ----------
+    found : Segmentation
+    image : Image
+        As it was handed in.
+    region : tuple of slice, optional
+    device : str
+    """
+    recipe = {**found.recipe, **asked(image, json_object(found.recipe.get("input")), region), "device_asked": device}
+    if isinstance(found.labels, zarr.Array):
+        found.labels.attrs["segplugin"] = recipe
+    return replace(found, recipe=recipe)
+
+
+__all__ = ["make_recipe", "versions", "with_asked"]

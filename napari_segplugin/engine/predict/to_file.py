@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from napari_segplugin.core import (
     TileSpec,
 )
 from napari_segplugin.core.disk.commit import FileSet, commit, remove
-from napari_segplugin.core.types import Array, Index
+from napari_segplugin.core.types import Array, Index, Json
 from napari_segplugin.engine.predict.cluster import Cluster
 from napari_segplugin.engine.predict.plan import check_region
 from napari_segplugin.engine.predict.predict import predict, predict_into
@@ -58,6 +59,7 @@ def predict_to_file(
     region: Region | None = None,
     cluster: Cluster | None = None,
     otherwise: str = "",
+    about: Mapping[str, Json] | None = None,
 ) -> Job[tuple[Segmentation, list[Path]]]:
     """Segment an image and write the result; labels too large for the memory never lie in it.
 
@@ -69,6 +71,8 @@ def predict_to_file(
         Its extension names the format; labels larger than memory are written piece by piece to .zarr and .tif.
     otherwise : str
         Extension of another format, which is written where that of `path` cannot hold the labels.
+    about : mapping, optional
+        What the recipe is to say besides.
 
     Yields
     ------
@@ -99,13 +103,15 @@ def predict_to_file(
     stem = stem_of(target)
     if not _is_large(image, region):
         found = yield from predict(image, bundle, tiles=tiles, device=device, region=region, cluster=cluster)
+        found = replace(found, recipe={**found.recipe, **(about or {})})
         yield Stage("Writing the file")
         with writing(target), commit(target, stem) as stage:
             return found, (yield from _write(stage, found, target, otherwise))
-    about = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
-    with lasting(target, about, stem) as ledger:
+    work = about_job(image, bundle, tiles, device, region, cluster is not None) | {"file": target.name}
+    with lasting(target, work, stem) as ledger:
         place = ledger.work("labels.zarr")
         found = yield from predict_into(Asked(image, bundle, tiles, device, region, place, cluster, ledger))
+        found = replace(found, recipe={**found.recipe, **(about or {})})
         yield Stage("Writing the file")
         with writing(target):
             files = yield from _write(ledger, found, target, otherwise)
