@@ -43,6 +43,57 @@ def pixel(ndim: int) -> str:
     return "voxel" if ndim == 3 else "pixel"
 
 
+_PLURALS = {
+    "bacterium": "bacteria",
+    "embryo": "embryos",
+    "foot": "feet",
+    "larva": "larvae",
+    "mitochondrion": "mitochondria",
+    "mitosis": "mitoses",
+    "nucleolus": "nucleoli",
+    "nucleus": "nuclei",
+    "person": "people",
+    "pupa": "pupae",
+    "tooth": "teeth",
+    "vertebra": "vertebrae",
+}
+
+
+def plural(word: str) -> str:
+    """The plural of the name of a class; of several words the last one changes.
+
+    Examples
+    --------
+    >>> plural("nucleus"), plural("cell body"), plural("axon"), plural("red box")
+    ('nuclei', 'cell bodies', 'axons', 'red boxes')
+    """
+    first, _, last = word.rpartition(" ")
+    lower = last.lower()
+    if lower in _PLURALS:
+        made = _PLURALS[lower]
+        made = made.capitalize() if last[:1].isupper() else made
+    elif lower in _PLURALS.values() or not lower[-1:].isalpha():
+        made = last
+    elif lower.endswith(("s", "x", "z", "ch", "sh")):
+        made = f"{last}es"
+    elif lower.endswith("y") and lower[-2:-1] not in set("aeiou"):
+        made = f"{last[:-1]}ies"
+    else:
+        made = f"{last}s"
+    return f"{first} {made}".strip()
+
+
+def counted(n: int, word: str) -> str:
+    """A count of things of one name.
+
+    Examples
+    --------
+    >>> counted(1, "nucleus"), counted(1200, "nucleus")
+    ('1 nucleus', '1,200 nuclei')
+    """
+    return f"{n:,} {word if n == 1 else plural(word)}"
+
+
 def voxels(n: int, ndim: int) -> str:
     """A count of pixels, or of voxels in a volume.
 
@@ -123,4 +174,4 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", text, re.ASCII) is not None
 
 
-__all__ = ["Setting", "csv_cell", "csv_text", "pixel", "plain_metric", "plain_name", "voxels"]
+__all__ = ["Setting", "counted", "csv_cell", "csv_text", "pixel", "plain_metric", "plain_name", "plural", "voxels"]
