@@ -26,7 +26,7 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
-from napari_segplugin.core.training import Allowance, FineTuneResult, Views, too_few
+from napari_segplugin.core.training import Allowance, FineTuneResult, Verdict, Views, too_few
 from napari_segplugin.data import normalise
 from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.corrections import Corrections, to_sample
@@ -43,6 +43,7 @@ from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
 from napari_segplugin.engine.train.heldout import Look, SampleJudge, Trial, read_image
 from napari_segplugin.engine.train.samples import planes_of
+from napari_segplugin.engine.train.thresholds import threshold_voxels
 from napari_segplugin.engine.train.train import (
     Recipe,
     safe_augmentation,
@@ -146,7 +147,7 @@ def finetune(
         yield Metric(0, name, value)
     view = None if preview is None else _Preview(images[0], bundle, preview)
     old_view = None if view is None else view(load(bundle, finite=False))
-    allowed.reserve += _after(trial, bundle, allowed.now() - began)
+    allowed.reserve += _after(trial, samples, allowed.now() - began)
     forest: dict[str, float] = {}
     if len(splits) == 1 and splits[0].heldout is not None:
         picture = images[0] if look_of(images[0], bundle.spec).plain else samples[0].image
@@ -171,13 +172,13 @@ def finetune(
     return replace(result, heldout=f"{told} {result.starved}".strip() if result.verdict is None else told)
 
 
-def _after(trial: Trial, bundle: ModelBundle, took: float) -> float:
+def _after(trial: Trial, samples: Sequence[Sample], took: float) -> float:
     """Seconds that are needed after the last step, by those that looking at the old model took.
 
     That is as much again, one more look at what is held out, and what the thresholds are set from.
     """
     held = trial.judge.voxels if trial.judge is not None else 0
-    more = 0 if bundle.spec.task is Task.SEMANTIC else 500_000 if bundle.spec.ndim == 2 else 1_500_000
+    more = 0 if trial.old.spec.task is Task.SEMANTIC else threshold_voxels(max(s.classes.size for s in samples))
     return took * (1 + (held + more) / trial.voxels) if trial.voxels else took
 
 
@@ -189,13 +190,19 @@ def _judged(
     steps = cast("int", record["steps"])
     rival = forest.get("held-out Dice", math.nan)
     verdict = trial.verdict(tuned, after, steps=steps, seconds=seconds, rival=rival)
-    if verdict is not None:
-        told = {"outcome": verdict.outcome, "text": verdict.text}
-        tuned = replace(tuned, history=(*tuned.history[:-1], {**record, "verdict": told}))
+    tuned = with_verdict(tuned, verdict)
     starved = too_few(steps, seconds)
     return FineTuneResult(
         tuned, dict(trial.before.figures), after.figures, "", verdict=verdict, starved=starved, forest=dict(forest)
     )
+
+
+def with_verdict(bundle: ModelBundle, verdict: Verdict | None) -> ModelBundle:
+    """A bundle whose record of the last training says what came of it."""
+    if verdict is None:
+        return bundle
+    told = {"outcome": verdict.outcome, "text": verdict.text}
+    return replace(bundle, history=(*bundle.history[:-1], {**bundle.history[-1], "verdict": told}))
 
 
 def _told(split: Split, after: Mapping[str, float], forest: Mapping[str, float]) -> str:

@@ -27,7 +27,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.training import Allowance, FineTuneResult, too_few, verdict_of_figures
 from napari_segplugin.engine.network import check_finite, load
-from napari_segplugin.engine.train.finetune import next_name
+from napari_segplugin.engine.train.finetune import next_name, with_verdict
 from napari_segplugin.engine.train.heldout import SampleJudge, word_of
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
@@ -200,6 +200,7 @@ def train_labelled(
             word=word_of(bundle.spec),
         )
         yield Note(verdict.text)
+        tuned = with_verdict(tuned, verdict)
     starved = too_few(steps, seconds)
     if verdict is None:
         sentence = f"{sentence} {starved}".strip()

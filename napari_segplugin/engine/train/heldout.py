@@ -132,7 +132,7 @@ class SampleJudge:
             good = np.bincount(numbers[reading.kinds == crop.classes], minlength=len(total))
             for n in np.flatnonzero(total[1:]) + 1:
                 key = (crop.sample, int(n))
-                right[key] = right.get(key, np.zeros(2)) + (good[n], total[n])
+                right[key] = right.get(key, np.zeros(2)) + np.array([good[n], total[n]])
         return tuple(float(good / total) for _, (good, total) in sorted(right.items()))
 
     def _objects(self, found: Sequence[Reading]) -> Checked:

@@ -69,8 +69,8 @@ class LoopResult:
 class Budget:
     """How much of the budget is used: the larger share of time and steps.
 
-    What comes after the last step needs time too: what is known of it, or else three looks at what is held out (one in the
-    loop, one of the verdict, one for thresholds), and the time of three steps.
+    What comes after the last step needs time too. Where nobody has said how much, that is three looks at what is held out (one
+    in the loop, one of the verdict, one for thresholds), and the time of three steps.
     """
 
     def __init__(self, spec: TrainSpec, allowed: Allowance | None = None) -> None:
@@ -94,8 +94,8 @@ class Budget:
         by_step = self.step / self.spec.steps if self.spec.steps > 0 else 0.0
         if self.spec.seconds <= 0:
             return min(1.0, by_step)
-        used = self.seconds
-        after = max(0.0, 3 * self.looks - self.allowed.reserve) + 3 * used / max(1, self.step)
+        used, known = self.seconds, self.allowed.reserve > 0
+        after = (0.0 if known else 3 * self.looks) + (0.5 if known else 3) * used / max(1, self.step)
         most = max(self.most - after, self.spec.seconds / 4)
         return min(1.0, max(used / most, by_step))
 
@@ -359,8 +359,8 @@ class _Best:
         self.curve: list[dict[str, float]] = []
 
     def due(self, progress: Budget, every: float) -> bool:
-        """Looks take a tenth of the time at most."""
-        return progress.seconds - self.last >= max(every, 9 * self.took)
+        """Looks take a tenth of the time at most, unless one is asked for after every step."""
+        return not every or progress.seconds - self.last >= max(every, 9 * self.took)
 
     def look(self, judge: Judge, network: nn.Module, progress: Budget) -> Iterator[Event]:
         began = progress.seconds

@@ -690,6 +690,6 @@ def test_a_network_that_cannot_normalise_one_value_says_what_it_lacks(monkeypatc
 
 
 def test_more_patches_than_memory_are_refused_before_they_are_cut(monkeypatch):
-    monkeypatch.setattr("napari_segplugin.engine.train.train.free_host_memory", lambda: 10_000)
+    monkeypatch.setattr("napari_segplugin.engine.train.examples.free_host_memory", lambda: 10_000)
     with pytest.raises(OutOfMemoryError, match="not enough memory to train: 64 patches of"):
         drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, batch=64, patch=(16, 16))))
