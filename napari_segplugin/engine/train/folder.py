@@ -25,10 +25,10 @@ from napari_segplugin.core import (
     TrainSpec,
     in_colours,
 )
-from napari_segplugin.core.training import FineTuneResult
+from napari_segplugin.core.training import Allowance, FineTuneResult, too_few, verdict_of_figures
 from napari_segplugin.engine.network import check_finite, load
-from napari_segplugin.engine.train.finetune import next_name
-from napari_segplugin.engine.train.heldout import SampleJudge
+from napari_segplugin.engine.train.finetune import next_name, with_verdict
+from napari_segplugin.engine.train.heldout import SampleJudge, word_of
 from napari_segplugin.engine.train.samples import SINGLE, hold_out, make_sample
 from napari_segplugin.engine.train.train import train
 from napari_segplugin.engine.voxel_size import at_model_size
@@ -128,6 +128,7 @@ def train_labelled(
     ignore: int | None = None,
     stop: threading.Event | None = None,
     keep: str | Path | None = None,
+    allowed: Allowance | None = None,
 ) -> Job[FineTuneResult]:
     """Train a bundle on labelled images, and compare it with the old one on those that were held out.
 
@@ -145,6 +146,8 @@ def train_labelled(
         Set it to end normally with the best state so far. Closing the generator cancels: nothing has changed.
     keep : path, optional
         Where the training is kept, so that the same call goes on after a crash.
+    allowed : Allowance, optional
+        The time of all that belongs to the training; one of `spec.seconds` from now where left out.
 
     Yields
     ------
@@ -161,6 +164,7 @@ def train_labelled(
         If an image and its labels do not fit, the share is not below 1, or a weight of the model is not a number.
     """
     check_finite(bundle)
+    allowed = allowed or Allowance(spec.seconds)
     task, classes = bundle.spec.task, bundle.spec.classes
     samples = [make_sample(d.image, d.labels, task, classes, kinds=d.kinds, ignore=ignore) for d in data]
     samples = [at_model_size(s, bundle.spec) for s in samples]
@@ -174,13 +178,35 @@ def train_labelled(
         before = dict(SampleJudge(held, bundle)(load(bundle, finite=False)))
         for name, value in before.items():
             yield Metric(0, name, value)
-    new = yield from train(learn, bundle, spec, validation=held, stop=stop, keep=keep)
+    start = next(iter(before.values()), None)
+    new = yield from train(learn, bundle, spec, validation=held, stop=stop, keep=keep, start=start, allowed=allowed)
     tuned = replace(new, name=next_name(bundle.name) if bundle.history else bundle.name)
     after: dict[str, float] = {}
     if held:
-        after = dict(SampleJudge(held, tuned)(load(tuned, finite=False)))
+        judge = SampleJudge(held, tuned)
+        after = dict(judge(load(tuned, finite=False)))
         sentence += " The best state was chosen on them too, so the score after is slightly optimistic."
-    return FineTuneResult(tuned, before, after, sentence, learnt=len(learn), judged=len(held))
+    steps, seconds = int(str(new.history[-1]["steps"])), 0.0 if stop is not None and stop.is_set() else spec.seconds
+    verdict = None
+    if start is not None:
+        name = next(iter(after))
+        verdict = verdict_of_figures(
+            start,
+            after[name],
+            name=name.removeprefix("held-out "),
+            count=judge.count,
+            steps=steps,
+            seconds=seconds,
+            word=word_of(bundle.spec),
+        )
+        yield Note(verdict.text)
+        tuned = with_verdict(tuned, verdict)
+    starved = too_few(steps, seconds)
+    if verdict is None:
+        sentence = f"{sentence} {starved}".strip()
+    return FineTuneResult(
+        tuned, before, after, sentence, learnt=len(learn), judged=len(held), verdict=verdict, starved=starved
+    )
 
 
 def _described(names: Sequence[str], count: int, samples: Sequence[Sample]) -> str:

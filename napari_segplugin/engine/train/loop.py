@@ -6,7 +6,6 @@ import importlib
 import math
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from napari_segplugin.core import Event, InputError, Job, Metric, Note, Step, TrainSpec
+from napari_segplugin.core.training import STARVED, Allowance
 from napari_segplugin.data.sampling import PatchSampler
 from napari_segplugin.engine.torch_import import quiet_import
 from napari_segplugin.engine.train.checkpoint import (
@@ -29,6 +29,7 @@ from napari_segplugin.engine.train.checkpoint import (
 from napari_segplugin.engine.train.objective import Terms
 from napari_segplugin.engine.train.optimizer import (
     CarefulSteps,
+    MovingAverage,
     Stepper,
     fast_layout,
     freeze,
@@ -36,6 +37,7 @@ from napari_segplugin.engine.train.optimizer import (
     gradient_norms,
     learning_rate,
     parameter_groups,
+    state_arrays,
 )
 from napari_segplugin.io.boundary import reading
 from napari_segplugin.io.memory import free_host_memory
@@ -64,55 +66,43 @@ class LoopResult:
     decode: dict[str, Any] = field(default_factory=dict)
 
 
-class MovingAverage:
-    """Exponential moving average of the weights: what is kept, judged and used.
+class Budget:
+    """How much of the budget is used: the larger share of time and steps.
 
-    The average starts short and grows with the number of steps, so short trainings profit too.
+    What comes after the last step needs time too. Where nobody has said how much, that is three looks at what is held out (one
+    in the loop, one of the verdict, one for thresholds), and the time of three steps.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.995) -> None:
-        self.network = deepcopy(network).eval()
-        self.decay, self.count = decay, 0
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take in the weights after a step; counters are copied."""
-        self.count += 1
-        decay = min(self.decay, self.count / (self.count + 9))
-        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value.to(mean.dtype), 1 - decay)
-            else:
-                mean.copy_(value)
-
-
-def state_arrays(network: nn.Module) -> dict[str, np.ndarray]:
-    """The state of a network as NumPy arrays."""
-    return {k: v.detach().to("cpu").float().numpy().copy() if v.is_floating_point() else v.cpu().numpy().copy()
-            for k, v in network.state_dict().items()}  # fmt: skip
-
-
-class Budget:
-    """How much of the budget is used: the larger share of time and steps."""
-
-    def __init__(self, spec: TrainSpec) -> None:
-        self.spec, self.start, self.step = spec, time.monotonic(), 0
+    def __init__(self, spec: TrainSpec, allowed: Allowance | None = None) -> None:
+        self.spec, self.step, self.looks = spec, 0, 0.0
+        self.allowed = allowed or Allowance(spec.seconds)
+        self.start = self.allowed.now()
+        self.most = self.allowed.to_learn
 
     def go_on(self, step: int, seconds: float) -> None:
         """Count from where an earlier run was."""
-        self.step, self.start = step, time.monotonic() - seconds
+        self.step, self.start = step, self.allowed.now() - seconds
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.start
+        """Seconds since the first step."""
+        return self.allowed.now() - self.start
 
     @property
     def share(self) -> float:
         """Between 0 and 1."""
-        by_time = self.seconds / self.spec.seconds if self.spec.seconds > 0 else 0.0
         by_step = self.step / self.spec.steps if self.spec.steps > 0 else 0.0
-        return min(1.0, max(by_time, by_step))
+        if self.spec.seconds <= 0:
+            return min(1.0, by_step)
+        used, known = self.seconds, self.allowed.reserve > 0
+        after = (0.0 if known else 3 * self.looks) + (0.5 if known else 3) * used / max(1, self.step)
+        most = max(self.most - after, self.spec.seconds / 4)
+        return min(1.0, max(used / most, by_step))
+
+    @property
+    def expected(self) -> int:
+        """About how many steps there will be."""
+        return round(self.step / max(self.share, 1e-9))
 
 
 def run_loop(
@@ -125,11 +115,13 @@ def run_loop(
     device: torch.device,
     judge: Judge | None = None,
     tolerance: float = 0.0,
+    start: float | None = None,
     autocast: torch.dtype | None = None,
     average: float = 0.995,
     freeze_statistics: bool = False,
     stop: threading.Event | None = None,
     checkpoint: Checkpoint | None = None,
+    allowed: Allowance | None = None,
 ) -> Job[LoopResult]:
     """Train until the time, the steps, or `stop`.
 
@@ -149,6 +141,8 @@ def run_loop(
     tolerance : float
         A later state that is worse by no more than this counts as good as the best: it has learnt more, and the figures
         of a few held-out strokes differ by chance (the rule of one standard error, Breiman et al. 1984).
+    start : float, optional
+        The first number of `judge` for the network as it comes, where that may be kept: it is if no later state does as well.
     autocast : torch.dtype, optional
         Run forward and backward in this precision.
     average : float
@@ -159,6 +153,8 @@ def run_loop(
         Set from outside to end normally with the best state so far.
     checkpoint : Checkpoint, optional
         Where the training is kept, and from where it goes on.
+    allowed : Allowance, optional
+        The time of all that belongs to the training; a new one of `spec.seconds` where left out.
 
     Yields
     ------
@@ -180,13 +176,13 @@ def run_loop(
         with quiet_import():  # the first optimiser step would import it, in the middle of everything
             importlib.import_module("torch._dynamo")
     network = network.to(device, memory_format=fast_layout(sampler.patch, device))  # type: ignore[call-overload]
-    run = _Run(network, sampler, spec, average, checkpoint)
-    run.best.tolerance = tolerance
+    elder = deepcopy(network).eval().requires_grad_(False) if terms.keep else None
+    run = _Run(network, sampler, spec, average, checkpoint, _Best(tolerance, start, network), allowed)
     if run.resumed:
         yield Note(f"The training continues at step {run.progress.step}, where it was interrupted.")
     elif checkpoint is not None and checkpoint.damaged:
         yield Note("The training that was saved here is damaged and cannot be continued; it starts from the beginning.")
-    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast), sampler, batch)
+    step = CarefulSteps(Stepper(network, run.optimiser, terms, device, autocast, elder), sampler, batch)
     if device.type == "cpu":
         yield from step.plan(free_host_memory())
     progress, best = run.progress, run.best
@@ -205,6 +201,7 @@ def run_loop(
         yield Step(min(total, int(progress.share * total)), total)
         if judge is not None and best.due(progress, spec.validate_every):
             yield from best.look(judge, run.mean.network, progress)
+        yield from run.warn()
         yield from run.keep()
     if judge is not None and best.looked != progress.step:
         yield from best.look(judge, run.mean.network, progress)
@@ -217,16 +214,24 @@ class _Run:
     """What changes from step to step, and can be kept and taken up again."""
 
     def __init__(
-        self, network: nn.Module, sampler: PatchSampler, spec: TrainSpec, average: float, checkpoint: Checkpoint | None
+        self,
+        network: nn.Module,
+        sampler: PatchSampler,
+        spec: TrainSpec,
+        average: float,
+        checkpoint: Checkpoint | None,
+        best: _Best,
+        allowed: Allowance | None = None,
     ) -> None:
         self.network, self.sampler, self.spec, self.checkpoint = network, sampler, spec, checkpoint
         groups = parameter_groups(network, spec.layer_decay)
         # not the fused kernel: it takes no notice of the memory layout, which a resumed training has anew
         self.optimiser = torch.optim.AdamW(groups, lr=spec.learning_rate, weight_decay=1e-4)
         self.encoder = encoder_groups(network)
-        self.mean, self.progress, self.best = MovingAverage(network, average), Budget(spec), _Best()
+        self.mean, self.progress, self.best = MovingAverage(network, average), Budget(spec, allowed), best
         self.curve: list[tuple[int, float]] = []
         self.gradients: list[dict[str, object]] = []
+        self.warned = False
         self.resumed = self._take_up()
 
     def set_up_step(self, freeze_statistics: bool) -> float:
@@ -251,6 +256,18 @@ class _Run:
         self.curve.append((step, losses["loss"]))
         if step & (step - 1) == 0:  # at steps 1, 2, 4, 8 …: the start tells most
             self.gradients.append({"step": step, "norms": gradient_norms(self.network)})
+
+    def warn(self) -> Iterator[Event]:
+        """Say once that there will be too few steps to learn from, as soon as that can be told."""
+        progress, seconds = self.progress, self.spec.seconds
+        if self.warned or seconds <= 0 or progress.step < 2 or progress.share < 0.1:
+            return
+        self.warned = True
+        if progress.expected < STARVED and not 0 < self.spec.steps <= progress.expected:
+            yield Note(
+                f"About {progress.expected} steps in {seconds:g} s: too few to learn from. Ten times as long would be "
+                f"about {10 * progress.expected}."
+            )
 
     def keep(self) -> Iterator[Event]:
         """Write the checkpoint when it is due; a full disk is a note, and no second try."""
@@ -328,27 +345,35 @@ def _failed(what: str) -> InputError:
 
 
 class _Best:
-    """Keeps the last state that did as well on the held-out data as the best, within the tolerance."""
+    """Keeps the last state that did as well on the held-out data as the best, within the tolerance, and as the first one.
 
-    def __init__(self) -> None:
-        self.state: dict[str, np.ndarray] | None = None
-        self.score, self.step, self.last = -math.inf, 0, 0.0
-        self.looked, self.tolerance = -1, 0.0
+    Where the figure of the first state, the network as it came, is given, that one is kept until another does as well.
+    """
+
+    def __init__(self, tolerance: float, start: float | None, network: nn.Module) -> None:
+        known = start is not None and not math.isnan(start)
+        self.state: dict[str, np.ndarray] | None = state_arrays(network) if known else None
+        self.least = self.score = start if start is not None and known else -math.inf
+        self.step, self.last, self.took = 0, 0.0, 0.0
+        self.looked, self.tolerance = -1, tolerance
         self.curve: list[dict[str, float]] = []
 
     def due(self, progress: Budget, every: float) -> bool:
-        return progress.seconds - self.last >= every
+        """Looks take a tenth of the time at most, unless one is asked for after every step."""
+        return not every or progress.seconds - self.last >= max(every, 9 * self.took)
 
     def look(self, judge: Judge, network: nn.Module, progress: Budget) -> Iterator[Event]:
+        began = progress.seconds
         values = judge(network)
         self.last, self.looked = progress.seconds, progress.step
+        self.took = progress.looks = self.last - began
         self.curve.append({"step": progress.step, "seconds": round(progress.seconds, 2), **values})
         for name, value in values.items():
             yield Metric(progress.step, name, value)
         first = next(iter(values.values()), math.nan)
         if math.isnan(first):
             yield Note("The data that were kept aside cannot be scored; the last state is kept.")
-        elif first >= self.score - self.tolerance:
+        elif first >= max(self.score - self.tolerance, self.least):
             self.state, self.step = state_arrays(network), progress.step
             self.score = max(self.score, first)
 

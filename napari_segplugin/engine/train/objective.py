@@ -18,7 +18,7 @@ from napari_segplugin.losses.cross_entropy import cross_entropy
 from napari_segplugin.losses.gated_crf import gated_crf
 from napari_segplugin.networks.base import HasOwnLosses, Outputs, Truth
 
-REGULARISER, TEACHER = "neighbours alike", "pseudo-labels"
+REGULARISER, TEACHER, KEEP = "neighbours alike", "pseudo-labels", "as before"
 PROJECTION, PAIRS = "box projection", "box pairs"
 BOX_WEIGHTS = {PROJECTION: 1.0, PAIRS: 1.0}
 """Weights of the terms that look into boxes, where somebody drew some."""
@@ -44,8 +44,8 @@ class Terms:
         What each map after the classes is.
     map_weight : float
         Weight of those maps.
-    regulariser, teacher : float
-        Weights of the two terms that look at unlabelled voxels too (:class:`napari_segplugin.core.TrainSpec`).
+    regulariser, teacher, keep : float
+        Weights of the three terms that look at unlabelled voxels too (:class:`napari_segplugin.core.TrainSpec`).
     """
 
     losses: Mapping[str, tuple[float, Loss]]
@@ -56,6 +56,7 @@ class Terms:
     map_weight: float = 2.0
     regulariser: float = 0.0
     teacher: float = 0.0
+    keep: float = 0.0
 
     @classmethod
     def of(
@@ -68,13 +69,14 @@ class Terms:
         map_weight: float = 2.0,
         regulariser: float = 0.0,
         teacher: float = 0.0,
+        keep: float = 0.0,
         spacing: Sequence[float] | None = None,
         class_counts: Sequence[float] | None = None,
     ) -> Terms:
         """The terms of a sum of losses, for voxels of a size and labels of these counts."""
         built = build_loss(spec, spacing=spacing, class_counts=class_counts)
         rising = {key for key, term in zip(built, spec.terms, strict=True) if LOSSES[term.name].schedule == "rising"}
-        return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight, regulariser, teacher)
+        return cls(built, frozenset(rising), n_classes, thing_classes, kinds, map_weight, regulariser, teacher, keep)
 
     def weight_of(self, name: str, share: float) -> float:
         """Weight of a term when `share` of the budget is used; terms of a network's own come weighted."""
@@ -82,6 +84,8 @@ class Terms:
             return self.regulariser
         if name == TEACHER:
             return self.teacher * min(1.0, 2 * share)
+        if name == KEEP:
+            return self.keep
         if name in BOX_WEIGHTS:
             return BOX_WEIGHTS[name]
         if name in self.losses:
@@ -94,8 +98,9 @@ class Terms:
         out: Tensor | tuple[Tensor, ...] | Outputs,
         batch: Batch,
         teacher: nn.Module | None = None,
+        elder: nn.Module | None = None,
     ) -> dict[str, Tensor]:
-        """Each term by name, before weighting.
+        """Each term by name, before weighting; `elder` is the network from before the training.
 
         Those on the logits are summed over the outputs of deep supervision with weights 1, ½, ¼ … normalised to 1
         (Lee et al. 2015, arXiv 1409.5185; the weights are those of nnU-Net).
@@ -116,6 +121,8 @@ class Terms:
             losses[PAIRS] = box_pairs(probability, batch.image, batch.boxes)
         if outputs.logits and self.teacher and teacher is not None:
             losses[TEACHER] = self._pseudo(outputs.logits[0], batch, teacher)
+        if outputs.logits and self.keep and elder is not None:
+            losses[KEEP] = self._as_before(outputs.logits[0], batch, elder)
         if isinstance(network, HasOwnLosses):
             losses |= network.own_losses(outputs, self._truth(batch))
         return losses
@@ -140,6 +147,27 @@ class Terms:
             confidence, guess = teacher(batch.image)[:, : self.n_classes].float().softmax(1).max(1)
         sure = ((batch.weight == 0) & (batch.seen > 0) & (confidence > CERTAIN)).float()
         return cross_entropy(logits[:, : self.n_classes], guess, sure)
+
+    def _as_before(self, logits: Tensor, batch: Batch, elder: nn.Module) -> Tensor:
+        """How far the network has gone from what it said before, on voxels that nobody labelled (Li & Hoiem 2017).
+
+        Kullback-Leibler divergence of the classes, and the mean absolute difference of the other maps; voxels count by how
+        certain the old network was, so that what it did not know can be learnt.
+        """
+        n = self.n_classes
+        with torch.no_grad():
+            old = elder(batch.image).float()
+            share = old[:, :n].softmax(1)
+            sure = (2 * share.amax(1) - 1).clamp_min(0) ** 2
+            weight = sure * ((batch.weight == 0) & (batch.seen > 0))
+        parted = (share * (old[:, :n].log_softmax(1) - logits[:, :n].float().log_softmax(1))).sum(1)
+        if self.kinds:
+            linear = torch.tensor([kind == "offset" for kind in self.kinds], device=logits.device)
+            shape = (1, -1, *(1,) * (logits.ndim - 2))
+            before, now = (torch.where(linear.view(shape), m, m.sigmoid()) for m in (old[:, n:], logits[:, n:].float()))
+            parted = parted + self.map_weight * (before - now).abs().mean(1)
+        total: Tensor = (parted * weight).sum() / weight.sum().clamp_min(1e-6)
+        return total
 
     def _truth(self, batch: Batch) -> Truth:
         return Truth(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -31,6 +32,8 @@ class Stepper:
     device : torch.device
     autocast : torch.dtype, optional
         Run forward and backward in this precision.
+    elder : Module, optional
+        The network from before the training, where the terms hold the new one to it.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Stepper:
         terms: Terms,
         device: torch.device,
         autocast: torch.dtype | None = None,
+        elder: nn.Module | None = None,
     ) -> None:
+        self.elder = elder
         self.network, self.optimiser, self.terms = network, optimiser, terms
         self.device, self.autocast = device, autocast
         # float16 (cards before Ampere) loses gradients below 6e-8: the loss is made larger for the way back (Micikevicius
@@ -67,7 +72,7 @@ class Stepper:
         image = batch.image.contiguous(memory_format=fast_layout(batch.image.shape[2:], device))
         with torch.autocast(device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
             out = network(image)
-        parts = self.terms(network, out, batch, teacher)
+        parts = self.terms(network, out, batch, teacher, self.elder)
         loss = self.terms.total(parts, share)
         value = float(loss.detach())
         self.optimiser.zero_grad(set_to_none=True)
@@ -226,6 +231,34 @@ def step_bytes(step: Stepper, shape: Sequence[int]) -> int:
     return 3 * held // 2 + 5 * weights
 
 
+class MovingAverage:
+    """Exponential moving average of the weights: what is kept, judged and used.
+
+    The average starts short and grows with the number of steps, so short trainings profit too.
+    """
+
+    def __init__(self, network: nn.Module, decay: float = 0.995) -> None:
+        self.network = deepcopy(network).eval()
+        self.decay, self.count = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take in the weights after a step; counters are copied."""
+        self.count += 1
+        decay = min(self.decay, self.count / (self.count + 9))
+        for mean, value in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value.to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(value)
+
+
+def state_arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    """The state of a network as NumPy arrays."""
+    return {k: v.detach().to("cpu").float().numpy().copy() if v.is_floating_point() else v.cpu().numpy().copy()
+            for k, v in network.state_dict().items()}  # fmt: skip
+
+
 def learning_rate(peak: float, share: float, step: int, warm_up: int = 20) -> float:
     """Linear warm-up over the first steps, then half a cosine down to 1 % of the peak."""
     rise = min(1.0, (step + 1) / warm_up)
@@ -296,6 +329,7 @@ def safe_precision(
 
 __all__ = [
     "CarefulSteps",
+    "MovingAverage",
     "Stepper",
     "fast_layout",
     "freeze",
@@ -304,5 +338,6 @@ __all__ = [
     "learning_rate",
     "parameter_groups",
     "safe_precision",
+    "state_arrays",
     "step_bytes",
 ]

@@ -21,6 +21,17 @@ from napari_segplugin.tasks import codec_of
 _MOST, _VOXELS = 32, 1_500_000
 
 
+def threshold_voxels(size: int) -> int:
+    """How many voxels are read for the thresholds, at most, where the largest image has so many.
+
+    Examples
+    --------
+    >>> threshold_voxels(100 * 100), threshold_voxels(2000 * 2000)
+    (320000, 1500000)
+    """
+    return max(min(_MOST * size, _VOXELS), 4 * min(size, _VOXELS // 4))
+
+
 def calibrated(
     bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], *, device: torch.device, seed: int = 0
 ) -> Job[dict[str, Any]]:
@@ -72,4 +83,4 @@ def _calibrated(
     return codec_of(bundle.spec).calibrate(maps, list(objects), bundle.spec.classes)
 
 
-__all__ = ["calibrated"]
+__all__ = ["calibrated", "threshold_voxels"]

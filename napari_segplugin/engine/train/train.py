@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from napari_segplugin.core import (
@@ -21,13 +20,13 @@ from napari_segplugin.core import (
     ModelSpec,
     Normalisation,
     Note,
-    OutOfMemoryError,
     Sample,
     Stage,
     Task,
     TrainSpec,
     to_json,
 )
+from napari_segplugin.core.training import Allowance
 from napari_segplugin.core.words import voxels
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.by_values import fit_to_values, noisy
@@ -39,17 +38,16 @@ from napari_segplugin.engine.predict.boxes import balance_regions
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.balance import balanced, class_counts
 from napari_segplugin.engine.train.checkpoint import Checkpoint
-from napari_segplugin.engine.train.examples import prepare_all
+from napari_segplugin.engine.train.examples import patch_size, prepare_all
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, source_of
 from napari_segplugin.engine.train.heldout import SampleJudge
-from napari_segplugin.engine.train.loop import LoopResult, run_loop, state_arrays
+from napari_segplugin.engine.train.loop import LoopResult, run_loop
 from napari_segplugin.engine.train.objective import Terms
-from napari_segplugin.engine.train.optimizer import safe_precision
+from napari_segplugin.engine.train.optimizer import safe_precision, state_arrays
+from napari_segplugin.engine.train.samples import smallest_object
 from napari_segplugin.engine.train.thresholds import calibrated
 from napari_segplugin.engine.voxel_size import at_model_size
-from napari_segplugin.io.memory import free_host_memory, gigabytes
 from napari_segplugin.networks import build, is_detector
-from napari_segplugin.networks.strides import usual_patch
 from napari_segplugin.tasks import codec_of, n_maps, turns
 
 
@@ -109,58 +107,6 @@ def _start_encoder(network: torch.nn.Module, spec: ModelSpec, weights: str | Pat
     load_imagenet(encoder, timm_state(str(spec.options["encoder"])) if weights == "imagenet" else read_state(weights))
 
 
-def patch_size(
-    samples: Sequence[Prepared],
-    spec: TrainSpec,
-    multiple: Sequence[int],
-    least: Sequence[int] | None = None,
-    objects: bool = False,
-) -> tuple[tuple[int, ...], int]:
-    """Patch and batch that suit the images: as asked, or 128² × 8 in 2D and about 32 × 64 × 64 × 2 in 3D.
-
-    For objects in 2D 4 patches and twice the steps are better (nuclei from eight images, the same number of patches: AP@0.5
-    0.795 against 0.787, mean AP 0.622 against 0.617; an earlier pair 0.775 against 0.765).
-
-    A patch is a multiple of the stride, and not larger than the images. `least`, which the network has to see, is granted twice.
-
-    Raises
-    ------
-    InputError
-        If the size asked for has another number of axes.
-    OutOfMemoryError
-        If not even the patches of a step fit into memory.
-    """
-    ndim = len(multiple)
-    largest = np.max([s.image.shape[1:] for s in samples], axis=0)
-    usual = usual_patch(samples[0].spacing, ndim)
-    if len(spec.patch) not in (0, 1, ndim):
-        raise InputError(
-            f"The size of a patch does not fit a model of {ndim}D images.",
-            got=" × ".join(map(str, spec.patch)),
-            accepted=f"{ndim} numbers, or one for all axes",
-        )
-    wanted = (spec.patch if len(spec.patch) != 1 else spec.patch * ndim) or tuple(
-        min(max(u, n), 2 * u) for u, n in zip(usual, least or usual, strict=True)
-    )
-    size = tuple(
-        int(min(-(-w // m) * m, -(-int(n) // m) * m)) for w, m, n in zip(wanted, multiple, largest, strict=True)
-    )
-    count = spec.batch or max(
-        1, round(((4 if objects else 8) * 128 * 128 if ndim == 2 else 2 * 32 * 64 * 64) / np.prod(size))
-    )
-    channels = samples[0].image.shape[0]
-    need = count * int(np.prod(size, dtype=object)) * (channels + 4) * 4
-    if need > free_host_memory():
-        raise OutOfMemoryError(
-            f"There is not enough memory to train: {count} patches of {' × '.join(map(str, size))} need more than "
-            f"{gigabytes(need)}. Use fewer or smaller patches."
-        )
-    if count == 1 and size == tuple(multiple):
-        # the deepest map would be one value, of which batch normalisation has no deviation
-        size = (*size[:-1], 2 * size[-1])
-    return size, min(count, 16) if not spec.batch else count
-
-
 @dataclass(frozen=True)
 class Recipe:
     """The choices of a training that are not the person's.
@@ -212,13 +158,16 @@ def train_prepared(
     recipe: Recipe | None = None,
     judge: Any = None,
     tolerance: float = 0.0,
+    start: float | None = None,
     stop: threading.Event | None = None,
     keep: Path | None = None,
     earlier: Sequence[Prepared] = (),
+    allowed: Allowance | None = None,
 ) -> Job[LoopResult]:
     """Run the loop on prepared samples from the weights of a bundle.
 
-    `keep` is the folder of a checkpoint; of `earlier` samples the share `spec.rehearsal` of the patches is drawn.
+    `keep` is the folder of a checkpoint; of `earlier` samples the share `spec.rehearsal` of the patches is drawn. Where no
+    state does as well as the `start`, its weights come back, and the parameters of its decoder stay.
     """
     recipe = recipe or Recipe()
     spec = replace(spec, learning_rate=spec.learning_rate or (4e-4 if bundle.history else 2e-3))
@@ -231,7 +180,7 @@ def train_prepared(
     sampler = _sampler(prepared, earlier, patch, bundle, spec, recipe, device)
     if is_detector(bundle.spec):
         balance_regions(network, spec.loss)
-    terms, sentence = _terms(prepared, bundle.spec, spec, recipe)
+    terms, sentence = _terms(prepared, bundle.spec, spec, recipe, bool(bundle.history))
     if sentence:
         yield Note(sentence)
     result = yield from run_loop(
@@ -243,12 +192,16 @@ def train_prepared(
         device=device,
         judge=judge,
         tolerance=tolerance,
+        start=start,
         autocast=safe_precision(devices.autocast_dtype(device), patch, multiple, device),
         average=recipe.average,
         freeze_statistics=recipe.freeze_statistics,
         stop=stop,
         checkpoint=None if keep is None else Checkpoint(keep, _key(prepared, bundle, spec)),
+        allowed=allowed,
     )
+    if start is not None and not result.record["best_step"]:
+        return result
     tuned = replace(bundle, weights=result.state)
     result.decode = yield from calibrated(tuned, prepared, sampler.patch, device=device, seed=spec.seed)
     return result
@@ -277,7 +230,9 @@ def _sampler(
     return PatchSampler(samples, patch, augment, spec.seed, spec.balance, shares if share else (), home)
 
 
-def _terms(prepared: Sequence[Prepared], model: ModelSpec, spec: TrainSpec, recipe: Recipe) -> tuple[Terms, str]:
+def _terms(
+    prepared: Sequence[Prepared], model: ModelSpec, spec: TrainSpec, recipe: Recipe, trained: bool
+) -> tuple[Terms, str]:
     """The terms of the loss, and what was done against rare classes, as a sentence where it was asked for."""
     loss, counts, sentence = spec.loss, class_counts(prepared, len(model.classes)), ""
     if spec.balance:
@@ -290,6 +245,7 @@ def _terms(prepared: Sequence[Prepared], model: ModelSpec, spec: TrainSpec, reci
         map_weight=recipe.map_weight,
         regulariser=spec.regulariser,
         teacher=spec.teacher,
+        keep=spec.keep if trained else 0.0,
         spacing=prepared[0].spacing,
         class_counts=counts.tolist(),
     )
@@ -312,6 +268,8 @@ def train(
     stop: threading.Event | None = None,
     recipe: Recipe | None = None,
     keep: str | Path | None = None,
+    start: float | None = None,
+    allowed: Allowance | None = None,
 ) -> Job[ModelBundle]:
     """Train a bundle on samples and return a new one; the old one is not changed.
 
@@ -330,6 +288,11 @@ def train(
     keep : path, optional
         A folder in which the training is kept every half minute. The same call with the same folder goes on where a crash
         or a stop has ended it; it is emptied when the training is complete.
+    start : float, optional
+        What `bundle` reaches on the held-out samples (the first figure of a
+        :class:`~napari_segplugin.engine.train.heldout.SampleJudge`): where no state does as well, its weights stay.
+    allowed : Allowance, optional
+        The time of all that belongs to the training; a new one of `spec.seconds` where left out.
 
     Yields
     ------
@@ -347,6 +310,7 @@ def train(
     if not samples:
         raise InputError("Training needs at least one image with labels.", got="none")
     check_finite(bundle)
+    allowed = allowed or Allowance(spec.seconds)
     yield Stage("Preparing images")
     samples, validation = ([at_model_size(s, bundle.spec) for s in given] for given in (samples, validation))
     bundle, notes = fit_to_values(fit_to_objects(bundle, samples), samples, spec.intensities)
@@ -363,8 +327,10 @@ def train(
         recipe=recipe,
         judge=judge,
         tolerance=0.0 if judge is None else judge.tolerance,
+        start=start,
         stop=stop,
         keep=Path(keep) if keep else None,
+        allowed=allowed,
     )
     smallest = smallest_object(samples)
     decode = {**bundle.decode, **result.decode}
@@ -389,12 +355,3 @@ def training_record(samples: Sequence[Sample], spec: TrainSpec, result: LoopResu
         "torch": torch.__version__,
         **result.record,
     }
-
-
-def smallest_object(samples: Sequence[Sample]) -> int:
-    """Half the size that 99 of 100 training objects exceed, in voxels; 0 where there are no objects."""
-    counts = [
-        np.unique(s.instances[s.instances > 0], return_counts=True)[1] for s in samples if s.instances is not None
-    ]
-    sizes = np.concatenate(counts) if counts else np.zeros(0)
-    return int(np.percentile(sizes, 1) / 2) if sizes.size else 0

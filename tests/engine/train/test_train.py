@@ -32,16 +32,15 @@ from napari_segplugin.core import (  # noqa: E402
 from napari_segplugin.data.sampling import PatchSampler  # noqa: E402
 from napari_segplugin.engine.network import load  # noqa: E402
 from napari_segplugin.engine.train.balance import balanced  # noqa: E402
-from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
+from napari_segplugin.engine.train.examples import patch_size, prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.heldout import Reading, SampleJudge  # noqa: E402
 from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import OFFSET_UNIT, Terms, offset_loss  # noqa: E402
 from napari_segplugin.engine.train.optimizer import Stepper, learning_rate, parameter_groups, safe_precision, step_bytes  # noqa: E402
-from napari_segplugin.engine.train.train import (  # noqa: E402  # noqa: E402
+from napari_segplugin.engine.train.samples import smallest_object  # noqa: E402
+from napari_segplugin.engine.train.train import (  # noqa: E402
     new_bundle,
-    patch_size,
     safe_augmentation,
-    smallest_object,
     train,
 )
 from napari_segplugin.networks.base import Outputs, depth_groups  # noqa: E402
@@ -613,7 +612,8 @@ def test_held_out_objects_are_judged_with_what_was_found_beside_them(found, know
     sample = Sample(Image(np.zeros((1, 8), np.float32), "YX"), (truth > 0).astype(int), truth, area)
     judge = SampleJudge([sample], new_bundle(spec_of(Task.INSTANCE), name="tiny"))
     labels = np.array([found])
-    assert judge._objects([Reading(labels > 0, labels, np.array([0, 1, 1]))]) == pytest.approx(score, nan_ok=True)
+    found = judge._objects([Reading(labels > 0, labels, np.array([0, 1, 1]))])
+    assert found.overlap == pytest.approx(score, nan_ok=True)
 
 
 def test_a_held_out_object_that_is_found_as_another_class_is_not_found():
@@ -625,9 +625,9 @@ def test_a_held_out_object_that_is_found_as_another_class_is_not_found():
     judge = SampleJudge([sample], new_bundle(replace(spec_of(Task.PANOPTIC), classes=table), name="tiny"))
     labels = np.array([[1, 1, 0, 2, 2, 0, 4, 4]])
     of = np.array([0, 1, 2, 0, 3])
-    assert judge._objects([Reading(of[labels], labels, of)]) == 1.0
+    assert judge._objects([Reading(of[labels], labels, of)]).overlap == 1.0
     swapped = np.array([0, 1, 1, 0, 3])
-    assert judge._objects([Reading(swapped[labels], labels, swapped)]) == 0.5
+    assert judge._objects([Reading(swapped[labels], labels, swapped)]).overlap == 0.5
 
 
 def test_thresholds_of_the_decoder_follow_what_the_network_has_learnt():
@@ -690,6 +690,6 @@ def test_a_network_that_cannot_normalise_one_value_says_what_it_lacks(monkeypatc
 
 
 def test_more_patches_than_memory_are_refused_before_they_are_cut(monkeypatch):
-    monkeypatch.setattr("napari_segplugin.engine.train.train.free_host_memory", lambda: 10_000)
+    monkeypatch.setattr("napari_segplugin.engine.train.examples.free_host_memory", lambda: 10_000)
     with pytest.raises(OutOfMemoryError, match="not enough memory to train: 64 patches of"):
         drain(train([scene()], new_bundle(spec_of(), name="x"), steps(1, batch=64, patch=(16, 16))))

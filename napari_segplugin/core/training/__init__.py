@@ -9,6 +9,19 @@ import numpy as np
 from napari_segplugin.core.bundle import ModelBundle
 from napari_segplugin.core.errors import InputError
 from napari_segplugin.core.image import Image
+from napari_segplugin.core.training.allowance import Allowance
+from napari_segplugin.core.training.verdict import (
+    ENOUGH,
+    FOUND,
+    STARVED,
+    WORSE,
+    Checked,
+    Compared,
+    Verdict,
+    too_few,
+    verdict_of,
+    verdict_of_figures,
+)
 from napari_segplugin.core.words import pixel
 
 
@@ -85,6 +98,10 @@ class FineTuneResult:
         be told.
     learnt, judged : int
         Images (for a 2D network, planes) that were trained on and that were held out; 0 for paint.
+    verdict : Verdict, optional
+        Which of both is to be used; None where there was nothing to compare with.
+    starved : str
+        That there were too few steps to learn anything, as a sentence; empty where there were enough.
     """
 
     bundle: ModelBundle
@@ -95,6 +112,28 @@ class FineTuneResult:
     forest: dict[str, float] = field(default_factory=dict)
     learnt: int = 0
     judged: int = 0
+    verdict: Verdict | None = None
+    starved: str = ""
+
+    @property
+    def better(self) -> bool:
+        """Whether the new model is to be used: it is better than the old one, or there was none."""
+        return self.verdict is None or self.verdict.better
 
 
-__all__ = ["FineTuneResult", "Sample", "Views"]
+__all__ = [
+    "ENOUGH",
+    "FOUND",
+    "STARVED",
+    "WORSE",
+    "Allowance",
+    "Checked",
+    "Compared",
+    "FineTuneResult",
+    "Sample",
+    "Verdict",
+    "Views",
+    "too_few",
+    "verdict_of",
+    "verdict_of_figures",
+]
