@@ -18,7 +18,7 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
-from napari_segplugin.core import Box
+from napari_segplugin.core import Box, Segmentation
 from napari_segplugin.viewer.table import TableRow
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class EditNote(TypedDict, total=False):
     won: dict[int, int]
     table: dict[int, tuple[TableRow | None, TableRow | None]]
     tracking: tuple[Tracking | None, Tracking]
+    segmentation: tuple[Segmentation, Segmentation]
 
 
 class BoxAtom(Protocol):
