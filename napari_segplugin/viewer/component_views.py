@@ -67,7 +67,7 @@ class ComponentViews(LinkedViews):
         self._version = 0
         self._mine = False
         self._history = LayerHistory(layer)
-        self._followed: dict[int, LayerHistory] = {}
+        self._followed: dict[Labels, LayerHistory] = {}
         self._history.done.connect(lambda step: self._on_result(step, False))
         self._history.redone.connect(lambda step: self._on_result(step, False))
         self._history.undone.connect(lambda step: self._on_result(step, True))
@@ -79,11 +79,10 @@ class ComponentViews(LinkedViews):
         """See :meth:`LinkedViews.show`; the result itself is "semantic"."""
         first = not self.views
         view = super().show(kind, on)
-        gone = [key for key in self._followed if not any(id(v) == key for v in self.views.values())]
-        for key in gone:
-            self._followed.pop(key).detach()
-        if view is not None and kind != self.own and id(view) not in self._followed:
-            history = self._followed[id(view)] = LayerHistory(view)
+        for gone in [v for v in self._followed if not any(v is a for a in self.views.values())]:
+            self._followed.pop(gone).detach()
+        if view is not None and kind != self.own and view not in self._followed:
+            history = self._followed[view] = LayerHistory(view)
             history.done.connect(lambda step: self._carry(step, False))
             history.redone.connect(lambda step: self._carry(step, False))
             history.undone.connect(lambda step: self._carry(step, True))

@@ -1,0 +1,66 @@
+"""What the tools for correcting work on: a result with its editor and its hold on the mouse. No Qt, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_segplugin.core import ClassTable
+    from napari_segplugin.data.doubt import Doubt
+    from napari_segplugin.viewer.edits import Editor
+    from napari_segplugin.viewer.pointer import Pointer
+    from napari_segplugin.viewer.results import Result
+
+
+@dataclass(eq=False)
+class Target:
+    """A result that is being corrected.
+
+    Parameters
+    ----------
+    result : Result
+    editor : Editor
+    pointer : Pointer
+    axes : str
+        Axes of the layer.
+    order : list of Doubt, optional
+        Its objects, the most doubtful first; None until that is worked out.
+    passed : set of int
+        Objects that were looked at in this round.
+    paths_follow : bool
+        Whether the paths of linked objects follow its steps.
+    """
+
+    result: Result
+    editor: Editor
+    pointer: Pointer
+    axes: str
+    order: list[Doubt] | None = None
+    passed: set[int] = field(default_factory=set)
+    paths_follow: bool = False
+
+    @property
+    def layer(self) -> Labels:
+        """The layer of the result."""
+        return self.result.layer
+
+    @property
+    def classes(self) -> ClassTable:
+        """The classes of the result."""
+        return self.result.segmentation.classes
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the last axis of the image is color."""
+        return bool(getattr(self.result.image_layer, "rgb", False))
+
+    def detach(self) -> None:
+        """Let go of the layer."""
+        self.pointer.detach()
+        self.editor.detach()
+
+
+__all__ = ["Target"]
