@@ -113,7 +113,7 @@ class Lesson:
     @property
     def layer(self) -> Any:
         """The layer of the newest result."""
-        return self.dock.runs.result_of(self.dock.image_step.layer).layer
+        return self.dock.desk.result_of(self.dock.image_step.layer).layer
 
     def sees(self) -> Any:
         """What a person sees who knows the truth."""
@@ -154,7 +154,7 @@ class Lesson:
     def idle(self) -> None:
         """Wait for the end of what runs, and of the flight of the camera."""
         dock = self.dock
-        wait_for(lambda: not dock.job.busy and not dock._job_kind and not dock.background.busy, "the job")
+        wait_for(lambda: not dock.job.busy and dock.jobs.owner is None and not dock.background.busy, "the job")
         wait_for(lambda: dock.edits.queue._flyer._flight is None, "the flight")
 
     def home(self) -> None:

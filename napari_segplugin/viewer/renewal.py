@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import Segmentation, Task
-from napari_segplugin.core.types import Json
+from napari_segplugin.core import Box, Segmentation, Task
+from napari_segplugin.core.types import json_integers
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.renewing import renewed
 from napari_segplugin.viewer.geometry import to_canonical
@@ -43,7 +43,8 @@ def can_renew(result: Result, segmentation: Segmentation) -> bool:
     """Whether a new result can take the place of one that was corrected, in its layer."""
     old, layer = result.segmentation, result.layer
     return (
-        old.task is segmentation.task
+        not result.adopted
+        and old.task is segmentation.task
         and old.task is not Task.SEMANTIC
         and [c.name for c in old.classes] == [c.name for c in segmentation.classes]
         and isinstance(layer.data, np.ndarray)
@@ -52,7 +53,9 @@ def can_renew(result: Result, segmentation: Segmentation) -> bool:
     )
 
 
-def renew(result: Result, editor: Editor, segmentation: Segmentation, features: DataFrame, labels: np.ndarray) -> Renewed:
+def renew(
+    result: Result, editor: Editor, segmentation: Segmentation, features: DataFrame, labels: np.ndarray
+) -> Renewed:
     """Put a new result into the layer of an older one, around what a person checked there; Ctrl+Z takes it back.
 
     Parameters
@@ -69,12 +72,13 @@ def renew(result: Result, editor: Editor, segmentation: Segmentation, features: 
     """
     layer, status = result.layer, editor.rows.column("status")
     keep = [n for n, s in status.items() if s in KEPT and n in editor.boxes]
-    painted = [n for n in editor.boxes if n not in status]
+    keep += [n for n in editor.boxes if n not in status or not _inside(editor.boxes.box(n), segmentation)]
+    keep = list(dict.fromkeys(keep))
     before = result.before
     refused = [n for n, s in status.items() if s == REJECTED]
     where = np.isin(before, np.asarray(refused, before.dtype)) & (layer.data == 0) if refused else None
-    made, numbers = renewed(np.asarray(layer.data), labels, [*keep, *painted], where)
-    replaced = sum(s not in (*KEPT, REJECTED) for s in status.values())
+    made, numbers = renewed(np.asarray(layer.data), labels, keep, where)
+    replaced = len(editor.boxes) - len(keep)
     rows: dict[int, TableRow] = {}
     at = {int(n): i for i, n in enumerate(features["label" if "label" in features else "index"].tolist())}
     columns = [str(c) for c in features.columns]
@@ -89,12 +93,16 @@ def renew(result: Result, editor: Editor, segmentation: Segmentation, features: 
     editor.apply(change, "run", rows=rows)
     shown = np.where((made == 0) & where, before, made) if where is not None else made
     rgb = bool(getattr(result.image_layer, "rgb", False))
-    now = replace(segmentation, labels=to_canonical(shown, result.axes, rgb), recipe=_told(segmentation, len(keep) + len(painted)))
+    now = replace(
+        segmentation,
+        labels=to_canonical(shown, result.axes, rgb),
+        recipe={**segmentation.recipe, "kept_objects": len(keep)},
+    )
     now = replace(now, objects=table_for(np.asarray(now.labels), now, layer.features))
     result.segmentation = now
     if editor.history.past:
         editor.history.past[-1].note["segmentation"] = (was, now)
-    return Renewed(len(keep) + len(painted), replaced)
+    return Renewed(len(keep), replaced)
 
 
 def follow_undo(result: Result, step: EditStep, back: bool) -> None:
@@ -105,9 +113,13 @@ def follow_undo(result: Result, step: EditStep, back: bool) -> None:
         result.segmentation = wanted
 
 
-def _told(segmentation: Segmentation, kept: int) -> dict[str, Json]:
-    """The recipe, which says how many objects are of a person."""
-    return {**segmentation.recipe, "kept_objects": kept}
+def _inside(box: Box | None, segmentation: Segmentation) -> bool:
+    """Whether an object lies in the part that was run; everything does where that is the whole image."""
+    region = segmentation.recipe.get("region")
+    if box is None or not isinstance(region, list):
+        return True
+    ends = [json_integers(span) for span in region]
+    return all(low <= s.start and s.stop <= high for s, (low, high) in zip(box[-len(ends) :], ends, strict=True))
 
 
 __all__ = ["Renewed", "can_renew", "follow_undo", "renew"]

@@ -193,7 +193,13 @@ class Part(QWidget):
         For screen readers.
     name : str
         Object name, for tests.
+
+    Signals
+    -------
+    reveal_asked(QWidget) : something in it is to be brought into sight
     """
+
+    reveal_asked = Signal(QWidget)
 
     def __init__(self, title: str, name: str) -> None:
         super().__init__()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 from napari.layers import Labels, Points, Shapes
-from qtpy.QtCore import QTimer
 
 from napari_segplugin.core import (
     BACKGROUND_PAINT,
@@ -15,6 +14,7 @@ from napari_segplugin.core import (
     Image,
     InputError,
     Job,
+    Region,
     Segmentation,
     SegPluginError,
     Task,
@@ -30,15 +30,21 @@ from napari_segplugin.viewer.marks import (
     seeds_of_strokes,
     without_label,
 )
-from napari_segplugin.widgets._places import current_frame, region_of
-from napari_segplugin.widgets.step_result import VIEW, WHOLE
+from napari_segplugin.viewer.places import VIEW, WHOLE
+from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
-    from napari_segplugin.core import Image
+    from napari_segplugin.classical.row import CleanupRow, TechniqueRow
+    from napari_segplugin.door.window import Previewer
+    from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.widgets.classical_page import ClassicalPage
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.paint_control import PaintControl
+    from napari_segplugin.widgets.run_control import RunControl
 
 LIVE = "live preview"
 LIVE_MS = 120
@@ -58,32 +64,31 @@ class ClassicalControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    page : ClassicalPage
+        Where the recipe is set.
+    paint : PaintControl
+    runs : RunControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._marks: dict[tuple[int, str], Points | Shapes] = {}
+    def __init__(
+        self, desk: Desk, jobs: Jobs, engine: Engine, page: ClassicalPage, paint: PaintControl, runs: RunControl
+    ) -> None:
+        self._desk, self._jobs, self._engine = desk, jobs, engine
+        self.page, self._paint, self._runs = page, paint, runs
         self._layer: Labels | None = None
         self._of: ImageLayer | None = None
         self._stop = threading.Event()
         self._background = 0
-        self._previewer: Any = None
-        self._timer = QTimer(dock)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(LIVE_MS)
-        self._timer.timeout.connect(self.show_live)
-
-    @property
-    def page(self) -> ClassicalPage:
-        """Where the recipe is set."""
-        page: ClassicalPage = self._dock.method_step.classical
-        return page
+        self._previewer: Previewer | None = None
+        self._timer = timer(page, LIVE_MS, self.show_live)
 
     def changed(self) -> None:
         """A setting was turned: end the preview that runs, and begin another when the hand is still."""
         self._stop.set()
-        if self._dock.method_step.is_classical and self.page.live.isChecked():
+        if self._desk.is_classical and self.page.live.isChecked():
             self._timer.start()
         else:
             self._timer.stop()
@@ -93,23 +98,24 @@ class ClassicalControl:
 
     def marks(self, kind: str) -> Points | Shapes | None:
         """The layer of points or of the box of the chosen image, if it is still in the viewer."""
-        found = self._marks.get((id(self._dock.image_step.layer), kind))
-        return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
+        work = self._desk.work
+        found = None if work is None else work.starts.get(kind)
+        return found if self._desk.there(found) else None
 
     def add_marks(self, kind: str) -> None:
         """Make the layer, or select the one there is, with its tool in hand."""
-        dock, image = self._dock, self._dock.image_step.layer
+        desk, image = self._desk, self._desk.layer
         if image is None:
             return
         layer = self.marks(kind)
         if layer is None:
-            layer = (points_layer if kind == "points" else box_layer)(image, dock.image_step.axes)
+            layer = (points_layer if kind == "points" else box_layer)(image, desk.axes)
             layer.name = f"{layer.name} · {image.name}"
-            dock.viewer.add_layer(layer)
-            self._marks[(id(image), kind)] = layer
+            desk.viewer.add_layer(layer)
+            desk.work_on(image).starts[kind] = layer
             layer.events.data.connect(lambda _=None: self.changed())
-        dock.viewer.dims.ndisplay = 2
-        dock.viewer.layers.selection.active = layer
+        desk.viewer.dims.ndisplay = 2
+        desk.viewer.layers.selection.active = layer
         layer.mode = "add" if kind == "points" else "add_rectangle"
 
     def _started_from(self) -> Started:
@@ -120,14 +126,13 @@ class ClassicalControl:
         InputError
             If they are not there yet.
         """
-        dock, needs = self._dock, self.page.technique.needs
+        desk, needs = self._desk, self.page.technique.needs
         self._background = 0
-        image, axes = dock.image_step.layer, dock.image_step.axes
         if needs == "strokes":
-            if dock.paint.layer is None:
+            if desk.paint is None:
                 hint = "Press Paint corrections in step 4, then paint the objects and their surroundings."
                 raise InputError("This technique needs strokes.", hint=hint)
-            paint = dock.paint.strokes()
+            paint = self._paint.strokes()
             seeds = seeds_of_strokes(paint)
             self._background = int(seeds.max()) if (paint == BACKGROUND_PAINT).any() else 0
             return {"seeds": seeds}
@@ -135,57 +140,55 @@ class ClassicalControl:
         if needs == "points":
             if not isinstance(layer, Points):
                 raise InputError("There are no points yet.", hint="Press Place points, then click on each object.")
-            return {"seeds": seeds_of_points(layer, image, axes)}
+            return {"seeds": seeds_of_points(layer, desk.chosen().layer, desk.axes)}
         if needs == "box":
             if not isinstance(layer, Shapes):
                 raise InputError("There is no box yet.", hint="Press Draw the box, then draw it around the object.")
-            return {"box": box_of_shapes(layer, image, axes)}
+            return {"box": box_of_shapes(layer, desk.chosen().layer, desk.axes)}
         return {}
 
     # --- running --------------------------------------------------------------------------------------------------
 
     def run(self, scope: str) -> None:
         """Segment the whole image, or the part that is chosen in step 3."""
-        dock = self._dock
+        desk = self._desk
         self._stop.set()
         self._timer.stop()
         try:
             recipe, marks = self.page.recipe(), self._started_from()
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
         self.hide()
-        engine, background = dock.engine, self._background
+        engine, background = self._engine, self._background
 
-        def answer(image: Image, region: Box | None) -> Job[Segmentation]:
+        def answer(image: Image, region: Region | None) -> Job[Segmentation]:
             found = yield from engine.segment(image, recipe, region=region, **marks)
             return without_label(found, background) if background else found
 
         whole = self.page.technique.needs != "" and scope == VIEW
-        dock.runs.start_with(WHOLE if whole else scope, self.page.technique.title, self.task, answer)
+        self._runs.start_with(WHOLE if whole else scope, self.page.technique.title, self.task, answer)
 
     @property
     def task(self) -> Task:
         """What the recipe finds."""
-        rows = [self.page.technique, *(self._dock.engine.cleanups()[s.name] for s in self.page.recipe().cleanup)]
+        rows: list[TechniqueRow | CleanupRow] = [self.page.technique]
+        rows += (self._engine.cleanups()[s.name] for s in self.page.recipe().cleanup)
         return Task.INSTANCE if any(r.kind == "objects" for r in rows) else Task.SEMANTIC
 
     def show_live(self) -> None:
         """Segment what is on the screen, in the background."""
-        dock = self._dock
-        if not dock.image_step.ready or dock.job.busy:
+        desk = self._desk
+        if not desk.ready or self._jobs.busy:
             return
-        layer, axes = dock.image_step.layer, dock.image_step.axes
         try:
             recipe, marks = self.page.recipe(), self._started_from()
-            frame = current_frame(dock.viewer, layer, axes)
-            image = dock.image_step.image()
-            region = region_of(dock.viewer, layer, axes, VIEW)
+            chosen, region = desk.chosen(), desk.seen()
         except SegPluginError as error:
             self.page.show_live(told(error))
             return
         self._stop = stop = threading.Event()
-        part, engine, background = image if frame is None else image.frame(frame), dock.engine, self._background
+        part, engine, background = chosen.part, self._engine, self._background
         wanted = self.page.histogram.empty and not self.page.histogram.isHidden()
 
         def work() -> tuple[np.ndarray, tuple[int, ...], str, Counts | None]:
@@ -197,46 +200,47 @@ class ClassicalControl:
             labels, origin, text, counts = value
             if counts is not None:
                 self.page.histogram.set_counts(*counts)
-            if stop.is_set() or not dock.method_step.is_classical:
+            if stop.is_set() or not desk.is_classical:
                 return
             self.page.show_live(text)
-            self._show(labels, origin, layer, axes, frame)
+            self._show(labels, origin, chosen.layer, chosen.axes, chosen.frame)
 
         def failed(error: BaseException) -> None:
             if not stop.is_set():
                 self.page.show_live(told(error) if isinstance(error, SegPluginError) else f"No preview: {error}")
                 self.hide()
 
-        dock.background.run("classical", work, done, failed)
+        self._jobs.beside("classical", work, done, failed)
 
-    def _previewer_of(self, image: Image) -> Any:
+    def _previewer_of(self, image: Image) -> Previewer:
         """The previewer of an image (of a time point): it learns how fast the techniques are."""
-        if self._previewer is None or self._previewer.image.array is not image.array:
-            self._previewer = self._dock.engine.previewer(image)
-        return self._previewer
+        found = self._previewer
+        if found is None or found.image.array is not image.array:
+            found = self._previewer = self._engine.previewer(image)
+        return found
 
     def forget_gone(self) -> None:
         """Take the live layer away if its image is no longer in the viewer."""
-        if self._of is not None and not any(a is self._of for a in self._dock.viewer.layers):
+        if self._of is not None and not self._desk.there(self._of):
             self.hide()
 
     def hide(self) -> None:
         """Take the live layer away."""
-        if self._layer is not None and any(a is self._layer for a in self._dock.viewer.layers):
-            self._dock.viewer.layers.remove(self._layer)
+        if self._layer is not None and self._desk.there(self._layer):
+            self._desk.viewer.layers.remove(self._layer)
         self._layer = None
 
     def _show(
         self, labels: np.ndarray, origin: tuple[int, ...], layer: ImageLayer, axes: str, frame: int | None
     ) -> None:
-        viewer = self._dock.viewer
-        if not self._dock.gone.there(layer):
+        viewer = self._desk.viewer
+        if not self._desk.there(layer):
             return
         self._of = layer
         labels = labels.reshape((1,) * (len(label_axes(axes)) - labels.ndim) + labels.shape)
         array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin))
-        if self._layer is None or not any(a is self._layer for a in viewer.layers):
+        if self._layer is None or not self._desk.there(self._layer):
             active = viewer.layers.selection.active
             self._layer = Labels(array, name=LIVE, opacity=0.5, **where)
             viewer.add_layer(self._layer)
@@ -247,53 +251,49 @@ class ClassicalControl:
 
     def add_companion(self) -> None:
         """Add what the technique shows beside its labels: the image in its colours, or the blocks before they are merged."""
-        dock = self._dock
-        if not dock.image_step.ready:
-            dock.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
+        desk = self._desk
+        if not desk.ready:
+            desk.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
             return
-        layer, axes, recipe, engine = dock.image_step.layer, dock.image_step.axes, self.page.recipe(), dock.engine
+        recipe, engine = self.page.recipe(), self._engine
         try:
-            frame = current_frame(dock.viewer, layer, axes)
-            image = dock.image_step.image()
+            chosen = desk.chosen()
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
-        part = image if frame is None else image.frame(frame)
+        part = chosen.part
         make = colours_layer if recipe.technique == "kmeans" else blocks_layer
 
         def done(array: np.ndarray) -> None:
             try:
-                found = make(array, layer, axes, frame)
+                found = make(array, chosen.layer, chosen.axes, chosen.frame)
             except SegPluginError as error:
-                dock.fail(error)
+                desk.fail(error)
                 return
-            if found.name in dock.viewer.layers:
-                dock.viewer.layers.remove(found.name)
-            active = dock.viewer.layers.selection.active
-            dock.viewer.add_layer(found)
-            dock.viewer.layers.selection.active = active
+            desk.remove_named(found.name)
+            active = desk.viewer.layers.selection.active
+            desk.viewer.add_layer(found)
+            desk.viewer.layers.selection.active = active
 
-        dock.background.run("companion", lambda: engine.companion(part, recipe), done, dock.fail)
+        self._jobs.beside("companion", lambda: engine.companion(part, recipe), done)
 
     # --- recipes --------------------------------------------------------------------------------------------------
 
     def open_recipe(self, source: str) -> None:
         """Show a recipe from a file, or one that comes with the package."""
         try:
-            self.page.set_recipe(self._dock.engine.load_recipe(source))
+            self.page.set_recipe(self._engine.load_recipe(source))
         except SegPluginError as error:
-            self._dock.fail(error)
+            self._desk.fail(error)
 
     def save_recipe(self, path: str) -> None:
         """Write the recipe to a file."""
         try:
-            place = self._dock.engine.save_recipe(
-                self.page.recipe(), path if path.endswith(".json") else f"{path}.json"
-            )
+            place = self._engine.save_recipe(self.page.recipe(), path if path.endswith(".json") else f"{path}.json")
         except SegPluginError as error:
-            self._dock.fail(error)
+            self._desk.fail(error)
             return
-        self._dock.say(
+        self._desk.say(
             f"Saved the recipe as {place.name}. Run it on a folder of images with: segplugin run "
             f"{place.name} FOLDER --output RESULTS"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -11,10 +11,12 @@ from napari_segplugin.core import Image, InputError, SegPluginError
 from napari_segplugin.data.composite import band_names, composite, usual_bands
 from napari_segplugin.viewer.companions import colours_layer
 from napari_segplugin.widgets._parts import Fold, button, combo, fill_combo, labelled
-from napari_segplugin.widgets._places import current_frame
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QComboBox
+
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.jobs import Jobs
 
 _COLORS = ("Red", "Green", "Blue")
 
@@ -70,40 +72,40 @@ class CompositeControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    fold : CompositeFold
+        Where the bands are chosen.
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        dock.image_step.composite.requested.connect(self.show)
+    def __init__(self, desk: Desk, jobs: Jobs, fold: CompositeFold) -> None:
+        self._desk, self._jobs, self._fold = desk, jobs, fold
+        fold.requested.connect(self.show)
 
     def show(self) -> None:
         """Add the layer with the chosen bands, or replace that of the same name."""
-        dock, step = self._dock, self._dock.image_step
-        if not step.ready:
-            dock.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
+        desk, bands = self._desk, self._fold.bands
+        if not desk.ready:
+            desk.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
             return
-        layer, axes, bands = step.layer, step.axes, step.composite.bands
         try:
-            image, frame = step.image(), current_frame(dock.viewer, layer, axes)
+            chosen = desk.chosen()
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
-        names = band_names(image)
+        names, layer, part = band_names(chosen.image), chosen.layer, chosen.part
 
         def done(array: np.ndarray) -> None:
-            found = colours_layer(array, layer, axes, frame)
+            found = colours_layer(array, layer, chosen.axes, chosen.frame)
             found.name = f"{layer.name}: {', '.join(names[b] for b in bands)}"
-            if found.name in dock.viewer.layers:
-                dock.viewer.layers.remove(found.name)
-            active = dock.viewer.layers.selection.active
+            desk.remove_named(found.name)
+            active = desk.viewer.layers.selection.active
             # over its image and under the labels that lie over that
-            at = list(dock.viewer.layers).index(layer) + 1 if layer in dock.viewer.layers else len(dock.viewer.layers)
-            dock.viewer.layers.insert(at, found)
-            dock.viewer.layers.selection.active = active
+            at = list(desk.viewer.layers).index(layer) + 1 if layer in desk.viewer.layers else len(desk.viewer.layers)
+            desk.viewer.layers.insert(at, found)
+            desk.viewer.layers.selection.active = active
 
-        part = image if frame is None else image.frame(frame)
-        dock.background.run("composite", lambda: composite(part, bands), done, dock.fail)
+        self._jobs.beside("composite", lambda: composite(part, bands), done)
 
 
 __all__ = ["CompositeControl", "CompositeFold"]

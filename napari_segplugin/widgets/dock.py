@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
+from napari_segplugin.viewer.desk import Answer, Desk
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
@@ -30,10 +31,11 @@ from napari_segplugin.widgets.frame.style import palette, style_sheet
 from napari_segplugin.widgets.gone_control import GoneControl
 from napari_segplugin.widgets.guide import Guide
 from napari_segplugin.widgets.instant_control import InstantControl
-from napari_segplugin.widgets.jobs import Background, JobRunner, explain
+from napari_segplugin.widgets.jobs import Jobs, explain
 from napari_segplugin.widgets.journal_control import JournalControl
 from napari_segplugin.widgets.paint_control import PaintControl
 from napari_segplugin.widgets.panel_control import PanelControl
+from napari_segplugin.widgets.restore_control import RestoreControl
 from napari_segplugin.widgets.run_control import RunControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
@@ -43,6 +45,11 @@ from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
 from napari_segplugin.widgets.view_control import ViewControl
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_segplugin.core import ModelBundle
 
 ESTIMATE_MS = 700
 
@@ -61,24 +68,19 @@ class SegmentationDock(QWidget):
     def __init__(self, napari_viewer: Any, engine: Engine | None = None, session: Session | None = None) -> None:
         super().__init__()
         # napari hands plugins a proxy that wraps every layer anew; layers are compared by identity here.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.viewer: Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.engine: Engine = engine or window
         self.session = session or session_of(self.viewer)
         self.setObjectName("segmentation_dock")
-        self.job = JobRunner(self)
-        self.background = Background(self)
-        self._job_kind, self._why = "", ""
-        self._devices_known = self._closed = False
+        self._closed = False
         self.image_step, self.method_step = ImageStep(self.viewer), MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
         self.improve_step = ImproveStep(self.engine)
+        self.desk = Desk(self.viewer, self.image_step, self.method_step, self.result_step, explain)
+        self.jobs = Jobs(self.desk, self)
+        self.job, self.background = self.jobs.runner, self.jobs.background
         self._assemble()
-        self.files, self.runs, self.to_file = FileControl(self), RunControl(self), ToFileControl(self)
-        self.journal, self.edits = JournalControl(self), EditControl(self)
-        self.paint, self.train, self.instant = PaintControl(self), TrainControl(self), InstantControl(self)
-        self.classical, self.views = ClassicalControl(self), ViewControl(self)
-        self.panels, self.tracks, self.edge_maps = PanelControl(self), TrackControl(self), EdgeControl(self)
-        self.doctor, self.gone = DoctorControl(self), GoneControl(self)
+        self._make_controls()
         layout_of(self.correct_gear).addWidget(self.edits.panel.gear)
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
@@ -91,6 +93,26 @@ class SegmentationDock(QWidget):
         self._on_image()
         for sentence in self.engine.part_problems():
             self.say(sentence)
+
+    def _make_controls(self) -> None:
+        desk, jobs, engine, session = self.desk, self.jobs, self.engine, self.session
+        image, method, result, improve = self.image_step, self.method_step, self.result_step, self.improve_step
+        self.files = FileControl(desk, jobs, engine, session, image, method)
+        self.journal = JournalControl(desk, jobs, session, image)
+        self.edits = EditControl(desk, jobs, engine, improve, self.journal)
+        self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
+        self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.to_file = ToFileControl(desk, jobs, engine, result)
+        self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
+        self.instant = InstantControl(desk, jobs, engine, improve, self.paint, self.runs)
+        self.classical = ClassicalControl(desk, jobs, engine, method.classical, self.paint, self.runs)
+        self.views = ViewControl(desk, jobs, image, method, result)
+        self.panels = PanelControl(desk, self.viewer, result, self.views)
+        self.tracks = TrackControl(desk, jobs, engine, result, self.journal)
+        self.edge_maps = EdgeControl(desk, jobs, engine, result)
+        self.doctor = DoctorControl(desk, jobs, engine, session, self.viewer, method.tile_options.check_button)
+        self.restore = RestoreControl(desk, jobs, image, self.journal, self.paint, self.tracks)
+        self.gone = GoneControl(desk, jobs, image, result, self.journal, (self.train, self.instant, self.classical))
 
     def _assemble(self) -> None:
         image, method, improve = self.image_step, self.method_step, self.improve_step
@@ -128,12 +150,12 @@ class SegmentationDock(QWidget):
         page = method.classical
         page.offer_recipes(self.engine.recipes())
         page.changed.connect(self.classical.changed)
-        page.changed.connect(self.refresh_soon)
+        page.changed.connect(self.desk.refresh_soon)
         page.marks_requested.connect(self.classical.add_marks)
         page.companion_requested.connect(self.classical.add_companion)
         page.opened.connect(self.classical.open_recipe)
         page.saved.connect(self.classical.save_recipe)
-        result.cancel_requested.connect(self.job.cancel)
+        result.cancel_requested.connect(self.jobs.cancel)
         result.save_requested.connect(self.runs.save)
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
@@ -146,7 +168,7 @@ class SegmentationDock(QWidget):
         improve.train_requested.connect(self.train.start)
         improve.folder.requested.connect(self.train.start_folder)
         improve.stop_requested.connect(self.train.stop)
-        improve.cancel_requested.connect(self.job.cancel)
+        improve.cancel_requested.connect(self.jobs.cancel)
         improve.back_requested.connect(self.train.back)
         improve.forward_requested.connect(self.train.forward)
         improve.save_requested.connect(self.files.save_bundle)
@@ -154,10 +176,10 @@ class SegmentationDock(QWidget):
         improve.instant_toggled.connect(self.instant.toggle)
         improve.examples_requested.connect(self.train.examples)
         improve.change_requested.connect(lambda: self.frame.gear.setChecked(True))
-        self.job.happened.connect(self._on_event)
-        self.job.returned.connect(self._on_returned)
-        self.job.failed.connect(self._on_failed)
-        self.job.cancelled.connect(self._on_cancelled)
+        image.reveal_asked.connect(self.frame.reveal)
+        self.jobs.ended.connect(self.runs.fill_devices)
+        self.desk.said.connect(self.say)
+        self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
 
     def _watch(self) -> None:
@@ -173,7 +195,7 @@ class SegmentationDock(QWidget):
         for emitter, callback in links:
             emitter.connect(callback)
         session, on_bundle = self.session, self._on_bundle
-        job, background, edits, journal = self.job, self.background, self.edits, self.journal
+        desk, jobs, edits, journal = self.desk, self.jobs, self.edits, self.journal
 
         def let_go(*_: Any) -> None:
             for emitter, callback in links:
@@ -181,10 +203,9 @@ class SegmentationDock(QWidget):
                     emitter.disconnect(callback)
             with suppress(ValueError):
                 session.bundle_changed.disconnect(on_bundle)
+            desk.close()
             with suppress(RuntimeError):
-                job.abandon()
-            with suppress(RuntimeError):
-                background.abandon()
+                jobs.abandon()
             with suppress(RuntimeError):
                 edits.let_go()
             journal.close()
@@ -227,13 +248,16 @@ class SegmentationDock(QWidget):
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    def say(self, text: str, details: str = "", answers: Sequence[tuple[str, str, Callable[[], Any]]] = ()) -> None:
-        """Show a message in the footer."""
-        self.messages.show_message(text, details, answers)
+    def say(self, text: str, details: str = "", answers: Sequence[Answer] = (), problem: bool = False) -> None:
+        """Show a message in the footer; none where the text is empty."""
+        if text:
+            self.messages.show_message(text, details, answers, problem=problem)
+        else:
+            self.messages.clear()
 
     def fail(self, error: BaseException) -> None:
         """Show what went wrong, as a sentence."""
-        self.messages.show_message(*explain(error), problem=True)
+        self.say(*explain(error), problem=True)
 
     # --- jobs -----------------------------------------------------------------------------------------------------
 
@@ -243,69 +267,6 @@ class SegmentationDock(QWidget):
             self.classical.run(scope)
         else:
             self.runs.start(scope)
-
-    def start_job(self, kind: str, make: Callable[[], Any], title: str) -> None:
-        """Start the main job; only one runs at a time."""
-        try:
-            self.job.start(make, title)
-        except SegPluginError as error:
-            self.fail(error)
-            return
-        self.messages.clear()
-        self._job_kind, self._why = kind, ""
-        self.refresh()
-
-    def _control(self) -> Any:
-        return {"run": self.runs, "file": self.to_file, "track": self.tracks, "edges": self.edge_maps}.get(
-            self._job_kind, self.train
-        )
-
-    def cancel_work_on(self, layer: Any, why: str) -> None:
-        """Cancel the running job if it makes no sense without a layer, and say why when it has ended."""
-        if self._job_kind and any(layer is a for a in self._control().works_on):
-            self._why = why
-            self.job.cancel()
-
-    def _on_event(self, event: Any) -> None:
-        self._control().take(event)
-
-    def _end(self) -> str:
-        kind, self._job_kind = self._job_kind, ""
-        self.result_step.progress.stop()
-        if kind == "train":
-            self.improve_step.end_training()
-            self.train.hide_preview()
-        self.fill_devices()
-        return kind
-
-    def _on_returned(self, value: Any) -> None:
-        control = self._control()
-        if self._end() != "train" and self._why:  # it was ready in the moment when its image went
-            self._on_cancelled()
-            return
-        try:
-            control.finish(value)
-        except SegPluginError as error:
-            self.fail(error)
-        finally:
-            self.refresh()
-
-    def _on_failed(self, error: BaseException) -> None:
-        self._end()
-        self.fail(error)
-        self.refresh()
-
-    def _on_cancelled(self) -> None:
-        self._end()
-        self.say(self._why or "Cancelled. Nothing is changed.")
-        self.refresh()
-
-    def fill_devices(self) -> None:
-        """Ask for the devices once, after the first job, when torch is loaded anyway."""
-        if self._devices_known:
-            return
-        self._devices_known = True
-        self.background.run("devices", self.engine.devices, self.method_step.set_devices, lambda _: None)
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -322,13 +283,15 @@ class SegmentationDock(QWidget):
         self.result_step.set_scopes(image is not None and image.ndim == 3)
         self.method_step.set_image(image)
         self.paint.on_image()
-        self.journal.on_image()
+        self.restore.on_image()
         self.refresh()
 
     def _on_moved(self) -> None:
         """Move what lies over the image with it."""
-        layer, axes = self.image_step.layer, self.image_step.axes
-        where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.runs.results if r.image_layer is layer}
+        layer, axes = self.desk.layer, self.desk.axes
+        if layer is None:
+            return
+        where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.desk.results if r.image_layer is layer}
         where |= {a: () for a in (self.paint.layer, self.paint.reviewed) if a is not None}
         for found, origin in where.items():
             for key, value in placement(layer, axes, origin).items():
@@ -339,13 +302,15 @@ class SegmentationDock(QWidget):
         self._estimate_timer.start()
         self.refresh()
 
-    def _on_bundle(self, bundle: Any) -> None:
+    def _on_bundle(self, bundle: ModelBundle | None) -> None:
         if bundle is not None:
             self.method_step.show_session_bundle(bundle)
 
-    def refresh_soon(self) -> None:
-        """Refresh when the present event is over."""
-        self._refresh_timer.start()
+    def _on_stale(self, at_once: bool) -> None:
+        if at_once:
+            self.refresh()
+        else:
+            self._refresh_timer.start()
 
     def refresh(self) -> None:
         """Enable what can be used, and say what comes next."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QFontDatabase, QGuiApplication
 from qtpy.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
@@ -12,7 +12,13 @@ from napari_segplugin.viewer.canvas import opengl_words
 from napari_segplugin.widgets._parts import button, describe, row, set_primary, wrapped
 
 if TYPE_CHECKING:
-    from napari_segplugin.door.window import DoctorReport
+    from napari import Viewer
+    from qtpy.QtWidgets import QPushButton
+
+    from napari_segplugin.door.window import DoctorReport, Session
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
 
 
 class DoctorControl:
@@ -20,34 +26,41 @@ class DoctorControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    session : Session
+    viewer : napari.Viewer
+    push : QPushButton
+        The button that starts it.
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
+    def __init__(
+        self, desk: Desk, jobs: Jobs, engine: Engine, session: Session, viewer: Viewer, push: QPushButton
+    ) -> None:
+        self._desk, self._jobs, self._engine, self._session = desk, jobs, engine, session
+        self._viewer, self._push = viewer, push
         self.dialog: DoctorDialog | None = None
 
     def start(self) -> None:
         """Look at everything; the report opens when it is there."""
-        dock = self._dock
-        window = Screen(QGuiApplication.platformName(), *opengl_words(dock.viewer))
-        folder = dock.session.folder
+        window = Screen(QGuiApplication.platformName(), *opengl_words(self._viewer))
+        folder, engine = self._session.folder, self._engine
         self._wait(True)
-        dock.background.run("doctor", lambda: dock.engine.doctor(folder, window=window), self._show, self._failed)
+        self._jobs.beside("doctor", lambda: engine.doctor(folder, window=window), self._show, self._failed)
 
     def _wait(self, on: bool) -> None:
-        push = self._dock.method_step.tile_options.check_button
-        push.setEnabled(not on)
-        push.setText("Checking…" if on else "Check this computer…")
+        self._push.setEnabled(not on)
+        self._push.setText("Checking…" if on else "Check this computer…")
 
     def _failed(self, error: BaseException) -> None:
         self._wait(False)
-        self._dock.fail(error)
+        self._desk.fail(error)
 
     def _show(self, report: DoctorReport) -> None:
         self._wait(False)
         if self.dialog is None:
-            self.dialog = DoctorDialog(self._dock)
+            self.dialog = DoctorDialog(self._push)
         self.dialog.fill(report)
         self.dialog.show()
         self.dialog.raise_()

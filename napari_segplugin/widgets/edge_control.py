@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image as ImageLayer
 
-from napari_segplugin.core import Event, Image, Note, SegPluginError, TileSpec
+from napari_segplugin.core import Event, Image, Note, SegPluginError
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.widgets._parts import button
-from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.where import told
+
+if TYPE_CHECKING:
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.step_result import ResultStep
 
 
 class EdgeControl:
@@ -20,11 +25,16 @@ class EdgeControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ResultStep
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
+    keeps = False
+
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ResultStep) -> None:
+        self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
         self._target: tuple[ImageLayer, str, int | None] | None = None
         self.button = button(
             "Edge map",
@@ -33,13 +43,13 @@ class EdgeControl:
             self.start,
         )
         self.button.hide()
-        dock.result_step.rows.addWidget(self.button)
+        step.rows.addWidget(self.button)
 
     def refresh(self) -> None:
         """Show the button where the chosen model is trained and learns edges."""
-        dock = self._dock
-        networks = dock.engine.networks()
-        choice = None if dock.method_step.is_classical else dock.method_step.choice()
+        desk = self._desk
+        networks = self._engine.networks()
+        choice = None if desk.is_classical else desk.choice()
         can = (
             choice is not None
             and not choice.scratch
@@ -47,30 +57,26 @@ class EdgeControl:
             and networks[choice.spec.network].edges
         )
         self.button.setVisible(can)
-        self.button.setEnabled(can and dock.image_step.ready and not dock.job.busy)
+        self.button.setEnabled(can and desk.ready and not self._jobs.busy)
 
     def start(self) -> None:
         """Find the edges of the image, or of the part that is chosen above."""
-        dock, choice = self._dock, self._dock.method_step.choice()
-        layer, axes = dock.image_step.layer, dock.image_step.axes
+        desk, choice = self._desk, self._desk.choice()
         if choice is None:
             return
         try:
-            image = dock.image_step.image()
-            region = region_of(dock.viewer, layer, axes, dock.result_step.scope)
+            chosen, region = desk.chosen(), desk.region()
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
-        frame = current_frame(dock.viewer, layer, axes) if region is not None else None
-        part = image if frame is None else image.frame(frame)
-        tiles: TileSpec = dock.method_step.tiles(choice.spec.ndim)
-        device, engine = dock.method_step.device, dock.engine
-        self._target = (layer, axes, frame)
-        dock.result_step.progress.begin("Preparing")
-        dock.start_job(
-            "edges",
+        part, frame = (chosen.image, None) if region is None else (chosen.part, chosen.frame)
+        tiles, device, engine = desk.tiles(choice.spec.ndim), desk.device, self._engine
+        self._target = (chosen.layer, chosen.axes, frame)
+        self._step.progress.begin("Preparing")
+        self._jobs.start(
+            self,
             lambda: engine.edge_map(part, choice.load(), tiles=tiles, device=device, region=region),
-            f"Finding edges of {layer.name}",
+            f"Finding edges of {chosen.layer.name}",
         )
 
     @property
@@ -81,16 +87,20 @@ class EdgeControl:
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(told(event))
+            self._desk.say(told(event))
         else:
-            self._dock.result_step.progress.take(event)
+            self._step.progress.take(event)
+
+    def ended(self) -> None:
+        """The job has ended: nothing is in progress any more."""
+        self._step.progress.stop()
 
     def finish(self, edges: Image) -> None:
         """Put the map into the viewer, above the image."""
         if self._target is None:
             return
         layer, axes, frame = self._target
-        viewer, rgb = self._dock.viewer, bool(getattr(layer, "rgb", False))
+        viewer, rgb = self._desk.viewer, bool(getattr(layer, "rgb", False))
         origin = json_integers(edges.metadata["origin"])
         array = np.asarray(edges.array)
         wanted = len(label_axes(axes))

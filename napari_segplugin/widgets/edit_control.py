@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import Box, ClassTable, InputError, SegPluginError, Task
+from napari_segplugin.core import Box, InputError, SegPluginError, Task
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
-from napari_segplugin.viewer.over_image import fits, over_image
 from napari_segplugin.viewer.pictures import GreyView
+from napari_segplugin.viewer.places import point_in_layer
 from napari_segplugin.viewer.pointer import Pointer
-from napari_segplugin.viewer.results import Result, adopt, classes_of_layer
+from napari_segplugin.viewer.results import Result
+from napari_segplugin.viewer.target import Target
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
-from napari_segplugin.widgets._places import point_in_layer
 from napari_segplugin.widgets._timers import timer
-from napari_segplugin.widgets.edit_target import Target
+from napari_segplugin.widgets.adopt_control import AdoptControl, is_view
 from napari_segplugin.widgets.prompt_control import PromptControl
 from napari_segplugin.widgets.queue_control import QueueControl
 from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.viewer.history import EditStep
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.journal_control import JournalControl
+    from napari_segplugin.widgets.step_improve import ImproveStep
 
 HINTS = {
     "merge": "Click on the objects to merge, or draw a line through them. Esc: end.",
@@ -42,24 +51,27 @@ class EditControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ImproveStep
+    journal : JournalControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self.panel = CorrectPanel()
-        self.targets: dict[int, Target] = {}
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
+        self._desk, self._jobs, self._journal = desk, jobs, journal
+        self.panel, self.adoption = CorrectPanel(), AdoptControl(desk)
         self.tool = ""
         self._first = 0
         self._seeds: list[np.ndarray] = []
-        self.queue, self.prompt = QueueControl(dock, self), PromptControl(dock, self)
-        self._show_timer = timer(dock, 50, self.show)
+        self.queue, self.prompt = QueueControl(desk, jobs, self, step), PromptControl(desk, jobs, engine, self)
+        self._show_timer = timer(step, 50, self.show)
         self.panel.asked.connect(self.act)
         self.panel.class_asked.connect(self._set_class)
         self.panel.new_class_asked.connect(self._set_new_class)
         self.panel.proposal_asked.connect(self.prompt.answer)
-        dock.improve_step.correct.rows.insertWidget(1, self.panel)
-        self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self._adopt))
+        step.correct.rows.insertWidget(1, self.panel)
+        self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self.adoption.start))
         self.panel.hide()
 
     # --- results --------------------------------------------------------------------------------------------------
@@ -67,94 +79,52 @@ class EditControl:
     @property
     def target(self) -> Target | None:
         """The result of the chosen image, if it has objects."""
-        result = self._dock.runs.result_of(self._dock.image_step.layer)
-        return None if result is None else self.targets.get(id(result))
+        result = self._desk.result
+        return None if result is None else self._desk.about(result).target
 
     def refresh(self) -> None:
         """Get hold of new results, let go of old ones, and show what there is."""
-        dock = self._dock
-        there = {id(layer) for layer in dock.viewer.layers}
-        wanted = {
-            id(r): r
-            for r in dock.runs.results
-            if id(r.layer) in there and r.segmentation.task is not Task.SEMANTIC and isinstance(r.layer, Labels)
-        }
-        for key in [k for k in self.targets if k not in wanted]:
-            target = self.targets.pop(key)
-            self._put_down(target)
-            target.detach()
-            dock.journal.gone(target.result)
-        for key, result in wanted.items():
-            if key not in self.targets:
-                self.targets[key] = self._hold(result)
-        dock.journal.forget_images()
-        for target in self.targets.values():
-            target.editor.follow(a for a in dock.viewer.layers if self._is_view(a, target.layer))
+        desk = self._desk
+        wanted = [
+            r
+            for r in desk.results
+            if r.segmentation.task is not Task.SEMANTIC and isinstance(r.layer, Labels) and desk.there(r.layer)
+        ]
+        for target in desk.targets:
+            if not any(target.result is r for r in wanted):
+                self._release(target)
+                self._journal.gone(target.result)
+        for result in wanted:
+            work = desk.about(result)
+            work.target = work.target or self._hold(result)
+        self._journal.forget_images()
+        for target in desk.targets:
+            target.editor.follow(a for a in desk.viewer.layers if is_view(a, target.layer))
         self.show()
-
-    @staticmethod
-    def _is_view(layer: Any, of: Labels) -> bool:
-        return isinstance(layer, Labels) and layer is not of and level0(layer) is of.data
 
     def _hold(self, result: Result) -> Target:
         things = [c.name for c in result.segmentation.classes if c.id in result.segmentation.classes.thing_ids]
         rgb = bool(getattr(result.image_layer, "rgb", False))
         axes = layer_axes(result.axes, rgb)
         editor = Editor(result.layer, axes, (things or ["object"])[0])
-        target = Target(result, editor, Pointer(self._dock.viewer, result.layer), axes)
+        target = Target(result, editor, Pointer(self._desk.viewer, result.layer), axes)
         target.brush.wanted = lambda: target.area(self.panel.new_class)
         target.pointer.picked.connect(lambda point: self.choose(target, editor.number_at(point)))
         target.pointer.clicked.connect(lambda point, shift: self._guarded(lambda: self._clicked(target, point, shift)))
         target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
         target.pointer.dropped.connect(self.put_down)
-        editor.stepped.connect(lambda step, back: (self._show_timer.start(), self._dock.refresh_soon()))
+        editor.stepped.connect(self._on_step)
         result.layer.events.selected_label.connect(self._on_selected)
         bind(result.layer, KEYS, self.act)
         self._look_through(editor)
-        self._dock.journal.result(result, editor)
+        self._journal.result(result, editor)
         return target
 
-    def _candidate(self) -> Labels | None:
-        """The selected layer, if it holds labels from elsewhere that could be corrected."""
-        dock = self._dock
-        layer = dock.viewer.layers.selection.active
-        usable = isinstance(layer, Labels) and not layer.multiscale and dock.image_step.ready
-        if not usable or any(r.layer is layer for r in dock.runs.results):
-            return None
-        own = layer.metadata.get("segplugin", {})
-        views = any(self._is_view(layer, t.layer) for t in self.targets.values())
-        right = fits(layer, dock.image_step.layer, dock.image_step.axes)
-        return layer if right and not views and not (isinstance(own, dict) and own.get("role")) else None
+    def _on_step(self, step: EditStep, back: bool) -> None:
+        self._show_timer.start()
+        self._desk.refresh_soon()
 
-    def _adopt(self) -> None:
-        dock, layer = self._dock, self._candidate()
-        if layer is None:
-            return
-        saved = classes_of_layer(layer)
-        if saved is not None:
-            self._adopt_as(layer, saved)
-            return
-        choice = dock.method_step.choice()
-        objects = choice is not None and choice.spec.task is Task.INSTANCE
-        classes = choice.spec.classes if objects else ClassTable.named(["object"])
-        things = [c for c in classes if c.id in classes.thing_ids]
-        if len(things) == 1 or "class" in layer.features.columns:
-            self._adopt_as(layer, classes)
-            return
-        ask = [(c.name, f"adopt_{c.id}", partial(self._adopt_as, layer, classes, c.id)) for c in things]
-        dock.say(f"The class of the objects in “{layer.name}” is not known. Which class are most of them?", answers=ask)
-
-    def _adopt_as(self, layer: Labels, classes: ClassTable, class_id: int = 0) -> None:
-        dock = self._dock
-        over, note = over_image(layer, dock.image_step.layer, dock.image_step.axes)
-        if over is not layer:
-            layer.visible = False
-            dock.viewer.add_layer(over)
-            dock.say(note)
-        dock.runs.results.append(adopt(over, dock.image_step.layer, dock.image_step.axes, classes, class_id))
-        dock.refresh()
-
-    def _on_selected(self, event: Any = None) -> None:
+    def _on_selected(self, event: Event | None = None) -> None:
         with suppress(RuntimeError):
             self._show_timer.start()
 
@@ -163,8 +133,8 @@ class EditControl:
         data, version = editor.layer.data, editor.version
         if not isinstance(data, np.ndarray):
             return
-        self._dock.background.run(
-            f"boxes {id(editor)}",
+        self._jobs.beside(
+            ("boxes", editor),
             lambda: ObjectBoxes(data),
             lambda boxes: (editor.take_boxes(boxes, version), self._show_timer.start()),
             lambda _: None,  # they are made when they are needed, and the error is told then
@@ -188,7 +158,7 @@ class EditControl:
     def show(self) -> None:
         """Bring the panel up to date."""
         target, panel = self.target, self.panel
-        panel.offer(self._candidate() is not None, target is not None)
+        panel.offer(self.adoption.candidate() is not None, target is not None)
         if target is None:
             return
         panel.set_axes(target.axes)
@@ -235,12 +205,12 @@ class EditControl:
         else:
             self._guarded(lambda: self._edit(target, action))
 
-    def _guarded(self, work: Callable[[], Any]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         """Do something; what cannot be done is said in the dock."""
         try:
             work()
         except SegPluginError as error:
-            self._dock.fail(error)
+            self._desk.fail(error)
         self._show_timer.start()
 
     def _edit(self, target: Target, action: str) -> None:
@@ -284,7 +254,7 @@ class EditControl:
             "plane", "object" or "always"; what the panel says by default.
         """
         scope = scope or self.panel.scope
-        point = point_in_layer(self._dock.viewer, target.layer)
+        point = point_in_layer(self._desk.viewer, target.layer)
         shape = target.layer.data.shape
         rows = target.pointer.shown_axes()
         fixed = [a for a in range(len(shape)) if a not in rows] if scope == PLANE else []
@@ -302,7 +272,7 @@ class EditControl:
     def _take(self, target: Target, tool: str) -> None:
         self.put_down()
         self.tool, self._first, self._seeds = tool, 0, []
-        self._dock.viewer.layers.selection.active = target.layer
+        self._desk.viewer.layers.selection.active = target.layer
         target.pointer.take("rectangle" if tool == "add" else "path")
         bind(target.layer, ESCAPE, lambda _: self.put_down())
         self.panel.show_tool(tool, HINTS[tool])
@@ -312,8 +282,8 @@ class EditControl:
         if tool == "erase" and not self.chosen:
             raise InputError("No object is selected.", hint="Click on the object to erase from, then take the eraser")
         self.put_down()
-        self._dock.viewer.dims.ndisplay = 2
-        self._dock.viewer.layers.selection.active = target.layer
+        self._desk.viewer.dims.ndisplay = 2
+        self._desk.viewer.layers.selection.active = target.layer
         target.brush.take(tool)
         self.tool = tool
         self.panel.show_tool(tool, "")
@@ -325,7 +295,7 @@ class EditControl:
 
     def put_down(self) -> None:
         """Put the tool away."""
-        for target in self.targets.values():
+        for target in self._desk.targets:
             self._put_down(target)
         self.prompt.clear()
         self.tool, self._first, self._seeds = "", 0, []
@@ -396,10 +366,15 @@ class EditControl:
 
     def let_go(self) -> None:
         """Let go of every layer: the dock closes."""
-        for target in self.targets.values():
-            self._put_down(target)
-            target.detach()
-        self.targets.clear()
+        for target in self._desk.targets:
+            self._release(target)
+
+    def _release(self, target: Target) -> None:
+        """Correct a result no longer."""
+        self._put_down(target)
+        unbind(target.layer, KEYS)
+        target.detach()
+        self._desk.about(target.result).target = None
 
 
 __all__ = ["EditControl"]

@@ -101,16 +101,15 @@ class Guide:
 
     @property
     def _running(self) -> bool:
-        return self._dock._job_kind in ("run", "file", "track", "edges")
+        return self._dock.jobs.owner is not None and not self._training
 
     @property
     def _training(self) -> bool:
-        return self._dock._job_kind == "train"
+        return self._dock.jobs.owner is self._dock.train
 
     @property
     def _result(self) -> Result | None:
-        found: Result | None = self._dock.runs.result_of(self._dock.image_step.layer)
-        return found
+        return self._dock.desk.result
 
     @property
     def _stale(self) -> bool:

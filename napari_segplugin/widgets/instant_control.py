@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
 
-from napari_segplugin.core import InputError, Job, Segmentation, SegPluginError, Task
+from napari_segplugin.core import ClassTable, Image, InputError, Job, Region, Segmentation, SegPluginError, Task
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import drawn
-from napari_segplugin.widgets._places import current_frame, region_of
-from napari_segplugin.widgets.step_result import VIEW
 from napari_segplugin.widgets.where import told
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+    from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.door.window import ForestAnswer, PixelForest
+    from napari_segplugin.viewer.desk import Chosen, Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.paint_control import PaintControl
+    from napari_segplugin.widgets.run_control import RunControl
+    from napari_segplugin.widgets.step_improve import ImproveStep
 
 INSTANT = "instant answer"
 TITLE = "Instant answer (random forest)"
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What an answer needs; the corrections are not copied yet."""
+
+    chosen: Chosen
+    paint: Corrections
+    task: Task
+    classes: ClassTable
+    forest: PixelForest | None
 
 
 class InstantControl:
@@ -26,24 +47,32 @@ class InstantControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ImproveStep
+    paint : PaintControl
+    runs : RunControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
+    def __init__(
+        self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, paint: PaintControl, runs: RunControl
+    ) -> None:
+        self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
+        self._paint, self._runs = paint, runs
         self._layer: Labels | None = None
-        self._forests: dict[tuple[int, int | None], Any] = {}
-        self._of: Any = None
+        self._of: ImageLayer | None = None
+        paint.painted.connect(self.painted)
 
     @property
     def live(self) -> bool:
         """Whether strokes are answered as they come."""
-        return bool(self._dock.improve_step.instant_box.isChecked())
+        return bool(self._step.instant_box.isChecked())
 
     @property
     def nearby(self) -> bool:
         """Whether a class is looked for only where it was painted (objects are looked for everywhere)."""
-        return bool(self._dock.improve_step.nearby_box.isChecked())
+        return bool(self._step.nearby_box.isChecked())
 
     def toggle(self, on: bool) -> None:
         """Begin or end to answer strokes as they come."""
@@ -54,7 +83,7 @@ class InstantControl:
 
     def painted(self) -> None:
         """A stroke is finished: answer what is on the screen, if that is wished."""
-        if self.live and not self._dock.job.busy:
+        if self.live and not self._jobs.busy:
             self.show_view()
 
     def show_view(self) -> None:
@@ -62,87 +91,85 @@ class InstantControl:
         asked = self._question()
         if asked is None:
             return
-        dock = self._dock
-        layer, axes, frame, image, paint, task, classes, forest = asked
-        nearby = self.nearby
-        region = region_of(dock.viewer, layer, axes, VIEW)
-        engine = dock.engine
+        chosen, nearby, engine = asked.chosen, self.nearby, self._engine
+        image, region = chosen.part, self._desk.seen()
+        forest = asked.forest or self._begin_forest(chosen)
 
-        if forest is None:
-            forest = engine.pixel_forest(image)
-            self._forests = {(id(layer), frame): forest}
-
-        def work() -> Any:
+        def work() -> tuple[ForestAnswer, Segmentation]:
             # a stroke that is painted while this is copied is answered again when it is finished
-            copied = paint.copied().frame(frame)
-            answer = engine.instant_now(image, copied, task, classes, region=region, forest=forest, one_thing=nearby)
+            copied = asked.paint.copied().frame(chosen.frame)
+            answer = engine.instant_now(
+                image, copied, asked.task, asked.classes, region=region, forest=forest, one_thing=nearby
+            )
             found = answer.segmentation
             return answer, replace(found, labels=drawn(np.asarray(found.labels), found.task))
 
-        def done(value: Any) -> None:
+        def done(value: tuple[ForestAnswer, Segmentation]) -> None:
             answer, shown = value
             if self.live:
-                self._show(shown, layer, axes, frame)
-            dock.improve_step.say_instant(_words(answer))
+                self._show(shown, chosen)
+            self._step.say_instant(_words(answer))
 
         def failed(error: BaseException) -> None:
-            dock.improve_step.say_instant(str(error))
+            self._step.say_instant(str(error))
             if isinstance(error, InputError) and self.live:
                 # a stroke is missing still: the features are ready when it comes
-                dock.background.run("instant features", lambda: forest.warm(region), lambda _: None, lambda _: None)
+                self._jobs.beside("instant features", lambda: forest.warm(region), lambda _: None, lambda _: None)
 
-        dock.background.run("instant", work, done, failed)
+        self._jobs.beside("instant", work, done, failed)
+
+    def _begin_forest(self, chosen: Chosen) -> PixelForest:
+        """A forest for an image at one time point; it takes the place of every other one, which hold features in memory."""
+        forest = self._engine.pixel_forest(chosen.part)
+        for _, work in self._desk.images:
+            work.forest = None
+        self._desk.work_on(chosen.layer).forest = (chosen.frame, forest)
+        return forest
 
     def run(self) -> None:
         """Answer the whole image, or the part that is chosen in step 3, as a result."""
         asked = self._question()
         if asked is None:
             return
-        dock = self._dock
-        _, _, frame, _, paint, task, classes, forest = asked
-        paint = paint.copied().frame(frame)
-        engine, nearby = dock.engine, self.nearby
+        paint = asked.paint.copied().frame(asked.chosen.frame)
+        engine, nearby = self._engine, self.nearby
 
-        def answer(image: Any, region: Any) -> Job[Segmentation]:
+        def answer(image: Image, region: Region | None) -> Job[Segmentation]:
             found = yield from engine.instant(
-                image, paint, task, classes, region=region, forest=forest, one_thing=nearby
+                image, paint, asked.task, asked.classes, region=region, forest=asked.forest, one_thing=nearby
             )
-            segmentation: Segmentation = found.segmentation
-            return segmentation
+            return found.segmentation
 
-        dock.runs.start_with(dock.result_step.scope, TITLE, task, answer)
+        self._runs.start_with(self._desk.scope, TITLE, asked.task, answer)
 
     def hide(self) -> None:
         """Take the layer of the live answer away."""
-        if self._layer is not None and any(a is self._layer for a in self._dock.viewer.layers):
-            self._dock.viewer.layers.remove(self._layer)
+        if self._layer is not None and self._desk.there(self._layer):
+            self._desk.viewer.layers.remove(self._layer)
         self._layer = None
 
     def forget_gone(self) -> None:
         """Take the live answer away if its image is no longer in the viewer."""
-        if self._of is not None and not any(a is self._of for a in self._dock.viewer.layers):
+        if self._of is not None and not self._desk.there(self._of):
             self.hide()
 
-    def _question(self) -> Any:
-        """Everything that an answer needs, the corrections not copied yet; None, with a sentence, where something is missing."""
-        dock = self._dock
-        layer, axes, choice = dock.image_step.layer, dock.image_step.axes, dock.method_step.choice()
-        if choice is None or dock.paint.layer is None:
+    def _question(self) -> _Question | None:
+        """Everything that an answer needs; None, with a sentence, where something is missing."""
+        desk, choice = self._desk, self._desk.choice()
+        if choice is None or desk.paint is None:
             return None
         try:
-            frame = current_frame(dock.viewer, layer, axes)
-            image = dock.image_step.image()
-            image = image if frame is None else image.frame(frame)
-            paint = dock.paint.seen()
+            chosen, paint = desk.chosen(), self._paint.seen()
         except SegPluginError as error:
-            dock.improve_step.say_instant(told(error))
+            self._step.say_instant(told(error))
             return None
-        forest = self._forests.get((id(layer), frame))
-        return layer, axes, frame, image, paint, choice.spec.task, choice.spec.classes, forest
+        kept = desk.work_on(chosen.layer).forest
+        forest = kept[1] if kept is not None and kept[0] == chosen.frame else None
+        return _Question(chosen, paint, choice.spec.task, choice.spec.classes, forest)
 
-    def _show(self, segmentation: Segmentation, layer: Any, axes: str, frame: int | None) -> None:
-        viewer = self._dock.viewer
-        if not self._dock.gone.there(layer):
+    def _show(self, segmentation: Segmentation, chosen: Chosen) -> None:
+        viewer, layer, axes, frame = self._desk.viewer, chosen.layer, chosen.axes, chosen.frame
+        if not self._desk.there(layer):
             return
         self._of = layer
         origin = json_integers(segmentation.recipe["origin"])
@@ -151,12 +178,12 @@ class InstantControl:
         array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
         pooled = int(str(segmentation.recipe.get("pooled", 1)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin), pooled)
-        if self._layer is None or not any(a is self._layer for a in viewer.layers):
+        if self._layer is None or not self._desk.there(self._layer):
             active = viewer.layers.selection.active
             self._layer = Labels(array, name=INSTANT, opacity=0.4, **where)
             if segmentation.task is Task.SEMANTIC:
                 self._layer.colormap = label_colormap_of({c.id: c.color for c in segmentation.classes})
-            at = next((i for i, a in enumerate(viewer.layers) if a is self._dock.paint.layer), len(viewer.layers))
+            at = next((i for i, a in enumerate(viewer.layers) if a is self._desk.paint), len(viewer.layers))
             viewer.layers.insert(at, self._layer)  # below the strokes, which stay readable
             viewer.layers.selection.active = active
             return
@@ -165,7 +192,7 @@ class InstantControl:
         self._layer.translate = where["translate"]
 
 
-def _words(answer: Any) -> str:
+def _words(answer: ForestAnswer) -> str:
     """What the forest is worth, in a sentence."""
     found = [f"Instant answer: {name.removeprefix('held-out ')} {value:.3f}." for name, value in answer.quality.items()]
     pooled = answer.segmentation.recipe.get("pooled", 1)

@@ -1,225 +1,47 @@
-"""Running a job off the GUI thread: one worker, one mailbox, four endings.
-
-Two traps shaped this file. In napari's generator workers a `RuntimeError` (torch's out-of-memory and shape errors are
-such) fires no signal at all, and a cancelled generator is not closed before the worker is collected. So the worker
-overrides the plain `work`, drives the generator itself and closes it. The other choice is the mailbox: the job drops
-events into a queue and the GUI empties it five times a second, so that a job with a thousand events a second cannot
-flood the window.
-"""
+"""The main job, which knows whose it is, and the short work beside it."""
 
 from __future__ import annotations
 
-import atexit
 import logging
-import sys
-import threading
 import traceback
-from collections import deque
-from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
-from superqt.utils import WorkerBase
+from qtpy.QtCore import QObject, Signal
 
-from napari_segplugin.core import MEMORY_FULL, Event, Job, Preview, SegPluginError, Step, is_out_of_memory
+from napari_segplugin.core import MEMORY_FULL, Event, Job, SegPluginError, is_out_of_memory
+from napari_segplugin.widgets._worker import JobRunner
 from napari_segplugin.widgets.where import told
 
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_segplugin.viewer.desk import Desk
+
 logger = logging.getLogger(__name__)
-LAST_WAIT_MS = 10_000
-"""How long the program waits at its end for work that was told to stop."""
-POLL_MS = 200
-"""The GUI looks into the mailbox this often: each look repaints the window, which takes its time from the job."""
-SWITCH_INTERVAL = 0.001
-"""Seconds after which a Python thread must hand over while a job runs; the default 0.005 makes the window stutter."""
+T = TypeVar("T")
+Value = TypeVar("Value", contravariant=True)
 
 
-class Mailbox:
-    """A queue between the job's thread and the GUI thread; of progress and previews only the newest is kept."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._events: deque[Event] = deque()
-        self._latest: dict[type, Event] = {}
-
-    def put(self, event: Event) -> None:
-        """Drop an event in."""
-        with self._lock:
-            if isinstance(event, Step | Preview):
-                self._latest[type(event)] = event
-            else:
-                self._events.append(event)
-
-    def take(self) -> list[Event]:
-        """Empty the box: texts and numbers in order, then the newest progress and preview."""
-        with self._lock:
-            out = [*self._events, *self._latest.values()]
-            self._events.clear()
-            self._latest.clear()
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class Failure:
-    """What a job raised."""
-
-    error: Exception
-
-
-class JobWorker(WorkerBase):
-    """Drives one job in a thread of the pool.
-
-    Parameters
-    ----------
-    make : callable
-        Returns the job (a generator of events), or, for short work without events, the result itself. It is called in
-        the worker's thread, so that importing torch does not stop the window.
-    mailbox : Mailbox
-    """
-
-    def __init__(self, make: Callable[[], object], mailbox: Mailbox) -> None:
-        super().__init__()
-        self._make, self._mailbox = make, mailbox
-
-    def run(self) -> None:
-        """Run in a thread of the pool.
-
-        Errors of the job are caught and sent on inside. What comes out here is that Qt has taken the signals away because
-        the program ends: nobody is left to be told, and letting it through would abort the process.
-        """
-        with suppress(RuntimeError):
-            super().run()
-
-    def work(self) -> object:
-        """Run the job; what it raises comes back as a :class:`Failure`.
-
-        It does not go the way of the signal for errors: to that one napari 0.7 connects functions of its own that fail
-        with PySide6, and a second, senseless error would show beside the true one.
-        """
-        try:
-            return self._drive()
-        except Exception as error:  # noqa: BLE001 (nothing is swallowed: every kind of error is handed on to the window)
-            return Failure(error)
-
-    def _drive(self) -> object:
-        """Run the job; close it whatever happens."""
-        if self.abort_requested:
-            return None
-        made = self._make()
-        if not hasattr(made, "send"):
-            return made
-        with closing(cast("Job[object]", made)) as job:
-            while not self.abort_requested:
-                try:
-                    event = next(job)
-                except StopIteration as stop:
-                    return stop.value
-                if event is not None:
-                    self._mailbox.put(event)
-        return None
-
-
-class JobRunner(QObject):
-    """Runs one job at a time and says how it ended.
-
-    Signals
-    -------
-    happened(object) : a job event, on the GUI thread
-    returned(object), failed(object), cancelled() : exactly one of them ends a job
-    busy_changed(bool)
-    """
-
-    happened = Signal(object)
-    returned = Signal(object)
-    failed = Signal(object)
-    cancelled = Signal()
-    busy_changed = Signal(bool)
-
-    def __init__(self, parent: QObject | None = None, *, registered: bool = True) -> None:
-        super().__init__(parent)
-        self._registered = registered
-        self._worker: JobWorker | None = None
-        self._outcome: tuple[str, object] | None = None
-        self._mailbox = Mailbox()
-        self._timer = QTimer(self)
-        self._timer.setInterval(POLL_MS)
-        self._timer.timeout.connect(self._deliver)
+class Owner(Protocol[Value]):
+    """Whose the main job is: what shows its events and takes its result."""
 
     @property
-    def busy(self) -> bool:
-        """Whether a job runs."""
-        return self._worker is not None
+    def works_on(self) -> tuple[Layer, ...]:
+        """Layers without which the running job makes no sense."""
 
-    def start(self, make: Callable[[], object], title: str) -> None:
-        """Start a job.
+    @property
+    def keeps(self) -> bool:
+        """Whether a result is of use that was ready in the moment when such a layer went."""
 
-        Parameters
-        ----------
-        make : callable
-            See :class:`JobWorker`.
-        title : str
+    def take(self, event: Event, /) -> None:
+        """Show an event of the running job."""
 
-        Raises
-        ------
-        SegPluginError
-            If a job is running already.
-        """
-        if self.busy:
-            raise SegPluginError("Another job is running. Wait for it, or press Cancel.")
-        self._mailbox, self._outcome = Mailbox(), None
-        worker = _registered_worker(make, self._mailbox, title) if self._registered else JobWorker(make, self._mailbox)
-        self._worker = worker
-        worker.returned.connect(self._on_returned)
-        worker.finished.connect(self._on_finished)
-        _share_interpreter(+1)
-        self.busy_changed.emit(True)
-        self._timer.start()
-        worker.start()
+    def ended(self) -> None:
+        """The job has ended, whichever way: put away what showed that it runs."""
 
-    def cancel(self) -> None:
-        """Ask the job to end; it is closed at its next event and nothing has changed."""
-        if self._worker is not None:
-            self._worker.quit()
-
-    def abandon(self) -> None:
-        """Cancel and forget: no signal comes any more. For a window that closes."""
-        worker, self._worker = self._worker, None
-        self._timer.stop()
-        if worker is None:
-            return
-        _share_interpreter(-1)
-        worker.quit()
-        for signal, slot in (
-            (worker.returned, self._on_returned),
-            (worker.finished, self._on_finished),
-        ):
-            with suppress(TypeError, RuntimeError):
-                signal.disconnect(slot)
-
-    def _deliver(self) -> None:
-        for event in self._mailbox.take():
-            self.happened.emit(event)
-
-    def _on_returned(self, value: object) -> None:
-        self._outcome = ("failed", value.error) if isinstance(value, Failure) else ("returned", value)
-
-    def _on_finished(self, _: None = None) -> None:
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        self._timer.stop()
-        _share_interpreter(-1)
-        if self._outcome is not None or not worker.abort_requested:
-            self._deliver()
-        self.busy_changed.emit(False)
-        kind, value = self._outcome or ("cancelled", None)
-        if kind == "cancelled" or (kind == "failed" and worker.abort_requested):
-            self.cancelled.emit()
-        elif kind == "failed":
-            self.failed.emit(value)
-        else:
-            self.returned.emit(value)
+    def finish(self, value: Value, /) -> None:
+        """Take the result, after :meth:`ended`."""
 
 
 class Background(QObject):
@@ -232,16 +54,19 @@ class Background(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._running: dict[str, JobRunner] = {}
+        self._running: dict[Hashable, JobRunner] = {}
         self._abandoned = False
-        self._next: dict[str, tuple[Callable[[], object], Callable[[Any], None], Callable[[BaseException], None]]] = {}
+        self._next: dict[
+            Hashable, tuple[Callable[[], object], Callable[[Any], object], Callable[[BaseException], object]]
+        ]
+        self._next = {}
 
     def run(
         self,
-        kind: str,
-        work: Callable[[], object],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
+        kind: Hashable,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[BaseException], object],
     ) -> None:
         """Run `work` in a thread, then `done` or `failed` on the GUI thread; nothing once everything was abandoned."""
         if self._abandoned:
@@ -252,7 +77,7 @@ class Background(QObject):
         runner = JobRunner(self, registered=False)
         self._running[kind] = runner
 
-        def finish(then: Callable[[Any], None], value: object) -> None:
+        def finish(then: Callable[[Any], object], value: object) -> None:
             self._running.pop(kind, None)
             runner.deleteLater()
             newer = self._next.pop(kind, None)
@@ -264,7 +89,7 @@ class Background(QObject):
         runner.returned.connect(lambda value: finish(done, value))
         runner.failed.connect(lambda error: finish(failed, error))
         runner.cancelled.connect(lambda: finish(lambda _: None, None))
-        runner.start(work, kind)
+        runner.start(work, str(kind))
 
     @property
     def busy(self) -> bool:
@@ -280,51 +105,120 @@ class Background(QObject):
         self._running.clear()
 
 
-class _Titled:
-    """A callable with a name that a person can read: napari shows it when the window is closed."""
+class Jobs(QObject):
+    """The main job, one at a time, and short work beside it.
 
-    def __init__(self, make: Callable[[], object], title: str) -> None:
-        self._make, self._title = make, title
+    Parameters
+    ----------
+    desk : Desk
+        Is told how a job ended.
+    parent : QObject, optional
 
-    def __call__(self) -> object:
-        """Make the job."""
-        return self._make()
+    Signals
+    -------
+    ended() : the main job has ended, whichever way
+    """
 
-    def __str__(self) -> str:
-        return self._title
+    ended = Signal()
 
+    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self.runner, self.background = JobRunner(self), Background(self)
+        self.owner: Owner[Any] | None = None
+        self._why = ""
+        self.runner.happened.connect(self._on_event)
+        self.runner.returned.connect(self._on_returned)
+        self.runner.failed.connect(self._on_failed)
+        self.runner.cancelled.connect(self._on_cancelled)
 
-def _registered_worker(make: Callable[[], object], mailbox: Mailbox, title: str) -> JobWorker:
-    """A worker that napari knows of, so that closing the window asks first and stops it."""
-    from napari.qt.threading import create_worker
+    @property
+    def busy(self) -> bool:
+        """Whether the main job runs."""
+        return self.runner.busy
 
-    named = _Titled(make, title)
-    create = cast("Callable[..., JobWorker]", create_worker)  # it takes any callable and any WorkerBase
-    return create(named, mailbox, _worker_class=JobWorker, _ignore_errors=True, _start_thread=False)
+    def start(self, owner: Owner[T], make: Callable[[], Job[T]], title: str) -> None:
+        """Start the main job; if another one runs, say so.
 
+        Parameters
+        ----------
+        owner : Owner
+        make : callable
+            Returns the job; called in the worker's thread.
+        title : str
+            Of the job, for a person.
+        """
+        try:
+            self.runner.start(make, title)
+        except SegPluginError as error:
+            self._desk.fail(error)
+            return
+        self._desk.hush()
+        self.owner, self._why = owner, ""
+        self._desk.refresh()
 
-def _let_workers_end() -> None:
-    """Wait for the threads of the pool before Python takes itself apart: one in the middle of an import would crash it."""
-    with suppress(RuntimeError):
-        pool = QThreadPool.globalInstance()
-        if pool is not None:
-            pool.waitForDone(LAST_WAIT_MS)
+    def cancel(self) -> None:
+        """Ask the main job to end; nothing has changed then."""
+        self.runner.cancel()
 
+    def cancel_work_on(self, layer: Layer, why: str) -> None:
+        """Cancel the main job if it makes no sense without a layer, and say why when it has ended."""
+        if self.owner is not None and any(layer is a for a in self.owner.works_on):
+            self._why = why
+            self.cancel()
 
-atexit.register(_let_workers_end)
-_jobs_running = 0
-_usual_interval = sys.getswitchinterval()
+    def beside(
+        self,
+        kind: Hashable,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        """Do short work in a thread; see :meth:`Background.run`. What goes wrong is said, if nothing else is asked for."""
+        self.background.run(kind, work, done, failed or self._desk.fail)
 
+    def abandon(self) -> None:
+        """Cancel everything and forget it, for good: the window is closed."""
+        self.runner.abandon()
+        self.background.abandon()
 
-def _share_interpreter(change: int) -> None:
-    """Shorten Python's thread switch interval while jobs run; called on the GUI thread only."""
-    global _jobs_running, _usual_interval
-    if _jobs_running == 0 and change > 0:
-        _usual_interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_INTERVAL)
-    _jobs_running = max(0, _jobs_running + change)
-    if _jobs_running == 0:
-        sys.setswitchinterval(_usual_interval)
+    def _on_event(self, event: Event) -> None:
+        if self.owner is not None:
+            self.owner.take(event)
+
+    def _end(self) -> Owner[Any] | None:
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.ended()
+        self.ended.emit()
+        return owner
+
+    def _on_returned(self, value: object) -> None:
+        owner = self._end()
+        if owner is None:
+            return
+        if self._why and not owner.keeps:  # it was ready in the moment when its layer went
+            self._say_cancelled()
+            return
+        try:
+            owner.finish(value)
+        except SegPluginError as error:
+            self._desk.fail(error)
+        finally:
+            self._desk.refresh()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._end()
+        self._desk.fail(error)
+        self._desk.refresh()
+
+    def _on_cancelled(self) -> None:
+        self._end()
+        self._say_cancelled()
+
+    def _say_cancelled(self) -> None:
+        self._desk.say(self._why or "Cancelled. Nothing is changed.")
+        self._desk.refresh()
 
 
 def explain(error: BaseException) -> tuple[str, str]:
@@ -345,3 +239,6 @@ def explain(error: BaseException) -> tuple[str, str]:
     first = str(error).strip().splitlines()
     reason = f" ({first[0][:160]})" if first else ""
     return f"Something unexpected went wrong{reason}. Your image, paint and results are kept.", text
+
+
+__all__ = ["Background", "JobRunner", "Jobs", "Owner", "explain"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
@@ -17,6 +17,11 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import OBJECTS, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+
+    from napari_segplugin.viewer.desk import Desk
 
 NEW_OBJECT = -1
 """What the button for another object asks for, where others ask for a paint value."""
@@ -88,13 +93,17 @@ class PaintClassControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    row : PaintClass
+        Where the class is chosen.
+    paints : QWidget
+        Holds the buttons of what can be painted.
+    mark_as : callable
+        Takes the class of the next points and boxes.
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._highest: dict[int, int] = {}
-        self.row: PaintClass = dock.improve_step.paint_class
+    def __init__(self, desk: Desk, row: PaintClass, paints: QWidget, mark_as: Callable[[str], object]) -> None:
+        self._desk, self.row, self._paints, self._mark_as = desk, row, paints, mark_as
         self.row.chosen.connect(self.choose)
         self.row.change_asked.connect(self.change)
 
@@ -107,7 +116,7 @@ class PaintClassControl:
         paint : ndarray, optional
             What it begins with; an empty one is not looked through.
         """
-        self._highest[id(layer)] = 0
+        self._desk.strokes(layer).highest = 0
         if paint is not None:
             self.leave_open(layer, paint)
         layer.events.paint.connect(self._on_paint)
@@ -118,31 +127,32 @@ class PaintClassControl:
         """Objects that nobody gave a class, here or on another day, do not get the one that is chosen now."""
         if paints_on(layer) == OBJECTS:
             known, found = class_names(layer), [n for n in labels_in(paint).tolist() if is_object(n)]
-            self._highest[id(layer)] = max([*found, self._highest.get(id(layer), 0)])
+            work = self._desk.strokes(layer)
+            work.highest = max([*found, work.highest])
             name_classes(layer, {n: "" for n in found if n not in known})
 
     def next_number(self, layer: Labels) -> int:
         """A number that no object has or had."""
         named = (n for n in class_names(layer) if is_object(n))
-        counted = (n for n in self._dock.paint.counts if is_object(n)) if layer is self._dock.paint.layer else ()
-        highest: int = max([self._highest.get(id(layer), 0), *named, *counted])
-        return highest + 1
+        work = self._desk.strokes(layer)
+        counted = (n for n in work.counts if is_object(n))
+        return max([work.highest, *named, *counted]) + 1
 
     def choose(self, name: str) -> None:
         """Paint and mark the next objects as a class."""
-        dock = self._dock
-        dock.paint.weak.use_class(name)
-        layer, choice = dock.paint.layer, dock.method_step.choice()
+        desk = self._desk
+        self._mark_as(name)
+        layer, choice = desk.paint, desk.choice()
         if layer is None or choice is None:
             return
         if paints_on(layer) != OBJECTS:
             layer.selected_label = next(c.id for c in choice.spec.classes if c.name == name)
             return
         number, names = int(layer.selected_label), class_names(layer)
-        painted = is_object(number) and number in dock.paint.counts
+        painted = is_object(number) and number in desk.strokes(layer).counts
         if painted and not names.get(number):
             name_classes(layer, {number: name})
-            dock.refresh()
+            desk.refresh()
         elif not is_object(number) or names.get(number, name) != name:
             self._begin(layer, name)
             self.row.offer(number if painted else 0)
@@ -152,13 +162,13 @@ class PaintClassControl:
         layer.selected_label = self.next_number(layer)
         layer.mode = "paint" if layer.mode == "erase" else layer.mode
         self.row.show_class(name)
-        push = self._dock.improve_step.paints.findChild(QPushButton, f"paint_{NEW_OBJECT}")
+        push = self._paints.findChild(QPushButton, f"paint_{NEW_OBJECT}")
         if push is not None:
             push.setChecked(True)
 
     def change(self, number: int) -> None:
         """Give a painted object the class that is chosen, as one step that can be undone: it gets another number."""
-        layer, name = self._dock.paint.layer, self.row.name
+        layer, name = self._desk.paint, self.row.name
         where = () if layer is None else np.nonzero(np.asarray(layer.data) == number)
         if layer is not None and len(where[0]):
             fresh = self.next_number(layer)
@@ -173,16 +183,16 @@ class PaintClassControl:
 
     # --- following the layer --------------------------------------------------------------------------------------
 
-    def _on_paint(self, event: Any) -> None:
-        layer = event.source
+    def _on_paint(self, event: Event) -> None:
+        layer: Labels = event.source
         self.row.offer(0)
         if paints_on(layer) != OBJECTS:
             return
-        known, fresh = class_names(layer), dict[int, str]()
+        known, fresh, work = class_names(layer), dict[int, str](), self._desk.strokes(layer)
         for delta in EditStep(list(event.value)).deltas():
             for number in np.unique(np.asarray(delta.new)).tolist():
                 if is_object(number):
-                    self._highest[id(layer)] = max(self._highest.get(id(layer), 0), number)
+                    work.highest = max(work.highest, number)
                 name = "" if number in known else self._name_of(int(number))
                 if name:
                     fresh[int(number)] = name
@@ -195,13 +205,13 @@ class PaintClassControl:
             return ""
         if is_object(number):
             return self.row.name
-        choice = self._dock.method_step.choice()
+        choice = self._desk.choice()
         at = BACKGROUND_PAINT - number
         return choice.spec.classes[at].name if choice is not None and at < len(choice.spec.classes) else ""
 
-    def _on_brush(self, event: Any) -> None:
+    def _on_brush(self, event: Event) -> None:
         """Show the class of the number in the brush."""
-        layer, choice = event.source, self._dock.method_step.choice()
+        layer, choice = event.source, self._desk.choice()
         number = int(layer.selected_label)
         with suppress(RuntimeError):
             self.row.offer(0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels, Shapes
-from qtpy.QtCore import QTimer
+from psygnal import Signal
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, SegPluginError, Task
 from napari_segplugin.data.corrections import Corrections
@@ -32,9 +33,19 @@ from napari_segplugin.viewer.light import outline
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.restoring import kept_strokes
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
+from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClassControl, by_class
 from napari_segplugin.widgets.step_improve import ERASE
 from napari_segplugin.widgets.weak_control import WeakControl
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
+
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.journal_control import JournalControl
+    from napari_segplugin.widgets.step_improve import ImproveStep
 
 COUNT_MS = 300
 
@@ -44,34 +55,44 @@ class PaintControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ImproveStep
+    journal : JournalControl
+
+    Attributes
+    ----------
+    painted : signal
+        What is painted on the chosen image has changed.
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self.weak, self.classes = WeakControl(dock), PaintClassControl(dock)
-        self._paint: dict[int, Labels] = {}
-        self._reviewed: dict[int, Shapes] = {}
-        self._colors: dict[int, dict[int, str]] = {}
-        self._tables: dict[int, ClassTable] = {}
-        self.counts: dict[int, tuple[int, int]] = {}
-        self._count_timer = _timer(dock, COUNT_MS, self._count)
+    painted = Signal()
+
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
+        self._desk, self._jobs, self._engine, self._step, self._journal = desk, jobs, engine, step, journal
+        self.weak = WeakControl(desk, step.paint_class, journal)
+        self.classes = PaintClassControl(desk, step.paint_class, step.paints, self.weak.use_class)
+        self._another = False
+        self._count_timer = timer(step, COUNT_MS, self._count)
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
     @property
     def layer(self) -> Labels | None:
         """The corrections layer of the chosen image, if it is still in the viewer."""
-        return self._living(self._paint)
+        return self._desk.paint
 
     @property
     def reviewed(self) -> Shapes | None:
         """The reviewed area of the chosen image."""
-        return self._living(self._reviewed)
+        work = self._desk.work
+        return None if work is None else self._desk.living(work.reviewed)
 
-    def _living(self, table: dict[int, Any]) -> Any:
-        found = table.get(id(self._dock.image_step.layer))
-        return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
+    @property
+    def counts(self) -> Mapping[int, tuple[int, int]]:
+        """Strokes and voxels of each paint value on the chosen image."""
+        return {} if self.layer is None else self._desk.strokes(self.layer).counts
 
     def add_layer(self) -> bool:
         """Make a corrections layer, or select the one there is, with the brush in hand.
@@ -81,33 +102,33 @@ class PaintControl:
         bool
             Whether there is a layer to paint on.
         """
-        dock = self._dock
-        image, choice, layer = dock.image_step.layer, dock.method_step.choice(), self.layer
+        desk = self._desk
+        image, choice, layer = desk.layer, desk.choice(), self.layer
         if image is None or choice is None:
             return False
         empty = layer is None
         try:
             if layer is None:
-                layer = kept_strokes(Kept(), image, dock.image_step.axes, choice.spec)
+                layer = kept_strokes(Kept(), image, desk.axes, choice.spec)
                 self.put_layer(layer, empty=True)
             else:
                 check_paints(layer, choice.spec.task)
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return False
         self._take_up(layer, empty)
         return True
 
     def _take_up(self, layer: Labels, empty: bool = False) -> None:
-        dock = self._dock
-        dock.viewer.dims.ndisplay = 2
-        dock.viewer.layers.selection.active = layer
+        desk = self._desk
+        desk.viewer.dims.ndisplay = 2
+        desk.viewer.layers.selection.active = layer
         layer.mode = "paint"
         if empty:  # an array of some gigabytes has no memory yet, and is not to be given any by looking at it
-            self.counts = {}
+            desk.strokes(layer).counts = {}
         else:
             self._count()
-        dock.refresh()
+        desk.refresh()
 
     def restore(self, layer: Labels, history: History, known: bool) -> None:
         """Add a layer of strokes that were kept.
@@ -127,12 +148,14 @@ class PaintControl:
         self, layer: Labels, known: bool = False, history: History | None = None, *, empty: bool = False
     ) -> None:
         """Add the corrections layer of the chosen image and follow it; see :meth:`restore`. An empty one is not looked through."""
-        dock, image = self._dock, self._dock.image_step.layer
-        dock.viewer.add_layer(layer)
-        self._paint[id(image)] = layer
-        choice = dock.method_step.choice()
+        desk, image = self._desk, self._desk.layer
+        if image is None:
+            return
+        desk.viewer.add_layer(layer)
+        desk.work_on(image).paint = layer
+        choice = desk.choice()
         if choice is not None:
-            self._colors[id(layer)] = paint_colors(choice.spec.classes, choice.spec.task)
+            desk.strokes(layer).colors = paint_colors(choice.spec.classes, choice.spec.task)
         self.classes.follow(layer, None if empty else np.asarray(layer.data))
         if paints_on(layer) == CLASSES:
             classes = () if choice is None else choice.spec.classes
@@ -143,7 +166,7 @@ class PaintControl:
         layer.events.data.connect(self._on_paint)
         # Undo and redo say only that something is drawn anew.
         layer.events.set_data.connect(self._on_paint)
-        dock.journal.paint(layer, known, history, empty=empty)
+        self._journal.paint(layer, known, history, empty=empty)
         self.outline_result()
 
     def join(self, kept: Kept) -> None:
@@ -154,7 +177,7 @@ class PaintControl:
         names = dict(kept.painted)
         if paints_on(layer) == OBJECTS:
             if kept.paints not in ("", OBJECTS):
-                self._dock.fail(InputError("The strokes that were kept are classes, but now objects are painted."))
+                self._desk.fail(InputError("The strokes that were kept are classes, but now objects are painted."))
                 return
             used = {int(n) for n in np.unique(layer.data) if is_object(int(n))} | set(class_names(layer))
             top = max(self.classes.next_number(layer), int(paint.max(initial=0, where=paint < FIRST_AREA)) + 1)
@@ -172,27 +195,27 @@ class PaintControl:
 
     def outline_result(self) -> None:
         """Show the result as outlines while somebody paints: filled areas of the same colours would hide the paint."""
-        result = self._dock.runs.result_of(self._dock.image_step.layer)
+        result = self._desk.result
         if self.layer is not None and result is not None and not result.layer.contour:
-            run, fail = self._dock.background.run, self._dock.fail
-            outline(result.layer, lambda work, done: run(f"outlines {id(result)}", work, done, fail))
+            beside = self._jobs.beside
+            outline(result.layer, lambda work, done: beside(("outlines", result), work, done))
 
     def add_reviewed(self) -> None:
         """Make a layer for the reviewed area, or select the one there is, with the rectangle tool in hand."""
-        dock, image = self._dock, self._dock.image_step.layer
+        desk, image = self._desk, self._desk.layer
         if image is None:
             return
         layer = self.reviewed
         if layer is None:
-            layer = reviewed_layer(image, dock.image_step.axes)
-            dock.viewer.add_layer(layer)
-            self._reviewed[id(image)] = layer
-            layer.events.data.connect(lambda _=None: dock.refresh_soon())
-            dock.journal.marks("reviewed", layer)
-        dock.viewer.dims.ndisplay = 2
-        dock.viewer.layers.selection.active = layer
+            layer = reviewed_layer(image, desk.axes)
+            desk.viewer.add_layer(layer)
+            desk.work_on(image).reviewed = layer
+            layer.events.data.connect(lambda _=None: desk.refresh_soon())
+            self._journal.marks("reviewed", layer)
+        desk.viewer.dims.ndisplay = 2
+        desk.viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
-        dock.refresh()
+        desk.refresh()
 
     def pick(self, value: int) -> None:
         """Take a paint value into the brush."""
@@ -207,7 +230,7 @@ class PaintControl:
 
     def recolor(self) -> None:
         """Follow the classes as they are now: names that a person changed, and colours."""
-        choice, layer = self._dock.method_step.choice(), self.layer
+        choice, layer = self._desk.choice(), self.layer
         if choice is None:
             return
         self._follow_names(choice.spec.classes)
@@ -215,14 +238,17 @@ class PaintControl:
             return
         colors = paint_colors(choice.spec.classes, choice.spec.task)
         # A colour map of 65536 labels takes napari a quarter of a second: only when it differs.
-        if colors != self._colors.get(id(layer)):
-            self._colors[id(layer)] = colors
+        work = self._desk.strokes(layer)
+        if colors != work.colors:
+            work.colors = colors
             layer.colormap = label_colormap_of(colors)
 
     def _follow_names(self, now: ClassTable) -> None:
         """Where one name of the table has changed, and nothing else, the class was renamed."""
-        key = id(self._dock.image_step.layer)
-        before, self._tables[key] = self._tables.get(key, now), now
+        work = self._desk.work
+        if work is None:
+            return
+        before, work.classes = work.classes or now, now
         pairs = [(a.name, b.name) for a, b in zip(before, now, strict=False) if a.name != b.name]
         if len(before) == len(now) and len(pairs) == 1:
             self.weak.rename(*pairs[0])
@@ -231,8 +257,8 @@ class PaintControl:
 
     def strokes(self) -> np.ndarray:
         """A copy of what was painted on the chosen image, in canonical order; zeros where nothing was."""
-        step = self._dock.image_step
-        return corrections_from_layers(step.layer, step.axes, paint=self.layer).paint
+        chosen = self._desk.chosen()
+        return corrections_from_layers(chosen.layer, chosen.axes, paint=self.layer).paint
 
     def copy(self) -> Corrections:
         """Copies of everything that was corrected on the chosen image; see :meth:`seen`."""
@@ -246,16 +272,15 @@ class PaintControl:
         SegPluginError
             If a layer does not fit the image or the task.
         """
-        dock = self._dock
-        step, choice, result = dock.image_step, dock.method_step.choice(), dock.runs.result_of(dock.image_step.layer)
+        chosen, choice, result = self._desk.chosen(), self._desk.choice(), self._desk.result
         if choice is not None and self.layer is not None:
             check_paints(self.layer, choice.spec.task)
         # classes of pixels have no objects to learn from
         if result is not None and choice is not None and choice.spec.task is not Task.SEMANTIC:
             result = None if result.segmentation.task is Task.SEMANTIC else result
         copied = corrections_from_layers(
-            step.layer,
-            step.axes,
+            chosen.layer,
+            chosen.axes,
             paint=self.layer,
             reviewed=self.reviewed,
             result=None if result is None else result.layer,
@@ -291,10 +316,10 @@ class PaintControl:
     @property
     def known_besides(self) -> str:
         """What else a training takes as right, a line each: edited and accepted objects, reviewed areas."""
-        result, lines = self._dock.runs.result_of(self._dock.image_step.layer), list[str]()
+        result, lines = self._desk.result, list[str]()
         if self.layer is not None and paints_on(self.layer) == OBJECTS:
             lines += by_class(
-                class_names(self.layer), self.counts, self.classes.row.choice.count() > 1, self._dock.image_step.ndim
+                class_names(self.layer), self.counts, self.classes.row.choice.count() > 1, self._desk.ndim
             )
         if result is not None and "status" in result.layer.features:
             status = np.asarray(result.layer.features["status"])
@@ -308,31 +333,32 @@ class PaintControl:
             lines.append(f"reviewed: {areas} area{'s' * (areas != 1)}, {what}")
         return "\n".join(lines)
 
-    def _on_paint(self, event: Any = None) -> None:
+    def _on_paint(self, event: Event | None = None) -> None:
         self._count_timer.start()
 
     def _count(self) -> None:
-        layer, dock = self.layer, self._dock
+        layer, desk = self.layer, self._desk
         if layer is None:
-            self.counts = {}
             return
         data = layer.data
 
         def done(counts: dict[int, tuple[int, int]]) -> None:
-            if counts != self.counts:
-                dock.instant.painted()
-            self.counts = counts
+            work = desk.strokes(layer)
+            changed, self._another = counts != work.counts or self._another, False
+            work.counts = counts
+            if changed and layer is self.layer:
+                self.painted.emit()
             self._suggest()
-            dock.refresh()
+            desk.refresh()
 
-        dock.background.run("count", lambda: count_paint(data), done, dock.fail)
+        self._jobs.beside("count", lambda: count_paint(data), done)
 
     def _suggest(self) -> None:
         """Say which loss suits the strokes at hand."""
-        dock = self._dock
-        choice, layer = dock.method_step.choice(), self.layer
+        desk = self._desk
+        choice, layer = desk.choice(), self.layer
         if choice is None or layer is None or not self.counts:
-            dock.improve_step.losses.suggest(None, "")
+            self._step.losses.suggest(None, "")
             return
         classes, task = choice.spec.classes, choice.spec.task
         voxels = {k: n for k, (_, n) in self.counts.items()}
@@ -341,24 +367,17 @@ class PaintControl:
             counts = [background, *(voxels.get(c.id, 0) for c in classes if c.id)]
         else:
             ids = {c.name: c.id for c in classes}
-            of = [ids.get(name, 1) for name in map(class_names(layer).get, voxels)]
+            names = class_names(layer)
+            of = [ids.get(names.get(n, ""), 1) for n in voxels]
             counts = [
                 background,
                 *(sum(n for n, k in zip(voxels.values(), of, strict=True) if k == c.id) for c in classes if c.id),
             ]
         share = sum(counts) / max(1, layer.data.size)
-        dock.improve_step.losses.suggest(*dock.engine.recommend_loss(counts, known_share=share, task=task))
+        self._step.losses.suggest(*self._engine.recommend_loss(counts, known_share=share, task=task))
 
     def on_image(self) -> None:
         """Another image was chosen: count what is painted on it."""
-        if self._dock.image_step.layer is not None and self._dock.image_step.ready:
+        if self._desk.layer is not None and self._desk.ready:
+            self._another = True
             self._count()
-
-
-def _timer(parent: Any, msec: int, slot: Any) -> Any:
-    """A timer that waits until nothing happened for `msec`."""
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(msec)
-    timer.timeout.connect(slot)
-    return timer

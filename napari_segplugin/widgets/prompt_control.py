@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels
@@ -17,8 +17,11 @@ from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
 
 if TYPE_CHECKING:
     from napari_segplugin.door.window import Proposed
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.viewer.target import Target
     from napari_segplugin.widgets.edit_control import EditControl
-    from napari_segplugin.widgets.edit_target import Target
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
 
 PROPOSAL = "proposal"
 
@@ -28,12 +31,14 @@ class PromptControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
     edits : EditControl
     """
 
-    def __init__(self, dock: Any, edits: EditControl) -> None:
-        self._dock, self._edits = dock, edits
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, edits: EditControl) -> None:
+        self._desk, self._jobs, self._engine, self._edits = desk, jobs, engine, edits
         self._target: Target | None = None
         self._found: list[Proposed] = []
         self._at = 0
@@ -56,12 +61,12 @@ class PromptControl:
         InputError
             If there is no trained model, or the click lies outside the image.
         """
-        dock = self._dock
-        choice = dock.method_step.choice()
+        desk = self._desk
+        choice = desk.choice()
         if choice is None or choice.scratch:
             raise InputError("A proposal needs a model.", hint="Choose a trained model in step 2, or paint the object.")
         self._put_away()
-        image, axes = dock.image_step.image(), target.axes
+        image, axes = desk.image(), target.axes
         shape = image.spatial_shape
         planes = len(shape) > choice.spec.ndim
         voxel = None if point is None else self._spatial(np.round(point).astype(int), axes)
@@ -73,14 +78,14 @@ class PromptControl:
         part = image if frame is None else image.frame(frame)
         taken = np.asarray(target.layer.data[self._box(region, target)])
         free = to_canonical(taken, target.result.axes, target.rgb)[0 if frame is not None else ...] == 0
-        engine, device, tiles = dock.engine, dock.method_step.device, dock.method_step.tiles(len(shape))
+        engine, device, tiles = self._engine, desk.device, desk.tiles(len(shape))
 
         def failed(error: BaseException) -> None:
             self._edits.panel.show_proposal("")
-            dock.fail(error)
+            desk.fail(error)
 
         self._edits.panel.show_tool("add", "Finding the object …")
-        dock.background.run(
+        self._jobs.beside(
             "proposal",
             lambda: engine.propose(
                 part,
@@ -149,7 +154,7 @@ class PromptControl:
             metadata={"segplugin": {"role": "proposal"}},
             **placement(target.result.image_layer, axes, origin if len(origin) == len(label_axes(axes)) else ()),
         )
-        viewer = self._dock.viewer
+        viewer = self._desk.viewer
         viewer.add_layer(self._layer)
         viewer.layers.selection.active = target.layer
         bind(target.layer, PROPOSAL_KEYS, self.answer)
@@ -183,7 +188,7 @@ class PromptControl:
                 number = target.editor.add(mask, box, name, target.area(name) or 0)
                 self._edits.choose(target, number)
             except SegPluginError as error:
-                self._dock.fail(error)
+                self._desk.fail(error)
 
     def clear(self) -> None:
         """Put a proposal away without an answer."""
@@ -195,11 +200,11 @@ class PromptControl:
         layer, self._layer = self._layer, None
         self._target, self._found, self._at = None, [], 0
         self._edits.panel.show_proposal("")
-        if layer is not None and any(a is layer for a in self._dock.viewer.layers):
-            active = self._dock.viewer.layers.selection.active
-            self._dock.viewer.layers.remove(layer)
+        if layer is not None and self._desk.there(layer):
+            active = self._desk.viewer.layers.selection.active
+            self._desk.viewer.layers.remove(layer)
             if active is not layer:
-                self._dock.viewer.layers.selection.active = active
+                self._desk.viewer.layers.selection.active = active
 
 
 __all__ = ["PromptControl"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from napari_segplugin.widgets._timers import timer
 
 if TYPE_CHECKING:
     from napari.layers import Labels
+    from qtpy.QtWidgets import QWidget
 
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.viewer.target import Target
     from napari_segplugin.widgets.edit_control import EditControl
-    from napari_segplugin.widgets.edit_target import Target
+    from napari_segplugin.widgets.jobs import Jobs
 
 ALONE_MS = 450
 DONE = {ACCEPTED, CORRECTED, REJECTED}
@@ -28,17 +31,18 @@ class QueueControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
     edits : EditControl
+    parent : QWidget
+        Lives as long as the window.
     """
 
-    def __init__(self, dock: Any, edits: EditControl) -> None:
-        self._dock, self._edits = dock, edits
-        self._orders: dict[int, list[Doubt]] = {}
-        self._passed: dict[int, set[int]] = {}
-        self._flyer = Flyer(dock.viewer, dock)
+    def __init__(self, desk: Desk, jobs: Jobs, edits: EditControl, parent: QWidget) -> None:
+        self._desk, self._jobs, self._edits = desk, jobs, edits
+        self._flyer = Flyer(desk.viewer, parent)
         self._alone: Labels | None = None
-        self._alone_timer = timer(dock, ALONE_MS, self._show_all)
+        self._alone_timer = timer(parent, ALONE_MS, self._show_all)
 
     def progress(self, target: Target) -> tuple[int, int]:
         """Objects that were looked at, and all of them."""
@@ -47,8 +51,7 @@ class QueueControl:
 
     def reason(self, target: Target, number: int) -> str:
         """Why an object is in doubt; empty where that is not known."""
-        order = self._orders.get(id(target), ())
-        return next((d.reason for d in order if d.number == number), "")
+        return next((d.reason for d in target.order or () if d.number == number), "")
 
     def act(self, target: Target, action: str) -> None:
         """Next, Accept, Fix or Reject."""
@@ -62,29 +65,28 @@ class QueueControl:
         elif action == "fix":
             self._fix(target)
             return
-        self._passed.setdefault(id(target), set()).add(number)
+        target.passed.add(number)
         self.next(target)
 
     def _fix(self, target: Target) -> None:
         self._edits.put_down()
-        self._dock.viewer.dims.ndisplay = 2
-        self._dock.viewer.layers.selection.active = target.layer
+        self._desk.viewer.dims.ndisplay = 2
+        self._desk.viewer.layers.selection.active = target.layer
         target.layer.mode = "paint"
 
     def next(self, target: Target) -> None:
         """Go to the next object; the order is worked out when it is first asked for."""
-        order = self._orders.get(id(target))
+        order, passed = target.order, target.passed
         if order is None:
             self._work_out(target)
             return
         status = target.editor.rows.column("status")
         left = [d for d in order if d.number in target.editor.boxes and status.get(d.number) not in DONE]
-        passed = self._passed.setdefault(id(target), set())
         if left and all(d.number in passed for d in left):
             passed.clear()  # once around: begin with the most doubtful again
         found = next((d for d in left if d.number not in passed), None)
         if found is None:
-            self._dock.say("Every object is checked. Fine-tune to teach this to the model, or press Run again.")
+            self._desk.say("Every object is checked. Fine-tune to teach this to the model, or press Run again.")
             return
         passed.add(found.number)
         self.go(target, found.number)
@@ -96,7 +98,7 @@ class QueueControl:
             return
         if target.layer.mode not in ("pan_zoom", "pick"):
             target.layer.mode = "pan_zoom"
-        self._dock.viewer.layers.selection.active = target.layer
+        self._desk.viewer.layers.selection.active = target.layer
         self._edits.choose(target, number)
         ends = np.array([[s.start for s in box], [s.stop for s in box]])
         if target.axes.startswith("T"):
@@ -132,16 +134,16 @@ class QueueControl:
         def done(value: tuple[list[Doubt], ObjectBoxes]) -> None:
             order, boxes = value
             editor.take_boxes(boxes, version)
-            self._orders[id(target)] = order
+            target.order = order
             if self._edits.target is target:
                 self.next(target)
 
-        self._dock.background.run(f"doubt {id(target)}", work, done, self._dock.fail)
+        self._jobs.beside(("doubt", target), work, done)
 
     def _other_pass(self, target: Target) -> np.ndarray | None:
         """The labels of an earlier result of the same image, where there is one."""
         mine = target.result
-        for result in reversed(self._dock.runs.results):
+        for result in reversed(self._desk.results):
             same = result.image_layer is mine.image_layer and result.segmentation.task is mine.segmentation.task
             if result is not mine and same and result.before.shape == target.layer.data.shape:
                 before: np.ndarray = result.before

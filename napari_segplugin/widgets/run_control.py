@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import Image, InputError, Job, Note, Segmentation, SegPluginError, Stage, Task
-from napari_segplugin.viewer.geometry import label_axes
+from napari_segplugin.core import Event, Image, InputError, Job, Note, Region, Segmentation, SegPluginError, Stage, Task
+from napari_segplugin.core.words import counted
+from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
+from napari_segplugin.viewer.renewal import can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
-from napari_segplugin.widgets._places import current_frame, region_of
 from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
     from pandas import DataFrame
 
-Answer = Callable[[Image, "tuple[slice, ...] | None"], Job[Segmentation]]
+    from napari_segplugin.door.window import Estimate
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.viewer.target import Target
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.paint_control import PaintControl
+    from napari_segplugin.widgets.step_method import MethodStep
+    from napari_segplugin.widgets.step_result import ResultStep
+
+Answer: TypeAlias = "Callable[[Image, Region | None], Job[Segmentation]]"
+Found: TypeAlias = "tuple[Segmentation, DataFrame, np.ndarray]"
+"""A segmentation with its table and its labels as they are drawn."""
 
 
 class RunControl:
@@ -29,36 +42,44 @@ class RunControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    method_step : MethodStep
+    step : ResultStep
+    paint : PaintControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self.results: list[Result] = []
-        self._target: tuple[Any, str] | None = None
+    keeps = False
+
+    def __init__(
+        self,
+        desk: Desk,
+        jobs: Jobs,
+        engine: Engine,
+        method_step: MethodStep,
+        step: ResultStep,
+        paint: PaintControl,
+    ) -> None:
+        self._desk, self._jobs, self._engine = desk, jobs, engine
+        self._method_step, self._step, self._paint = method_step, step, paint
+        self._target: tuple[ImageLayer, str] | None = None
         self._replaces: Result | None = None
         self._model = ""
-        self.suit = SuitControl(dock)
-
-    def result_of(self, layer: Any) -> Result | None:
-        """The newest result of an image layer that is still in the viewer."""
-        layers = list(self._dock.viewer.layers)
-        for result in reversed(self.results):
-            if result.image_layer is layer and any(a is result.layer for a in layers):
-                return result
-        return None
+        self._devices_known = False
+        self.suit = SuitControl(desk, jobs, engine, method_step.tile_options, step, self.start)
 
     def start(self, scope: str) -> None:
         """Run the chosen model."""
-        dock = self._dock
-        choice = dock.method_step.choice()
+        desk = self._desk
+        choice = desk.choice()
         if choice is None:
-            dock.fail(InputError("There is nothing to run yet.", hint="Open an image in step 1."))
+            desk.fail(InputError("There is nothing to run yet.", hint="Open an image."))
         elif choice.scratch:
-            hint = "Paint examples and train it in step 4, or choose a model."
-            dock.fail(InputError("This network is untrained.", hint=hint))
+            hint = "Paint examples and train it, or choose a model."
+            desk.fail(InputError("This network is untrained.", hint=hint))
         else:
-            tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
+            tiles, device, engine = desk.tiles(choice.spec.ndim), desk.device, self._engine
             self.start_with(
                 scope,
                 choice.title,
@@ -80,69 +101,93 @@ class RunControl:
         answer : callable
             Takes image and region (None: everything) and returns the job; called in the worker's thread.
         """
-        dock = self._dock
-        layer, axes = dock.image_step.layer, dock.image_step.axes
+        desk = self._desk
         try:
-            image = dock.image_step.image()
-            region = region_of(dock.viewer, layer, axes, scope)
+            chosen, region = desk.chosen(), desk.region(scope)
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
-        frame = current_frame(dock.viewer, layer, axes) if region is not None else None
-        old = self.result_of(layer)
+        layer, axes, image = chosen.layer, chosen.axes, chosen.image
+        frame = chosen.frame if region is not None else None
+        old = desk.result_of(layer)
         pristine = old if old is not None and old.segmentation.task is task and not old.edited else None
         shape = tuple(image.sizes[a] for a in label_axes(axes))
         into = pristine.segmentation if pristine is not None and region is not None else None
-        part = image if frame is None else image.frame(frame)
+        part = image if frame is None else chosen.part
 
-        def make() -> Any:
+        def make() -> Job[Found]:
             return _measured(answer(part, region), shape, region, into, frame)
 
         self._target, self._replaces, self._model = (layer, axes), pristine, title
-        dock.result_step.progress.begin("Preparing")
-        dock.result_step.show_summary("")
-        dock.start_job("run", make, f"Segmenting {layer.name}")
+        self._step.progress.begin("Preparing")
+        self._step.show_summary("")
+        self._jobs.start(self, make, f"Segmenting {layer.name}")
 
     @property
-    def works_on(self) -> tuple[Any, ...]:
+    def works_on(self) -> tuple[ImageLayer, ...]:
         """Layers without which the running job makes no sense."""
         return () if self._target is None else (self._target[0],)
 
-    def take(self, event: Any) -> None:
+    def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(told(event), answers=self.suit.answers(event))
+            self._desk.say(told(event), answers=self.suit.answers(event))
         else:
-            self._dock.result_step.progress.take(event)
+            self._step.progress.take(event)
 
-    def finish(self, value: tuple[Segmentation, DataFrame, np.ndarray]) -> None:
+    def ended(self) -> None:
+        """The job has ended: nothing is in progress any more."""
+        self._step.progress.stop()
+
+    def finish(self, value: Found) -> None:
         """Put the result into the viewer."""
         segmentation, features, labels = value
         if self._target is None:
             return
         layer, axes = self._target
-        viewer = self._dock.viewer
-        replaced = self._replaces if self._replaces in self.results else None
-        result = show_result(viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels)
-        if replaced is not None and result.layer is replaced.layer:
-            self.results.remove(replaced)
-        elif self.result_of(layer) is not None:
-            self._dock.say("The earlier result was edited, so it is kept; the new one lies above it.")
+        desk, replaced = self._desk, self._replaces
+        replaced = replaced if replaced in desk.results else None
+        old = desk.result_of(layer)
+        target = None if old is None or replaced is not None else desk.about(old).target
+        if old is not None and target is not None and can_renew(old, segmentation):
+            self._renew(old, target, segmentation, features, labels)
+            return
+        result = show_result(
+            desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
+        )
+        if (replaced is None or result.layer is not replaced.layer) and desk.result_of(layer) is not None:
+            desk.say("The earlier result was edited, so it is kept; the new one lies above it.")
         result.model = self._model
-        self.results.append(result)
-        self._dock.paint.outline_result()
-        self._dock.result_step.show_summary(_summary(segmentation))
+        desk.add(result, replaced)
+        self._paint.outline_result()
+        self._step.show_summary(_summary(segmentation))
+
+    def _renew(
+        self, result: Result, target: Target, segmentation: Segmentation, features: DataFrame, labels: np.ndarray
+    ) -> None:
+        """Put a new result around what was checked in the one that is shown."""
+        rgb = bool(getattr(result.image_layer, "rgb", False))
+        done = renew(result, target.editor, segmentation, features, to_layer_order(labels, result.axes, rgb))
+        result.model, target.order = self._model, None
+        target.passed.clear()
+        classes = [c.name for c in segmentation.classes if c.id in segmentation.classes.thing_ids]
+        word = classes[0] if len(classes) == 1 else "object"
+        self._step.show_summary(_summary(segmentation))
+        self._desk.say(
+            f"{counted(done.replaced, word)} replaced, your {done.kept} kept.",
+            answers=[("Undo", "undo_run", result.layer.undo), ("Keep", "keep_run", lambda: None)],
+        )
 
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str) -> None:
         """Write the result of the chosen image with the edits made to it."""
-        dock = self._dock
-        result = self.result_of(dock.image_step.layer)
+        desk = self._desk
+        result = desk.result
         if result is None:
-            dock.fail(InputError("There is no result to save.", hint="Press Run first."))
+            desk.fail(InputError("There is no result to save.", hint="Press Run first."))
             return
-        frozen, engine = result.current(), dock.engine
+        frozen, engine = result.current(), self._engine
 
         def done(paths: list[Path]) -> None:
             told = "Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}."
@@ -151,51 +196,54 @@ class RunControl:
                 told += (
                     " It is not known how the image lies in a patient: the surfaces have the coordinates of the image."
                 )
-            dock.say(told)
+            desk.say(told)
 
-        dock.background.run("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done, dock.fail)
+        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done)
 
     # --- the estimate ---------------------------------------------------------------------------------------------
 
     def estimate(self) -> None:
         """Work out what a run will cost, in a worker."""
-        dock = self._dock
-        step = dock.method_step
-        choice = step.choice()
-        if choice is None or choice.scratch or not dock.image_step.ready:
+        desk, step = self._desk, self._method_step
+        choice = desk.choice()
+        if choice is None or choice.scratch or not desk.ready:
             tell(step.estimate, "")
             self.suit.look(None, None)
             return
-        layer, axes = dock.image_step.layer, dock.image_step.axes
         try:
-            image = dock.image_step.image()
-            region = region_of(dock.viewer, layer, axes, dock.result_step.scope)
+            image, region = desk.image(), desk.region()
         except SegPluginError:
             tell(step.estimate, "")
             self.suit.look(None, None)
             return
         self.suit.look(image, choice)
-        engine, tiles, device = dock.engine, step.tiles(choice.spec.ndim), step.device
+        engine, tiles, device = self._engine, desk.tiles(choice.spec.ndim), desk.device
         part = image.frame(0) if region is not None else image
 
-        def work() -> Any:
+        def work() -> Estimate:
             return engine.estimate(part, choice.load(), tiles=tiles, device=device, region=region)
 
-        def done(value: Any) -> None:
-            tell(step.estimate, str(value.text))
-            dock.fill_devices()
+        def done(found: Estimate) -> None:
+            tell(step.estimate, str(found.text))
+            self.fill_devices()
 
         # An estimate that fails is no reason to disturb anybody: Run will say what is wrong.
-        dock.background.run("estimate", work, done, lambda _: tell(step.estimate, ""))
+        self._jobs.beside("estimate", work, done, lambda _: tell(step.estimate, ""))
+
+    def fill_devices(self) -> None:
+        """Ask for the devices once, after the first job, when torch is loaded anyway."""
+        if not self._devices_known:
+            self._devices_known = True
+            self._jobs.beside("devices", self._engine.devices, self._method_step.set_devices, lambda _: None)
 
 
 def _measured(
     job: Job[Segmentation],
     shape: tuple[int, ...],
-    region: tuple[slice, ...] | None,
+    region: Region | None,
     into: Segmentation | None,
     frame: int | None,
-) -> Job[tuple[Segmentation, DataFrame, np.ndarray]]:
+) -> Job[Found]:
     """Predict, then do in the worker whatever would stop the window: paste the region, measure, copy."""
     segmentation = yield from job
     yield Stage("Measuring")
@@ -214,7 +262,7 @@ def _summary(segmentation: Segmentation) -> str:
     """What was found, in one line."""
     n = len(segmentation.objects)
     if n == 0:
-        return "Nothing was found. Try another model, or paint a few examples in step 4."
+        return "Nothing was found. Try another model, or paint a few examples."
     things = int(np.isin(segmentation.objects.class_id, segmentation.classes.thing_ids).sum())
     if str(segmentation.task) == "semantic":
         names = [c.name for c in segmentation.classes if c.id in set(segmentation.objects.class_id.tolist())]

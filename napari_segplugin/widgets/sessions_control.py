@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
@@ -13,7 +14,12 @@ from napari_segplugin.widgets._parts import Fold, button, describe, row, tell, w
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari.layers import Image as ImageLayer
+
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.jobs import Jobs
     from napari_segplugin.widgets.journal_control import JournalControl
+    from napari_segplugin.widgets.step_image import ImageStep
 
 _ROWS = 5
 """Sessions that are seen without scrolling."""
@@ -24,12 +30,23 @@ class SessionsControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    step : ImageStep
     journal : JournalControl
+    take_up : callable
+        Takes the file of a session and the image layer, and shows the work on it.
     """
 
-    def __init__(self, dock: Any, journal: JournalControl) -> None:
-        self._dock, self._journal = dock, journal
+    def __init__(
+        self,
+        desk: Desk,
+        jobs: Jobs,
+        step: ImageStep,
+        journal: JournalControl,
+        take_up: Callable[[Path, ImageLayer], object],
+    ) -> None:
+        self._desk, self._jobs, self._step, self._journal, self._take_up = desk, jobs, step, journal, take_up
         self.fold = Fold("Earlier work", "sessions_fold", "Edits that were kept, of this image and of others.")
         self.list = QListWidget()
         describe(self.list, "sessions_list", "Earlier work", "Image, last edit, number of edits, size on the disk.")
@@ -44,14 +61,14 @@ class SessionsControl:
         self.note = wrapped(name="sessions_note")
         for widget in (self.list, self.note, row(self.open_button, self.delete_button)):
             self.fold.rows.addWidget(widget)
-        dock.image_step.rows.addWidget(self.fold)
+        step.rows.addWidget(self.fold)
         self.fold.head.toggled.connect(lambda on: self.refresh())
         self.list.currentItemChanged.connect(lambda *_: self._choose())
         self._choose()
 
     def show(self) -> None:
         """Unfold the list and bring it into sight."""
-        self._dock.frame.reveal(self.fold)
+        self._step.reveal_asked.emit(self.fold)
         self.fold.head.setChecked(True)
         self.refresh()
 
@@ -60,7 +77,7 @@ class SessionsControl:
         if not self.fold.head.isChecked():
             return
         folder = self._journal.folder
-        self._dock.background.run("sessions", lambda: sessions(folder), self._fill, self._dock.fail)
+        self._jobs.beside("sessions", lambda: sessions(folder), self._fill)
 
     @property
     def chosen(self) -> Saved | None:
@@ -106,15 +123,15 @@ class SessionsControl:
             tell(self.note, "" if same else f"Open the image “{_name(saved)}” first to see this work.")
 
     def _open(self) -> None:
-        saved, layer = self.chosen, self._dock.image_step.layer
+        saved, layer = self.chosen, self._desk.layer
         if saved is not None and layer is not None:
-            self._journal.open(saved.path, layer)
+            self._take_up(saved.path, layer)
 
     def _ask(self) -> None:
         saved = self.chosen
         if saved is None:
             return
-        self._dock.say(
+        self._desk.say(
             f"Delete the work on “{_name(saved)}” of {saved.date} ({_edits(saved)})? It cannot be brought back.",
             answers=[
                 ("Keep", "session_keep", lambda: None),
@@ -123,7 +140,7 @@ class SessionsControl:
         )
 
     def _delete(self, path: Path) -> None:
-        self._dock.background.run(
+        self._jobs.beside(
             "delete work",
             lambda: delete(path),
             lambda _: self.refresh(),
@@ -131,7 +148,7 @@ class SessionsControl:
         )
 
     def _not_deleted(self, error: BaseException) -> None:
-        self._dock.fail(error)
+        self._desk.fail(error)
         self.refresh()
 
 

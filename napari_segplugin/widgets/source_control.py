@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
     from napari_segplugin.core import Image
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.step_image import ImageStep
 
 OWN = "napari-segplugin"
 
@@ -23,42 +27,42 @@ class SourceControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ImageStep
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._seen: set[int] = set()
-        dock.image_step.changed.connect(self.look)
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImageStep) -> None:
+        self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
+        step.changed.connect(self.look)
 
     def look(self) -> None:
         """Read the file of the chosen layer in a worker, if its sizes may have been left there."""
-        layer = self._dock.image_step.layer
-        if layer is None or id(layer) in self._seen:
+        layer = self._desk.layer
+        if layer is None or self._desk.work_on(layer).read:
             return
-        self._seen.add(id(layer))
+        self._desk.work_on(layer).read = True
         path = str(layer.source.path or "")
         if not path or layer.source.reader_plugin == OWN or not untouched(layer) or not Path(path).exists():
             return
-        read = self._dock.engine.read_image
-        self._dock.background.run(
-            f"look at {path}", lambda: read(path), lambda image: self._take(layer, image), _nothing
-        )
+        read = self._engine.read_image
+        self._jobs.beside(f"look at {path}", lambda: read(path), lambda image: self._take(layer, image), _nothing)
 
     def _take(self, layer: ImageLayer, image: Image) -> None:
         """Put on the layer what the file says, if it holds the same array and nobody changed the layer meanwhile."""
-        dock = self._dock
-        if not any(layer is a for a in dock.viewer.layers) or not untouched(layer) or not same_array(layer, image):
+        desk = self._desk
+        if not desk.there(layer) or not untouched(layer) or not same_array(layer, image):
             return
         if not place_as_file(layer, image):
             return
-        if dock.image_step.layer is layer:
-            dock.image_step.follow()
+        if desk.layer is layer:
+            self._step.follow()
         sizes = " × ".join(f"{s:g}" for s in image.canonical_spacing)
         unit = "µm" if image.unit == "um" else image.unit
         notes = [str(n) for n in image.metadata.get("notes") or ()]  # type: ignore[union-attr]
         text = f"Axes and sizes of “{layer.name}” were taken from its file: {image.axes}, {sizes} {unit}."
-        dock.say(" ".join([text, *notes]))
+        desk.say(" ".join([text, *notes]))
 
 
 def _nothing(_: object) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpe
 from napari_segplugin.core.words import plural
 from napari_segplugin.data.channels import fitting
 from napari_segplugin.networks import NetworkRow
+from napari_segplugin.viewer.desk import Choice
 from napari_segplugin.widgets._parts import (
     Part,
     button,
@@ -40,26 +40,6 @@ TASKS = (
 )
 SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is chosen in this step.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    load : callable
-        Returns the bundle; reads files or makes weights, so it is called in a worker.
-    scratch : bool
-        True where the weights are random: good for training, not for a result.
-    title : str
-    """
-
-    spec: ModelSpec
-    load: Callable[[], ModelBundle]
-    scratch: bool
-    title: str
 
 
 class MethodStep(Part):

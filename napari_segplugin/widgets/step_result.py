@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Event, Stage, Step
+from napari_segplugin.viewer.places import FILE, PLANE, VIEW, WHOLE
 from napari_segplugin.widgets._parts import (
     Card,
     Part,
@@ -32,7 +33,6 @@ _VIEWS = {
     ),
     "panoptic": ("Both", "Each class has a hue and each object a shade of it (panoptic), in a separate layer."),
 }
-WHOLE, PLANE, VIEW, FILE = "whole", "plane", "view", "file"
 BY_NAME = "Format by the file extension (*)"
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QVBoxLayout
 
-from napari_segplugin.core import Image, Note
+from napari_segplugin.core import Image, Note, TileSpec
 from napari_segplugin.widgets._parts import button, describe, wrapped
 
 if TYPE_CHECKING:
     from napari_segplugin.door.window import Suitability
-    from napari_segplugin.widgets.step_method import Choice
+    from napari_segplugin.viewer.desk import Answer, Choice, Desk
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.step_result import ResultStep
+    from napari_segplugin.widgets.tile_options import TileOptions
 
 
 class SuitCard(QFrame):
@@ -67,46 +72,60 @@ class SuitControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    options : TileOptions
+        Where the settings that help are set.
+    step : ResultStep
+    run : callable
+        Takes a scope, and runs the chosen model there.
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock, self.card = dock, SuitCard()
+    def __init__(
+        self,
+        desk: Desk,
+        jobs: Jobs,
+        engine: Engine,
+        options: TileOptions,
+        step: ResultStep,
+        run: Callable[[str], object],
+    ) -> None:
+        self._desk, self._jobs, self._engine, self._options, self._run = desk, jobs, engine, options, run
+        self.card = SuitCard()
         self.card.helped.connect(self.help)
-        dock.result_step.rows.insertWidget(dock.result_step.rows.indexOf(dock.result_step.card), self.card)
+        step.rows.insertWidget(step.rows.indexOf(step.card), self.card)
 
     def look(self, image: Image | None, choice: Choice | None) -> None:
         """Compare an image with a model; without either the card is put away."""
-        dock = self._dock
         if image is None or choice is None or choice.scratch:
             self.card.show_verdict(None)
             return
-        engine, tiles = dock.engine, dock.method_step.tiles(choice.spec.ndim)
+        engine, tiles = self._engine, self._desk.tiles(choice.spec.ndim)
         # what cannot be compared is no reason to disturb anybody: Run will say what is wrong
-        dock.background.run(
+        self._jobs.beside(
             "suits",
             lambda: engine.suits(image, choice.load(), tiles=tiles),
             self.card.show_verdict,
             lambda _: self.card.show_verdict(None),
         )
 
-    def help(self, tiles: Any) -> None:
+    def help(self, tiles: TileSpec) -> None:
         """Take the settings that help; run again where there is a result already."""
-        dock = self._dock
-        dock.method_step.tile_options.take(tiles)
-        if dock.runs.result_of(dock.image_step.layer) is not None and not dock.job.busy:
-            dock.runs.start(dock.result_step.scope)
+        self._options.take(tiles)
+        if self._desk.result is not None and not self._jobs.busy:
+            self._run(self._desk.scope)
 
-    def answers(self, note: Note) -> list[tuple[str, str, Any]]:
+    def answers(self, note: Note) -> list[Answer]:
         """The button beside a note that asks whether the image is inverted."""
-        box = self._dock.method_step.tile_options.invert_box
+        box = self._options.invert_box
         if note.setting != "invert" or box.isChecked():
             return []
 
         def invert() -> None:
             box.setChecked(True)
-            if not self._dock.job.busy:
-                self._dock.runs.start(self._dock.result_step.scope)
+            if not self._jobs.busy:
+                self._run(self._desk.scope)
 
         return [("Invert and run", "invert_and_run", invert)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_segplugin.core import Event, InputError, Job, Note, Segmentation, SegPluginError
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
@@ -13,7 +13,11 @@ from napari_segplugin.widgets.where import told
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
+    from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.table import Features
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.step_result import ResultStep
 
 
 class ToFileControl:
@@ -21,19 +25,24 @@ class ToFileControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ResultStep
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
+    keeps = False
+
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ResultStep) -> None:
+        self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
         self._target: tuple[ImageLayer, str] | None = None
 
     def start(self, path: str) -> None:
         """Run the chosen network on the whole image."""
-        dock = self._dock
-        choice, layer = dock.method_step.choice(), dock.image_step.layer
+        desk = self._desk
+        choice = desk.choice()
         try:
-            if dock.method_step.is_classical:
+            if desk.is_classical:
                 raise InputError(
                     "Classical techniques cannot write straight into a file.",
                     accepted="a network",
@@ -41,25 +50,22 @@ class ToFileControl:
                 )
             if choice is None or choice.scratch:
                 raise InputError("There is nothing to run yet.", hint="Choose a trained model in step 2.")
-            image = dock.image_step.image()
+            chosen = desk.chosen()
         except SegPluginError as error:
-            dock.fail(error)
+            desk.fail(error)
             return
-        tiles, device, engine = dock.method_step.tiles(choice.spec.ndim), dock.method_step.device, dock.engine
-        self._target = (layer, dock.image_step.axes)
-        dock.result_step.progress.begin("Preparing")
-        dock.result_step.show_summary("")
+        tiles, device, engine = desk.tiles(choice.spec.ndim), desk.device, self._engine
+        image = chosen.image
+        self._target = (chosen.layer, chosen.axes)
+        self._step.progress.begin("Preparing")
+        self._step.show_summary("")
 
-        def work() -> Job[tuple[Segmentation, dict[str, Any], list[Path]]]:
+        def work() -> Job[tuple[Segmentation, Features, list[Path]]]:
             found, files = yield from engine.predict_to_file(image, choice.load(), path, tiles=tiles, device=device)
             opened = replace(found, labels=engine.read_image(files[0]).array)
             return opened, features_of(opened), files
 
-        dock.start_job(
-            "file",
-            work,
-            f"Segmenting {layer.name} into {Path(path).name}",
-        )
+        self._jobs.start(self, work, f"Segmenting {chosen.layer.name} into {Path(path).name}")
 
     @property
     def works_on(self) -> tuple[ImageLayer, ...]:
@@ -69,9 +75,13 @@ class ToFileControl:
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
         if isinstance(event, Note):
-            self._dock.say(told(event))
+            self._desk.say(told(event))
         else:
-            self._dock.result_step.progress.take(event)
+            self._step.progress.take(event)
+
+    def ended(self) -> None:
+        """The job has ended: nothing is in progress any more."""
+        self._step.progress.stop()
 
     def finish(self, value: tuple[Segmentation, Features, list[Path]]) -> None:
         """Show the file; its pieces are read when they are looked at."""
@@ -85,10 +95,10 @@ class ToFileControl:
         lazy = replace(found, labels=dask.array.from_array(found.labels, chunks=chunks))
         shown = segmentation_to_layer(lazy, layer, axes, features=features, name=Path(files[0]).name)
         shown.editable = False
-        self._dock.viewer.add_layer(shown)
+        self._desk.viewer.add_layer(shown)
         count = sum(int(c) in found.classes.thing_ids for c in found.objects.class_id)
         objects = "" if str(found.task) == "semantic" else f"{count} object{'s' * (count != 1)}. "
-        self._dock.result_step.show_summary(
+        self._step.show_summary(
             f"{objects}Written to {', '.join(Path(f).name for f in files)} in {Path(files[0]).parent}. "
             "The layer shows the file. To correct it, run the visible region, paint corrections there, fine-tune, "
             "and write the file again."

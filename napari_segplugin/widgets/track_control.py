@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox
@@ -28,12 +28,16 @@ from napari_segplugin.viewer.tracks import (
 from napari_segplugin.widgets._parts import Fold, button, describe, labelled
 
 if TYPE_CHECKING:
-    from napari.layers import Layer, Tracks
+    from napari.layers import Layer
 
     from napari_segplugin.core import Event
     from napari_segplugin.door.window import Tracking
-    from napari_segplugin.viewer.edits import Editor
+    from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.history import EditStep
+    from napari_segplugin.widgets.engine import Engine
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.journal_control import JournalControl
+    from napari_segplugin.widgets.step_result import ResultStep
 
 LINK, AGAIN = "Link through time", "Link again"
 
@@ -53,13 +57,17 @@ class TrackControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    engine : Engine
+    step : ResultStep
+    journal : JournalControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._shown: dict[int, tuple[Result, Tracks, Tracking]] = {}
-        self._followed: list[Editor] = []
+    keeps = False
+
+    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ResultStep, journal: JournalControl) -> None:
+        self._desk, self._jobs, self._engine, self._step, self._journal = desk, jobs, engine, step, journal
         self._target: tuple[Result, int] | None = None
         self.fold = Fold(
             LINK, "track_fold", "Follow each object from one time point to the next, with its path and its daughters."
@@ -97,16 +105,11 @@ class TrackControl:
         ):
             self.fold.rows.addWidget(widget)
         self.fold.hide()
-        dock.result_step.rows.addWidget(self.fold)
-
-    @property
-    def _result(self) -> Result | None:
-        found: Result | None = self._dock.runs.result_of(self._dock.image_step.layer)
-        return found
+        step.rows.addWidget(self.fold)
 
     def refresh(self) -> None:
         """Show what can be linked."""
-        result = self._result
+        result = self._desk.result
         can = result is not None and result.segmentation.task is not Task.SEMANTIC and "T" in label_axes(result.axes)
         self.fold.setVisible(can)
         if result is None or not can:
@@ -117,13 +120,13 @@ class TrackControl:
         linked = is_linked(result.segmentation)
         self.button.setText(AGAIN if linked else LINK)
         self.button.setAccessibleName(self.button.text())
-        self.button.setEnabled(not self._dock.job.busy)
+        self.button.setEnabled(not self._jobs.busy)
 
     # --- the job --------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Link the objects of the chosen image's result."""
-        dock, result = self._dock, self._result
+        result, engine = self._desk.result, self._engine
         if result is None:
             return
         current, before = result.current(), result.segmentation.labels
@@ -133,18 +136,18 @@ class TrackControl:
         now = np.array(result.layer.data) if linked else None
 
         def work() -> Job[_Linked]:
-            tracking = yield from dock.engine.track(current, spec, before=before if linked else None)
+            tracking = yield from engine.track(current, spec, before=np.asarray(before) if linked else None)
             features = track_features(tracking)
             if now is None:
                 return _Linked(tracking, features, tracking.relabelled(before), None)
             return _Linked(tracking, features, None, relabel_change(now, tracking, axes, rgb))
 
         self._target = (result, self._version(result))
-        dock.result_step.progress.begin("Preparing")
-        dock.start_job("track", work, f"Linking {result.layer.name}")
+        self._step.progress.begin("Preparing")
+        self._jobs.start(self, work, f"Linking {result.layer.name}")
 
     def _version(self, result: Result) -> int:
-        target = self._dock.edits.targets.get(id(result))
+        target = self._desk.about(result).target
         return 0 if target is None else int(target.editor.version)
 
     @property
@@ -154,7 +157,11 @@ class TrackControl:
 
     def take(self, event: Event) -> None:
         """Show an event of the running job."""
-        self._dock.result_step.progress.take(event)
+        self._step.progress.take(event)
+
+    def ended(self) -> None:
+        """The job has ended: nothing is in progress any more."""
+        self._step.progress.stop()
 
     def finish(self, found: _Linked) -> None:
         """Show what was linked: in a layer of its own the first time, as one step of undo after that.
@@ -175,70 +182,70 @@ class TrackControl:
         else:
             self._apply(result, found)
         tracks, divisions = len(found.tracking.track), len({p[0] for p in found.tracking.graph.values()})
-        self._dock.result_step.show_summary(
+        self._step.show_summary(
             f"{tracks} object{'s' * (tracks != 1)} through time, {divisions} division{'s' * (divisions != 1)}."
         )
 
     def _show_first(self, old: Result, found: _Linked, before: np.ndarray) -> Result:
         """Labels with the numbers of the tracks, in a layer of their own; the others are hidden."""
-        dock, name = self._dock, f"{old.layer.name} · linked"
+        desk, name = self._desk, f"{old.layer.name} · linked"
         base = replace(found.tracking.segmentation, labels=before)
         labels = found.tracking.segmentation.labels
         shown = drawn(np.asarray(labels), base.task)
-        made = show_result(dock.viewer, base, old.image_layer, old.axes, features=found.features, labels=shown)
+        made = show_result(desk.viewer, base, old.image_layer, old.axes, features=found.features, labels=shown)
         made.layer.name, made.model, made.adopted = name, old.model, old.adopted
         old.layer.visible = False
-        dock.runs.results.append(made)
-        dock.refresh()
+        desk.add(made)
+        desk.refresh()
         return made
 
     def _apply(self, result: Result, found: _Linked) -> None:
         """Change the numbers that changed, as one step."""
-        editor = self._dock.edits.targets[id(result)].editor
+        work, change = self._desk.about(result), found.change or Change((), 0)
+        if work.target is None:
+            return  # the layer was removed
+        editor = work.target.editor
         rows = changed_rows(found.features, editor.rows)
-        shown = self._shown.get(id(result))
-        change = found.change or Change((), 0)
         if len(change) or rows:
             editor.apply(change, "link", rows=rows)
-            editor.history.past[-1].note["tracking"] = (shown[2] if shown else None, found.tracking)
+            editor.history.past[-1].note["tracking"] = (work.tracking, found.tracking)
         self._show(result, found.tracking)
 
     def restore(self, result: Result) -> None:
         """Show the paths of a result that was linked before the program ended; its numbers stay as they are."""
         if not is_linked(result.segmentation):
             return
-        dock, current = self._dock, result.current()
+        current, engine = result.current(), self._engine
         spec = track_spec_from_json(json_object(current.recipe["tracks"])["settings"])
 
         def work() -> Tracking:
-            tracking: Tracking = drain(dock.engine.track(current, spec))
-            return tracking
+            return drain(engine.track(current, spec))
 
         def done(tracking: Tracking) -> None:
             self._show(result, tracking)
 
-        dock.background.run(f"tracks {id(result)}", work, done, dock.fail)
+        self._jobs.beside(("tracks", result), work, done)
 
     # --- the layer ------------------------------------------------------------------------------------------------
 
     def _show(self, result: Result, tracking: Tracking) -> None:
         """Show the paths, and note the lineage in the recipe."""
-        viewer, rgb = self._dock.viewer, bool(getattr(result.image_layer, "rgb", False))
-        shown = self._shown.get(id(result))
-        layer = shown[1] if shown else None
-        if layer is not None and any(a is layer for a in viewer.layers):
+        viewer, rgb = self._desk.viewer, bool(getattr(result.image_layer, "rgb", False))
+        work = self._desk.about(result)
+        layer = self._desk.living(work.tracks)
+        if layer is not None:
             update_tracks(layer, tracking, result.axes, rgb)
         else:
             layer = tracks_layer(tracking, result.layer, result.axes, rgb)
             viewer.add_layer(layer)
             viewer.layers.selection.active = result.layer
-        self._shown[id(result)] = (result, layer, tracking)
+        work.tracks, work.tracking = layer, tracking
         result.segmentation = with_lineage(result.segmentation, tracking)
         result.layer.metadata = {**result.layer.metadata, "recipe": dict(result.segmentation.recipe)}
-        self._dock.journal.recipe(result)
-        target = self._dock.edits.targets.get(id(result))
-        if target is not None and not any(e is target.editor for e in self._followed):
-            self._followed.append(target.editor)
+        self._journal.recipe(result)
+        target = work.target
+        if target is not None and not target.paths_follow:
+            target.paths_follow = True
             target.editor.stepped.connect(lambda step, back: self._on_step(result, step, back))
 
     def _on_step(self, result: Result, step: EditStep, back: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_segplugin.core import Task
 from napari_segplugin.viewer.geometry import layer_axes
@@ -15,53 +15,63 @@ from napari_segplugin.widgets.composite_control import CompositeControl
 if TYPE_CHECKING:
     from napari.layers import Labels
 
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.step_image import ImageStep
+    from napari_segplugin.widgets.step_method import MethodStep
+    from napari_segplugin.widgets.step_result import ResultStep
+
 
 class ViewControl:
     """Views for the dock, for each result that is in the viewer.
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    jobs : Jobs
+    image_step : ImageStep
+    method_step : MethodStep
+    step : ResultStep
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._views: dict[int, ResultView] = {}
-        self.composite = CompositeControl(dock)
+    def __init__(
+        self, desk: Desk, jobs: Jobs, image_step: ImageStep, method_step: MethodStep, step: ResultStep
+    ) -> None:
+        self._desk, self._jobs, self._method_step, self._step = desk, jobs, method_step, step
+        self.composite = CompositeControl(desk, jobs, image_step.composite)
 
     def of(self, result: Result) -> ResultView:
         """The view of a result; those of layers that are gone are let go of."""
-        there = {id(layer) for layer in self._dock.viewer.layers}
-        for key, view in list(self._views.items()):
-            if key not in there:
-                self._hide_objects(view)
-                view.let_go()
-                del self._views[key]
-        found = self._views.get(id(result.layer))
-        if found is not None and found.classes != result.segmentation.classes:
+        desk = self._desk
+        for other in desk.results:
+            work = desk.about(other)
+            if work.views is not None and not desk.there(other.layer):
+                self._hide_objects(work.views)
+                work.views.let_go()
+                work.views = None
+        work = desk.about(result)
+        found = work.views
+        if found is not None and (found.classes != result.segmentation.classes or found.layer is not result.layer):
             found.let_go()
             found = None
-        if found is None or found.layer is not result.layer:
-            found = self._views[id(result.layer)] = self._make(result)
-        return found
+        work.views = found or self._make(result)
+        return work.views
 
     def _make(self, result: Result) -> ResultView:
-        viewer, layer, segmentation = self._dock.viewer, result.layer, result.segmentation
-        background, fail = self._dock.background, self._dock.fail
+        viewer, layer, segmentation, beside = self._desk.viewer, result.layer, result.segmentation, self._jobs.beside
         axes = layer_axes(result.axes, bool(getattr(result.image_layer, "rgb", False)))
-        key = f"colors {id(layer)}"
         return ResultView(
             viewer,
             layer,
             segmentation.classes,
             segmentation.task,
             axes,
-            lambda work, done: background.run(f"{key} {done.__qualname__}", work, done, fail),
+            lambda work, done: beside(("colors", layer, done.__qualname__), work, done),
         )
 
     def show(self, kind: str, on: bool = True) -> None:
         """Show the chosen image's result in another way; the one that is switched off gives way to the result's own."""
-        result = self._dock.runs.result_of(self._dock.image_step.layer)
+        result = self._desk.result
         if result is not None:
             view = self.of(result)
             if on:
@@ -69,13 +79,13 @@ class ViewControl:
             elif kind == view.kind:
                 view.show(view.own)
             self._hide_objects(view)
-            if view.pieces is not None and view.pieces.objects not in self._dock.viewer.layers:
-                add_hidden(self._dock.viewer, view.pieces.objects)
+            if view.pieces is not None and view.pieces.objects not in self._desk.viewer.layers:
+                add_hidden(self._desk.viewer, view.pieces.objects)
         self.refresh()
 
     def _hide_objects(self, view: ResultView) -> None:
         """Take away the objects of classes that are shown as classes again."""
-        layers = self._dock.viewer.layers
+        layers = self._desk.viewer.layers
         objects = None if view.pieces is None else view.pieces.objects
         for layer in list(layers):
             about = layer.metadata.get("segplugin") if isinstance(layer.metadata, dict) else None
@@ -85,16 +95,16 @@ class ViewControl:
 
     def objects_of(self, result: Result) -> Labels:
         """The layer with the objects of a result: itself, or the pieces of a semantic one that is shown as objects."""
-        view = self._views.get(id(result.layer))
+        view = self._desk.about(result).views
         pieces = None if view is None else view.pieces
-        return pieces.objects if pieces is not None and pieces.objects in self._dock.viewer.layers else result.layer
+        return pieces.objects if pieces is not None and pieces.objects in self._desk.viewer.layers else result.layer
 
     def refresh(self) -> None:
         """Say in the dock what is shown."""
-        result = self._dock.runs.result_of(self._dock.image_step.layer)
-        table = self._dock.method_step.classes
-        if result is None or result.layer not in self._dock.viewer.layers:
-            self._dock.result_step.show_views(None)
+        result = self._desk.result
+        table = self._method_step.classes
+        if result is None:
+            self._step.show_views(None)
             table.show_counts({})
             return
         view = self.of(result)
@@ -105,7 +115,7 @@ class ViewControl:
             # its rows are the classes themselves; pieces have rows of their own
             counted = () if objects is result.layer else range(len(classes))
         table.show_counts(found_of_classes(objects.features, classes, counted) if same else {})
-        self._dock.result_step.show_views({view.kind})
+        self._step.show_views({view.kind})
 
 
 __all__ = ["ViewControl"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
+from napari.layers import Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
@@ -12,7 +13,11 @@ from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.viewer.weak import MODES, rename_class, use_class, weak_layer, with_weak
 from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets.frame.groups import OneStop
-from napari_segplugin.widgets.paint_class import offered
+from napari_segplugin.widgets.paint_class import PaintClass, offered
+
+if TYPE_CHECKING:
+    from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.widgets.journal_control import JournalControl
 
 BUTTONS = {
     "points": ("Points", "Click once on each of some objects; their extent is estimated from the image."),
@@ -50,17 +55,20 @@ class WeakControl:
 
     Parameters
     ----------
-    dock : SegmentationDock
+    desk : Desk
+    row : PaintClass
+        Where the class of the next mark is chosen.
+    journal : JournalControl
     """
 
-    def __init__(self, dock: Any) -> None:
-        self._dock = dock
-        self._layers: dict[tuple[int, str], Any] = {}
+    def __init__(self, desk: Desk, row: PaintClass, journal: JournalControl) -> None:
+        self._desk, self._row, self._journal = desk, row, journal
 
-    def layer(self, kind: str) -> Any:
+    def layer(self, kind: str) -> Points | Shapes | None:
         """A layer of the chosen image, if it is still in the viewer."""
-        found = self._layers.get((id(self._dock.image_step.layer), kind))
-        return found if found is not None and any(a is found for a in self._dock.viewer.layers) else None
+        work = self._desk.work
+        found = None if work is None else work.marks.get(kind)
+        return found if self._desk.there(found) else None
 
     @property
     def marked(self) -> bool:
@@ -69,24 +77,24 @@ class WeakControl:
 
     def add(self, kind: str) -> None:
         """Make a layer, or select the one there is, with the tool in hand; new marks are of the class that is chosen."""
-        dock, image = self._dock, self._dock.image_step.layer
-        choice = dock.method_step.choice()
+        desk, image = self._desk, self._desk.layer
+        choice = desk.choice()
         if image is None or choice is None:
             return
         layer = self.layer(kind)
         if layer is None:
-            layer = weak_layer(kind, image, dock.image_step.axes)
+            layer = weak_layer(kind, image, desk.axes)
             layer.name = f"{layer.name} · {image.name}"
-            dock.viewer.add_layer(layer)
-            self._layers[id(image), kind] = layer
-            layer.events.data.connect(lambda _=None: dock.refresh_soon())
-            dock.journal.marks(kind, layer)
+            desk.viewer.add_layer(layer)
+            desk.work_on(image).marks[kind] = layer
+            layer.events.data.connect(lambda _=None: desk.refresh_soon())
+            self._journal.marks(kind, layer)
         if kind != "nothing":
-            use_class(layer, dock.paint.classes.row.name)
-        dock.viewer.dims.ndisplay = 2
-        dock.viewer.layers.selection.active = layer
+            use_class(layer, self._row.name)
+        desk.viewer.dims.ndisplay = 2
+        desk.viewer.layers.selection.active = layer
         layer.mode = MODES[kind]
-        dock.refresh()
+        desk.refresh()
 
     def use_class(self, name: str) -> None:
         """Mark the next objects as a class."""
@@ -98,7 +106,7 @@ class WeakControl:
         for layer in self._marked():
             rename_class(layer, old, new)
 
-    def _marked(self) -> list[Any]:
+    def _marked(self) -> list[Points | Shapes]:
         return [layer for kind in ("points", "boxes") if (layer := self.layer(kind)) is not None]
 
     def into(self, copied: Corrections) -> Corrections:
@@ -109,11 +117,19 @@ class WeakControl:
         InputError
             If a shape is not of the kind that was asked for, or a mark has no class.
         """
-        step, choice = self._dock.image_step, self._dock.method_step.choice()
+        chosen, choice = self._desk.chosen(), self._desk.choice()
         names = [] if choice is None else offered(choice.spec.classes, choice.spec.task)
         ids = {c.name: c.id for c in choice.spec.classes if c.name in names} if choice is not None else {}
-        layers = {kind: self.layer(kind) for kind in MODES}
-        return with_weak(copied, step.layer, step.axes, **layers, ids=ids)
+        points, boxes, nothing = (self.layer(kind) for kind in ("points", "boxes", "nothing"))
+        return with_weak(
+            copied,
+            chosen.layer,
+            chosen.axes,
+            points=points if isinstance(points, Points) else None,
+            boxes=boxes if isinstance(boxes, Shapes) else None,
+            nothing=nothing if isinstance(nothing, Shapes) else None,
+            ids=ids,
+        )
 
 
 __all__ = ["BUTTONS", "WeakControl", "WeakRow"]

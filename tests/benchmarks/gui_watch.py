@@ -182,9 +182,9 @@ def small(watch: Watch) -> None:
     idle = lambda: not dock.job.busy and not dock.background.busy  # noqa: E731
     files, runs = dock.files, dock.runs
     watch.step("sample opens", lambda: files.open_sample("nuclei2d"), lambda: dock.image_step.ready, 20)
-    watch.step("first run", lambda: runs.start("whole"), lambda: runs.results and idle(), 120)
+    watch.step("first run", lambda: runs.start("whole"), lambda: dock.desk.results and idle(), 120)
     watch.step("paint layer", dock.paint.add_layer, lambda: dock.paint.layer is not None and idle(), 20)
-    truth = np.asarray(runs.results[-1].layer.data)
+    truth = np.asarray(dock.desk.results[-1].layer.data)
     paint = np.where(truth % 3 == 1, truth, 0).astype(np.uint16)
     paint[(truth == 0) & (np.random.default_rng(0).random(truth.shape) < 0.2)] = 65535
     watch.step("strokes", lambda: setattr(dock.paint.layer, "data", paint), lambda: dock.paint.counts and idle(), 20)
@@ -211,8 +211,8 @@ def big(watch: Watch) -> None:
         )
 
     start = lambda: dock.runs.start_with("whole", "grid", Task.INSTANCE, job)  # noqa: E731
-    watch.step("result arrives", start, lambda: dock.runs.results and idle(), 90, 3)
-    layer, editor = dock.runs.results[-1].layer, dock.edits.target.editor
+    watch.step("result arrives", start, lambda: dock.desk.results and idle(), 90, 3)
+    layer, editor = dock.desk.results[-1].layer, dock.edits.target.editor
     watch.step("merge two objects", lambda: editor.merge([1, 2]), idle)
     watch.step("delete one object", lambda: editor.delete([500]), idle)
     watch.step("undo of that", layer.undo, idle)

@@ -132,7 +132,7 @@ def dock_chain(count: int) -> list[dict[str, float]]:
     dock.files.open_sample("nuclei2d")
     pump(lambda: dock.image_step.ready and idle(), 30)
     dock.runs.start("whole")
-    pump(lambda: dock.runs.results and idle(), 120)
+    pump(lambda: dock.desk.results and idle(), 120)
     dock.paint.add_layer()
     pump(lambda: dock.paint.layer is not None and idle(), 30)
     truth = np.asarray(load_sample("nuclei2d").truth)

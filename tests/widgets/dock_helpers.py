@@ -39,7 +39,7 @@ def run(dock: Any, qtbot: Any, press: Callable[[], None] | None = None) -> None:
     """Press Run (or something else) and wait for the end of the job."""
     with qtbot.waitSignal(dock.job.busy_changed, timeout=8000, check_params_cb=lambda busy: not busy):
         (press or dock.result_step.run_button.click)()
-    qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
+    qtbot.waitUntil(lambda: dock.jobs.owner is None, timeout=3000)
 
 
 def restore(dock: Any, qtbot: Any) -> None:

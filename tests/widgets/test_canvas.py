@@ -79,7 +79,7 @@ for k in range(3):
     dock.runs.start("whole")
     while dock.job.busy:
         pump(0.05)
-    result = dock.runs.result_of(image)
+    result = dock.desk.result_of(image)
     dock.edits.choose(dock.edits.target, 1)
     dock.edits.act("accept")
     pump(0.2)

@@ -30,7 +30,7 @@ def choose(dock: Any, technique: str, *, live: bool = False) -> Any:
 
 
 def result(dock: Any) -> Any:
-    return dock.runs.result_of(dock.image_step.layer)
+    return dock.desk.result_of(dock.image_step.layer)
 
 
 @pytest.mark.parametrize("name", [*TECHNIQUES.names(), *CLEANUPS.names()])

@@ -218,7 +218,7 @@ def test_accepted_objects_reach_the_training(corrected: Any, engine: FakeEngine,
     assert copied.accepted == (number,)
     assert not copied.empty
     run(corrected, qtbot)
-    assert len(corrected.runs.results) == 2  # what was looked at is kept, the new result lies above
+    assert len(corrected.desk.results) == 2  # what was looked at is kept, the new result lies above
 
 
 def test_the_status_is_saved(corrected: Any, engine: FakeEngine, qtbot: Any) -> None:
@@ -618,7 +618,7 @@ def test_a_run_in_the_same_layer_begins_anew(corrected: Any, qtbot: Any) -> None
     ready(corrected, qtbot)
     assert corrected.edits.target is not first
     assert corrected.edits.target.layer is first.layer
-    assert len(corrected.edits.targets) == 1
+    assert len(corrected.desk.targets) == 1
     corrected.edits.choose(corrected.edits.target, number_at(corrected, 8, 8))
     corrected.edits.act("accept")
     assert len(corrected.edits.target.editor.history.past) == 1
@@ -672,7 +672,7 @@ def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tm
     restore(dock, qtbot)
     ready(dock, qtbot)
     same(dock, paint, result)
-    assert dock.runs.result_of(dock.image_step.layer).edited
+    assert dock.desk.result_of(dock.image_step.layer).edited
     # and it goes on in the same file
     dock.paint.layer.paint((30, 45), 2)
     dock.edits.target.editor.delete([50])
@@ -723,7 +723,7 @@ def test_not_now_leaves_the_old_work_beside_the_new(corrected: Any, qtbot: Any, 
     assert len(files) == 3
     assert first.read_bytes() == before
     last = another_day(qtbot, tmp_path, dock)
-    last.journal.open(first, last.image_step.layer)
+    last.restore.open(first, last.image_step.layer)
     qtbot.waitUntil(lambda: not last.background.busy, timeout=5000)
     ready(last, qtbot)
     same(last, paint, result)

@@ -76,7 +76,7 @@ def test_voxel_size_moves_the_layers_over_the_image_too(with_image: Any, qtbot: 
     run(with_image, qtbot)
     with_image.paint.add_layer()
     with_image.image_step.spins["X"].setValue(0.75)
-    for layer in (with_image.runs.results[-1].layer, with_image.paint.layer):
+    for layer in (with_image.desk.results[-1].layer, with_image.paint.layer):
         np.testing.assert_allclose(layer.scale, (0.5, 0.75))
 
 
@@ -182,7 +182,7 @@ def test_run_makes_a_layer_over_the_image(with_image: Any, qtbot: Any) -> None:
     dock = with_image
     assert dock.result_step.run_button.property("primary")
     run(dock, qtbot)
-    result = dock.runs.results[-1].layer
+    result = dock.desk.results[-1].layer
     image = dock.image_step.layer
     assert result in dock.viewer.layers
     np.testing.assert_allclose(result.scale, image.scale)
@@ -198,25 +198,25 @@ def test_run_makes_a_layer_over_the_image(with_image: Any, qtbot: Any) -> None:
 def test_semantic_results_have_the_class_colours(with_image: Any, qtbot: Any) -> None:
     show(with_image, Task.SEMANTIC)
     run(with_image, qtbot)
-    layer = with_image.runs.results[-1].layer
+    layer = with_image.desk.results[-1].layer
     np.testing.assert_allclose(layer.get_color(1)[:3], np.array([0xE6, 0x9F, 0x00]) / 255, atol=0.01)
 
 
 def test_a_second_run_replaces_an_untouched_result(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    first = with_image.runs.results[-1].layer
+    first = with_image.desk.results[-1].layer
     run(with_image, qtbot)
-    assert with_image.runs.results[-1].layer is first
-    assert len(with_image.runs.results) == 1
+    assert with_image.desk.results[-1].layer is first
+    assert len(with_image.desk.results) == 1
 
 
 def test_edits_survive_a_second_run(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    first = with_image.runs.results[-1].layer
+    first = with_image.desk.results[-1].layer
     first.data_setitem((np.array([0, 0]), np.array([0, 1])), 77)
     kept = first.data.copy()
     run(with_image, qtbot)
-    assert with_image.runs.results[-1].layer is not first
+    assert with_image.desk.results[-1].layer is not first
     assert first in with_image.viewer.layers
     np.testing.assert_array_equal(first.data, kept)
     assert "is kept" in message(with_image)
@@ -224,11 +224,11 @@ def test_edits_survive_a_second_run(with_image: Any, qtbot: Any) -> None:
 
 def test_undo_after_a_replaced_result_writes_nothing_stale(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    layer = with_image.runs.results[-1].layer
+    layer = with_image.desk.results[-1].layer
     layer.data_setitem((np.array([0]), np.array([0])), 77)
     layer.undo()
     run(with_image, qtbot)
-    assert with_image.runs.results[-1].layer is layer
+    assert with_image.desk.results[-1].layer is layer
     new = layer.data.copy()
     layer.redo()
     np.testing.assert_array_equal(layer.data, new)
@@ -239,13 +239,13 @@ def test_a_visible_plane_fills_only_its_plane(dock: Any, engine: FakeEngine, qtb
     dock.viewer.dims.set_current_step(0, 4)
     dock.result_step.scope_choice.setCurrentIndex(dock.result_step.scope_choice.findData(PLANE))
     run(dock, qtbot)
-    labels = dock.runs.results[-1].layer.data
+    labels = dock.desk.results[-1].layer.data
     assert labels.shape == (6, 30, 40)
     assert labels[4].any()
     assert not labels[[0, 1, 2, 3, 5]].any()
     dock.viewer.dims.set_current_step(0, 2)
     run(dock, qtbot)
-    labels = dock.runs.results[-1].layer.data
+    labels = dock.desk.results[-1].layer.data
     assert labels[4].any()
     assert labels[2].any()
     assert not set(np.unique(labels[4])) & set(np.unique(labels[2])) - {0}
@@ -287,7 +287,7 @@ def test_a_failing_job_is_a_sentence_and_the_buttons_come_back(
     assert with_image.result_step.run_button.isEnabled()
     assert engine.closed == ["predict"]
     run(with_image, qtbot)
-    assert with_image.runs.results
+    assert with_image.desk.results
 
 
 def test_nothing_found_is_said(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
@@ -299,14 +299,14 @@ def test_nothing_found_is_said(with_image: Any, engine: FakeEngine, qtbot: Any) 
 def test_an_image_deleted_during_the_job_cancels_it(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
     engine.pause = 0.05
     run(with_image, qtbot, lambda: (with_image.result_step.run_button.click(), with_image.viewer.layers.clear()))
-    assert with_image.runs.results == []
+    assert with_image.desk.results == []
     assert len(with_image.viewer.layers) == 0
     assert "was removed" in message(with_image)
 
 
 def test_save_writes_the_result_as_edited(with_image: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path) -> None:
     run(with_image, qtbot)
-    with_image.runs.results[-1].layer.data_setitem((np.array([0]), np.array([0])), 99)
+    with_image.desk.results[-1].layer.data_setitem((np.array([0]), np.array([0])), 99)
     with_image.runs.save(str(tmp_path / "out.tif"))
     qtbot.waitUntil(lambda: bool(engine.saved), timeout=3000)
     segmentation, _ = engine.saved[0]
@@ -328,7 +328,7 @@ def test_save_writes_the_result_as_edited(with_image: Any, engine: FakeEngine, q
 def test_every_kind_of_number_runs(dock: Any, qtbot: Any, array: np.ndarray) -> None:
     add_image(dock, qtbot, array, axis_labels=("y", "x"))
     run(dock, qtbot)
-    assert dock.runs.results[-1].layer.data.shape == (30, 40)
+    assert dock.desk.results[-1].layer.data.shape == (30, 40)
 
 
 def test_five_dimensions_run_and_the_labels_cover_every_channel(dock: Any, engine: FakeEngine, qtbot: Any) -> None:
@@ -337,7 +337,7 @@ def test_five_dimensions_run_and_the_labels_cover_every_channel(dock: Any, engin
     )
     layer = add_image(dock, qtbot, blobs((3, 2, 4, 20, 24)), axis_labels=tuple("tczyx"), scale=(1, 1, 2, 1, 1))
     run(dock, qtbot)
-    labels = dock.runs.results[-1].layer
+    labels = dock.desk.results[-1].layer
     assert labels.data.shape == (3, 1, 4, 20, 24)
     for channel in (0, 1):
         index = labels.world_to_data(layer.data_to_world((1, channel, 2, 5, 6)))
@@ -442,7 +442,7 @@ def test_the_strokes_are_copied_before_the_job(with_image: Any, engine: FakeEngi
     paint(layer, 1)
     with_image.train.start()
     layer.data[:] = 9
-    qtbot.waitUntil(lambda: not with_image._job_kind, timeout=5000)
+    qtbot.waitUntil(lambda: with_image.jobs.owner is None, timeout=5000)
     copied = next(v for k, v in engine.calls if k == "finetune")[1].paint
     assert set(np.unique(copied)) == {0, 1}
 
@@ -473,12 +473,12 @@ def test_stop_keeps_the_best_and_cancel_keeps_nothing(with_image: Any, engine: F
     with_image.train.start()
     qtbot.waitUntil(lambda: bool(with_image.improve_step.loss_plot.values("loss")), timeout=4000)
     with_image.improve_step.stop_button.click()
-    qtbot.waitUntil(lambda: not with_image._job_kind, timeout=4000)
+    qtbot.waitUntil(lambda: with_image.jobs.owner is None, timeout=4000)
     assert len(with_image.session.bundles) == 2
     with_image.train.start()
     qtbot.waitUntil(lambda: bool(with_image.improve_step.loss_plot.values("loss")), timeout=4000)
     with_image.improve_step.abort_button.click()
-    qtbot.waitUntil(lambda: not with_image._job_kind, timeout=4000)
+    qtbot.waitUntil(lambda: with_image.jobs.owner is None, timeout=4000)
     assert len(with_image.session.bundles) == 2
     assert engine.closed == ["finetune", "finetune"]
     assert not any(a.name == "preview" for a in with_image.viewer.layers)
@@ -580,7 +580,7 @@ def test_closing_the_window_while_a_job_runs(make_napari_viewer: Any, qtbot: Any
 
 def test_a_result_shows_as_objects_classes_and_both(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    step, layer = with_image.result_step, with_image.runs.results[-1].layer
+    step, layer = with_image.result_step, with_image.desk.results[-1].layer
     assert step.view_buttons["instance"].isChecked()
     count, data = len(with_image.viewer.layers), layer.data
     colors = {}
@@ -597,17 +597,17 @@ def test_a_result_shows_as_objects_classes_and_both(with_image: Any, qtbot: Any)
     step.view_buttons["panoptic"].click()  # switched off: as the result is by itself
     assert step.view_buttons["instance"].isChecked()
     run(with_image, qtbot)  # a new run takes the place of the old result, and its view is not in the way
-    assert with_image.runs.result_of(with_image.image_step.layer) is not None
+    assert with_image.desk.result_of(with_image.image_step.layer) is not None
 
 
 def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     show(with_image, Task.SEMANTIC)
     run(with_image, qtbot)
-    step, layer = with_image.result_step, with_image.runs.results[-1].layer
+    step, layer = with_image.result_step, with_image.desk.results[-1].layer
     assert step.view_buttons["semantic"].isChecked()
     data = layer.data
     step.view_buttons["instance"].click()
-    objects = with_image.views.objects_of(with_image.runs.results[-1])
+    objects = with_image.views.objects_of(with_image.desk.results[-1])
     assert is_technical(objects)
     assert layer.data is data
     pieces = ndimage.label(layer.data, np.ones((3, 3)))[1]
@@ -617,10 +617,10 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
     corner = (np.array([0]), np.array([0]))
     layer.data_setitem(corner, 0 if layer.data[0, 0] else 1)
     qtbot.waitUntil(lambda: bool(objects.data[0, 0]) == bool(layer.data[0, 0]), timeout=4000)
-    assert with_image.views.objects_of(with_image.runs.results[-1]) is objects
+    assert with_image.views.objects_of(with_image.desk.results[-1]) is objects
     assert layer.visible
     step.view_buttons["semantic"].click()
-    assert with_image.views.objects_of(with_image.runs.results[-1]) is layer
+    assert with_image.views.objects_of(with_image.desk.results[-1]) is layer
     assert all(a is not objects for a in with_image.viewer.layers)
 
 
@@ -639,7 +639,7 @@ def test_going_back_says_that_the_result_is_still_the_other_models(with_image: A
 def test_the_result_is_outlined_while_somebody_paints(with_image: Any, qtbot: Any) -> None:
     """Filled objects would hide the paint; a width that a person chose stays."""
     run(with_image, qtbot)
-    newest = lambda: with_image.runs.result_of(with_image.image_step.layer).layer  # noqa: E731
+    newest = lambda: with_image.desk.result_of(with_image.image_step.layer).layer  # noqa: E731
     assert newest().contour == 0
     with_image.improve_step.layer_button.click()
     assert newest().contour == 1

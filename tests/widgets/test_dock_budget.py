@@ -62,7 +62,7 @@ def test_from_the_image_to_the_trained_model(sized: Any, engine: FakeEngine, qtb
     check(dock, busy=True)
     engine.pause = 0
     qtbot.waitUntil(lambda: not dock.job.busy, timeout=8000)
-    qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
+    qtbot.waitUntil(lambda: dock.jobs.owner is None, timeout=3000)
     dock.messages.clear()
     check(dock)
     dock.guide.buttons["check"].click()

@@ -84,7 +84,7 @@ def test_options_of_a_suggested_loss_survive_the_table(with_image: Any) -> None:
 def test_the_instant_answer_becomes_a_result(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
     paint(with_image, 1, BACKGROUND_PAINT)
     run(with_image, qtbot, with_image.improve_step.instant_button.click)
-    result = with_image.runs.result_of(with_image.image_step.layer)
+    result = with_image.desk.result_of(with_image.image_step.layer)
     assert result.model == TITLE
     assert np.asarray(result.layer.data).all()
     assert next(args for name, args in engine.calls if name == "instant")[1].paint.any()

@@ -59,14 +59,14 @@ def test_an_image_that_goes_cancels_what_works_on_it(
     assert engine.closed == ["predict" if kind == "run" else "finetune"]
     assert "“cells” was removed" in text(with_image)
     assert "preview" not in with_image.viewer.layers
-    assert not with_image.runs.results
+    assert not with_image.desk.results
     assert with_image.session.bundle is None
 
 
 def test_what_was_said_of_a_result_goes_with_it(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
     assert "nuclei" in with_image.result_step.summary.text()
-    with_image.viewer.layers.remove(with_image.runs.results[-1].layer)
+    with_image.viewer.layers.remove(with_image.desk.results[-1].layer)
     qtbot.waitUntil(lambda: "was removed" in text(with_image), timeout=5000)
     assert with_image.result_step.summary.text() == ""
 
@@ -83,12 +83,12 @@ def test_another_layer_that_goes_cancels_nothing(with_image: Any, engine: FakeEn
 def test_a_training_goes_on_without_its_result(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
     run(with_image, qtbot)
     begin(with_image, qtbot, engine, "train")
-    with_image.viewer.layers.remove(with_image.runs.results[-1].layer)
+    with_image.viewer.layers.remove(with_image.desk.results[-1].layer)
     qtbot.wait(300)
     assert with_image.job.busy
     assert "preview" in with_image.viewer.layers
     with_image.train.stop()
-    qtbot.waitUntil(lambda: not with_image._job_kind, timeout=5000)
+    qtbot.waitUntil(lambda: with_image.jobs.owner is None, timeout=5000)
     assert "tuned" in with_image.session.bundle.name
 
 
@@ -116,7 +116,7 @@ def test_a_live_answer_goes_with_its_image(with_image: Any, qtbot: Any, kind: st
 
 def test_a_removed_result_comes_back_as_it_was(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    result = with_image.runs.results[-1]
+    result = with_image.desk.results[-1]
     layer, recipe = result.layer, dict(result.layer.metadata["recipe"])
     with_image.edits.choose(with_image.edits.target, 1)
     with_image.edits.act("delete")
@@ -129,7 +129,7 @@ def test_a_removed_result_comes_back_as_it_was(with_image: Any, qtbot: Any) -> N
     qtbot.waitUntil(lambda: with_image.edits.target is None, timeout=3000)
     press(with_image, "bring_back")
     assert with_image.viewer.layers.index(layer) == at
-    assert with_image.runs.result_of(with_image.image_step.layer) is result
+    assert with_image.desk.result_of(with_image.image_step.layer) is result
     assert np.array_equal(layer.data, labels)
     assert layer.features.equals(table)
     assert layer.metadata["recipe"] == recipe
@@ -142,7 +142,7 @@ def test_a_removed_result_comes_back_as_it_was(with_image: Any, qtbot: Any) -> N
 
 def test_it_is_offered_for_the_rest_of_the_session(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    layer, gone = with_image.runs.results[-1].layer, with_image.gone
+    layer, gone = with_image.desk.results[-1].layer, with_image.gone
     assert gone.button.isHidden()
     with_image.viewer.layers.clear()
     qtbot.waitUntil(lambda: not gone.button.isHidden(), timeout=3000)

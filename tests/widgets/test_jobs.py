@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_selection import FakeSelection
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
 
-from napari_segplugin.core import InputError, Metric, Preview, SegPluginError, Step
-from napari_segplugin.widgets.jobs import Background, JobRunner, explain
+from napari_segplugin.core import Event, InputError, Job, Metric, Preview, SegPluginError, Step
+from napari_segplugin.viewer.desk import Desk
+from napari_segplugin.widgets.jobs import Background, JobRunner, Jobs, explain
 
 pytestmark = pytest.mark.qt
 
@@ -185,3 +189,179 @@ sys.exit(0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+# --- whose job it is --------------------------------------------------------------------------------------------------
+
+
+class Owned:
+    """Owns a job, and notes what happens to it."""
+
+    def __init__(self, layer: Layer, keeps: bool = False) -> None:
+        self.works_on, self.keeps = (layer,), keeps
+        self.log: list[object] = []
+        self.trouble: Exception | None = None
+
+    def take(self, event: Event) -> None:
+        self.log.append(event)
+
+    def ended(self) -> None:
+        self.log.append("ended")
+
+    def finish(self, value: str) -> None:
+        self.log.append(value)
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@pytest.fixture
+def layer() -> Layer:
+    return Labels(np.zeros((2, 2), int), name="cells")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def jobs(qtbot: Any, said: list[str]) -> Iterator[Jobs]:
+    chosen = FakeSelection()
+    desk = Desk(ViewerModel(), chosen, chosen, chosen, explain)
+    desk.said.connect(lambda text, details, answers: said.append(text))
+    jobs = Jobs(desk)
+    yield jobs
+    jobs.cancel()
+    qtbot.waitUntil(lambda: not jobs.busy and not jobs.background.busy, timeout=5000)
+
+
+def over(jobs: Jobs, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: jobs.owner is None and not jobs.busy, timeout=5000)
+
+
+def two_steps(gate: threading.Event | None = None, error: Exception | None = None) -> Job[str]:
+    yield Step(1, 2)
+    if error is not None:
+        raise error
+    while gate is not None and not gate.wait(0.005):
+        yield Step(1, 2)
+    yield Step(2, 2)
+    return "found"
+
+
+def test_events_and_result_go_to_the_owner(jobs: Jobs, qtbot: Any, layer: Layer, said: list[str]) -> None:
+    first, second, gate = Owned(layer), Owned(layer), threading.Event()
+    ends: list[object] = []
+    jobs.ended.connect(lambda: ends.append(jobs.owner))
+    jobs.start(first, lambda: two_steps(gate), "first")
+    assert jobs.owner is first
+    assert said == [""]
+    jobs.start(second, two_steps, "second")
+    assert jobs.owner is first
+    assert said[1:] == ["Another job is running. Wait for it, or press Cancel."]
+    gate.set()
+    over(jobs, qtbot)
+    assert first.log[-2:] == ["ended", "found"]
+    assert isinstance(first.log[0], Step)
+    assert second.log == []
+    assert ends == [None]
+    jobs.start(second, two_steps, "second")
+    over(jobs, qtbot)
+    assert second.log[-2:] == ["ended", "found"]
+
+
+def test_a_job_that_fails_or_cannot_be_shown_says_why(jobs: Jobs, qtbot: Any, layer: Layer, said: list[str]) -> None:
+    owner = Owned(layer)
+    jobs.start(owner, lambda: two_steps(error=InputError("No room.")), "fails")
+    over(jobs, qtbot)
+    assert owner.log[-1] == "ended"
+    assert "found" not in owner.log
+    assert said[-1] == "No room."
+    owner.trouble = InputError("It was edited.")
+    jobs.start(owner, two_steps, "cannot be shown")
+    over(jobs, qtbot)
+    assert owner.log[-1] == "found"
+    assert said[-1] == "It was edited."
+
+
+def test_cancel_says_that_nothing_is_changed(jobs: Jobs, qtbot: Any, layer: Layer, said: list[str]) -> None:
+    owner = Owned(layer)
+    jobs.start(owner, lambda: two_steps(threading.Event()), "long")
+    jobs.cancel_work_on(Labels(np.zeros((2, 2), int)), "another layer went")
+    qtbot.wait(50)
+    assert jobs.busy
+    jobs.cancel()
+    over(jobs, qtbot)
+    assert owner.log[-1] == "ended"
+    assert "found" not in owner.log
+    assert said[-1] == "Cancelled. Nothing is changed."
+
+
+def test_a_job_goes_with_its_layer(jobs: Jobs, qtbot: Any, layer: Layer, said: list[str]) -> None:
+    owner = Owned(layer)
+    jobs.start(owner, lambda: two_steps(threading.Event()), "long")
+    jobs.cancel_work_on(layer, "“cells” was removed.")
+    over(jobs, qtbot)
+    assert "found" not in owner.log
+    assert said[-1] == "“cells” was removed."
+    jobs.start(owner, lambda: two_steps(threading.Event()), "long")
+    jobs.cancel()
+    over(jobs, qtbot)
+    assert said[-1] == "Cancelled. Nothing is changed."  # the reason was that of the job before
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_result_that_was_ready_when_its_layer_went_is_kept_only_where_it_is_of_use(
+    jobs: Jobs, qtbot: Any, layer: Layer, said: list[str], keeps: bool
+) -> None:
+    owner, ready = Owned(layer, keeps), threading.Event()
+
+    def job() -> Job[str]:
+        yield Step(1, 1)
+        ready.set()
+        return "found"
+
+    jobs.start(owner, job, "short")
+    assert ready.wait(5)
+    time.sleep(0.2)  # the worker ends, and the window has not heard of it yet
+    assert jobs.owner is owner
+    jobs.cancel_work_on(layer, "“cells” was removed.")
+    over(jobs, qtbot)
+    assert ("found" in owner.log) is keeps
+    assert ("“cells” was removed." in said) is not keeps
+
+
+def test_what_goes_wrong_beside_is_said_unless_it_is_nobodys_business(jobs: Jobs, qtbot: Any, said: list[str]) -> None:
+    def wrong() -> int:
+        raise InputError("No such file.")
+
+    done: list[object] = []
+    jobs.beside("quiet", wrong, done.append, done.append)
+    qtbot.waitUntil(lambda: len(done) == 1, timeout=5000)
+    assert said == []
+    jobs.beside("loud", wrong, done.append)
+    qtbot.waitUntil(lambda: said == ["No such file."], timeout=5000)
+    jobs.beside(("kind", 1), lambda: 3, done.append)
+    qtbot.waitUntil(lambda: 3 in done, timeout=5000)
+
+
+def test_a_closed_window_hears_of_no_job(jobs: Jobs, qtbot: Any, layer: Layer, said: list[str]) -> None:
+    owner, closed = Owned(layer), threading.Event()
+
+    def job() -> Job[str]:
+        try:
+            return (yield from two_steps(threading.Event()))
+        finally:
+            closed.set()
+
+    jobs.start(owner, job, "long")
+    qtbot.waitUntil(lambda: bool(owner.log), timeout=5000)
+    jobs.abandon()
+    assert closed.wait(5)
+    qtbot.wait(50)
+    assert "ended" not in owner.log
+    assert said == [""]
+    jobs.beside("late", lambda: 1, owner.log.append)
+    qtbot.wait(50)
+    assert 1 not in owner.log
+    jobs.owner = None

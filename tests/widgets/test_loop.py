@@ -118,7 +118,7 @@ class Loop:
     @property
     def layer(self) -> Any:
         """The layer of the result."""
-        return self.dock.runs.result_of(self.dock.image_step.layer).layer
+        return self.dock.desk.result_of(self.dock.image_step.layer).layer
 
     def sees(self) -> Mistakes:
         return Mistakes(np.asarray(self.layer.data), self.truth)
@@ -136,7 +136,7 @@ class Loop:
         """Press a button that starts a job, and wait for its end."""
         with self.qtbot.waitSignal(self.dock.job.busy_changed, timeout=WAIT, check_params_cb=lambda busy: not busy):
             self.hands.press(push)
-        self.qtbot.waitUntil(lambda: not self.dock._job_kind and not self.dock.background.busy, timeout=WAIT)
+        self.qtbot.waitUntil(lambda: self.dock.jobs.owner is None and not self.dock.background.busy, timeout=WAIT)
 
     def run(self) -> np.ndarray:
         """Run the model; gives a copy of what it found."""

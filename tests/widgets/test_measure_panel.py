@@ -267,7 +267,7 @@ def test_the_dock_opens_both_panels_once(with_image: Any, qtbot: Any) -> None:
         button.click()
         assert list(with_image.panels._open).count(name) == 1
     measure, _ = with_image.panels._open["Measure objects"]
-    assert measure.layer is with_image.runs.results[-1].layer
+    assert measure.layer is with_image.desk.results[-1].layer
     qtbot.waitUntil(lambda: measure.view is not None, timeout=8000)
     assert {"class", "score", "status"} <= {c.name for c in measure.view.table}
     judge, _ = with_image.panels._open["Judge against ground truth"]

@@ -64,7 +64,7 @@ def test_out_by_the_dock_and_in_by_napari(dock: Any, qtbot: Any, tmp_path: Path)
     qtbot.waitUntil(lambda: dock.image_step.ready, timeout=5000)
     result = show_result(dock.viewer, segmentation, layer, "YX")
     result.model = "made"
-    dock.runs.results.append(result)
+    dock.desk.add(result)
     dock.refresh()
     qtbot.waitUntil(lambda: dock.edits.target is not None, timeout=5000)
     dock.views.show("panoptic", True)

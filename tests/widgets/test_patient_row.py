@@ -115,7 +115,7 @@ def test_what_lies_over_a_region_stays_there_when_the_voxels_get_another_size(do
     )
     over = dock.viewer.add_layer(segmentation_to_layer(seg, layer, "ZYX"))
     result = Result(layer, "ZYX", over, seg, "part")
-    dock.runs.results.append(result)
+    dock.desk.add(result)
     assert over.data_to_world((0, 0, 0)) == pytest.approx(layer.data_to_world((3, 4, 5)))
     layer.scale = [4.0, 2.0, 2.0]
     dock.image_step.moved.emit()

@@ -67,9 +67,9 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def unfold(dock: Any, qtbot: Any) -> Any:
-    dock.journal.sessions.show()
+    dock.restore.sessions.show()
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
-    return dock.journal.sessions
+    return dock.restore.sessions
 
 
 # --- two windows ------------------------------------------------------------------------------------------------------
@@ -161,19 +161,19 @@ def test_a_disk_without_locks_is_said_once(windows: Any, monkeypatch: pytest.Mon
 def test_a_stroke_before_the_answer_of_the_worker_is_of_no_other_window(
     windows: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_segplugin.widgets import journal_control
+    from napari_segplugin.widgets import restore_control
 
     earlier = windows()
     stroke(earlier, 5, 101)
     earlier.journal.close()
     dock, go = windows(blobs((30, 30)), "other"), threading.Event()
-    real = journal_control.look
+    real = restore_control.look
 
     def look(*args: Any) -> Any:
         assert go.wait(10)
         return real(*args)
 
-    monkeypatch.setattr(journal_control, "look", look)
+    monkeypatch.setattr(restore_control, "look", look)
     layer = dock.viewer.add_image(blobs((40, 50)), axis_labels=("y", "x"), name="cells")
     dock.image_step.refresh()
     dock.image_step.choose(layer)
@@ -309,8 +309,8 @@ def test_an_older_session_is_opened_from_the_list(windows: Any, qtbot: Any, tmp_
         dock.journal.close()
     dock = windows()
     answer(dock, "restore_all").click()
-    qtbot.waitUntil(lambda: dock.journal.sessions.list.count() == 2 and not dock.background.busy, timeout=5000)
-    control = dock.journal.sessions
+    qtbot.waitUntil(lambda: dock.restore.sessions.list.count() == 2 and not dock.background.busy, timeout=5000)
+    control = dock.restore.sessions
     control.list.setCurrentRow(next(i for i in range(2) if not control.list.item(i).toolTip().endswith("-2.journal")))
     control.open_button.click()
     qtbot.waitUntil(lambda: dock.paint.layer is not None and not dock.background.busy, timeout=5000)

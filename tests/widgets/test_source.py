@@ -113,7 +113,7 @@ def test_a_result_is_opened_corrected_and_saved_again(reading: Any, qtbot: Any, 
     reading.viewer.layers.selection.active = layer
     qtbot.waitUntil(lambda: not reading.edits.panel.adopt.isHidden(), timeout=3000)
     reading.edits.panel.adopt.click()
-    result = reading.runs.result_of(reading.image_step.layer)
+    result = reading.desk.result_of(reading.image_step.layer)
     assert result is not None
     layer.data[2:6, 2:6] = 0
     current = result.current()

@@ -65,7 +65,7 @@ def test_it_is_offered_where_there_is_time(dock: Any, qtbot: Any, axes: str) -> 
 
 
 def test_each_object_has_one_number_and_its_path_is_shown(linked: Any) -> None:
-    result = linked.runs.result_of(linked.image_step.layer)
+    result = linked.desk.result_of(linked.image_step.layer)
     data = result.layer.data
     assert data[0, 6, 6] == data[4, 10, 6] != 0
     assert data[0, 44, 44] == data[4, 44, 40] != data[0, 6, 6]
@@ -85,7 +85,7 @@ def test_each_object_has_one_number_and_its_path_is_shown(linked: Any) -> None:
 def test_linking_again_after_an_edit_is_one_step(linked: Any, qtbot: Any) -> None:
     from napari_segplugin.data.edits import Change
 
-    result = linked.runs.result_of(linked.image_step.layer)
+    result = linked.desk.result_of(linked.image_step.layer)
     editor, data = linked.edits.target.editor, result.layer.data
     number = int(data[0, 6, 6])
     where = np.nonzero(data == number)
@@ -110,7 +110,7 @@ def paths(layer: Any) -> tuple[list[list[float]], dict[int, list[int]]]:
 def test_paths_and_lineage_come_back_after_a_crash(
     linked: Any, engine: Any, qtbot: Any, tmp_path: Path, undone: bool
 ) -> None:
-    result = linked.runs.result_of(linked.image_step.layer)
+    result = linked.desk.result_of(linked.image_step.layer)
     qtbot.waitUntil(lambda: linked.edits.target is not None, timeout=5000)
     data = result.layer.data
     fresh = int(data.max()) + 7
@@ -130,7 +130,7 @@ def test_paths_and_lineage_come_back_after_a_crash(
     qtbot.waitUntil(lambda: again.messages.findChild(object, "restore_yes") is not None, timeout=5000)
     again.messages.findChild(object, "restore_yes").click()
     qtbot.waitUntil(lambda: any(isinstance(a, Tracks) for a in again.viewer.layers), timeout=20000)
-    restored = again.runs.result_of(again.image_step.layer)
+    restored = again.desk.result_of(again.image_step.layer)
     np.testing.assert_array_equal(restored.layer.data, labels)
     if not undone:  # what was taken back lies between two linkings, so its paths are those of the numbers as they are
         assert paths(tracks_layer(again)) == wanted
@@ -139,7 +139,7 @@ def test_paths_and_lineage_come_back_after_a_crash(
 
 
 def test_a_class_and_a_status_hold_for_all_time_points(linked: Any) -> None:
-    result, editor = linked.runs.result_of(linked.image_step.layer), linked.edits.target.editor
+    result, editor = linked.desk.result_of(linked.image_step.layer), linked.edits.target.editor
     number = int(result.layer.data[0, 6, 6])
     editor.accept([number])
     found = result.current()
@@ -155,12 +155,12 @@ def test_a_class_and_a_status_hold_for_all_time_points(linked: Any) -> None:
 
 
 def test_an_edit_while_it_runs_is_not_lost(linked: Any, qtbot: Any) -> None:
-    result = linked.runs.result_of(linked.image_step.layer)
+    result = linked.desk.result_of(linked.image_step.layer)
     editor = linked.edits.target.editor
     number = int(result.layer.data[0, 6, 6])
     linked.tracks.start()
     editor.delete([number])
-    qtbot.waitUntil(lambda: not linked._job_kind, timeout=8000)
+    qtbot.waitUntil(lambda: linked.jobs.owner is None, timeout=8000)
     assert "edited in the meantime" in linked.messages.text.text()
     assert number not in result.layer.data
 
@@ -183,7 +183,7 @@ def test_cancel_changes_nothing(dock: Any, qtbot: Any, engine: Any, monkeypatch:
     qtbot.waitUntil(lambda: dock.result_step.cancel_button.isEnabled(), timeout=4000)
     with qtbot.waitSignal(dock.job.busy_changed, timeout=8000):
         dock.result_step.cancel_button.click()
-    qtbot.waitUntil(lambda: not dock._job_kind, timeout=3000)
+    qtbot.waitUntil(lambda: dock.jobs.owner is None, timeout=3000)
     assert list(dock.viewer.layers) == layers
 
 

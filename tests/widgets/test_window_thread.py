@@ -44,7 +44,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[threading.Thread]
 def test_what_looks_at_every_voxel_is_done_in_a_worker(dock: Any, qtbot: Any, threads: Any) -> None:
     add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="cells")
     run(dock, qtbot)
-    assert dock.runs.results[-1].layer.data.dtype == np.uint16
+    assert dock.desk.results[-1].layer.data.dtype == np.uint16
     dock.paint.add_layer()
     dock.paint.layer.paint((5, 5), 1)
     dock.paint.layer.paint((30, 30), BACKGROUND_PAINT)

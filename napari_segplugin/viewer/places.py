@@ -1,4 +1,4 @@
-"""What is on the screen, as a region of the image."""
+"""What is on the screen, as a region of the image. No Qt, no torch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_segplugin.core import Region
 from napari_segplugin.viewer.geometry import visible_region
 from napari_segplugin.viewer.layers import level0
-from napari_segplugin.widgets.step_result import FILE, PLANE, WHOLE
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
     from napari.layers import Layer
+
+WHOLE, PLANE, VIEW, FILE = "whole", "plane", "view", "file"
+"""Where to run: everything, the plane or the part on the screen, everything straight into a file."""
 
 
 def point_in_layer(viewer: ViewerModel, layer: Layer) -> np.ndarray:
@@ -28,7 +31,7 @@ def current_frame(viewer: ViewerModel, layer: Layer, axes: str) -> int | None:
     return int(point_in_layer(viewer, layer)[axes.index("T")]) if "T" in axes else None
 
 
-def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> tuple[slice, ...] | None:
+def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> Region | None:
     """The region to segment along Z, Y, X as far as the image has them; None means everything.
 
     Parameters
@@ -40,13 +43,16 @@ def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> 
     scope : str
         "whole", "file", "plane" or "view".
     """
-    if scope in (WHOLE, FILE):
-        return None
+    return None if scope in (WHOLE, FILE) else seen(viewer, layer, axes, plane=scope == PLANE)
+
+
+def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = False) -> Region:
+    """The region on the screen, or the whole of the plane there; see :func:`region_of`."""
     shape = level0(layer).shape
     point = point_in_layer(viewer, layer)
     full = np.stack([np.zeros(layer.ndim), np.asarray(shape[: layer.ndim]) - 1])
     corners = full.copy()
-    if scope != PLANE:
+    if not plane:
         seen = np.asarray(layer.corner_pixels, float)
         if layer.multiscale:
             # napari gives the corners in voxels of the level that is drawn.
@@ -61,3 +67,6 @@ def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> 
         if i not in shown:
             corners[:, i] = point[i]
     return visible_region(layer, axes, corners)
+
+
+__all__ = ["FILE", "PLANE", "VIEW", "WHOLE", "current_frame", "point_in_layer", "region_of", "seen"]

@@ -1,17 +1,20 @@
-"""What the tools of the correct panel work on: a result with its editor and its hold on the mouse."""
+"""What the tools for correcting work on: a result with its editor and its hold on the mouse. No Qt, no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from napari.layers import Labels
-
-from napari_segplugin.core import ClassTable
 from napari_segplugin.viewer.brush import Brush
-from napari_segplugin.viewer.edits import Editor
-from napari_segplugin.viewer.pointer import Pointer
-from napari_segplugin.viewer.results import Result
-from napari_segplugin.widgets._edit_keys import KEYS, unbind
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_segplugin.core import ClassTable
+    from napari_segplugin.data.doubt import Doubt
+    from napari_segplugin.viewer.edits import Editor
+    from napari_segplugin.viewer.pointer import Pointer
+    from napari_segplugin.viewer.results import Result
 
 
 @dataclass(eq=False)
@@ -25,6 +28,12 @@ class Target:
     pointer : Pointer
     axes : str
         Axes of the layer.
+    order : list of Doubt, optional
+        Its objects, the most doubtful first; None until that is worked out.
+    passed : set of int
+        Objects that were looked at in this round.
+    paths_follow : bool
+        Whether the paths of linked objects follow its steps.
 
     Attributes
     ----------
@@ -35,6 +44,9 @@ class Target:
     editor: Editor
     pointer: Pointer
     axes: str
+    order: list[Doubt] | None = None
+    passed: set[int] = field(default_factory=set)
+    paths_follow: bool = False
     brush: Brush = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +64,7 @@ class Target:
 
     @property
     def rgb(self) -> bool:
-        """Whether the last axis of the image is colour."""
+        """Whether the last axis of the image is color."""
         return bool(getattr(self.result.image_layer, "rgb", False))
 
     def area(self, name: str) -> int | None:
@@ -62,7 +74,6 @@ class Target:
 
     def detach(self) -> None:
         """Let go of the layer."""
-        unbind(self.layer, KEYS)
         self.brush.detach()
         self.pointer.detach()
         self.editor.detach()

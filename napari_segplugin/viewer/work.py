@@ -1,0 +1,109 @@
+"""The work on an image, on its strokes, and on a result: what the desk keeps of each. No Qt, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.layers import Labels, Points, Shapes, Tracks
+
+    from napari_segplugin.core import ClassTable
+    from napari_segplugin.engine.instant import PixelForest
+    from napari_segplugin.engine.track.track import Tracking
+    from napari_segplugin.viewer.recorder import Recorder
+    from napari_segplugin.viewer.replay import History
+    from napari_segplugin.viewer.results import Result
+    from napari_segplugin.viewer.target import Target
+    from napari_segplugin.viewer.views import ResultView
+
+
+@dataclass(eq=False)
+class ImageWork:
+    """The work on one image layer.
+
+    Parameters
+    ----------
+    paint, reviewed : layers, optional
+        Corrections that were painted, and the area that was looked through.
+    marks, starts : dict of str to layers
+        Points, boxes and empty areas to learn from; points and boxes that a classical technique starts from.
+    classes : ClassTable, optional
+        As they were when they were last looked at.
+    forest : (int or None, PixelForest), optional
+        The forest that answers strokes, and its time point.
+    results : list of Result
+        Oldest first.
+    recorder : Recorder, optional
+        Writes what is done into the journal.
+    key : str
+        The key of the image in the folder of journals; empty while it is not known.
+    looked, read : bool
+        Whether earlier work was looked for, and whether the file of the layer was looked into.
+    """
+
+    paint: Labels | None = None
+    reviewed: Shapes | None = None
+    marks: dict[str, Points | Shapes] = field(default_factory=dict)
+    starts: dict[str, Points | Shapes] = field(default_factory=dict)
+    classes: ClassTable | None = None
+    forest: tuple[int | None, PixelForest] | None = None
+    results: list[Result] = field(default_factory=list)
+    recorder: Recorder | None = None
+    key: str = ""
+    looked: bool = False
+    read: bool = False
+
+
+@dataclass(eq=False)
+class PaintWork:
+    """What is known of one corrections layer.
+
+    Parameters
+    ----------
+    colors : dict of int to str, optional
+        The colors that it shows now.
+    counts : dict of int to (int, int)
+        Strokes and voxels of each paint value.
+    highest : int
+        The highest number that an object has or had.
+    """
+
+    colors: dict[int, str] | None = None
+    counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    highest: int = 0
+
+
+@dataclass(eq=False)
+class ResultWork:
+    """The work on one result.
+
+    Parameters
+    ----------
+    target : Target, optional
+        What the tools work on, while its layer is in the viewer and has objects.
+    views : ResultView, optional
+        How it is shown.
+    tracks, tracking : optional
+        The layer that shows the paths of linked objects, and what it shows.
+    number : int, optional
+        Its number in the journal.
+    known : int, optional
+        The number under which the journal knows it already.
+    history : History, optional
+        Edits that it came with.
+    restored : bool
+        Whether it came back with edits that are to be recorded anew.
+    """
+
+    target: Target | None = None
+    views: ResultView | None = None
+    tracks: Tracks | None = None
+    tracking: Tracking | None = None
+    number: int | None = None
+    known: int | None = None
+    history: History | None = None
+    restored: bool = False
+
+
+__all__ = ["ImageWork", "PaintWork", "ResultWork"]
