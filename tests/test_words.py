@@ -105,7 +105,7 @@ def test_each_face_says_where_its_setting_is(said):
     pytest.importorskip("qtpy")
     from napari_segplugin.widgets import where as window
 
-    assert window.told(said) == "No. Choose another one. See Zoom, under Advanced in step 2."
+    assert window.told(said) == "No. Choose another one. See Zoom, in the settings of Find."
     assert command_line.told(said) == "No. Choose another one. Option: --zoom auto."
 
 

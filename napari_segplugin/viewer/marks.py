@@ -78,7 +78,7 @@ def seeds_of_strokes(paint: np.ndarray) -> np.ndarray:
         raise InputError(
             "This technique needs strokes of at least two classes.",
             got=f"{len(classes)}",
-            hint="Paint the objects and their surroundings in a corrections layer (step 4).",
+            hint="Paint the objects and their surroundings on a layer of strokes (Correct, Paint strokes).",
         )
     last = int(classes[classes != BACKGROUND_PAINT].max(initial=0))
     return np.where(paint == BACKGROUND_PAINT, last + 1, paint).astype(np.int32)

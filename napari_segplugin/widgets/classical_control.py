@@ -130,7 +130,7 @@ class ClassicalControl:
         self._background = 0
         if needs == "strokes":
             if desk.paint is None:
-                hint = "Press Paint corrections in step 4, then paint the objects and their surroundings."
+                hint = "Press Paint strokes in Correct, then paint the objects and their surroundings."
                 raise InputError("This technique needs strokes.", hint=hint)
             paint = self._paint.strokes()
             seeds = seeds_of_strokes(paint)
@@ -150,7 +150,7 @@ class ClassicalControl:
     # --- running --------------------------------------------------------------------------------------------------
 
     def run(self, scope: str) -> None:
-        """Segment the whole image, or the part that is chosen in step 3."""
+        """Segment the whole image, or the part that is chosen in Find."""
         desk = self._desk
         self._stop.set()
         self._timer.stop()
@@ -253,7 +253,7 @@ class ClassicalControl:
         """Add what the technique shows beside its labels: the image in its colours, or the blocks before they are merged."""
         desk = self._desk
         if not desk.ready:
-            desk.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
+            desk.fail(InputError("There is no image yet.", hint="Open an image."))
             return
         recipe, engine = self.page.recipe(), self._engine
         try:

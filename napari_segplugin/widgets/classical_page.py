@@ -17,7 +17,7 @@ from napari_segplugin.widgets.parameter_form import ParameterForm
 
 NEEDS = {
     "points": "Click on each object, then press Run. Each point grows into its own object.",
-    "strokes": "Paint a stroke of each class in a corrections layer (step 4), then press Run.",
+    "strokes": "Paint a stroke of each class (Correct, Paint strokes), then press Run.",
     "box": "Draw a rectangle around the object, then press Run.",
 }
 COMPANIONS = {

@@ -86,7 +86,7 @@ class CompositeControl:
         """Add the layer with the chosen bands, or replace that of the same name."""
         desk, bands = self._desk, self._fold.bands
         if not desk.ready:
-            desk.fail(InputError("There is no image yet.", hint="Open an image in step 1."))
+            desk.fail(InputError("There is no image yet.", hint="Open an image."))
             return
         try:
             chosen = desk.chosen()

@@ -262,7 +262,7 @@ class SegmentationDock(QWidget):
     # --- jobs -----------------------------------------------------------------------------------------------------
 
     def _run(self, scope: str) -> None:
-        """Run what is chosen in step 2: a classical technique or a network."""
+        """Run what is chosen: a classical technique or a network."""
         if self.method_step.is_classical:
             self.classical.run(scope)
         else:

@@ -11,7 +11,7 @@ from napari_segplugin.widgets._parts import Fold, button, wrapped
 
 _LAYOUT = (
     "A folder with images/ and masks/ (same names in both), or with pairs NAME_image and NAME_labels. Objects: one "
-    "number each; pixel classes: the class numbers of step 2. A fifth of the images is kept aside for checking."
+    "number each; pixel classes: the class numbers under Look for. A fifth of the images is kept aside for checking."
 )
 
 
@@ -33,7 +33,7 @@ class FolderFold(Fold):
         self.button = button(
             "Train on a folder…",
             "train_folder",
-            "Train a copy of the model in step 2, or a new network, on all images of a folder, with the time and the "
+            "Train a copy of the chosen model, or a new network, on all images of a folder, with the time and the "
             "loss set above. The old model is kept.",
             self._ask,
         )

@@ -127,7 +127,7 @@ class InstantControl:
         return forest
 
     def run(self) -> None:
-        """Answer the whole image, or the part that is chosen in step 3, as a result."""
+        """Answer the whole image, or the part that is chosen in Find, as a result."""
         asked = self._question()
         if asked is None:
             return

@@ -46,10 +46,10 @@ class ToFileControl:
                 raise InputError(
                     "Classical techniques cannot write straight into a file.",
                     accepted="a network",
-                    hint="Choose “Whole image” in step 3 and save the result, or choose a network in step 2",
+                    hint="Choose “Whole image” and save the result, or choose a network under Look for",
                 )
             if choice is None or choice.scratch:
-                raise InputError("There is nothing to run yet.", hint="Choose a trained model in step 2.")
+                raise InputError("There is nothing to run yet.", hint="Choose a trained model under Look for.")
             chosen = desk.chosen()
         except SegPluginError as error:
             desk.fail(error)

@@ -108,7 +108,7 @@ class TrainControl:
         self._jobs.start(self, make, f"Fine-tuning {choice.title}")
 
     def start_folder(self, folder: str) -> None:
-        """Train what is chosen in step 2 on the images of a folder."""
+        """Train what is chosen on the images of a folder."""
         desk, engine = self._desk, self._engine
         try:
             choice = self._choice()
@@ -125,7 +125,7 @@ class TrainControl:
     def _choice(self) -> Choice:
         choice = self._desk.choice()
         if choice is None:
-            raise InputError("There is no model to train.", hint="Choose one in step 2.")
+            raise InputError("There is no model to train.", hint="Choose one under Look for.")
         return choice
 
     def _make(
@@ -209,7 +209,7 @@ class TrainControl:
         result, text = desk.result, f"“{bundle.name}” is in use."
         maker = "" if result is None else json_object(result.segmentation.recipe.get("model")).get("name", "")
         if maker not in ("", bundle.name):
-            text += f" The result shown was made with “{maker}”: press Run in step 3 to replace it."
+            text += f" The result shown was made with “{maker}”: press Run to replace it."
         desk.say(text)
 
     # --- the preview ----------------------------------------------------------------------------------------------
