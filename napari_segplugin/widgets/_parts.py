@@ -90,6 +90,7 @@ def clear_layout(layout: QLayout) -> None:
 def row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QWidget:
     """A horizontal row without margins."""
     holder = QWidget()
+    holder.setObjectName("row")
     layout = QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)

@@ -160,7 +160,7 @@ class SegmentationDock(QWidget):
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
         result.scope_changed.connect(self._estimate_timer.start)
-        improve.gear.layout().addWidget(method.options)
+        layout_of(improve.gear).addWidget(method.options)
         improve.layer_requested.connect(self.paint.add_layer)
         improve.reviewed_requested.connect(self.paint.add_reviewed)
         improve.weak_row.requested.connect(self.paint.weak.add)

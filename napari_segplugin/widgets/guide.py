@@ -218,7 +218,8 @@ class Guide:
         name = target.editor.rows.size_column
         sizes = [float(s) for s in target.editor.rows.column(name).values()] if name else []
         kind, _, unit = name.removesuffix(")").partition(" (")
-        return f"median {kind} {np.median(sizes):,.4g} {unit}" if name and sizes else ""
+        unit = {"pixel²": "px", "pixel³": "voxels"}.get(unit, unit)
+        return f"median {kind} {np.median(sizes):,.3g} {unit}" if name and sizes else ""
 
     def _title(self, now: Situation) -> None:
         things = plural(now.word)

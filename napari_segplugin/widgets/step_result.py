@@ -258,9 +258,9 @@ class ResultStep(Part):
         self.judge_button.setEnabled(has_result)
         self._after.setVisible(has_result)
 
-    def show_views(self, on: Collection[str] | None) -> None:
-        """Which views of the result are shown; None where it has no objects to show in different ways."""
-        self._views.setVisible(on is not None)
+    def show_views(self, on: Collection[str] | None, *, several: bool = True) -> None:
+        """Which views of the result are shown; None where there is none, and nothing to choose where there is one class."""
+        self._views.setVisible(on is not None and several)
         for kind, push in self.view_buttons.items():
             push.blockSignals(True)
             push.setChecked(on is not None and kind in on)

@@ -115,7 +115,7 @@ class ViewControl:
             # its rows are the classes themselves; pieces have rows of their own
             counted = () if objects is result.layer else range(len(classes))
         table.show_counts(found_of_classes(objects.features, classes, counted) if same else {})
-        self._step.show_views({view.kind})
+        self._step.show_views({view.kind}, several=len(classes) > 2 or view.kind != view.own)
 
 
 __all__ = ["ViewControl"]

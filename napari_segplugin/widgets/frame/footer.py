@@ -136,6 +136,7 @@ class Footer(QFrame):
         layout.setSpacing(2)
         layout.addLayout(top)
         progress = QWidget()
+        progress.setObjectName("row")
         progress.setFixedHeight(20)
         progress.setLayout(self._progress)
         self._progress.setContentsMargins(0, 0, 0, 0)
@@ -143,6 +144,7 @@ class Footer(QFrame):
         layout.addWidget(progress)
         layout.addStretch(1)
         row = QWidget()
+        row.setObjectName("row")
         row.setFixedHeight(36)
         inside = QVBoxLayout(row)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -153,6 +155,7 @@ class Footer(QFrame):
         for holder, line in ((self._answer_row, self._answers), (self._button_row, self._buttons)):
             line.setContentsMargins(0, 0, 0, 0)
             line.setSpacing(6)
+            holder.setObjectName("row")
             inside.addWidget(holder)
         layout.addWidget(row)
         self.setFixedHeight(HEIGHT)

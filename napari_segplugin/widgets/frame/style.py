@@ -116,10 +116,10 @@ def style_sheet(theme: Theme) -> str:
     QPushButton[header="true"]:hover {{ background-color: {c.card}; }}
     QPushButton[header="true"]:checked {{ background-color: {c.card}; }}
     QPushButton[header="true"]:focus {{ border: 2px solid {c.text}; }}
-    QPushButton[header="true"]:disabled QLabel {{ color: {c.line}; }}
+    QLabel#header_name:disabled, QLabel#header_details:disabled {{ color: {c.line}; }}
     QFrame#tab_row {{ border: none; border-bottom: 1px solid {c.line}; }}
     QFrame#footer {{ background-color: {c.card}; border: none; border-top: 1px solid {c.line}; }}
-    QFrame#footer QLabel {{ background: transparent; }}
+    QFrame#footer QLabel, QWidget#row {{ background: transparent; }}
     QLabel#muted, QLabel[muted="true"] {{ color: {c.muted}; }}
     QLabel#header_name {{ font-weight: bold; }}
     QLabel#heading {{ font-weight: bold; }}
