@@ -34,6 +34,8 @@ class Target:
         Objects that were looked at in this round.
     paths_follow : bool
         Whether the paths of linked objects follow its steps.
+    touched : bool
+        Whether somebody has chosen an object; a layer by itself has one from the beginning.
 
     Attributes
     ----------
@@ -47,6 +49,7 @@ class Target:
     order: list[Doubt] | None = None
     passed: set[int] = field(default_factory=set)
     paths_follow: bool = False
+    touched: bool = False
     brush: Brush = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,9 +15,11 @@ from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
+from napari_segplugin.viewer.outline import Outline
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.places import point_in_layer
 from napari_segplugin.viewer.pointer import Pointer
+from napari_segplugin.viewer.renewal import follow_undo
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.target import Target
 from napari_segplugin.widgets._edit_keys import KEYS, bind, unbind
@@ -28,8 +30,6 @@ from napari_segplugin.widgets.queue_control import QueueControl
 from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
 
 if TYPE_CHECKING:
-    from napari.utils.events import Event
-
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.history import EditStep
     from napari_segplugin.widgets.engine import Engine
@@ -62,8 +62,9 @@ class EditControl:
         self._desk, self._jobs, self._journal = desk, jobs, journal
         self.panel, self.adoption = CorrectPanel(), AdoptControl(desk)
         self.tool = ""
-        self._first = 0
+        self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
+        self._outline = Outline(desk.viewer)
         self.queue, self.prompt = QueueControl(desk, jobs, self, step), PromptControl(desk, jobs, engine, self)
         self._show_timer = timer(step, 50, self.show)
         self.panel.asked.connect(self.act)
@@ -114,7 +115,8 @@ class EditControl:
         target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
         target.pointer.dropped.connect(self.put_down)
         editor.stepped.connect(self._on_step)
-        result.layer.events.selected_label.connect(self._on_selected)
+        editor.stepped.connect(lambda step, back: follow_undo(result, step, back))
+        result.layer.events.selected_label.connect(lambda _: self._on_selected(target))
         bind(result.layer, KEYS, self.act)
         self._look_through(editor)
         self._journal.result(result, editor)
@@ -124,7 +126,8 @@ class EditControl:
         self._show_timer.start()
         self._desk.refresh_soon()
 
-    def _on_selected(self, event: Event | None = None) -> None:
+    def _on_selected(self, target: Target) -> None:
+        target.touched = True
         with suppress(RuntimeError):
             self._show_timer.start()
 
@@ -144,14 +147,15 @@ class EditControl:
 
     @property
     def chosen(self) -> int:
-        """The object that is chosen; 0 where it is none."""
+        """The object that is chosen; 0 where it is none, as until somebody has chosen one."""
         target = self.target
-        number = 0 if target is None else int(target.layer.selected_label)
+        number = 0 if target is None or not target.touched else int(target.layer.selected_label)
         return number if target is not None and number in target.editor.boxes else 0
 
     def choose(self, target: Target, number: int) -> None:
         """Choose an object."""
         if number:
+            target.touched = True
             target.layer.selected_label = number
         self._show_timer.start()
 
@@ -160,15 +164,16 @@ class EditControl:
         target, panel = self.target, self.panel
         panel.offer(self.adoption.candidate() is not None, target is not None)
         if target is None:
+            self._outline.clear()
             return
         panel.set_axes(target.axes)
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
         panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
         target.editor.rows.usual_class = panel.new_class or (things or ["object"])[0]
         number = int(target.layer.selected_label)
-        number = (
-            number if target.editor.seems_there(number) else 0
-        )  # the boxes are made in a worker: do not ask for them
+        # the boxes are made in a worker: do not ask for them
+        number = number if target.touched and target.editor.seems_there(number) else 0
+        self.outlined = self._outline.show(target.layer, [number])
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
         if row is None:
@@ -366,6 +371,7 @@ class EditControl:
 
     def let_go(self) -> None:
         """Let go of every layer: the dock closes."""
+        self._outline.let_go()
         for target in self._desk.targets:
             self._release(target)
 

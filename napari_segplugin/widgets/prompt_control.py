@@ -64,7 +64,9 @@ class PromptControl:
         desk = self._desk
         choice = desk.choice()
         if choice is None or choice.scratch:
-            raise InputError("A proposal needs a model.", hint="Choose a trained model under Look for, or paint the object.")
+            raise InputError(
+                "A proposal needs a model.", hint="Choose a trained model under Look for, or paint the object."
+            )
         self._put_away()
         image, axes = desk.image(), target.axes
         shape = image.spatial_shape

@@ -72,7 +72,8 @@ class QueueControl:
         self._edits.put_down()
         self._desk.viewer.dims.ndisplay = 2
         self._desk.viewer.layers.selection.active = target.layer
-        target.layer.mode = "paint"
+        target.brush.take("paint")
+        target.brush.kept = True
 
     def next(self, target: Target) -> None:
         """Go to the next object; the order is worked out when it is first asked for."""
@@ -105,7 +106,8 @@ class QueueControl:
             self._flyer.go(target.layer, ends[:, 1:], int(ends[0, 0]))
         else:
             self._flyer.go(target.layer, ends)
-        self._show_alone(target.layer)
+        if not self._edits.outlined:  # a version of napari in which no outline can be drawn
+            self._show_alone(target.layer)
 
     def _show_alone(self, layer: Labels) -> None:
         """Show the chosen object alone for a moment, so that it is seen which one is meant."""
