@@ -133,6 +133,7 @@ def run_headless(output: Path, seconds: float, seed: int = 0, model: str | None 
     seg.save_model(result.bundle, output / "model", overwrite=True)
     scores = compare(before, after, truth, paint)
     scores |= {"held_out": {"how": result.heldout, "before": result.before, "after": result.after}}
+    scores |= {"chosen": result.better, "verdict": "" if result.verdict is None else result.verdict.text}
     scores |= {"seconds": seconds, "seed": seed, "steps": result.bundle.history[-1]["steps"]}
     write_text(output / "scores.json", json.dumps(scores, indent=2))
     report(scores)

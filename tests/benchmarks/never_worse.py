@@ -153,10 +153,10 @@ def histology(data: Path, index: int) -> tuple[Image, np.ndarray]:
 
 
 def axons(data: Path, index: int, part: tuple[slice, ...] = ()) -> tuple[Image, np.ndarray]:
-    """A piece of nerve under the electron microscope, of half a megapixel at most."""
+    """A piece of nerve under the electron microscope."""
     file = sorted((data / "axon_sem" / "images").glob("*.tif"))[index]
     truth = tifffile.imread(data / "axon_sem" / "labels" / file.name)
-    cut = part or (slice(0, 700), slice(0, 700))
+    cut = part or (slice(0, 400), slice(0, 400))
     beside = json.loads(file.with_suffix(".json").read_text()) if file.with_suffix(".json").exists() else {}
     size = beside.get("PixelSize", (1.0, 1.0))
     image = Image(tifffile.imread(file)[cut], "YX", spacing=size, unit="micrometer", name=file.stem)

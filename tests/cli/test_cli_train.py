@@ -121,6 +121,22 @@ def test_finetune_makes_a_new_bundle_and_says_how_good_it_is(run, files, make_bu
     assert load_bundle(model).history == ()
 
 
+def test_finetune_says_whether_the_new_model_is_better_and_writes_it_whatever_that_is(run, files, make_bundle, painted):
+    first = files.folder / "first"
+    assert run("finetune", *painted, "--model", make_bundle(), "--output", first, *FAST).code == 0
+    got = run(
+        "finetune", *painted, "--model", first, "--output", files.folder / "second", *FAST, "--as-before", "2", "--json"
+    )
+    assert got.code == 0, got.err
+    assert got.json["better"] is False
+    record = load_bundle(files.folder / "second").history[-1]
+    assert record["spec"]["keep"] == 2.0
+    assert record["verdict"]["outcome"] in ("no better", "not enough")
+    assert "the old model stays." in record["verdict"]["text"]
+    plain = run("finetune", *painted, "--model", first, "--output", files.folder / "third", *FAST)
+    assert f"{record['verdict']['text']} The new one is written all the same." in plain.out
+
+
 def test_finetune_takes_losses_and_a_reviewed_result(run, files, make_bundle, painted):
     objects = files.scene()[1]
     result, mask = files.write("result.tif", objects), files.write("mask.tif", (objects < 9).astype(np.uint8))

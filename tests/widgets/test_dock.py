@@ -13,6 +13,7 @@ from fake_engine import FakeEngine, blobs
 from scipy import ndimage
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, Task
+from napari_segplugin.core.training import Verdict
 from napari_segplugin.engine.session import Session
 from napari_segplugin.viewer.technical import is_technical
 from napari_segplugin.widgets.step_method import SCRATCH
@@ -413,6 +414,26 @@ def test_strokes_are_counted_and_fine_tuning_shows_what_it_did(with_image: Any, 
     assert not any(a.name == "preview" for a in with_image.viewer.layers)
     models = with_image.session.folder / "models"
     qtbot.waitUntil(lambda: any(models.glob("*/spec.json")), timeout=3000)
+
+
+@pytest.mark.parametrize("outcome", ["better", "no better", "not enough"])
+def test_only_a_better_model_is_chosen_and_the_other_is_a_click_away(
+    with_image: Any, engine: FakeEngine, qtbot: Any, outcome: str
+) -> None:
+    engine.judged = Verdict(outcome, f"Said: {outcome}.", "For a reason.")
+    run(with_image, qtbot)
+    shown = [layer.name for layer in with_image.viewer.layers if layer.name != "corrections"]
+    with_image.improve_step.layer_button.click()
+    paint(with_image.paint.layer, 1)
+    run(with_image, qtbot, with_image.train.start)
+    step, better = with_image.improve_step, outcome == "better"
+    assert with_image.method_step.choice().load().name == ("nuclei_2d, tuned 1" if better else "nuclei_2d")
+    assert with_image.messages.text.text().startswith(f"Said: {outcome}. For a reason.")
+    assert step.verdict.text.text().startswith(f"Said: {outcome}. For a reason.")
+    assert (step.verdict.back_button.isEnabled(), step.verdict.use_button.isEnabled()) == (better, not better)
+    assert set(shown) <= {layer.name for layer in with_image.viewer.layers}
+    (step.verdict.back_button if better else step.verdict.use_button).click()
+    assert with_image.method_step.choice().load().name == ("nuclei_2d" if better else "nuclei_2d, tuned 1")
 
 
 def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
