@@ -55,7 +55,8 @@ class Compass:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = weakref.ref(viewer)
-        self.view: View = "patient"
+        self._view: View = "patient"
+        self._lead: Compass | None = None
         self._turned = False
         dims, layers = viewer.dims.events, viewer.layers
         for event in (dims.order, dims.ndisplay, dims.ndim, layers.events.removed, layers.selection.events.active):
@@ -64,6 +65,16 @@ class Compass:
         for layer in viewer.layers:
             layer.events.affine.connect(self.refresh)
         self._on_new()
+
+    @property
+    def view(self) -> View:
+        """How the layers of the patient are seen: along his axes, the planes of an image, or in the order of its file."""
+        return self._view if self._lead is None else self._lead.view
+
+    def follow(self, lead: Compass) -> None:
+        """See the layers as another viewer does, which shows the same ones."""
+        self._lead = lead
+        self.refresh()
 
     def _on_new(self, event: object = None) -> None:
         layer = getattr(event, "value", None)
@@ -155,7 +166,7 @@ class Compass:
         place = place_of_layer(layer, axes) if axes and before is not None else None
         if viewer is None or place is None or before is None:
             return
-        self.view = view
+        self._view = view
         scene = np.eye(4)
         if view == "file":
             scene = as_stored(place)

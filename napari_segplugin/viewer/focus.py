@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 SMALL, LARGE = 1 / 25, 0.9
 """An object is fine to look at while its longest side is between these shares of what is on the screen."""
 _COMFORTABLE = 1 / 6
+_in_hand: weakref.WeakKeyDictionary[ViewerModel, weakref.ref[ViewerModel]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,24 @@ def camera_of(viewer: ViewerModel) -> Camera:
     """The camera; napari moved it in 0.9."""
     scene = getattr(viewer, "scene", None)
     return viewer.camera if scene is None else scene.camera
+
+
+def in_hand(viewer: ViewerModel) -> ViewerModel:
+    """Of the canvases that show the layers of a viewer, the one on which the mouse was pressed last; mostly the only one."""
+    known = _in_hand.get(viewer)
+    return (None if known is None else known()) or viewer
+
+
+def take_in_hand(viewer: ViewerModel, canvas: ViewerModel) -> None:
+    """Remember the canvas that is worked on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    canvas : napari.components.ViewerModel
+        What stands behind the canvas: the viewer itself for its own.
+    """
+    _in_hand[viewer] = weakref.ref(canvas)
 
 
 def aim_at(viewer: ViewerModel, layer: Layer, box: np.ndarray, frame: int | None = None) -> Aim:
@@ -112,4 +132,4 @@ def move_sliders(viewer: ViewerModel, point: Sequence[float]) -> None:
         viewer.dims.set_point(hidden, [point[d] for d in hidden])
 
 
-__all__ = ["Aim", "aim_at", "camera_of", "flight", "move_sliders"]
+__all__ = ["Aim", "aim_at", "camera_of", "flight", "in_hand", "move_sliders", "take_in_hand"]
