@@ -29,7 +29,6 @@ NUMBER = 2
 _OWN_KEYS = ("increment_dims_left", "increment_dims_right", "reset_view")
 """Keys of napari's viewer that mean the canvas over which they are pressed; the others mean the viewer."""
 _MOVES = ("point", "order", "ndisplay", "ndim", "margin_left", "margin_right")
-_LAYERS = ("inserted", "removed", "reordered")
 
 
 def unsupported() -> str:
@@ -156,7 +155,6 @@ class LinkedPlanes:
         self.viewers = (viewer, *self.others)
         self.linked = False
         self._twins: dict[int, Twins] = {}
-        self._moves = [0] * len(self.viewers)
         self._busy = False
         self._relays: list[Relay] = []
 
@@ -182,6 +180,10 @@ class LinkedPlanes:
         for viewer in self.viewers:
             viewer.mouse_drag_callbacks.append(self._on_press)
             viewer.mouse_move_callbacks.append(self._on_hover)
+        dims = self.viewer.dims
+        for other, order in zip(self.others, plane_orders(dims.order), strict=True):
+            other.dims.ndim = dims.ndim
+            other.dims.order = order  # before there are layers, which would be cut twice
         for i, layer in enumerate(self.viewer.layers):
             self._add(i, layer)
         lead = compass_of(self.viewer)
@@ -225,17 +227,9 @@ class LinkedPlanes:
         for viewer in self.viewers:
             pairs += [(viewer.dims.events.point, self._on_point)]
             pairs += [(viewer.layers.selection.events.active, self._on_active)]
+            pairs += [(getattr(viewer.dims.events, n), self._on_rest) for n in _MOVES]
         for event, slot in pairs:
             event.connect(slot) if on else event.disconnect(slot)
-        for viewer in self.viewers:
-            for name in _MOVES:
-                event = getattr(viewer.dims.events, name)
-                if on:
-                    event.connect(self._before_move, position="first")
-                    event.connect(self._after_move, position="last")
-                else:
-                    event.disconnect(self._before_move)
-                    event.disconnect(self._after_move)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -255,7 +249,7 @@ class LinkedPlanes:
     def _add(self, index: int, layer: Layer) -> None:
         with self._alone():
             try:
-                twins = Twins(layer, NUMBER, lambda canvas: self._moves[canvas])
+                twins = Twins(layer, NUMBER, self._cut)
             except (TypeError, ValueError, AttributeError) as error:  # of a kind that another plugin has made
                 show_info(f"'{layer.name}' is not shown on the other planes: {error}")
                 return
@@ -305,10 +299,13 @@ class LinkedPlanes:
 
     # --- planes ---------------------------------------------------------------------------------------------------
 
-    def _before_move(self, event: Event) -> None:
-        self._moves[self._number(event)] += 1
+    def _cut(self, canvas: int) -> tuple[object, ...]:
+        """How a canvas cuts the layers."""
+        dims = self.viewers[canvas].dims
+        return tuple(getattr(dims, name) for name in _MOVES)
 
-    def _after_move(self, event: Event) -> None:
+    def _on_rest(self, event: Event) -> None:
+        """A canvas was moved, and napari, which is told first, has drawn it."""
         for twins in self._twins.values():
             twins.settle(self._number(event))
 

@@ -65,7 +65,7 @@ def copy_of(layer: Layer) -> Layer:
     if isinstance(layer, Points | Shapes):
         data = [np.array(d) for d in data] if isinstance(layer, Shapes) else np.array(data)
     made: Layer = Layer.create(data, state, kind)
-    for name in linked_names(layer):
+    for name in (n for n in linked_names(layer) if n not in state):
         with suppress(AttributeError, ValueError, TypeError):  # a few cannot be set on every layer, such as those of RGB
             setattr(made, name, getattr(layer, name))
     if isinstance(made, Labels):
@@ -81,21 +81,21 @@ class Twins:
     layer : napari.layers.Layer
     number : int
         How many copies.
-    moves : callable
-        How often a canvas was moved to other planes: of the layer itself (0), of the first copy (1) and so on. What a layer
-        draws anew for that is no change of its data.
+    cut : callable
+        How a canvas cuts the layers, as something to compare: that of the layer itself (0), of the first copy (1) and so on. A
+        layer that is drawn anew since it is cut elsewhere has not changed.
 
     Attributes
     ----------
     copies : tuple of napari.layers.Layer
     """
 
-    def __init__(self, layer: Layer, number: int, moves: Callable[[int], int]) -> None:
+    def __init__(self, layer: Layer, number: int, cut: Callable[[int], object]) -> None:
         self.layer = layer
         self.copies = tuple(copy_of(layer) for _ in range(number))
         self.members = (layer, *self.copies)
-        self._moves = moves
-        self._seen = [moves(i) for i in range(len(self.members))]
+        self._cut = cut
+        self._seen = [cut(i) for i in range(len(self.members))]
         self._busy = self._drawing = False
         self._relays = [Relay(layer, copy) for copy in self.copies]
         self._links: list[tuple[object, Callable[..., None]]] = []
@@ -129,8 +129,8 @@ class Twins:
             relay.let_go()
 
     def settle(self, canvas: int) -> None:
-        """A canvas has come to rest on its planes."""
-        self._seen[canvas] = self._moves(canvas)
+        """A canvas cuts the layers where it was to."""
+        self._seen[canvas] = self._cut(canvas)
 
     # --- attributes -----------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Twins:
     def _on_redraw(self, event: Event) -> None:
         source = event.source
         canvas = next(i for i, m in enumerate(self.members) if m is source)
-        if event.type == "set_data" and self._moves(canvas) != self._seen[canvas]:
+        if event.type == "set_data" and self._cut(canvas) != self._seen[canvas]:
             self.settle(canvas)
             return
         if self._drawing:

@@ -50,6 +50,9 @@ class PlaneCanvas(QtViewer):
         layers.events.removing.connect(self._before_removal)
         self.take_keys()
 
+    def _bind_shortcuts(self) -> None:
+        """The window has bound them already, and they hold for all canvases."""
+
     def take_keys(self, event: Event | None = None) -> None:
         """Hear the keys of the layer that is chosen, wherever they are pressed."""
         self._key_map_handler.keymap_providers = self._planes.keys_of(self._number)
@@ -188,13 +191,11 @@ class ThreePlanes(QObject):
         self._window.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
         side.setOrientation(Qt.Orientation.Vertical if wide else Qt.Orientation.Horizontal)
         room = self._window.width() if wide else self._window.height()
+        planes.link()
         side.show()
         self._window.setSizes([room * 3 // 5, room * 2 // 5])
         side.setSizes([1000, 1000])
-        planes.link()
-        self._crosses = [
-            Cross(c, planes, i) for i, c in enumerate((self._window, *self.canvases))
-        ]
+        self._crosses = [Cross(c, planes, i) for i, c in enumerate((self._window, *self.canvases))]
         self._follow(True)
         self._soon()
         QTimer.singleShot(0, self._fit)
@@ -236,6 +237,7 @@ class ThreePlanes(QObject):
             for canvas in self.canvases:
                 self._side.addWidget(canvas)
                 canvas.viewer.events.status.connect(self._on_status)
+            self._side.hide()
             self._window.addWidget(self._side)
             self._window.setChildrenCollapsible(False)
         return self.planes, self._side
