@@ -57,6 +57,7 @@ class Compass:
         self._viewer = weakref.ref(viewer)
         self._view: View = "patient"
         self._lead: Compass | None = None
+        self._followers: weakref.WeakSet[Compass] = weakref.WeakSet()
         self._turned = False
         dims, layers = viewer.dims.events, viewer.layers
         for event in (dims.order, dims.ndisplay, dims.ndim, layers.events.removed, layers.selection.events.active):
@@ -74,6 +75,7 @@ class Compass:
     def follow(self, lead: Compass) -> None:
         """See the layers as another viewer does, which shows the same ones."""
         self._lead = lead
+        lead._followers.add(self)
         self.refresh()
 
     def _on_new(self, event: object = None) -> None:
@@ -182,6 +184,8 @@ class Compass:
             viewer.dims.set_point(range(viewer.dims.ndim), point.tolist())
             viewer.reset_view()
         self.refresh()
+        for follower in self._followers:
+            follower.refresh()
 
 
 def compass_of(viewer: ViewerModel) -> Compass:

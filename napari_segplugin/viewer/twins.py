@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.events.event import WarningEmitter
 
 from napari_segplugin.viewer.light import quick_outlines
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     Clickable = Layer | ViewerModel
 
 _OWN = frozenset(
-    {"cursor_size", "data", "extent", "features", "help", "loaded", "properties", "selected_data", "status", "thumbnail"}
+    "cursor_size data extent features help loaded out_of_slice_display properties selected_data status thumbnail".split()
 )
-"""What each copy works out for itself, or what goes with the array."""
+"""What each copy works out for itself, what goes with the array, and what napari gives up."""
 _LED = frozenset(
     {"axis_labels", "cursor", "editable", "locked", "metadata", "mouse_pan", "mouse_zoom", "name", "scale", "units"}
 )
@@ -38,6 +39,8 @@ _LOOKS = {
     Shapes: ("edge_width", "edge_color", "face_color", "z_index"),
 }
 """What points and shapes have each for itself."""
+_CANNOT = (AttributeError, IndexError, TypeError, ValueError)
+"""What napari raises for the few attributes that not every layer takes, such as the limits of RGB or the size of no point."""
 _HALFWAY = ("adding", "changing", "removing")
 _MOUSE = ("mouse_drag_callbacks", "mouse_move_callbacks", "mouse_double_click_callbacks", "mouse_wheel_callbacks")
 _OURS = ("napari_segplugin.viewer.planes", "napari_segplugin.viewer.twins")
@@ -53,8 +56,8 @@ def linked_names(layer: Layer) -> tuple[str, ...]:
     (True, False)
     """
     kind = type(layer)
-    with_setter = (n for n in layer.events.emitters if getattr(getattr(kind, n, None), "fset", None) is not None)
-    return tuple(n for n in with_setter if n not in _OWN)
+    current = (n for n, emitter in layer.events.emitters.items() if not isinstance(emitter, WarningEmitter))
+    return tuple(n for n in current if n not in _OWN and getattr(getattr(kind, n, None), "fset", None) is not None)
 
 
 def copy_of(layer: Layer) -> Layer:
@@ -66,7 +69,7 @@ def copy_of(layer: Layer) -> Layer:
         data = [np.array(d) for d in data] if isinstance(layer, Shapes) else np.array(data)
     made: Layer = Layer.create(data, state, kind)
     for name in (n for n in linked_names(layer) if n not in state):
-        with suppress(AttributeError, ValueError, TypeError):  # a few cannot be set on every layer, such as those of RGB
+        with suppress(*_CANNOT):
             setattr(made, name, getattr(layer, name))
     if isinstance(made, Labels):
         quick_outlines(made)
@@ -158,7 +161,7 @@ class Twins:
                     len(other.data) != len(source.data)
                 ):
                     continue  # comes with the elements
-                with suppress(AttributeError):
+                with suppress(*_CANNOT):
                     setattr(other, name, value)
 
     def _on_data(self, event: Event) -> None:
@@ -227,7 +230,7 @@ def _take_elements(source: Points | Shapes, target: Points | Shapes) -> None:
         target.data = np.array(source.data)
     if len(source.data):
         for name in next(looks for kind, looks in _LOOKS.items() if isinstance(source, kind)):
-            with suppress(AttributeError):
+            with suppress(*_CANNOT):
                 setattr(target, name, getattr(source, name))
 
 

@@ -148,9 +148,10 @@ class ThreePlanes(QObject):
     toggled = Signal(bool)
 
     def __init__(self, viewer: Viewer) -> None:
-        self._window: QtViewer = viewer.window._qt_viewer  # napari has no public way to its canvas
-        super().__init__(self._window)
+        window: QtViewer = viewer.window._qt_viewer  # napari has no public way to its canvas
+        super().__init__(window)
         self.viewer = viewer
+        self._window: QtViewer | None = window
         self.planes: LinkedPlanes | None = None
         self._side: QSplitter | None = None
         self.canvases: tuple[PlaneCanvas, ...] = ()
@@ -160,8 +161,8 @@ class ThreePlanes(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._tell)
-        self._window.installEventFilter(self)
-        self._window.window().installEventFilter(self)
+        window.installEventFilter(self)
+        window.window().installEventFilter(self)
 
     @property
     def shown(self) -> bool:
@@ -181,21 +182,22 @@ class ThreePlanes(QObject):
         InputError
             If this napari cannot, or there is no volume.
         """
-        if self.shown:
+        window = self._window
+        if self.shown or window is None:
             return
         if self.missing:
             raise InputError(self.missing, hint="Look at one plane at a time")
-        planes, side = self._built()
+        planes, side = self._built(window)
         self.viewer.dims.ndisplay = 2
-        wide = self._window.width() > WIDE * self._window.height()
-        self._window.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+        wide = window.width() > WIDE * window.height()
+        window.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
         side.setOrientation(Qt.Orientation.Vertical if wide else Qt.Orientation.Horizontal)
-        room = self._window.width() if wide else self._window.height()
+        room = window.width() if wide else window.height()
         planes.link()
         side.show()
-        self._window.setSizes([room * 3 // 5, room * 2 // 5])
+        window.setSizes([room * 3 // 5, room * 2 // 5])
         side.setSizes([1000, 1000])
-        self._crosses = [Cross(c, planes, i) for i, c in enumerate((self._window, *self.canvases))]
+        self._crosses = [Cross(c, planes, i) for i, c in enumerate((window, *self.canvases))]
         self._follow(True)
         self._soon()
         QTimer.singleShot(0, self._fit)
@@ -203,7 +205,7 @@ class ThreePlanes(QObject):
 
     def hide(self) -> None:
         """Go back to one plane."""
-        if not self.shown or self.planes is None or self._side is None:
+        if not self.shown or self.planes is None or self._side is None or self._window is None:
             return
         self._timer.stop()
         self._follow(False)
@@ -225,9 +227,10 @@ class ThreePlanes(QObject):
             self.planes.unlink()
         for canvas in self.canvases:
             canvas.close()
-        self.canvases, self._crosses, self.planes, self._side = (), [], None, None
+        self.canvases, self._crosses = (), []
+        self.planes = self._side = self._window = None
 
-    def _built(self) -> tuple[LinkedPlanes, QSplitter]:
+    def _built(self, window: QtViewer) -> tuple[LinkedPlanes, QSplitter]:
         """The canvases, made when they are first wanted and kept until the window closes."""
         if self.planes is None or self._side is None:
             self.planes = LinkedPlanes(self.viewer)
@@ -238,8 +241,8 @@ class ThreePlanes(QObject):
                 self._side.addWidget(canvas)
                 canvas.viewer.events.status.connect(self._on_status)
             self._side.hide()
-            self._window.addWidget(self._side)
-            self._window.setChildrenCollapsible(False)
+            window.addWidget(self._side)
+            window.setChildrenCollapsible(False)
         return self.planes, self._side
 
     def _fit(self) -> None:
