@@ -55,7 +55,9 @@ class Compass:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = weakref.ref(viewer)
-        self.view: View = "patient"
+        self._view: View = "patient"
+        self._lead: Compass | None = None
+        self._followers: weakref.WeakSet[Compass] = weakref.WeakSet()
         self._turned = False
         dims, layers = viewer.dims.events, viewer.layers
         for event in (dims.order, dims.ndisplay, dims.ndim, layers.events.removed, layers.selection.events.active):
@@ -64,6 +66,17 @@ class Compass:
         for layer in viewer.layers:
             layer.events.affine.connect(self.refresh)
         self._on_new()
+
+    @property
+    def view(self) -> View:
+        """How the layers of the patient are seen: along his axes, the planes of an image, or in the order of its file."""
+        return self._view if self._lead is None else self._lead.view
+
+    def follow(self, lead: Compass) -> None:
+        """See the layers as another viewer does, which shows the same ones."""
+        self._lead = lead
+        lead._followers.add(self)
+        self.refresh()
 
     def _on_new(self, event: object = None) -> None:
         layer = getattr(event, "value", None)
@@ -155,7 +168,7 @@ class Compass:
         place = place_of_layer(layer, axes) if axes and before is not None else None
         if viewer is None or place is None or before is None:
             return
-        self.view = view
+        self._view = view
         scene = np.eye(4)
         if view == "file":
             scene = as_stored(place)
@@ -171,6 +184,8 @@ class Compass:
             viewer.dims.set_point(range(viewer.dims.ndim), point.tolist())
             viewer.reset_view()
         self.refresh()
+        for follower in self._followers:
+            follower.refresh()
 
 
 def compass_of(viewer: ViewerModel) -> Compass:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -22,6 +23,7 @@ _FROM_SMALL, _FROM_LARGE = 80.0, 300.0
 """Its longest side after a zoom: well inside, so that the next object needs none."""
 _MOST = 2**26
 """Voxels of a box in which the largest plane of an object is looked for."""
+_in_hand: weakref.WeakKeyDictionary[ViewerModel, weakref.ref[ViewerModel]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,24 @@ def canvas_size(viewer: ViewerModel) -> np.ndarray:
     size = getattr(canvas, "size", None) or getattr(viewer, "_canvas_size", None) or (600, 800)
     found: np.ndarray = np.maximum(np.asarray(size, float), 1)
     return found
+
+
+def in_hand(viewer: ViewerModel) -> ViewerModel:
+    """Of the canvases that show the layers of a viewer, the one on which the mouse was pressed last; mostly the only one."""
+    known = _in_hand.get(viewer)
+    return (None if known is None else known()) or viewer
+
+
+def take_in_hand(viewer: ViewerModel, canvas: ViewerModel) -> None:
+    """Remember the canvas that is worked on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    canvas : napari.components.ViewerModel
+        What stands behind the canvas: the viewer itself for its own.
+    """
+    _in_hand[viewer] = weakref.ref(canvas)
 
 
 def aim_at(viewer: ViewerModel, layer: Layer, box: np.ndarray, frame: int | None = None, number: int = 0) -> Aim:
@@ -204,4 +224,4 @@ def move_sliders(viewer: ViewerModel, point: Sequence[float]) -> None:
         viewer.dims.set_point(hidden, [point[d] for d in hidden])
 
 
-__all__ = ["Aim", "aim_at", "camera_of", "canvas_size", "flight", "move_sliders"]
+__all__ = ["Aim", "aim_at", "camera_of", "canvas_size", "flight", "in_hand", "move_sliders", "take_in_hand"]

@@ -14,7 +14,7 @@ import numpy as np
 from napari.layers import Labels, Shapes
 from psygnal import Signal
 
-from napari_segplugin.viewer.focus import camera_of
+from napari_segplugin.viewer.focus import camera_of, in_hand
 from napari_segplugin.viewer.technical import add_hidden
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ class Pointer:
         self._show(None)
 
     def shown_axes(self) -> tuple[int, int]:
-        """The two axes of the layer that are on the screen, rows first."""
+        """The two axes of the layer that are on the screen, rows first; of several canvases, on the one that is worked on."""
         offset = self.viewer.dims.ndim - self.layer.ndim
-        first, last = self.viewer.dims.displayed[-2:]
+        first, last = in_hand(self.viewer).dims.displayed[-2:]
         return int(first) - offset, int(last) - offset
 
     # --- following ------------------------------------------------------------------------------------------------
@@ -160,7 +160,9 @@ class Pointer:
         """Draw the line, and the marks."""
         if self._drawing is None:
             return
-        per_pixel = 1 / max(1e-9, float(camera_of(self.viewer).zoom) * float(np.min(np.abs(self.layer.scale[-2:]))))
+        per_pixel = 1 / max(
+            1e-9, float(camera_of(in_hand(self.viewer)).zoom) * float(np.min(np.abs(self.layer.scale[-2:])))
+        )
         shapes: list[tuple[np.ndarray, str]] = [(self._circle(m, 4 * per_pixel), "ellipse") for m in self._marks]
         if points is not None and self._shape == "rectangle":
             shapes.append((self._box(points[0], points[-1]), "rectangle"))
