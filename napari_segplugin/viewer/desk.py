@@ -108,7 +108,7 @@ class Extent(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class ChosenImage:
     """The chosen image as it is at one moment.
 
     Parameters
@@ -199,7 +199,7 @@ class Desk:
         """
         return self._selection.image()
 
-    def chosen(self) -> Chosen:
+    def chosen(self) -> ChosenImage:
         """The chosen image with the time point on the screen.
 
         Raises
@@ -208,7 +208,7 @@ class Desk:
             If there is none or the layer cannot be used.
         """
         layer, axes = self._layer(), self.axes
-        return Chosen(layer, axes, self.image(), current_frame(self.viewer, layer, axes))
+        return ChosenImage(layer, axes, self.image(), current_frame(self.viewer, layer, axes))
 
     def _layer(self) -> ImageLayer:
         if self.layer is None:
@@ -369,4 +369,4 @@ class Desk:
             signal.disconnect()
 
 
-__all__ = ["Answer", "Choice", "Chosen", "Desk", "Extent", "Method", "Selection"]
+__all__ = ["Answer", "Choice", "ChosenImage", "Desk", "Extent", "Method", "Selection"]

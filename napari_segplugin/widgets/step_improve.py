@@ -114,7 +114,7 @@ class ImproveStep(StepBox):
         self._paint_grid.setSpacing(4)
         self.counts = wrapped(name="counts")
 
-    def _build_training(self, engine: Any) -> None:
+    def _build_training(self, engine: Engine) -> None:
         self.train_button = button(
             "Fine-tune",
             "train_button",

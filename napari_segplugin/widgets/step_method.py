@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
 from napari_segplugin.data.channels import fitting
+from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.viewer.desk import Choice
 from napari_segplugin.widgets._parts import (
@@ -57,7 +58,7 @@ class MethodStep(StepBox):
     load_requested = Signal(str)
     refused = Signal(str)
 
-    def __init__(self, engine: Engine, session: Any) -> None:
+    def __init__(self, engine: Engine, session: Session) -> None:
         super().__init__(2, "Method", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
@@ -203,8 +204,7 @@ class MethodStep(StepBox):
 
     def _spec(self, key: Any) -> ModelSpec:
         kind, name = key
-        spec: ModelSpec = self._session.bundles[name].spec if kind == "session" else self._engine.shipped_specs()[name]
-        return spec
+        return self._session.bundles[name].spec if kind == "session" else self._engine.shipped_specs()[name]
 
     def _bundle(self, key: Any) -> ModelBundle:
         kind, name = key
