@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal, SignalInstance
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer.places import current_frame, region_of, seen
@@ -339,13 +339,13 @@ class Desk:
             results[:] = [r for r in results if r is not replaces]
             self.about(result).views = self.about(replaces).views
         results.append(result)
-        self.results_changed.emit()
+        _tell(self.results_changed)
 
     # --- what is said ---------------------------------------------------------------------------------------------
 
     def say(self, text: str, details: str = "", answers: Sequence[Answer] = ()) -> None:
         """Tell a person something, with buttons to answer by."""
-        self.said.emit(text, details, tuple(answers))
+        _tell(self.said, text, details, tuple(answers))
 
     def hush(self) -> None:
         """Take away what was said last."""
@@ -357,16 +357,24 @@ class Desk:
 
     def refresh(self) -> None:
         """Show the state anew."""
-        self.stale.emit(True)
+        _tell(self.stale, True)
 
     def refresh_soon(self) -> None:
         """Show the state anew when the present event is over."""
-        self.stale.emit(False)
+        _tell(self.stale, False)
 
     def close(self) -> None:
         """Tell nobody anything any more."""
         for signal in (self.said, self.stale, self.results_changed):
             signal.disconnect()
+
+
+def _tell(signal: SignalInstance, *what: object) -> None:
+    """Emit a signal; what goes wrong in one who listens is raised as it is, not as an error of the signal."""
+    try:
+        signal.emit(*what)
+    except EmitLoopError as error:
+        raise (error.__cause__ or error) from None
 
 
 __all__ = ["Answer", "Choice", "ChosenImage", "Desk", "Extent", "Method", "Selection"]
