@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal, SignalInstance
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer.places import current_frame, region_of, seen
@@ -108,7 +108,7 @@ class Extent(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class ChosenImage:
     """The chosen image as it is at one moment.
 
     Parameters
@@ -200,7 +200,7 @@ class Desk:
         """
         return self._selection.image()
 
-    def chosen(self) -> Chosen:
+    def chosen(self) -> ChosenImage:
         """The chosen image with the time point on the screen.
 
         Raises
@@ -209,7 +209,7 @@ class Desk:
             If there is none or the layer cannot be used.
         """
         layer, axes = self._layer(), self.axes
-        return Chosen(layer, axes, self.image(), current_frame(self.viewer, layer, axes))
+        return ChosenImage(layer, axes, self.image(), current_frame(self.viewer, layer, axes))
 
     def _layer(self) -> ImageLayer:
         if self.layer is None:
@@ -340,13 +340,13 @@ class Desk:
             results[:] = [r for r in results if r is not replaces]
             self.about(result).views = self.about(replaces).views
         results.append(result)
-        self.results_changed.emit()
+        _tell(self.results_changed)
 
     # --- what is said ---------------------------------------------------------------------------------------------
 
     def say(self, text: str, details: str = "", answers: Sequence[Answer] = ()) -> None:
         """Tell a person something, with buttons to answer by."""
-        self.said.emit(text, details, tuple(answers), False)
+        _tell(self.said, text, details, tuple(answers), False)
 
     def hush(self) -> None:
         """Take away what was said last."""
@@ -354,15 +354,15 @@ class Desk:
 
     def fail(self, error: BaseException) -> None:
         """Tell a person what went wrong, as a sentence."""
-        self.said.emit(*self._explain(error), (), True)
+        _tell(self.said, *self._explain(error), (), True)
 
     def refresh(self) -> None:
         """Show the state anew."""
-        self.stale.emit(True)
+        _tell(self.stale, True)
 
     def refresh_soon(self) -> None:
         """Show the state anew when the present event is over."""
-        self.stale.emit(False)
+        _tell(self.stale, False)
 
     def close(self) -> None:
         """Tell nobody anything any more."""
@@ -370,4 +370,12 @@ class Desk:
             signal.disconnect()
 
 
-__all__ = ["Answer", "Choice", "Chosen", "Desk", "Extent", "Method", "Selection"]
+def _tell(signal: SignalInstance, *what: object) -> None:
+    """Emit a signal; what goes wrong in one who listens is raised as it is, not as an error of the signal."""
+    try:
+        signal.emit(*what)
+    except EmitLoopError as error:
+        raise (error.__cause__ or error) from None
+
+
+__all__ = ["Answer", "Choice", "ChosenImage", "Desk", "Extent", "Method", "Selection"]

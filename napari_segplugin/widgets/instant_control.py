@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.door.window import ForestAnswer, PixelForest
-    from napari_segplugin.viewer.desk import Chosen, Desk
+    from napari_segplugin.viewer.desk import ChosenImage, Desk
     from napari_segplugin.widgets.engine import Engine
     from napari_segplugin.widgets.jobs import Jobs
     from napari_segplugin.widgets.paint_control import PaintControl
@@ -35,7 +35,7 @@ TITLE = "Instant answer (random forest)"
 class _Question:
     """What an answer needs; the corrections are not copied yet."""
 
-    chosen: Chosen
+    chosen: ChosenImage
     paint: Corrections
     task: Task
     classes: ClassTable
@@ -118,7 +118,7 @@ class InstantControl:
 
         self._jobs.beside("instant", work, done, failed)
 
-    def _begin_forest(self, chosen: Chosen) -> PixelForest:
+    def _begin_forest(self, chosen: ChosenImage) -> PixelForest:
         """A forest for an image at one time point; it takes the place of every other one, which hold features in memory."""
         forest = self._engine.pixel_forest(chosen.part)
         for _, work in self._desk.images:
@@ -167,7 +167,7 @@ class InstantControl:
         forest = kept[1] if kept is not None and kept[0] == chosen.frame else None
         return _Question(chosen, paint, choice.spec.task, choice.spec.classes, forest)
 
-    def _show(self, segmentation: Segmentation, chosen: Chosen) -> None:
+    def _show(self, segmentation: Segmentation, chosen: ChosenImage) -> None:
         viewer, layer, axes, frame = self._desk.viewer, chosen.layer, chosen.axes, chosen.frame
         if not self._desk.there(layer):
             return

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_segplugin.core import ClassTable, Image, Kind, ModelBundle, ModelSpec, Task, TileSpec
 from napari_segplugin.core.words import plural
 from napari_segplugin.data.channels import fitting
+from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.viewer.desk import Choice
 from napari_segplugin.widgets._parts import (
@@ -61,7 +62,7 @@ class MethodStep(Part):
     load_requested = Signal(str)
     refused = Signal(str)
 
-    def __init__(self, engine: Engine, session: Any) -> None:
+    def __init__(self, engine: Engine, session: Session) -> None:
         super().__init__("Look for", "step_method")
         self._engine, self._session = engine, session
         self._image: Image | None = None
@@ -229,8 +230,7 @@ class MethodStep(Part):
 
     def _spec(self, key: Any) -> ModelSpec:
         kind, name = key
-        spec: ModelSpec = self._session.bundles[name].spec if kind == "session" else self._engine.shipped_specs()[name]
-        return spec
+        return self._session.bundles[name].spec if kind == "session" else self._engine.shipped_specs()[name]
 
     def _bundle(self, key: Any) -> ModelBundle:
         kind, name = key

@@ -231,6 +231,15 @@ def test_an_error_speaks_for_itself_where_nothing_else_is_asked_for(desk: Desk) 
     assert heard == ["It is too large."]
 
 
+def test_what_goes_wrong_where_the_state_is_shown_keeps_its_kind(desk: Desk) -> None:
+    def wrong(at_once: bool) -> None:
+        raise InputError("This layer cannot be shown.")
+
+    desk.stale.connect(wrong)
+    with pytest.raises(InputError, match="cannot be shown"):
+        desk.refresh()
+
+
 def test_a_layer_is_removed_by_its_name(desk: Desk) -> None:
     desk.viewer.add_image(np.zeros((2, 2)), name="a")
     desk.viewer.add_image(np.zeros((2, 2)), name="b")

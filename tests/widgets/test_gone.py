@@ -253,6 +253,36 @@ def test_the_memory_of_a_large_image_that_goes_is_given_back(
     qtbot.waitUntil(lambda: there() is None, timeout=10000)
 
 
+def test_the_work_on_an_image_goes_with_it(dock: Any, qtbot: Any, out_of_sight: Any) -> None:
+    def work() -> list[weakref.ref[Any]]:
+        image = add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="first")
+        dock.paint.add_layer()
+        dock.paint.layer.paint((5, 5), 1)
+        dock.paint.add_reviewed()
+        dock.paint.weak.add("points")
+        dock.classical.add_marks("box")
+        dock.edits.show()
+        found = [image, dock.desk.work, dock.paint.layer, dock.paint.reviewed, dock.paint.weak.layer("points")]
+        found += [dock.classical.marks("box"), dock.desk.work.recorder]
+        qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+        return [weakref.ref(a) for a in found]
+
+    out_of_sight()
+    refs = work()
+    dock.viewer.layers.clear()
+    add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="next")
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
+    assert dock.paint.layer is None
+    assert not dock.paint.counts
+
+    def freed() -> bool:
+        gc.collect()
+        return all(ref() is None for ref in refs)
+
+    qtbot.waitUntil(freed, timeout=10000)
+    assert [layer.name for layer, _ in dock.desk.images] == ["next"]
+
+
 def test_a_dock_that_is_closed_is_freed(
     make_napari_viewer: Any, engine: FakeEngine, tmp_path: Path, qtbot: Any, out_of_sight: Any
 ) -> None:
