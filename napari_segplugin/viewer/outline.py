@@ -38,7 +38,7 @@ _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
 _EDGES = [(i, j) for i, j in itertools.combinations(range(8), 2) if np.abs(_CORNERS[i] - _CORNERS[j]).sum() == 1]
 
 
-class Drawn(Protocol):
+class LayerPicture(Protocol):
     """What is known of the picture of a layer: napari's own, of which these two names are used."""
 
     node: Node
@@ -48,7 +48,7 @@ class Drawn(Protocol):
 class Canvas(Protocol):
     """What is known of a canvas: napari has no public way to it, and this one name is used."""
 
-    layer_to_visual: dict[Labels, Drawn]
+    layer_to_visual: dict[Labels, LayerPicture]
 
 
 class Outline:

@@ -16,7 +16,7 @@ from napari_segplugin.viewer.recolor import Elsewhere, at_once
 from napari_segplugin.viewer.table import Features
 
 
-class Pieces:
+class ClassPieces:
     """Objects of a semantic result: what is painted in the result shows in them, and the other way round.
 
     The result holds classes, so the objects need an array of their own. A piece keeps its number while it changes. What is
@@ -157,4 +157,4 @@ class Pieces:
         self._set_classes(self.class_of)
 
 
-__all__ = ["Pieces"]
+__all__ = ["ClassPieces"]

@@ -29,7 +29,7 @@ def at_once(work: Callable[[], T], done: Callable[[T], object]) -> None:
     done(work())
 
 
-class Part:
+class LatePart:
     """A part of an array that is read when it is looked at.
 
     Parameters
@@ -99,7 +99,7 @@ class Apart:
         self._later, self._ready = later, ready
         self._pairs = np.zeros((0, 2), np.int64)
         self._scheme: Scheme | None = None
-        self._waiting: list[tuple[Array | Part, str]] = []
+        self._waiting: list[tuple[Array | LatePart, str]] = []
         self._busy, self._stale, self._gone = False, False, False
         self.chosen = np.zeros(0, np.int64)
 
@@ -121,7 +121,7 @@ class Apart:
         self._stale = True
         self._go()
 
-    def look(self, parts: Iterable[Array | Part], axes: str = "", forget: bool = False) -> None:
+    def look(self, parts: Iterable[Array | LatePart], axes: str = "", forget: bool = False) -> None:
         """Look for neighbors in parts of the labels.
 
         Parameters
@@ -174,4 +174,4 @@ def _wrapped(pairs: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-__all__ = ["Apart", "Elsewhere", "Part", "Scheme", "at_once"]
+__all__ = ["Apart", "Elsewhere", "LatePart", "Scheme", "at_once"]

@@ -27,7 +27,7 @@ class _Index(Protocol):
         """What is written in the row."""
 
 
-class _Rows(Protocol):
+class _ListRows(Protocol):
     def rowCount(self) -> int:
         """How many rows there are."""
 
@@ -38,7 +38,7 @@ class _Rows(Protocol):
 class _List(Protocol):
     """What of napari's layer list is used: a list view of Qt with the layers, the topmost first."""
 
-    def model(self) -> _Rows:
+    def model(self) -> _ListRows:
         """The rows."""
 
     def setRowHidden(self, row: int, hide: bool, /) -> None:

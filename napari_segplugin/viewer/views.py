@@ -23,8 +23,8 @@ from napari_segplugin.viewer.colors import (
 )
 from napari_segplugin.viewer.history import EditStep, LayerHistory
 from napari_segplugin.viewer.on_screen import shown_of
-from napari_segplugin.viewer.pieces import Pieces
-from napari_segplugin.viewer.recolor import Apart, Elsewhere, Part, Scheme, at_once
+from napari_segplugin.viewer.pieces import ClassPieces
+from napari_segplugin.viewer.recolor import Apart, Elsewhere, LatePart, Scheme, at_once
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -99,7 +99,7 @@ class ResultView:
     ----------
     kind : str
         The view that is shown: "instance", "semantic" or "panoptic".
-    pieces : Pieces or None
+    pieces : ClassPieces or None
         The objects of a semantic result, while they are shown.
     changed : signal
         Emitted when another view is shown, or pieces have changed.
@@ -119,7 +119,7 @@ class ResultView:
         self.viewer, self.layer, self.classes, self.task, self.axes = viewer, layer, classes, task, axes
         self.own = "semantic" if task is Task.SEMANTIC else "instance"
         self.kind = self.own
-        self.pieces: Pieces | None = None
+        self.pieces: ClassPieces | None = None
         self._later = later
         self._apart = Apart(later, self._paint)
         self._scheme: Scheme | None = None
@@ -260,7 +260,7 @@ class ResultView:
         box = shown.at(tuple(sides))
         if box != self._seen and np.prod([s.stop - s.start for s in box]) <= WHOLE:
             self._seen = box
-            self._apart.look([Part(data, box)], self.axes)
+            self._apart.look([LatePart(data, box)], self.axes)
 
     def _on_step(self, step: EditStep, back: bool) -> None:
         """A step was done or undone: look for neighbors where it changed something."""
@@ -310,7 +310,7 @@ class ResultView:
                     self._mine = False
             return
         if self.pieces is None:
-            self.pieces = Pieces(self.layer, self.classes, self.axes, self._later)
+            self.pieces = ClassPieces(self.layer, self.classes, self.axes, self._later)
             self.pieces.changed.connect(self._on_pieces)
             self._usual = getattr(self.layer, _STEP)
             vars(self.layer)[_STEP] = self._shown
@@ -318,7 +318,7 @@ class ResultView:
         self._on_pieces()
 
     def _on_pieces(self) -> None:
-        """Pieces have changed: give them colors."""
+        """ClassPieces have changed: give them colors."""
         pieces = self.pieces
         if pieces is None:
             return
