@@ -15,6 +15,8 @@ FOUND = 0.5
 """Overlap from which an object counts as found, and share of a stroke from which it counts as right."""
 WORSE = 0.02
 """By how much a figure may fall by chance."""
+GAIN = 0.01
+"""By how much the overlap has to rise where no more are found."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,19 @@ class Compared:
         """How many more the new model has right."""
         return self.after.found - self.before.found
 
+    @property
+    def gain(self) -> float:
+        """By how much the overlap has risen."""
+        return self.after.overlap - self.before.overlap
+
+    @property
+    def moved(self) -> float:
+        """By how much the overlap of those has fallen that both models have right."""
+        both = [
+            a - b for a, b in zip(self.before.overlaps, self.after.overlaps, strict=True) if a >= FOUND and b >= FOUND
+        ]
+        return sum(both) / len(both) if both else 0.0
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -139,8 +154,9 @@ def verdict_of(
 ) -> Verdict:
     """Which model is used, by what was kept aside, by all that was checked, and by the rest.
 
-    The new one is, if at least five are kept aside, it finds more of them or as many with a higher overlap, loses none of
-    them and none of the others that were checked (of more than fifty, one in fifty), and has not become worse elsewhere.
+    The new one is, if at least five are kept aside, it finds more of them or as many with an overlap that is higher by one
+    percent, loses none of them and none of the others that were checked (of more than fifty, one in fifty), and has not become
+    worse elsewhere.
 
     Parameters
     ----------
@@ -245,7 +261,7 @@ def _no_better(aside: Compared, checked: Compared, falls: Mapping[str, float], w
         return f"{checked.lost} of the {counted(checked.count, word)} that you marked {_is(checked.lost)} lost."
     if false > WORSE * aside.count:
         return f"{false} more {_is(false)} found beside what was kept aside, where there is nothing."
-    if aside.more < 0 or not aside.after.overlap > aside.before.overlap:
+    if aside.more < 0 or (aside.more == 0 and aside.gain < GAIN):
         return f"Of the {counted(aside.count, word)} kept aside no more are right, and they overlap no better."
     where = max(falls, key=lambda k: falls[k], default="")
     return f"{where} it is worse by {falls[where]:.1%}." if where and falls[where] > WORSE else ""
@@ -276,6 +292,7 @@ def too_few(steps: int, seconds: float = 0.0) -> str:
 __all__ = [
     "ENOUGH",
     "FOUND",
+    "GAIN",
     "STARVED",
     "WORSE",
     "Checked",

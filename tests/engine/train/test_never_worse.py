@@ -249,6 +249,20 @@ def test_pieces_of_earlier_images_tell_too(trained):
     assert f"{EARLIER} it is worse by" in trial.verdict(spoilt(trained), good, steps=99, seconds=0).text
 
 
+def test_outlines_on_the_rest_move_as_far_only_as_those_kept_aside_have_become_better(trained):
+    """Objects marked too large teach larger ones; that those kept aside are too large alike proves little."""
+    image, objects = squares()
+    sample = Sample(image, (objects > 0).astype(int), objects, objects == 1)
+    trial = Trial(trained, [sample], [sample], [])
+    same, moved = (Look({"held-out Dice": 1.0}, Checked((v,) * 10)) for v in (1.0, 0.8))
+    assert trial._fall(same, moved, 0.02) == pytest.approx(0.18)
+    assert trial._fall(same, moved, 0.3) == 0.0
+    assert trial._fall(same, Look({"held-out Dice": 0.5}, Checked((1.0,) * 9 + (0.0,))), 0.3) == pytest.approx(0.1)
+    areas = new_bundle(ModelSpec("unet", 2, 1, Task.SEMANTIC, CLASSES, {"widths": (4, 8)}), name="x")
+    worse = Look({"held-out Dice": 0.9}, Checked())
+    assert Trial(areas, [sample], [], [])._fall(same, worse, 0.3) == pytest.approx(0.1)
+
+
 def test_a_first_network_that_a_forest_beats_is_not_chosen():
     image, objects = squares()
     classes = ClassTable.named(["cell"], Kind.STUFF)
