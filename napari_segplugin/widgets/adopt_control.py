@@ -35,17 +35,21 @@ class AdoptControl:
         self._desk = desk
 
     def candidate(self) -> Labels | None:
-        """The selected layer, if it holds labels from elsewhere that could be corrected."""
+        """The selected layer, or another one in sight, if it holds labels from elsewhere that could be corrected."""
+        layers = self._desk.viewer.layers
+        seen = [layers.selection.active, *(a for a in reversed(layers) if a.visible)]
+        return next((a for a in seen if a is not None and self._usable(a)), None)
+
+    def _usable(self, layer: Layer) -> TypeGuard[Labels]:
         desk = self._desk
-        layer = desk.viewer.layers.selection.active
         if not isinstance(layer, Labels) or layer.multiscale or not desk.ready or desk.layer is None:
-            return None
+            return False
         if any(r.layer is layer for r in desk.results):
-            return None
+            return False
         own = layer.metadata.get("segplugin", {})
         views = any(is_view(layer, t.layer) for t in desk.targets)
         right = fits(layer, desk.layer, desk.axes)
-        return layer if right and not views and not (isinstance(own, dict) and own.get("role")) else None
+        return right and not views and not (isinstance(own, dict) and own.get("role"))
 
     def start(self) -> None:
         """Take the layer in; where the class of its objects is not known, ask."""

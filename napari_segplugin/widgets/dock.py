@@ -45,6 +45,7 @@ from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
 from napari_segplugin.widgets.view_control import ViewControl
+from napari_segplugin.widgets.view_row import ViewRow
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -85,6 +86,8 @@ class SegmentationDock(QWidget):
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
+        self.view_row = ViewRow(self.desk, self.viewer)
+        self.frame.under_header.addWidget(self.view_row)
         self.guide = Guide(self)
         self._connect()
         self._watch()
@@ -195,7 +198,7 @@ class SegmentationDock(QWidget):
         for emitter, callback in links:
             emitter.connect(callback)
         session, on_bundle = self.session, self._on_bundle
-        desk, jobs, edits, journal = self.desk, self.jobs, self.edits, self.journal
+        desk, jobs, edits, journal, view_row = self.desk, self.jobs, self.edits, self.journal, self.view_row
 
         def let_go(*_: Any) -> None:
             for emitter, callback in links:
@@ -206,8 +209,9 @@ class SegmentationDock(QWidget):
             desk.close()
             with suppress(RuntimeError):
                 jobs.abandon()
-            with suppress(RuntimeError):
-                edits.let_go()
+            for close in (edits.let_go, view_row.close_planes):
+                with suppress(RuntimeError):
+                    close()
             journal.close()
 
         self._let_go = let_go
@@ -317,6 +321,7 @@ class SegmentationDock(QWidget):
         if self._closed:
             return
         self.guide.refresh()
+        self.view_row.refresh()
         self.views.refresh()
         self.tracks.refresh()
         self.edge_maps.refresh()

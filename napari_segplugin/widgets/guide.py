@@ -15,6 +15,7 @@ from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets.frame.frame import CORRECT, TRAIN
 from napari_segplugin.widgets.frame.icons import give
 from napari_segplugin.widgets.next_step import Situation, offer
+from napari_segplugin.widgets.start_page import StartPage
 
 if TYPE_CHECKING:
     from napari_segplugin.widgets.dock import SegmentationDock
@@ -56,6 +57,14 @@ class Guide:
         improve.time.changed.connect(self.tell)
         self._trained: tuple[object, int] = (None, 0)
         self._counted: Result | None = None
+        self._lesson = ""
+        self.start = StartPage(dock.session.folder)
+        self.start.offer(dock.engine.samples())
+        self.start.sample_asked.connect(self._begin)
+        self.start.masks_asked.connect(image.ask_file)
+        result.before.insertWidget(0, self.start)
+        result.masks.correct_asked.connect(self._correct_masks)
+        result.masks.learn_asked.connect(self._learn_masks)
 
     def _check(self) -> None:
         self._dock.frame.turn_to(CORRECT)
@@ -67,6 +76,26 @@ class Guide:
         dock.improve_step.strokes.head.setChecked(True)
         dock.paint.add_layer()
 
+    def _begin(self, name: str) -> None:
+        """Load a sample, and lead on from there."""
+        self._lesson = name
+        self._dock.files.open_sample(name)
+
+    def _correct_masks(self) -> None:
+        self._dock.edits.panel.adopt.click()
+        self._dock.frame.turn_to(CORRECT)
+
+    def _learn_masks(self) -> None:
+        """Take every object of labels from elsewhere as correct."""
+        dock = self._dock
+        dock.edits.panel.adopt.click()
+        target = dock.edits.target
+        if target is not None and target.result.adopted:
+            numbers = list(target.editor.boxes)
+            if numbers:
+                target.editor.accept(numbers)
+            dock.frame.turn_to(TRAIN)
+
     # --- what is there --------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -77,6 +106,12 @@ class Guide:
         ready = step.ready and choice is not None
         training, result = self._training, self._result
         step.say(step.problem)
+        self.start.setVisible(step.layer is None)
+        dock.result_step.set_image(step.layer is not None)
+        masks = dock.edits.adoption.candidate()
+        dock.result_step.masks.offer("" if masks is None else str(masks.name))
+        if self._lesson and step.layer is not None and str(step.layer.name) != self._lesson:
+            self._lesson = ""  # another image: the path was left
         untrained = choice is not None and choice.scratch and not classical
         can_run = (step.ready if classical else ready and not untrained) and not dock.job.busy
         painted = bool(dock.paint.counts) or (dock.paint.reviewed is not None and len(dock.paint.reviewed.data) > 0)
@@ -150,6 +185,7 @@ class Guide:
             strokes=sum(strokes for strokes, _ in dock.paint.counts.values()) if dock.paint.layer is not None else 0,
             painting=dock.paint.layer is not None,
             time=dock.improve_step.time.text,
+            guided=bool(self._lesson),
             trained=self._ended(sum(counts.get(s, 0) for s in (ACCEPTED, CORRECTED, REJECTED))),
         )
 

@@ -10,6 +10,18 @@ from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN
 ENOUGH = 5
 """Checked objects, or strokes, from which on a training is proposed."""
 
+LESSON = {
+    "run": "1 of 4: press Run. The model looks for what it has learnt.",
+    "check": "2 of 4: check a few objects. Press the button below.",
+    "next": "2 of 4: Accept what is right, Fix or Reject what is wrong, five times.",
+    "paint": "1 of 4: paint a few short strokes of each class.",
+    "whole": "2 of 4: see the answer for the whole image.",
+    "to_train": "3 of 4: see what the model would learn from.",
+    "train": "3 of 4: train, and see whether it got better.",
+    "save": "4 of 4: save the result.",
+}
+"""What is said to somebody who is led, by the button that comes next."""
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -50,6 +62,8 @@ class Situation:
         How long a training takes.
     trained : str
         How the last training ended: "", "better" or "not better".
+    guided : bool
+        Somebody began with a sample, and is led from step to step.
     """
 
     tab: str
@@ -73,6 +87,7 @@ class Situation:
     painting: bool = False
     time: str = ""
     trained: str = ""
+    guided: bool = False
 
     @property
     def checked(self) -> int:
@@ -123,7 +138,9 @@ def offer(now: Situation) -> Offer:
         return Offer("Open an image, or drop a file on the window.", "", "open", "open")
     if now.question or now.problem:
         return Offer(now.question or now.problem)
-    return {FIND: _find, CORRECT: _correct, TRAIN: _train}[now.tab](now)
+    shown = {FIND: _find, CORRECT: _correct, TRAIN: _train}[now.tab](now)
+    lesson = LESSON.get(shown.primary, "") if now.guided else ""
+    return Offer(lesson or shown.sentence, shown.left, shown.right, shown.primary)
 
 
 def _find(now: Situation) -> Offer:

@@ -75,7 +75,7 @@ class ImageStep(Part):
         self.choice = combo("image_choice", "Image", "The image layer to segment.")
         self.choice.currentIndexChanged.connect(lambda _: self._on_layer())
         self.open_menu = QMenu(self)
-        self.open_menu.addAction("File…", self._ask_file)
+        self.open_menu.addAction("File…", self.ask_file)
         self.open_menu.addAction("Folder (DICOM, OME-Zarr)…", self._ask_folder)
         self.open_button = button(
             "Open…",
@@ -331,7 +331,8 @@ class ImageStep(Part):
 
     # --- opening --------------------------------------------------------------------------------------------------
 
-    def _ask_file(self) -> None:
+    def ask_file(self) -> None:
+        """Ask for a file to open."""
         path, _ = QFileDialog.getOpenFileName(self, "Open an image", str(Path.home()))
         if path:
             self.open_requested.emit(path)

@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets.frame.groups import ChoiceBar
+from napari_segplugin.widgets.masks_card import MasksCard
 
 _VIEWS = {
     "instance": ("Objects", "Each object in its own colour."),
@@ -223,10 +224,16 @@ class ResultStep(Part):
         self.before = QVBoxLayout()
         self.rows.addLayout(self.before)
         self._after = row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1))
-        for widget in (heading("Where to look"), self.scope_choice, self.card, self._views, self._after):
+        self._where, self.masks = heading("Where to look"), MasksCard()
+        for widget in (self.masks, self._where, self.scope_choice, self.card, self._views, self._after):
             self.rows.addWidget(widget)
         self.show_summary("")
         self.set_state(False, False, False)
+
+    def set_image(self, there: bool) -> None:
+        """Ask where to look once there is an image."""
+        for widget in (self._where, self.scope_choice):
+            widget.setVisible(there)
 
     @property
     def scope(self) -> str:

@@ -98,6 +98,7 @@ def style_sheet(theme: Theme) -> str:
     QPushButton[choice="true"] {{ border: 2px solid transparent; min-height: 18px; padding: 2px 4px; }}
     QPushButton[choice="true"]:checked {{
         border: 2px solid {c.rim}; background-color: {c.page}; color: {c.text}; font-weight: bold; }}
+    QPushButton[sample="true"] {{ min-height: 44px; text-align: left; padding: 2px 10px; }}
     QPushButton[tall="true"] {{ min-height: 34px; }}
     QPushButton[link="true"] {{
         background: transparent; border: none; color: {c.link}; text-decoration: underline; padding: 2px; }}
