@@ -164,12 +164,13 @@ class Lesson:
 
     def run(self) -> None:
         """Run, and say what was found."""
+        self.dock.frame.turn_to("find")
         self.press("run_button")
         self.wait(200)
         self.idle()
         wait_for(lambda: self.dock.edits.target is not None, "the result")
         self.home()
-        self.hands.show(self.find("run_button"), self.dock.result_step.summary)
+        self.hands.show(self.dock.result_step.card)
         say(f"found: {self.dock.result_step.summary.text()}")
 
     def panel(self, button: str, title: str) -> Any:
@@ -203,16 +204,16 @@ def screen() -> Image.Image:
 
 def open_and_run(lesson: Lesson) -> None:
     """The empty dock, the sample, the first result."""
-    lesson.picture("01-the-dock", ["step_image"])
+    lesson.picture("01-the-dock", ["image_line", "find_line", "tab_row", "footer"])
     menus = open_menus(lesson, ("File", "Open Sample", "Segmentation"))
     lesson.picture("02-open-the-sample")
     for menu in reversed(menus):
         menu.close()
     lesson.open_sample()
     lesson.home()
-    lesson.picture("03-the-sample-is-open", ["image_info", "weights_choice", "estimate"])
+    lesson.picture("03-the-sample-is-open", ["image_line", "find_line", "footer"])
     lesson.run()
-    lesson.picture("04-the-first-result", ["run_button", lesson.dock.result_step.summary])
+    lesson.picture("04-the-first-result", ["run_button", "result_card"])
 
 
 def open_menus(lesson: Lesson, titles: Sequence[str]) -> list[Any]:
@@ -237,12 +238,10 @@ def look_and_correct(lesson: Lesson) -> None:
     from test_loop import between
 
     dock, hands = lesson.dock, lesson.hands
-    for step in (dock.image_step, dock.method_step):
-        hands.press(step.header)  # folded: room for what follows
-    lesson.press("edit_next")
+    lesson.press("check_next")
     lesson.idle()
-    hands.show(lesson.find("object_text"), lesson.find("edit_shrink"))
-    lesson.picture("05-the-most-doubtful-object", ["object_text", "edit_next"])
+    hands.show(dock.edits.panel.inside)
+    lesson.picture("05-the-most-doubtful-object", ["queue_card"])
     lesson.home()
     (many, parts), *pairs = lesson.sees().fused
     lesson.press("edit_split")
@@ -271,37 +270,43 @@ def paint(lesson: Lesson) -> None:
 
     dock, hands = lesson.dock, lesson.hands
     missed = sorted(lesson.sees().missed, key=lambda t: -int((lesson.truth == t).sum()))[:2]
-    say(f"missed nuclei painted: {len(missed)}")
-    lesson.press("corrections_button")
+    say(f"missed nuclei outlined: {len(missed)}")
+    lesson.press("edit_outline")
     for number in missed:
-        lesson.press("paint_-1")
-        dock.paint.layer.mode = "polygon"
         for corner in outline(lesson.truth == number):
-            hands.click(dock.paint.layer, corner)
+            hands.click(lesson.layer, corner)
         hands.key(Qt.Key.Key_Enter)
-    lesson.press(f"paint_{BACKGROUND_PAINT}")
+    lesson.press("edit_select")
     empty = np.argwhere((lesson.truth == 0) & (np.asarray(lesson.layer.data) == 0))
+    if not dock.improve_step.strokes.head.isChecked():
+        hands.press(dock.improve_step.strokes.head)
+    lesson.press("corrections_button")
+    lesson.press(f"paint_{BACKGROUND_PAINT}")
     for row in STROKES_AT:
         hands.drag(dock.paint.layer, empty[empty[:, 0] == row][[5, 20, 35]].astype(float))
     wait_for(lambda: dock.paint.counts.get(BACKGROUND_PAINT, (0, 0))[0] == len(STROKES_AT), "the strokes")
-    hands.show(lesson.find("corrections_button"), lesson.find("counts"))
-    buttons = ["corrections_button", "paint_-1", f"paint_{BACKGROUND_PAINT}", "counts"]
-    lesson.picture("07-painted-corrections", buttons)
+    hands.show(dock.improve_step.strokes)
+    lesson.picture("07-painted-corrections", ["corrections_button", f"paint_{BACKGROUND_PAINT}", "counts"])
 
 
 def learn(lesson: Lesson, seconds: int) -> None:
     """Fine-tune, and look at the scores before and after."""
     dock, hands = lesson.dock, lesson.hands
-    hands.press(dock.edits.panel.head)
-    lesson.find("budget").setValue(seconds)
+    dock.frame.turn_to("train")
+    times = dock.improve_step.time
+    usual = times.choice.findData(seconds)
+    if usual >= 0:
+        hands.press(times.choice.buttons[usual])
+    else:
+        times.spin.setValue(seconds)
     lesson.press("train_button")
     wait_for(lambda: not dock.improve_step.quality_plot.empty, "the first look at quality")
     lesson.wait(1000 * seconds // 2)
-    hands.show(lesson.find("train_button"), lesson.find("quality_plot"))
+    hands.show(lesson.find("loss_plot"), lesson.find("quality_plot"))
     lesson.picture("08-fine-tuning", ["stop_button", "loss_plot", "quality_plot"])
     lesson.idle()
     hands.show(dock.improve_step.verdict, lesson.find("save_model"))
-    lesson.picture("09-before-and-after", ["verdict_table", "verdict_pictures"])
+    lesson.picture("09-before-and-after", ["verdict_table", "verdict_pictures", "verdict_text"])
     table = dock.improve_step.verdict.table
     for i in range(table.rowCount()):
         say("  " + " ".join(table.item(i, j).text() for j in range(3)))
@@ -311,31 +316,38 @@ def learn(lesson: Lesson, seconds: int) -> None:
 def compare(lesson: Lesson) -> None:
     """Run again, evaluate both results against the ground truth, go back."""
     dock, hands = lesson.dock, lesson.hands
-    corrected = lesson.layer
+    if lesson.find("use_button").isEnabled():
+        lesson.press("use_button")
     lesson.run()
-    new = lesson.layer
-    corrected.visible = dock.paint.layer.visible = False
-    new.contour = 0
-    lesson.picture("10-run-again", ["run_button", dock.result_step.summary])
+    dock.paint.layer.visible = False
+    lesson.layer.contour = 0
+    lesson.picture("10-run-again", ["footer"])
+    lesson.press("keep_run")
     panel = lesson.panel("judge_button", "Judge against ground truth")
     if not panel.overlay_check.isChecked():
         hands.press(panel.overlay_check)
-    hands.press(panel.run_button)
+    tell_scores(lesson, panel)
+    lesson.home()
+    lesson.picture("11-hits-and-misses", [panel.run_button, panel.overlay_check])
+    lesson.layer.undo()
+    tell_scores(lesson, panel)
+    hits = next(a for a in lesson.viewer.layers if a.name.endswith("hits and misses"))
+    dock.parentWidget().raise_()
+    lesson.press("back_button")
+    lesson.remove(hits)
+    lesson.home()
+    hands.show(dock.improve_step.verdict.text, lesson.find("back_button"))
+    lesson.picture("12-go-back", ["back_button", "footer"])
+
+
+def tell_scores(lesson: Lesson, panel: Any) -> None:
+    """Press Judge, and say what it finds."""
+    panel.report = None
+    lesson.hands.press(panel.run_button)
     wait_for(lambda: panel.report is not None and not panel.job.busy, "the evaluation")
     for row in panel.report.rows:
         if row.class_name == "all" and row.metric in SHOWN:
             say(f"  {row.metric}: {row.value:.3f}")
-    lesson.home()
-    lesson.picture("11-hits-and-misses", [panel.run_button, panel.overlay_check])
-    hits = next(a for a in lesson.viewer.layers if a.name.endswith("hits and misses"))
-    dock.parentWidget().raise_()
-    lesson.press("back_button")
-    lesson.remove(new, hits)
-    corrected.visible = True
-    corrected.contour = 0
-    lesson.home()
-    hands.show(dock.improve_step.verdict.text, lesson.find("back_button"))
-    lesson.picture("12-go-back", ["back_button", dock.messages])
 
 
 def finish(lesson: Lesson) -> None:
@@ -355,7 +367,7 @@ def finish(lesson: Lesson) -> None:
     finally:
         QFileDialog.getSaveFileName = asked
     lesson.idle()
-    lesson.picture("14-saved", ["save_button", lesson.dock.messages])
+    lesson.picture("14-saved", ["save_button", "footer"])
     say("files: " + ", ".join(sorted(p.name for p in Path("results").iterdir())))
 
 

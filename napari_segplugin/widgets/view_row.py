@@ -78,7 +78,7 @@ class ViewRow(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self.choice, 3)
+        layout.addWidget(self.choice, 5)
         layout.addWidget(self.window_choice, 2)
         self.choice.currentIndexChanged.connect(lambda _: self._on_choice())
         self.window_choice.activated.connect(lambda _: self._on_window())
@@ -107,7 +107,7 @@ class ViewRow(QWidget):
         wanted = self.choice.currentData()
         try:
             if wanted == THREE:
-                self._planes().show()
+                self._show_three()
                 return
             if self.planes is not None:
                 self.planes.hide()
@@ -115,6 +115,17 @@ class ViewRow(QWidget):
         except SegPluginError as error:
             self._desk.fail(error)
             self.choice.setCurrentIndex(self.choice.findData(ONE))
+
+    def _show_three(self) -> None:
+        """Show three planes through the slice that is looked at, and through the middle of it."""
+        dims, three = self._viewer.dims, self._planes()
+        point = [float(p) for p in dims.point]
+        for axis in dims.displayed:
+            low, high, _ = dims.range[axis]
+            point[axis] = (low + high) / 2
+        three.show()
+        if three.planes is not None:
+            three.planes.go_to(point)
 
     def _on_toggled(self, on: bool) -> None:
         """Three planes were shown or left by something else."""
