@@ -24,6 +24,7 @@ from napari_segplugin.widgets.edge_control import EdgeControl
 from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
+from napari_segplugin.widgets.folder_control import FolderControl
 from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, Frame
 from napari_segplugin.widgets.frame.header import HeaderLine
 from napari_segplugin.widgets.frame.icons import color_icons
@@ -40,7 +41,7 @@ from napari_segplugin.widgets.run_control import RunControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
-from napari_segplugin.widgets.step_result import ResultStep
+from napari_segplugin.widgets.step_result import FOLDER, ResultStep
 from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
@@ -105,6 +106,7 @@ class SegmentationDock(QWidget):
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
         self.instant = InstantControl(desk, jobs, engine, improve, self.paint, self.runs)
@@ -162,7 +164,9 @@ class SegmentationDock(QWidget):
         result.save_requested.connect(self.runs.save)
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
-        result.scope_changed.connect(self._estimate_timer.start)
+        result.scope_changed.connect(self._on_scope)
+        self.folders.table.changed.connect(self.guide.tell)
+        self.folders.table.opened.connect(lambda state: self.files.open_image(state.path))
         layout_of(improve.gear).addWidget(method.options)
         improve.layer_requested.connect(self.paint.add_layer)
         improve.reviewed_requested.connect(self.paint.add_reviewed)
@@ -267,10 +271,22 @@ class SegmentationDock(QWidget):
 
     def _run(self, scope: str) -> None:
         """Run what is chosen: a classical technique or a network."""
-        if self.method_step.is_classical:
+        if scope == FOLDER:
+            self.folders.start()
+        elif self.method_step.is_classical:
             self.classical.run(scope)
         else:
             self.runs.start(scope)
+
+    def _on_scope(self) -> None:
+        """Another part of the image, or a folder, is to be looked at."""
+        folder = self.result_step.scope == FOLDER
+        if folder and not self.folders.ask():
+            self.result_step.scope_choice.setCurrentIndex(0)
+            return
+        self.folders.show(folder)
+        self._estimate_timer.start()
+        self.refresh()
 
     # --- state ----------------------------------------------------------------------------------------------------
 

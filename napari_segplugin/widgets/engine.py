@@ -13,6 +13,7 @@ from napari_segplugin.core import (
     AugmentSpec,
     ClassicalRecipe,
     ClassTable,
+    FileState,
     Image,
     Job,
     LossSpec,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Estimate,
         FineTuneResult,
         ForestAnswer,
+        Order,
         PixelForest,
         Previewer,
         Proposed,
@@ -190,6 +192,14 @@ class Engine(Protocol):
         self, image: Image, model: ModelBundle, path: str, /, *, tiles: TileSpec | None, device: str
     ) -> Job[tuple[Segmentation, list[Path]]]:
         """Segment an image of any size into a file."""
+
+    def plan(self, images: str | Path, output: str | Path | None, /) -> tuple[list[Path], Path | None, Path | None]:
+        """The images of a folder, the folder of their results, and the record of the batch."""
+
+    def batch_of(
+        self, images: str | Path, order: Order, output: str | Path | None, /, *, stop: threading.Event | None
+    ) -> Job[tuple[FileState, ...]]:
+        """Do the same to every image of a folder."""
 
     def segment(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_segplugin.widgets.frame.frame import CORRECT, TRAIN
 from napari_segplugin.widgets.frame.icons import give
 from napari_segplugin.widgets.next_step import Situation, offer
 from napari_segplugin.widgets.start_page import StartPage
+from napari_segplugin.widgets.step_result import FOLDER
 
 if TYPE_CHECKING:
     from napari_segplugin.widgets.dock import SegmentationDock
@@ -42,6 +44,7 @@ class Guide:
             "cancel": result.cancel_button,
             "abort": improve.abort_button,
             "stop": improve.stop_button,
+            "stop_file": button("Stop after this file", "stop_file", "What is done is kept.", dock.folders.stop),
             "train": improve.train_button,
             "whole": improve.instant_button,
             "save": button("Save…", "save_next", "Save the result.", result.save_button.click),
@@ -165,7 +168,7 @@ class Guide:
         model = step.ready and (dock.method_step.is_classical or (choice is not None and not scratch))
         semantic = result is not None and result.segmentation.task is Task.SEMANTIC
         found = -1 if result is None else len(result.segmentation.classes) - 1 if semantic else self._objects(result)
-        return Situation(
+        now = Situation(
             tab=dock.frame.tab,
             image=step.layer is not None,
             question=step.question.text() and f"{step.question.text()} Answer above, under Image.",
@@ -188,6 +191,16 @@ class Guide:
             guided=bool(self._lesson),
             trained=self._ended(sum(counts.get(s, 0) for s in (ACCEPTED, CORRECTED, REJECTED))),
         )
+        return self._with_folder(now)
+
+    def _with_folder(self, now: Situation) -> Situation:
+        """The same with a folder, where that is what to look at."""
+        folders = self._dock.folders
+        if self._dock.result_step.scope != FOLDER or folders.folder is None:
+            return now
+        tally = folders.table.tally
+        where = tally.running() if self._running else (folders.output or folders.folder).name
+        return replace(now, files=len(tally.states), files_left=tally.left, folder=where)
 
     def _ended(self, checked: int) -> str:
         """How the last training ended; nothing any more once something was corrected after it."""
@@ -265,6 +278,10 @@ class Guide:
         self.buttons["to_train"].setText(
             f"Train on {counted(painted, now.word)}" if painted and now.enough else "Train a network…"
         )
+        if now.files >= 0:
+            begun = 0 < now.files_left < now.files
+            run = f"Continue with {now.files_left:,}" if begun else f"Run on {counted(now.files, 'file')}"
+            self._dock.result_step.run_button.setText(run)
         train = self._dock.improve_step.train_button
         train.setText("Train again" if now.trained == "better" else f"Train for {now.time}")
         self.buttons["correct"].setText(f"Check {things}" if not now.trained else "Correct more")

@@ -64,6 +64,10 @@ class Situation:
         How the last training ended: "", "better" or "not better".
     guided : bool
         Somebody began with a sample, and is led from step to step.
+    files, files_left : int
+        Images of a folder that is to be run, and those that are not done; -1 where the image is.
+    folder : str
+        Where the results of a folder go; while it runs, how far it is.
     """
 
     tab: str
@@ -88,6 +92,9 @@ class Situation:
     time: str = ""
     trained: str = ""
     guided: bool = False
+    files: int = -1
+    files_left: int = 0
+    folder: str = ""
 
     @property
     def checked(self) -> int:
@@ -108,7 +115,7 @@ class Offer:
     ----------
     sentence : str
     left, right : str
-        Names of buttons, "" for none: "open", "run", "cancel", "stop", "abort", "save", "check", "paint", "to_train",
+        Names of buttons, "" for none: "open", "run", "cancel", "stop", "stop_file", "abort", "save", "check", "paint", "to_train",
         "whole", "train", "correct".
     primary : str
         The one that is highlighted; "next" is that of the queue.
@@ -130,6 +137,8 @@ def offer(now: Situation) -> Offer:
     >>> offer(Situation("find", image=True, model=True, found=46, word="nucleus", doubtful=7)).sentence
     '46 nuclei found. 7 look doubtful.'
     """
+    if now.running and now.files >= 0:
+        return Offer(now.folder, "cancel", "stop_file")
     if now.running:
         return Offer("You can zoom and look around; corrections open when the run has ended.", "cancel")
     if now.training:
@@ -144,6 +153,8 @@ def offer(now: Situation) -> Offer:
 
 
 def _find(now: Situation) -> Offer:
+    if now.files >= 0 and now.model:
+        return Offer(f"{counted(now.files, 'file')}. Results go to {now.folder}.", "", "run", "run")
     if now.found >= 0 and not now.stale:
         return _found(now)
     if now.model:

@@ -244,8 +244,11 @@ class ResultStep(Part):
         """Offer the visible plane where the image has planes."""
         planes = [("Visible plane", PLANE)] if has_planes else []
         whole = "Whole volume" if has_planes else "Whole image"
-        fill_combo(self.scope_choice, [(whole, WHOLE), *planes, ("Visible part", VIEW), ("Into a file…", FILE)])
-        self.scope_choice.setIcons(["whole", *["plane"] * has_planes, "visible", "file"])
+        fill_combo(
+            self.scope_choice,
+            [(whole, WHOLE), *planes, ("Visible part", VIEW), ("Into a file…", FILE), ("Folder…", FOLDER)],
+        )
+        self.scope_choice.setIcons(["whole", *["plane"] * has_planes, "visible", "file", "folder"])
 
     def set_state(self, can_run: bool, running: bool, has_result: bool, next_step: bool = False) -> None:
         """Enable and highlight.

@@ -20,6 +20,7 @@ from napari_segplugin.core import (
     AugmentSpec,
     ClassicalRecipe,
     ClassTable,
+    FileState,
     Image,
     InputError,
     Job,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from napari_segplugin.door.window import (
         Estimate,
         ForestAnswer,
+        Order,
         PixelForest,
         Previewer,
         Proposed,
@@ -243,6 +245,30 @@ class FakeEngine:
         if bundle.spec.task is Task.SEMANTIC:
             return np.asarray(mask, np.uint16)
         return np.asarray(ndimage.label(mask)[0], np.int32)
+
+    def plan(self, images: str | Path, output: str | Path | None) -> tuple[list[Path], Path | None, Path | None]:
+        files = sorted(Path(images).glob("*.tif"))
+        if not files:
+            raise InputError("There are no images in this folder.", got=images)
+        return files, Path(output or f"{images}_results"), None
+
+    def batch_of(
+        self, images: str | Path, order: Order, output: str | Path | None, *, stop: threading.Event | None
+    ) -> Job[tuple[FileState, ...]]:
+        self.calls.append(("batch_of", (order, output)))
+        states = [FileState(i, str(path), "waits") for i, path in enumerate(self.plan(images, output)[0])]
+        yield from states
+        for i, state in enumerate(states):
+            if stop is not None and stop.is_set():
+                break
+            yield replace(state, state="running")
+            time.sleep(self.pause)
+            bad = "bad" in state.path
+            states[i] = replace(
+                state, state="unreadable" if bad else "done", objects=None if bad else 7, reason="No image." * bad
+            )
+            yield states[i]
+        return tuple(states)
 
     def recipes(self) -> Mapping[str, ClassicalRecipe]:
         return window.recipes()
