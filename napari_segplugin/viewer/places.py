@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Layer
 
-WHOLE, PLANE, VIEW, FILE = "whole", "plane", "view", "file"
+WHOLE, PLANE, VIEW, FILE, FOLDER = "whole", "plane", "view", "file", "folder"
 """Where to run: everything, the plane or the part on the screen, everything straight into a file."""
 
 
@@ -43,7 +43,7 @@ def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> 
     scope : str
         "whole", "file", "plane" or "view".
     """
-    return None if scope in (WHOLE, FILE) else seen(viewer, layer, axes, plane=scope == PLANE)
+    return None if scope in (WHOLE, FILE, FOLDER) else seen(viewer, layer, axes, plane=scope == PLANE)
 
 
 def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = False) -> Region:
@@ -69,4 +69,4 @@ def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = Fal
     return visible_region(layer, axes, corners)
 
 
-__all__ = ["FILE", "PLANE", "VIEW", "WHOLE", "current_frame", "point_in_layer", "region_of", "seen"]
+__all__ = ["FILE", "FOLDER", "PLANE", "VIEW", "WHOLE", "current_frame", "point_in_layer", "region_of", "seen"]

@@ -70,7 +70,7 @@ class ClassicalPage(QWidget):
         self.live = QCheckBox("Show live")
         self.live.setChecked(True)
         describe(
-            self.live, "technique_live", "Show live", "The visible region is segmented while you change the settings."
+            self.live, "technique_live", "Show live", "The visible part is segmented while you change the settings."
         )
         self.live_text = wrapped(name="technique_live_text")
         layout = QVBoxLayout(self)

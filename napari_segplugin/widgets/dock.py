@@ -14,6 +14,7 @@ from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.desk import Answer, Desk
 from napari_segplugin.viewer.geometry import placement
+from napari_segplugin.viewer.places import FOLDER
 from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
 from napari_segplugin.widgets._timers import Later, timer
@@ -41,7 +42,7 @@ from napari_segplugin.widgets.run_control import RunControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
-from napari_segplugin.widgets.step_result import FOLDER, ResultStep
+from napari_segplugin.widgets.step_result import ResultStep
 from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
@@ -87,7 +88,7 @@ class SegmentationDock(QWidget):
         self._estimate_timer = timer(self, ESTIMATE_MS, self.runs.estimate)
         self._refresh_timer = timer(self, 50, self.refresh)
         self._names_timer = timer(self, 50, self._on_layers)
-        self.view_row = ViewRow(self.desk, self.viewer)
+        self.view_row = ViewRow(self.desk, self.viewer, self.image_step.patient.brightness)
         self.frame.under_header.addWidget(self.view_row)
         self.guide = Guide(self)
         self._connect()

@@ -208,6 +208,7 @@ class EditControl:
         elif action in ("next", "accept", "fix", "reject"):
             self._guarded(lambda: self.queue.act(target, action))
         else:
+            self.panel.show_settings(action)
             self._guarded(lambda: self._edit(target, action))
 
     def _guarded(self, work: Callable[[], object]) -> None:

@@ -34,7 +34,7 @@ class FolderFold(Fold):
             "Train on a folder…",
             "train_folder",
             "Train a copy of the chosen model, or a new network, on all images of a folder, with the time and the "
-            "loss set above. The old model is kept.",
+            "loss that are set. The old model is kept.",
             self._ask,
         )
         for widget in (wrapped(_LAYOUT, name="folder_layout"), self.button):

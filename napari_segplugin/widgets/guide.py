@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_segplugin.core import Task
 from napari_segplugin.core.words import counted, plural
+from napari_segplugin.viewer.places import FOLDER
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED
 from napari_segplugin.widgets._parts import button
@@ -17,7 +18,6 @@ from napari_segplugin.widgets.frame.frame import CORRECT, TRAIN
 from napari_segplugin.widgets.frame.icons import give
 from napari_segplugin.widgets.next_step import Situation, offer
 from napari_segplugin.widgets.start_page import StartPage
-from napari_segplugin.widgets.step_result import FOLDER
 
 if TYPE_CHECKING:
     from napari_segplugin.widgets.dock import SegmentationDock

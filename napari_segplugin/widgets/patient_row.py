@@ -34,6 +34,11 @@ _VIEWS: tuple[tuple[str, View], ...] = (("Patient, head up", "patient"), ("As in
 class PatientRow(QWidget):
     """Choices that go with a scan; hidden for any other image.
 
+    Attributes
+    ----------
+    brightness : QComboBox
+        Which values are black and white; it has its place in the row between header and tabs.
+
     Parameters
     ----------
     viewer : napari.Viewer
@@ -49,10 +54,9 @@ class PatientRow(QWidget):
         self.brightness = combo("window_choice", "Brightness", "Which values are black and white, in Hounsfield units.")
         self.brightness.currentIndexChanged.connect(lambda _: self._set_window())
         self.value = wrapped(name="value_at_pointer")
-        self._window_row = labelled("Brightness", self.brightness)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (labelled("View", self.direction), self._window_row, self.value):
+        for widget in (labelled("View", self.direction), self.value):
             layout.addWidget(widget)
         viewer.mouse_move_callbacks.append(self._on_pointer)
         self.setVisible(False)
@@ -62,13 +66,14 @@ class PatientRow(QWidget):
         self._layer = layer
         scan = layer is not None and scene_of(layer) is not None and layer.ndim >= 3
         self.setVisible(scan)
+        self.brightness.setVisible(False)
         if layer is None or not scan:
             return
         if self._compass.view != "file":
             self._compass.see(layer, "patient")
         fill_combo(self.direction, list(_VIEWS), self._compass.view)
         units = hounsfield(layer)
-        self._window_row.setVisible(units)
+        self.brightness.setVisible(units)
         self.value.setVisible(units)
         self.value.setText("")
         if units:

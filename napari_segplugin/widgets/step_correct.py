@@ -378,6 +378,14 @@ class CorrectPanel(QWidget):
         self.hint.setText(f"<b>{title}:</b> {hint or tip}")
         self._show_settings()
 
+    def show_settings(self, name: str) -> None:
+        """Show the settings of a tool that acted at once; the tool in hand stays."""
+        if name in _SETTINGS:
+            self._tool = name
+            title, tip = next((text, tip) for tool, text, _, tip in TOOLS if tool == name)
+            self.hint.setText(f"<b>{title}:</b> {tip}")
+            self._show_settings()
+
     def show_proposal(self, text: str) -> None:
         """Offer a proposal; an empty text puts the offer away."""
         self.proposal_text.setText(text)

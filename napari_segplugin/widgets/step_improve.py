@@ -43,7 +43,7 @@ ERASE = 0
 
 
 class ImproveStep(Part):
-    """The last step.
+    """The page of *Train*, and the strokes of *Correct*.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class ImproveStep(Part):
 
     def _build_paint(self) -> None:
         self.layer_button = button(
-            "Paint corrections",
+            "Paint strokes",
             "corrections_button",
             "Adds a layer to paint on. What you leave unpainted is unknown, never background.",
             self.layer_requested.emit,
@@ -149,7 +149,7 @@ class ImproveStep(Part):
             self.instant_box,
             "instant_box",
             "Answer while I paint",
-            "After each stroke, the visible region is segmented again.",
+            "After each stroke, the visible part is segmented again.",
         )
         self.instant_box.toggled.connect(self.instant_toggled)
         self.nearby_box = QCheckBox("only where I painted")

@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Event, Stage, Step
-from napari_segplugin.viewer.places import FILE, PLANE, VIEW, WHOLE
+from napari_segplugin.viewer.places import FILE, FOLDER, PLANE, VIEW, WHOLE
 from napari_segplugin.widgets._parts import (
     Card,
     Part,

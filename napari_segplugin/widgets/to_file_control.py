@@ -100,7 +100,7 @@ class ToFileControl:
         objects = "" if str(found.task) == "semantic" else f"{count} object{'s' * (count != 1)}. "
         self._step.show_summary(
             f"{objects}Written to {', '.join(Path(f).name for f in files)} in {Path(files[0]).parent}. "
-            "The layer shows the file. To correct it, run the visible region, paint corrections there, fine-tune, "
+            "The layer shows the file. To correct it, run the visible part, correct it there, train, "
             "and write the file again."
         )
 
