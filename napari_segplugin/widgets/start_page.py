@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_segplugin.core.disk.commit import commit
+from napari_segplugin.io.files import write_text
 from napari_segplugin.widgets._parts import button, heading, link, muted
 from napari_segplugin.widgets.frame.icons import give
 
@@ -86,9 +86,7 @@ class StartPage(QWidget):
 
     def _hide(self) -> None:
         self.samples.hide()
-        self._marker.parent.mkdir(parents=True, exist_ok=True)
-        with commit(self._marker) as stage:
-            stage.path(self._marker).write_text("The samples are hidden on the first page.\n", encoding="utf-8")
+        write_text(self._marker, "The samples are hidden on the first page.\n")
 
 
 __all__ = ["SAMPLES", "StartPage"]
