@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -79,19 +78,6 @@ class Reading:
     def to_json(self) -> JsonDict:
         """As JSON values."""
         return {**vars(self), "spacing": None if self.spacing is None else list(self.spacing)}
-
-    def options(self) -> list[str]:
-        """As options of the command line."""
-        sizes = "" if self.spacing is None else ",".join(f"{s:g}" for s in self.spacing)
-        words = {
-            "axes": self.axes,
-            "spacing": sizes,
-            "unit": self.unit,
-            "series": self.series,
-            "channels": self.channels,
-        }
-        found = [part for word, value in words.items() if value for part in (f"--{word}", str(value))]
-        return found + (["--even-slices"] if self.even_slices else [])
 
 
 def as_order(
@@ -299,50 +285,6 @@ def corrections_of(before: Segmentation, now: Segmentation) -> dict[str, str]:
     return {} if found.base == found.outcome else {CORRECTIONS: found.text()}
 
 
-def command_of(
-    folder: PathLike,
-    output: PathLike,
-    *,
-    model: PathLike = "",
-    recipe: PathLike = "",
-    tiles: TileSpec | None = None,
-    device: str = "auto",
-    reading: Reading | None = None,
-) -> str:
-    """The command that does a batch without the window.
-
-    Parameters
-    ----------
-    folder, output : path
-    model : str or path
-        The name of a model that ships, or its folder.
-    recipe : path
-        In place of a model: the file or the name of a recipe of classical steps.
-    tiles, device
-        Of the model.
-    reading : Reading, optional
-
-    Examples
-    --------
-    >>> command_of("my plate", "out", model="nuclei2d", tiles=TileSpec(zoom=2.0))
-    "segplugin predict 'my plate' --model nuclei2d --output out --zoom 2"
-    """
-    words = ["run", str(recipe), str(folder)] if recipe else ["predict", str(folder), "--model", str(model)]
-    words += ["--output", str(output)]
-    if not recipe:
-        words += _tile_options(tiles or TileSpec()) + (["--device", device] if device != "auto" else [])
-    return shlex.join(["segplugin", *words, *(reading or Reading()).options()])
-
-
-def _tile_options(tiles: TileSpec) -> list[str]:
-    sizes = {"--tile": tiles.size, "--halo": tiles.halo}
-    found = [part for word, size in sizes.items() if size for part in (word, ",".join(str(int(n)) for n in size))]
-    found += ["--precision", tiles.precision] if tiles.precision != "auto" else []
-    found += ["--zoom", f"{tiles.zoom:g}" if tiles.zoom else "auto"] if tiles.zoom != 1 else []
-    flags = {"--mirror": tiles.mirror, "--keep-voxel-size": not tiles.rescale, "--invert": tiles.invert}
-    return found + [word for word, on in flags.items() if on]
-
-
 __all__ = [
     "ENDING",
     "HowLike",
@@ -352,7 +294,6 @@ __all__ = [
     "as_order",
     "batch",
     "batch_of",
-    "command_of",
     "corrections_of",
     "find_model",
     "in_regions",

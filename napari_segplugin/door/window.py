@@ -36,7 +36,7 @@ from napari_segplugin.door.catalog import (
     sweep_leftovers,
 )
 from napari_segplugin.door.joining import join
-from napari_segplugin.door.orders import Order, Reading, batch_of, command_of, in_regions, plan, replay
+from napari_segplugin.door.orders import Order, Reading, batch_of, in_regions, plan, replay
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
@@ -206,7 +206,6 @@ __all__ = [
     "batch_of",
     "cleanups",
     "collect_frozen",
-    "command_of",
     "companion",
     "compare",
     "devices",

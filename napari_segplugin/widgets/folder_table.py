@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtGui import QColor, QFontMetrics, QGuiApplication, QKeyEvent, QResizeEvent
@@ -25,9 +25,8 @@ from qtpy.QtWidgets import (
 
 from napari_segplugin.core import FileState
 from napari_segplugin.widgets._parts import button, describe, headers, row
+from napari_segplugin.widgets.folder_tally import FILTERS, Names, Tally, Which, fits
 
-Which = Literal["all", "done", "problems"]
-FILTERS: tuple[Which, ...] = ("all", "done", "problems")
 _WORDS = {"waits": "waits", "done": "done", "none": "done, none", "unreadable": "unreadable", "failed": "failed"}
 _TIPS = {"all": "Show all files.", "done": "Show the files that are done.", "problems": "Show the files to look at."}
 
@@ -45,75 +44,6 @@ COLORS = {
     "dark": Colors("#e5b34a", "#ff8a80", "#b4b8bf", "#8ea2f0"),
     "light": Colors("#7a5200", "#b3261e", "#4b4c51", "#2f4bb3"),
 }
-
-
-class Names(NamedTuple):
-    """What is looked for: one, several."""
-
-    one: str = "object"
-    many: str = "objects"
-
-
-class Tally:
-    """Counts of a batch, and the sentences that are made of them. No Qt.
-
-    Parameters
-    ----------
-    names : Names
-        What is looked for.
-    """
-
-    def __init__(self, names: Names = Names()) -> None:  # noqa: B008 - cannot be changed
-        self.names = names
-        self.states: list[FileState] = []
-
-    def take(self, state: FileState) -> None:
-        """Note where a file stands."""
-        if state.number < len(self.states):
-            self.states[state.number] = state
-        else:
-            self.states.append(state)
-
-    def count(self, which: Which) -> int:
-        """Files that a filter shows."""
-        return sum(fits(s, which) for s in self.states)
-
-    @property
-    def left(self) -> int:
-        """Files that have not ended."""
-        return sum(not s.ended for s in self.states)
-
-    @property
-    def problems(self) -> str:
-        """What went wrong, such as "1 could not be read, 2 have no nuclei."; empty where nothing did."""
-        words = [s.state for s in self.states]
-        unread, failed, none = (words.count(w) for w in ("unreadable", "failed", "none"))
-        parts = [f"{unread} could not be read"] if unread else []
-        parts += [f"{failed} failed"] if failed else []
-        parts += [f"{none} {'has' if none == 1 else 'have'} no {self.names.many}"] if none else []
-        return f"{', '.join(parts)}." if parts else ""
-
-    def running(self) -> str:
-        """The state sentence while the batch runs: "File 7 of 48. 1 could not be read, 1 has no nuclei."."""
-        at = next((s.number + 1 for s in self.states if s.state == "running"), len(self.states) - self.left)
-        return f"File {at} of {len(self.states)}. {self.problems}".strip()
-
-    def ended(self) -> str:
-        """The state sentence afterwards: "31 of 48 done." and what went wrong."""
-        return f"{self.count('done')} of {len(self.states)} done. {self.problems}".strip()
-
-    def seconds_left(self) -> float | None:
-        """Seconds that the rest takes, by the files of this batch; None before the first of them is done."""
-        took = [s.seconds for s in self.states if s.ended and not s.earlier and s.state != "unreadable"]
-        if not took:
-            return None
-        begun = sum(s.share for s in self.states if s.state == "running")
-        return max(0.0, self.left - begun) * sum(took) / len(took)
-
-
-def fits(state: FileState, which: Which) -> bool:
-    """Whether a filter shows a file."""
-    return which == "all" or (state.problem if which == "problems" else state.state in ("done", "none"))
 
 
 class FolderModel(QAbstractTableModel):
@@ -294,7 +224,7 @@ class _Elided(QLabel):
         self._cut()
 
     def resizeEvent(self, a0: QResizeEvent | None) -> None:
-        """Cut it anew."""
+        """Cut it again."""
         super().resizeEvent(a0)
         self._cut()
 
@@ -439,4 +369,4 @@ class FolderTable(QWidget):
             self.copied.emit(self._command)
 
 
-__all__ = ["COLORS", "FileView", "FolderModel", "FolderTable", "Names", "Tally", "fits"]
+__all__ = ["COLORS", "FileView", "FolderModel", "FolderTable"]

@@ -13,7 +13,8 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_segplugin import jobs
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, FileState, Note, drain
-from napari_segplugin.widgets.folder_table import COLORS, FolderTable, Names, Tally, cell, tip
+from napari_segplugin.widgets.folder_table import COLORS, FolderTable, cell, tip
+from napari_segplugin.widgets.folder_tally import Names, Tally
 
 NUCLEI = Names("nucleus", "nuclei")
 FILES = [f"/data/plate1/plate1_A{n:02}.tif" for n in range(1, 49)]

@@ -59,9 +59,10 @@ def in_regions(
     for found, box in zip(parts, boxes, strict=True):
         merger.add(found, box, inside(outlines, box), image.spatial_shape)
     if merger.cut:
+        several = merger.cut != 1
         yield Note(
-            f"{merger.cut} object{'s' * (merger.cut != 1)} at the edge of a region reach further than was looked at, and end "
-            f"there. Draw the region larger to have them whole."
+            f"{merger.cut} object{'s' * several} at the edge of a region {'are' if several else 'is'} cut off where the "
+            f"surroundings end that were read with it. Draw the region larger to have {'them' if several else 'it'} whole."
         )
     return merger.result(outlines, boxes)
 

@@ -116,7 +116,7 @@ def test_an_object_that_reaches_further_than_was_looked_at_is_told():
     said = []
     found = drain(in_regions(Image(labels, "YX"), [rectangle(0, 0, 30, 40)], knows(labels), (4, 4)), said.append)
     assert int((found.labels > 0).sum()) == 10 * 39
-    assert "1 object at the edge of a region reach" in said[-1].text
+    assert "1 object at the edge of a region is cut off" in said[-1].text
 
 
 def test_shapes_on_planes_of_a_volume_are_a_box_through_these_planes():
