@@ -159,7 +159,9 @@ class Pointer:
         """Draw the line, and the marks."""
         if self._drawing is None:
             return
-        per_pixel = 1 / max(1e-9, float(camera_of(in_hand(self.viewer)).zoom) * float(np.min(np.abs(self.layer.scale[-2:]))))
+        per_pixel = 1 / max(
+            1e-9, float(camera_of(in_hand(self.viewer)).zoom) * float(np.min(np.abs(self.layer.scale[-2:])))
+        )
         shapes: list[tuple[np.ndarray, str]] = [(self._circle(m, 4 * per_pixel), "ellipse") for m in self._marks]
         if points is not None and self._shape == "rectangle":
             shapes.append((self._box(points[0], points[-1]), "rectangle"))

@@ -27,7 +27,11 @@ pytestmark = pytest.mark.qt
 
 SHAPE, SCALE = (10, 24, 30), (3.0, 1.0, 1.0)
 MIDDLE = (5, 12, 15)
-CTRL, SHIFT, NONE = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.NoModifier
+CTRL, SHIFT, NONE = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.NoModifier,
+)
 BOTH = pytest.mark.parametrize("canvas", [1, 2])
 
 
@@ -103,9 +107,7 @@ def near(canvas: int, *voxel: int) -> tuple[int, ...]:
 
 
 @BOTH
-def test_the_brush_paints_voxels_of_the_plane_and_one_undo_takes_them_back(
-    three: Any, canvas: int, qtbot: Any
-) -> None:
+def test_the_brush_paints_voxels_of_the_plane_and_one_undo_takes_them_back(three: Any, canvas: int, qtbot: Any) -> None:
     layer, hands = result_of(three), PlaneHands(three, canvas, qtbot)
     editor = Editor(layer)
     layer.mode, layer.selected_label, layer.brush_size = "paint", 3, 1
@@ -416,7 +418,9 @@ def test_what_is_seen_is_told_for_each_canvas_and_only_what_changed(three: Any, 
     assert region[1] == slice(4, 5)
     assert region[0].stop - region[0].start < SHAPE[0]
     corners = three.planes.twins_of(layer).copies[0].corner_pixels
-    assert all(abs(region[a].start - corners[0][a]) <= 1 and abs(region[a].stop - 1 - corners[1][a]) <= 1 for a in (0, 2))
+    assert all(
+        abs(region[a].start - corners[0][a]) <= 1 and abs(region[a].stop - 1 - corners[1][a]) <= 1 for a in (0, 2)
+    )
 
 
 def test_the_cross_is_where_the_planes_are_and_no_layer(three: Any, qtbot: Any) -> None:
