@@ -104,9 +104,10 @@ class LinkedPlanes:
             viewer.mouse_drag_callbacks.append(self._on_press)
             viewer.mouse_move_callbacks.append(self._on_hover)
         dims = self.viewer.dims
-        for other, order in zip(self.others, plane_orders(dims.order), strict=True):
-            other.dims.ndim = dims.ndim
-            other.dims.order = order  # before there are layers, which would be cut twice
+        with self._alone():
+            for other, order in zip(self.others, plane_orders(dims.order), strict=True):
+                other.dims.ndim = dims.ndim
+                other.dims.order = order  # before there are layers, which would be cut twice
         for i, layer in enumerate(self.viewer.layers):
             self._add(i, layer)
         lead = compass_of(self.viewer)

@@ -74,6 +74,17 @@ def test_each_canvas_shows_its_plane_and_voxels_keep_their_size() -> None:
             np.testing.assert_array_equal(copy.scale, SCALE)
 
 
+def test_the_viewer_stays_where_it_is_when_planes_come_and_go() -> None:
+    viewer, _, _ = opened()
+    viewer.dims.current_step = (2, 7, 3)
+    planes = LinkedPlanes(viewer)
+    for _ in range(2):
+        planes.link()
+        assert [v.dims.current_step for v in planes.viewers] == [(2, 7, 3)] * 3
+        planes.unlink()
+        assert viewer.dims.current_step == (2, 7, 3)
+
+
 def test_planes_meet_in_a_voxel_and_inside_the_volume() -> None:
     planes, _, _ = linked()
     planes.go_to((9.9, 4.4, 2.6))
