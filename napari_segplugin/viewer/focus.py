@@ -217,11 +217,9 @@ def flight(
 
 
 def move_sliders(viewer: ViewerModel, point: Sequence[float]) -> None:
-    """Put the sliders of the dimensions that are not on the screen to a world point."""
-    shown = set(viewer.dims.displayed)
-    hidden = [d for d in range(viewer.dims.ndim) if d not in shown]
-    if hidden:
-        viewer.dims.set_point(hidden, [point[d] for d in hidden])
+    """Put the sliders to a world point: those of other canvases, and of axes that are rolled in later, along with the rest."""
+    if viewer.dims.ndim > viewer.dims.ndisplay:
+        viewer.dims.set_point(range(viewer.dims.ndim), [point[d] for d in range(viewer.dims.ndim)])
 
 
 __all__ = ["Aim", "aim_at", "camera_of", "canvas_size", "flight", "in_hand", "move_sliders", "take_in_hand"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import napari
@@ -14,15 +13,18 @@ from napari.layers import Labels
 from napari.utils.notifications import show_info
 from psygnal import Signal
 
-from napari_segplugin.core import Box, InputError
+from napari_segplugin.core import InputError
 from napari_segplugin.viewer.compass import compass_of
 from napari_segplugin.viewer.focus import camera_of, take_in_hand
+from napari_segplugin.viewer.looks import Look, canvas_size, plane_orders
 from napari_segplugin.viewer.pointer import FAR
 from napari_segplugin.viewer.twins import HISTORY, Keys, Relay, Twins
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.utils.events import Event
+
+    from napari_segplugin.viewer.twins import Keymap
 
 NUMBER = 2
 """Canvases beside that of the viewer."""
@@ -49,87 +51,6 @@ def unsupported() -> str:
         f"napari {napari.__version__} cannot show three linked planes, because its labels have no {missing[0]}. "
         "One plane works. Install napari 0.7 to 0.9 for three."
     )
-
-
-def plane_orders(order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """The orders of the axes that show the other two planes of a volume.
-
-    Parameters
-    ----------
-    order : sequence of int
-        Of the viewer: its last two axes are on the screen, the one before is cut.
-
-    Returns
-    -------
-    tuple of tuple of int
-        Each cuts one of the axes on the screen of the viewer. On the screen is what is left in the order of the array, so the
-        first axis, which is the height of a patient, runs along the height of the screen.
-
-    Examples
-    --------
-    >>> plane_orders((0, 1, 2))
-    ((1, 0, 2), (2, 0, 1))
-    >>> plane_orders((0, 2, 3, 1))
-    ((0, 3, 1, 2), (0, 1, 2, 3))
-    """
-    lead, space = tuple(order[:-3]), tuple(order[-3:])
-    return tuple((*lead, cut, *sorted(a for a in space if a != cut)) for cut in space[1:])
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is seen on one canvas.
-
-    Parameters
-    ----------
-    canvas : int
-        0 is that of the viewer, 1 and 2 are the others.
-    axis : int
-        The axis of the viewer that is cut.
-    shown : tuple of int
-        The axes of the viewer on the screen, rows first.
-    point : tuple of float
-        Where the planes meet, in world coordinates along all axes.
-    low, high : tuple of float
-        Corners of what is on the screen, in world coordinates along `shown`.
-    """
-
-    canvas: int
-    axis: int
-    shown: tuple[int, ...]
-    point: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def region(self, layer: Layer) -> Box:
-        """The voxels of a layer that are seen: one plane, and of that what is on the screen.
-
-        Parameters
-        ----------
-        layer : napari.layers.Layer
-            An image or labels.
-
-        Returns
-        -------
-        tuple of slice
-            One an axis of the array, without colour; empty ones where the layer is not on the screen.
-        """
-        corners = np.tile(np.asarray(self.point, float), (4, 1))
-        for i, axis in enumerate(self.shown):
-            corners[:, axis] = [(self.low, self.high)[k >> i & 1][i] for k in range(4)]
-        voxels = np.array([layer.world_to_data(c) for c in corners], float)[:, -layer.ndim :]
-        shape = layer.data[0].shape if getattr(layer, "multiscale", False) else layer.data.shape
-        # half a voxel: a voxel reaches as far to both sides of its middle
-        first = np.clip(np.floor(voxels.min(0) + 0.5), 0, shape[: layer.ndim]).astype(int)
-        last = np.clip(np.floor(voxels.max(0) + 0.5) + 1, 0, shape[: layer.ndim]).astype(int)
-        return tuple(slice(int(a), int(max(a, b))) for a, b in zip(first, last, strict=True))
-
-
-def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
-    """Height and width of the canvas of a viewer, in pixels; napari moved it in 0.9."""
-    canvas = getattr(viewer, "canvas", None)
-    height, width = viewer._canvas_size if canvas is None else canvas.size
-    return int(height), int(width)
 
 
 class LinkedPlanes:
@@ -183,9 +104,10 @@ class LinkedPlanes:
             viewer.mouse_drag_callbacks.append(self._on_press)
             viewer.mouse_move_callbacks.append(self._on_hover)
         dims = self.viewer.dims
-        for other, order in zip(self.others, plane_orders(dims.order), strict=True):
-            other.dims.ndim = dims.ndim
-            other.dims.order = order  # before there are layers, which would be cut twice
+        with self._alone():
+            for other, order in zip(self.others, plane_orders(dims.order), strict=True):
+                other.dims.ndim = dims.ndim
+                other.dims.order = order  # before there are layers, which would be cut twice
         for i, layer in enumerate(self.viewer.layers):
             self._add(i, layer)
         lead = compass_of(self.viewer)
@@ -416,14 +338,14 @@ class LinkedPlanes:
         copy = [] if twins is None else [twins.copies[canvas - 1]]
         return [*ours, *copy, Keys(lambda: self._viewer_keys(canvas))]
 
-    def _viewer_keys(self, canvas: int) -> list[tuple[dict[object, object], object]]:
+    def _viewer_keys(self, canvas: int) -> list[tuple[Keymap, object]]:
         main, other = self.viewer, self.viewers[canvas]
-        found = [(main.keymap, main)]
+        found: list[tuple[Keymap, object]] = [(main.keymap, main)]
         for kind in type(main).__mro__:
-            keymap = cast("Mapping[object, object]", getattr(kind, "class_keymap", {}))
+            keymap = cast("Keymap", getattr(kind, "class_keymap", {}))
             own = {k: a for k, a in keymap.items() if getattr(a, "__name__", "") in _OWN_KEYS}
             found += [(own, other), ({k: a for k, a in keymap.items() if k not in own}, main)]
         return found
 
 
-__all__ = ["LinkedPlanes", "Look", "canvas_size", "plane_orders", "unsupported"]
+__all__ = ["LinkedPlanes", "unsupported"]

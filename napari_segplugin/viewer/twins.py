@@ -9,10 +9,10 @@ was painted, and what listens to its mouse or its keys hears of all canvases.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Shapes
@@ -21,13 +21,17 @@ from napari.utils.events.event import WarningEmitter
 from napari_segplugin.viewer.light import quick_outlines
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from napari.components import ViewerModel
     from napari.utils.events import Event
 
-    Clickable = Layer | ViewerModel
+    Clickable: TypeAlias = Layer | ViewerModel
+    Action: TypeAlias = Callable[..., object] | EllipsisType
+    Keymap: TypeAlias = Mapping[object, Action]
 
 _OWN = frozenset(
-    [
+    {
         "cursor_size",
         "data",
         "extent",
@@ -39,7 +43,7 @@ _OWN = frozenset(
         "selected_data",
         "status",
         "thumbnail",
-    ]
+    }
 )
 """What each copy works out for itself, what goes with the array, and what napari gives up."""
 _LED = frozenset(
@@ -184,7 +188,7 @@ class Twins:
         with self._alone():
             for other in self._others(source):
                 if isinstance(source, Points | Shapes):
-                    _take_elements(source, other)
+                    _take_elements(source, cast("Points | Shapes", other))
                 elif source is self.layer and other.data is not source.data:
                     other.data = source.data
 
@@ -285,7 +289,7 @@ class Relay:
     def _call(self, name: str, event: Event) -> list[Iterator[None]]:
         """Call everybody; those who go on until the button is released are given back."""
         found = [c(self._source, event) for c in tuple(getattr(self._source, name)) if _added(c)]
-        return [f for f in found if inspect.isgenerator(f)]
+        return [cast("Iterator[None]", f) for f in found if inspect.isgenerator(f)]
 
     def _on_drag(self, _: Clickable, event: Event) -> Iterator[None]:
         running = _going_on(self._call(_MOUSE[0], event))
@@ -318,21 +322,23 @@ class Keys:
         Keys with their actions, and what the actions are called with; the first that knows a key has it.
     """
 
-    def __init__(self, keymaps: Callable[[], Sequence[tuple[dict[object, Callable[..., object]], object]]]) -> None:
+    def __init__(self, keymaps: Callable[[], Sequence[tuple[Keymap, object]]]) -> None:
         self._keymaps = keymaps
 
     @property
-    def keymap(self) -> dict[object, Callable[..., object]]:
+    def keymap(self) -> dict[object, Action]:
         """The actions, each to be called with whatever napari likes."""
-        found: dict[object, Callable[..., object]] = {}
+        found: dict[object, Action] = {}
         for keymap, owner in self._keymaps():
             for key, action in keymap.items():
-                found.setdefault(key, action if action is Ellipsis else _for(action, owner))
+                found.setdefault(key, _for(action, owner))
         return found
 
 
-def _for(action: Callable[..., object], owner: object) -> Callable[..., object]:
-    """An action that is called with its owner, whoever calls."""
+def _for(action: Action, owner: object) -> Action:
+    """An action that is called with its owner, whoever calls; napari's word for "nothing" (...) stays."""
+    if not callable(action):
+        return action
     if inspect.isgeneratorfunction(action):
 
         def hold(_: object) -> Iterator[None]:

@@ -14,7 +14,8 @@ from vispy.scene.visuals import Line
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer.focus import camera_of
-from napari_segplugin.viewer.planes import LinkedPlanes, Look, unsupported
+from napari_segplugin.viewer.looks import Look
+from napari_segplugin.viewer.planes import LinkedPlanes, unsupported
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -138,7 +139,7 @@ class ThreePlanes(QObject):
     Attributes
     ----------
     looked : signal
-        Emitted with a :class:`~napari_segplugin.viewer.planes.Look` for each canvas on which something else is seen, as soon
+        Emitted with a :class:`~napari_segplugin.viewer.looks.Look` for each canvas on which something else is seen, as soon
         as nothing has moved for 0.15 s.
     toggled : signal
         Emitted with whether three planes are shown.
@@ -162,7 +163,7 @@ class ThreePlanes(QObject):
         self._timer.setInterval(QUIET_MS)
         self._timer.timeout.connect(self._tell)
         window.installEventFilter(self)
-        window.window().installEventFilter(self)
+        viewer.window._qt_window.installEventFilter(self)
 
     @property
     def shown(self) -> bool:

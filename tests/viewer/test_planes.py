@@ -15,7 +15,9 @@ from napari_segplugin.core import InputError, Place
 from napari_segplugin.viewer import planes as planes_module
 from napari_segplugin.viewer.compass import compass_of
 from napari_segplugin.viewer.edits import Editor
-from napari_segplugin.viewer.planes import LinkedPlanes, plane_orders, unsupported
+from napari_segplugin.viewer.focus import aim_at, flight
+from napari_segplugin.viewer.looks import canvas_size, plane_orders
+from napari_segplugin.viewer.planes import LinkedPlanes, unsupported
 from napari_segplugin.viewer.space import remembered, shown_at
 from napari_segplugin.viewer.twins import Twins, copy_of, linked_names
 
@@ -72,6 +74,17 @@ def test_each_canvas_shows_its_plane_and_voxels_keep_their_size() -> None:
             np.testing.assert_array_equal(copy.scale, SCALE)
 
 
+def test_the_viewer_stays_where_it_is_when_planes_come_and_go() -> None:
+    viewer, _, _ = opened()
+    viewer.dims.current_step = (2, 7, 3)
+    planes = LinkedPlanes(viewer)
+    for _ in range(2):
+        planes.link()
+        assert [v.dims.current_step for v in planes.viewers] == [(2, 7, 3)] * 3
+        planes.unlink()
+        assert viewer.dims.current_step == (2, 7, 3)
+
+
 def test_planes_meet_in_a_voxel_and_inside_the_volume() -> None:
     planes, _, _ = linked()
     planes.go_to((9.9, 4.4, 2.6))
@@ -122,6 +135,12 @@ def test_a_point_that_leaves_a_canvas_is_panned_into_it() -> None:
     assert camera.center[-2:] == (15, 6.5)
 
 
+def test_who_looks_at_an_object_sees_it_in_all_planes() -> None:
+    planes, _, labels = linked()
+    list(flight(planes.viewer, aim_at(planes.viewer, labels, np.array([[1, 6, 2], [4, 9, 5]])), 2))
+    assert [v.dims.current_step for v in planes.viewers] == [(2, 7, 3)] * 3
+
+
 # --- what is seen -----------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +159,7 @@ def test_what_is_seen_of_a_canvas_that_is_zoomed() -> None:
     planes, image, _ = linked()
     planes.go_to((9, 4, 2.5))
     other = planes.others[0]
-    height, width = planes_module.canvas_size(other)
+    height, width = canvas_size(other)
     camera = planes_module.camera_of(other)
     camera.zoom = 100  # pixels for a unit
     camera.center = (0, 9, 2.5)
