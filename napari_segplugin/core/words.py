@@ -64,6 +64,41 @@ def voxels(n: int, ndim: int) -> str:
     return f"{n:,} {pixel(ndim)}{'s' if n != 1 else ''}"
 
 
+_PLURALS = {
+    "axis": "axes", "bacterium": "bacteria", "cilium": "cilia", "child": "children", "embryo": "embryos", "flagellum": "flagella",
+    "foot": "feet", "glomerulus": "glomeruli", "leaf": "leaves", "locus": "loci", "man": "men", "mitochondrion": "mitochondria",
+    "mouse": "mice", "nucleolus": "nucleoli", "nucleus": "nuclei", "person": "people", "septum": "septa", "thrombus": "thrombi",
+    "tooth": "teeth", "vertebra": "vertebrae", "woman": "women",
+}  # fmt: skip
+
+
+def plural(name: str) -> str:
+    """The name of a class where there are several; of words that end in -s and are known by no rule, as it is.
+
+    Examples
+    --------
+    >>> plural("nucleus"), plural("cell"), plural("red box"), plural("cell body"), plural("myelin sheath"), plural("Nucleus")
+    ('nuclei', 'cells', 'red boxes', 'cell bodies', 'myelin sheathes', 'Nuclei')
+    >>> plural("nuclei"), plural("cells"), plural("")
+    ('nuclei', 'cells', 'objects')
+    """
+    before, _, last = name.rpartition(" ")
+    lower = last.lower()
+    if not last:
+        return "objects"
+    if lower in _PLURALS:
+        last = last[0] + _PLURALS[lower][1:]
+    elif lower in _PLURALS.values() or (lower.endswith("s") and not lower.endswith("ss")) or not lower[-1].isalpha():
+        pass
+    elif lower.endswith(("ss", "x", "ch", "sh")):
+        last += "s" if lower == "stomach" else "es"
+    elif lower.endswith("y") and lower[-2:-1] not in "aeiou":
+        last = last[:-1] + "ies"
+    else:
+        last += "s"
+    return f"{before} {last}" if before else last
+
+
 def plain_metric(name: str) -> str:
     """The name of a score as people read it.
 
@@ -123,4 +158,4 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", text, re.ASCII) is not None
 
 
-__all__ = ["Setting", "csv_cell", "csv_text", "pixel", "plain_metric", "plain_name", "voxels"]
+__all__ = ["Setting", "csv_cell", "csv_text", "pixel", "plain_metric", "plain_name", "plural", "voxels"]
