@@ -46,9 +46,11 @@ if TYPE_CHECKING:
     )
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.doubt import Queue
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.door.calls import finetune, predict, segment, suits, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.doubt import doubtful
     from napari_segplugin.door.joining import join
     from napari_segplugin.door.regions import crop, measure
     from napari_segplugin.door.results import evaluate, load_model, save_model, track, write_segmentation
@@ -73,10 +75,12 @@ _NAMES = {
     "core": _CORE,
     "door.calls": "finetune predict segment suits train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
+    "door.doubt": "doubtful",
     "door.joining": "join",
     "door.regions": "crop measure",
     "door.results": "evaluate load_model save_model track write_segmentation",
     "data.corrections": "Corrections",
+    "data.doubt": "Queue",
     "data.table": "MeasureTable",
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
@@ -119,6 +123,7 @@ __all__ = [
     "ObjectTable",
     "OutOfMemoryError",
     "Piece",
+    "Queue",
     "Report",
     "SampleImage",
     "SegPluginError",
@@ -134,6 +139,7 @@ __all__ = [
     "crop",
     "devices",
     "doctor",
+    "doubtful",
     "drain",
     "evaluate",
     "finetune",

@@ -73,12 +73,12 @@ _PLURALS = {
 
 
 def plural(name: str) -> str:
-    """The name of a class where there are several; of words that end in -s and are known by no rule, as it is.
+    """The name of a class where there are several; a name that is one for several already stays as it is.
 
     Examples
     --------
     >>> plural("nucleus"), plural("cell"), plural("red box"), plural("cell body"), plural("myelin sheath"), plural("Nucleus")
-    ('nuclei', 'cells', 'red boxes', 'cell bodies', 'myelin sheathes', 'Nuclei')
+    ('nuclei', 'cells', 'red boxes', 'cell bodies', 'myelin sheaths', 'Nuclei')
     >>> plural("nuclei"), plural("cells"), plural("")
     ('nuclei', 'cells', 'objects')
     """

@@ -1,7 +1,7 @@
 """Which objects to look at first: those that are most likely wrong, each with the strongest reason in a sentence.
 
 Each sign that speaks against an object adds to the odds that it is wrong; the weights were found on public images with ground
-truth by `tests/benchmarks/queue.py`, so that the doubt is about the share of such objects that are wrong.
+truth by `tests/benchmarks/doubt_queue.py`, so that the doubt is about the share of such objects that are wrong.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ DOUBTFUL = 0.35
 """Doubt from which an object counts as doubtful."""
 
 WEIGHTS: dict[str, float] = {
-    "dent": 9.0,
-    "small": 0.9,
+    "dent": 9.7,
+    "small": 1.0,
     "large": 0.9,
     "long": 0.3,
-    "faint": 1.7,
-    "contact": 1.2,
-    "waist": 1.4,
-    "spill": 8.0,
-    "hollow": 2.5,
-    "unsure": 3.0,
+    "faint": 1.5,
+    "contact": 1.25,
+    "spill": 8.1,
+    "hollow": 2.6,
+    "unsure": 2.7,
 }
-BEGIN = -3.05
+BEGIN = -3.1
+"""The logarithmic odds of an object against which nothing speaks."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,6 @@ def signs(
         "long": _over(robust_z(length, groups), 1.5, 5),
         "faint": _over(fainter, 0.1, 1.5),
         "contact": _over(found.contact, 0.2, 1.3),
-        "waist": _over(found.waist, 0.05, 1),
         "spill": _over(found.spill - usual(found.spill, groups), 0.05, 0.25),
         "hollow": _over(found.hollow - usual(found.hollow, groups), 0.05, 0.5),
     }
@@ -181,7 +180,11 @@ def odds(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndar
 
 
 def reasons(
-    parts: Mapping[str, np.ndarray], found: Measured, groups: np.ndarray, names: Mapping[Hashable, str]
+    parts: Mapping[str, np.ndarray],
+    found: Measured,
+    groups: np.ndarray,
+    names: Mapping[Hashable, str],
+    scores: np.ndarray | None = None,
 ) -> list[str]:
     """The strongest reason for each object as a sentence.
 
@@ -193,6 +196,8 @@ def reasons(
     groups : (N,) ndarray of int
     names : mapping of int to str
         The name of each class, in the singular.
+    scores : (N,) ndarray of float, optional
+        As of :func:`signs`.
     """
     kinds = list(parts)
     table = np.stack([parts[k] for k in kinds]) if kinds else np.zeros((0, len(groups)))
@@ -204,12 +209,16 @@ def reasons(
             out.append(CUT if found.cut[i] else NOTHING)
             continue
         name = names.get(int(groups[i]), "object")
-        out.append(SENTENCES[kinds[at]](Said(name, plural(name), float(times[i]), int(found.partner[i]))))
+        kind = "large" if times[i] >= _TWO and kinds[at] in ("dent", "long") else kinds[at]
+        score = float(scores[i]) if scores is not None else float("nan")
+        out.append(SENTENCES[kind](Said(name, plural(name), float(times[i]), int(found.partner[i]), score)))
     return out
 
 
 LEAST = 0.25
 """What a sign must add to the logarithmic odds to be told."""
+_TWO = 1.75
+"""Times the usual size, from which a strange shape is most likely that of several."""
 CUT = "Cut off by the edge of the image."
 NOTHING = "Nothing speaks against it."
 
@@ -217,17 +226,18 @@ NOTHING = "Nothing speaks against it."
 @dataclass(frozen=True)
 class Said:
     """What a sentence may speak of: the class in the singular and in the plural, the size as a multiple of the usual one,
-    the object that it touches.
+    the object that it touches, the certainty of the network.
     """
 
     one: str
     many: str
     times: float
     partner: int
+    score: float
 
 
 def _large(s: Said) -> str:
-    if s.times < 1.75:
+    if s.times < _TWO:
         return f"Larger than most {s.many}."
     if s.times < 2.5:
         return f"Twice as large as the other {s.many}: perhaps two that touch."
@@ -250,10 +260,9 @@ SENTENCES: dict[str, Callable[[Said], str]] = {
     "long": lambda s: f"Much longer than the other {s.many}.",
     "faint": lambda s: f"Stands out less than the other {s.many}: perhaps it is none.",
     "contact": lambda s: f"A long border with {s.one} {s.partner}: perhaps one that was cut in two.",
-    "waist": lambda s: f"Narrower in the middle: perhaps two {s.many} that touch.",
     "spill": lambda s: "No edge along a part of its outline: perhaps it goes on beyond.",
     "hollow": lambda s: "A part of it looks like the background: perhaps the outline is too wide.",
-    "unsure": lambda s: "The model is not certain of it.",
+    "unsure": lambda s: f"The model is only {s.score:.0%} certain of it.",
 }
 
 

@@ -1,7 +1,7 @@
 """What speaks against an object: shape, size, contacts and light, measured on all objects of a label image at once.
 
 Nothing here goes object by object, so that thousands cost hardly more than one. Shapes are told by their moments: an ellipse
-fills its moments exactly, anything with a dent, a waist or a tail fills them less.
+fills its moments exactly, anything with a dent, a neck or a tail fills them less.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from napari_segplugin.data.boxes import runs
 
 ENOUGH = 8
 """Objects of a class below which nothing can be said about what is usual."""
-_BINS = 9
-_REACH = 2.1
-"""The profile along the long axis reaches this many standard deviations to both sides; an ellipse ends at 2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +31,6 @@ class Measured:
         Size over that of the ellipse (ellipsoid) with the same moments: 1 for an ellipse, less for anything with a dent.
     length : (N,) ndarray of float
         Longest over shortest axis of that ellipse.
-    waist : (N,) ndarray of float
-        How much narrower it is somewhere along its long axis than on both sides of there, 0 to 1.
     contact : (N,) ndarray of float
         The longest border with one other object, over the width of the smaller of the two.
     partner : (N,) ndarray of int64
@@ -54,7 +49,6 @@ class Measured:
     size: np.ndarray
     fill: np.ndarray
     length: np.ndarray
-    waist: np.ndarray
     contact: np.ndarray
     partner: np.ndarray
     cut: np.ndarray
@@ -118,7 +112,6 @@ def measured(scene: Scene) -> Measured:
         shape.size,
         shape.fill,
         shape.length,
-        shape.waist,
         contact,
         np.append(0, numbers)[partner],
         _cut(lab, len(numbers)),
@@ -134,7 +127,8 @@ def renumbered(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     if numbers[0] > 0 and top <= 4 * labels.size and int(labels.max()) == top and int(labels.min()) >= 0:
         table = np.zeros(top + 1, np.int32)
         table[numbers] = np.arange(1, len(numbers) + 1)
-        return table[labels]
+        compact: np.ndarray = table[labels]
+        return compact
     at = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
     return np.where(numbers[at] == labels, at + 1, 0).astype(np.int32)
 
@@ -156,19 +150,11 @@ def _cut(lab: np.ndarray, n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Count, middle and spread of each object, from its runs along the last axis; entry 0 stands for none.
+    """Count and spread of each object, from its runs along the last axis; entry 0 stands for none."""
 
-    A run counts as its middle, `places`, as often as it is long.
-    """
-
-    who: np.ndarray
-    run: np.ndarray
-    places: list[np.ndarray]
     count: np.ndarray
-    middle: np.ndarray
     spread: np.ndarray
     voxel: float
-    step: float
     axes: tuple[int, ...]
 
     @classmethod
@@ -176,7 +162,7 @@ class _Moments:
         first, run, who = runs(lab)
         axes = axes_used(lab.shape)
         where = np.unravel_index(first, lab.shape)
-        last, step = lab.ndim - 1, spacing[-1]
+        last = lab.ndim - 1
         places = [(where[a] + (run - 1) / 2 * (a == last)) * spacing[a] for a in axes]
         count = np.bincount(who, run, n + 1)
         safe = np.maximum(count, 1)
@@ -187,10 +173,10 @@ class _Moments:
             for j in range(i, len(axes)):
                 spread[:, i, j] = spread[:, j, i] = np.bincount(who, run * off[i] * off[j], n + 1) / safe
             if a == last:  # what lies beside the middle of its run
-                spread[:, i, i] += np.bincount(who, run * (run**2 - 1) * (step**2 / 12), n + 1) / safe
+                spread[:, i, i] += np.bincount(who, run * (run**2 - 1) * (spacing[-1] ** 2 / 12), n + 1) / safe
             spread[:, i, i] += spacing[a] ** 2 / 12  # a voxel is no point
         voxel = float(np.prod([spacing[a] for a in axes]))
-        return cls(who, run, places, count, middle, spread, voxel, step if last in axes else 0.0, axes)
+        return cls(count, spread, voxel, axes)
 
     @property
     def size(self) -> np.ndarray:
@@ -204,25 +190,6 @@ class _Moments:
     def length(self) -> np.ndarray:
         ends = np.linalg.eigvalsh(self.spread[1:])
         return np.asarray(np.sqrt(ends[:, -1] / ends[:, 0]))
-
-    @property
-    def waist(self) -> np.ndarray:
-        n, who, run = len(self.count), self.who, self.run
-        value, vector = np.linalg.eigh(self.spread[1:])
-        axis = np.concatenate([np.zeros((1, len(self.axes))), vector[:, :, -1]])
-        wide = np.append(1.0, np.sqrt(value[:, -1]))
-        along = sum((p - self.middle[who, i]) * axis[who, i] for i, p in enumerate(self.places))
-        step = self.step * axis[who, -1]
-        # every voxel of a run, from its first on
-        begin = ((along - step * (run - 1) / 2) / wide[who] + _REACH) * (_BINS / (2 * _REACH))
-        within = np.arange(int(run.sum())) - np.repeat(np.cumsum(run) - run, run)
-        bins = np.repeat(begin, run) + np.repeat(step / wide[who] * (_BINS / (2 * _REACH)), run) * within
-        bins = np.repeat(who.astype(np.int64) * _BINS, run) + bins.astype(np.int64).clip(0, _BINS - 1)
-        width = np.bincount(bins, minlength=n * _BINS).reshape(n, _BINS)[1:]
-        before = np.maximum.accumulate(width, 1)
-        after = np.maximum.accumulate(width[:, ::-1], 1)[:, ::-1]
-        narrow: np.ndarray = (1 - width / np.maximum(np.minimum(before, after), 1))[:, 2:-2].max(1)
-        return narrow
 
 
 def filled(size: np.ndarray, spread: np.ndarray) -> np.ndarray:
