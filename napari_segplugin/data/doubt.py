@@ -215,7 +215,7 @@ def reasons(
     return out
 
 
-LEAST = 0.25
+LEAST = 0.15
 """What a sign must add to the logarithmic odds to be told."""
 _TWO = 1.75
 """Times the usual size, from which a strange shape is most likely that of several."""

@@ -52,10 +52,9 @@ def test_each_reason_by_itself() -> None:
     labels[labels == 5] = 0
     labels[14:16, 94:96] = 5  # a speck
     labels[(y - 15) ** 2 + (x - 135) ** 2 <= 49] = 7  # 1.8 times the area
-    labels[(y - 9) ** 2 + (x - 195) ** 2 <= 25] = 10  # a second disc beside it
+    labels[(y - 7) ** 2 + (x - 195) ** 2 <= 25] = 10  # a second disc beside it
     labels[13:18, 229:236] = np.where(labels[13:18, 229:236] == 12, 0, labels[13:18, 229:236])  # a hole from the side
     labels[13:18, 221:229] = np.where(labels[13:18, 221:229] == 12, 0, labels[13:18, 221:229])
-    labels[:, 255][labels[:, 255] == 13] = 13
     labels[:, 256:][labels[:, 256:] == 13] = 21  # cut in two
     labels[0:15, 293:298] = 15  # up to the border
     found = result(labels, objects=scored(labels, n3=0.3))
@@ -64,7 +63,7 @@ def test_each_reason_by_itself() -> None:
     assert said[3] == "The model is only 30% certain of it."
     assert said[5] == "Less than a quarter of the size of the other nuclei: perhaps debris, or a part of one."
     assert said[7] == "Twice as large as the other nuclei: perhaps two that touch."
-    assert said[10] == "Twice as large as the other nuclei: perhaps two that touch." or "touch" in said[10]
+    assert said[10] == "Twice as large as the other nuclei: perhaps two that touch."
     assert said[12] == "An irregular outline: perhaps two nuclei that touch, or a part is missing."
     assert said[13] == "A long border with nucleus 21: perhaps one that was cut in two."
     assert said[21] == "A long border with nucleus 13: perhaps one that was cut in two."
@@ -192,7 +191,7 @@ def test_stuff_is_no_object_and_is_gone_through_in_volumes_only() -> None:
 
 def test_pieces_of_a_class_in_a_plane() -> None:
     labels = (discs(12) > 0).astype(np.int32)
-    labels[12:18, 48:62] = 1  # joins the second and the third
+    labels[14:16, 40:50] = 1  # joins the second and the third
     queue = queue_of(result(labels, task=Task.SEMANTIC, classes=ClassTable.named(["axon"], Kind.STUFF)))
     first = queue.entries[0]
     assert first.label == 1
