@@ -34,7 +34,7 @@ BEGIN = -3.1
 """The logarithmic odds of an object against which nothing speaks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """Something to look at, and why.
 
@@ -62,7 +62,7 @@ class Entry:
     cut: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Queue:
     """Everything to look at, the most doubtful first; what the border cuts comes last.
 
