@@ -47,11 +47,13 @@ if TYPE_CHECKING:
     )
     from napari_segplugin.core.training import FineTuneResult
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.doubt import Queue
     from napari_segplugin.data.drawn import Outline
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.door.batches import batch, in_regions, replay
     from napari_segplugin.door.calls import finetune, predict, segment, suits, train
     from napari_segplugin.door.catalog import ModelInfo, devices, doctor, models, new_model, recipes, sample, samples
+    from napari_segplugin.door.doubt import doubtful
     from napari_segplugin.door.joining import join
     from napari_segplugin.door.regions import crop, measure
     from napari_segplugin.door.results import evaluate, load_model, save_model, track, write_segmentation
@@ -78,10 +80,12 @@ _NAMES = {
     "data.drawn": "Outline",
     "door.calls": "finetune predict segment suits train",
     "door.catalog": "ModelInfo devices doctor models new_model recipes sample samples",
+    "door.doubt": "doubtful",
     "door.joining": "join",
     "door.regions": "crop measure",
     "door.results": "evaluate load_model save_model track write_segmentation",
     "data.corrections": "Corrections",
+    "data.doubt": "Queue",
     "data.table": "MeasureTable",
     "engine.doctor.report": "DoctorReport",
     "engine.evaluate.report": "Report",
@@ -126,6 +130,7 @@ __all__ = [
     "OutOfMemoryError",
     "Outline",
     "Piece",
+    "Queue",
     "Report",
     "SampleImage",
     "SegPluginError",
@@ -142,6 +147,7 @@ __all__ = [
     "crop",
     "devices",
     "doctor",
+    "doubtful",
     "drain",
     "evaluate",
     "finetune",

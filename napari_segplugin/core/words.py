@@ -44,43 +44,39 @@ def pixel(ndim: int) -> str:
 
 
 _PLURALS = {
-    "bacterium": "bacteria",
-    "embryo": "embryos",
-    "foot": "feet",
-    "larva": "larvae",
-    "mitochondrion": "mitochondria",
-    "mitosis": "mitoses",
-    "nucleolus": "nucleoli",
-    "nucleus": "nuclei",
-    "person": "people",
-    "pupa": "pupae",
-    "tooth": "teeth",
-    "vertebra": "vertebrae",
-}
+    "axis": "axes", "bacterium": "bacteria", "cilium": "cilia", "child": "children", "embryo": "embryos", "flagellum": "flagella",
+    "foot": "feet", "glomerulus": "glomeruli", "leaf": "leaves", "locus": "loci", "man": "men", "mitochondrion": "mitochondria",
+    "mouse": "mice", "nucleolus": "nucleoli", "nucleus": "nuclei", "person": "people", "mitosis": "mitoses", "larva": "larvae", "pupa": "pupae",
+    "septum": "septa", "thrombus": "thrombi",
+    "tooth": "teeth", "vertebra": "vertebrae", "woman": "women",
+}  # fmt: skip
 
 
-def plural(word: str) -> str:
-    """The plural of the name of a class; of several words the last one changes.
+def plural(name: str) -> str:
+    """The name of a class where there are several; a name that is one for several already stays as it is.
 
     Examples
     --------
-    >>> plural("nucleus"), plural("cell body"), plural("axon"), plural("red box")
-    ('nuclei', 'cell bodies', 'axons', 'red boxes')
+    >>> plural("nucleus"), plural("cell"), plural("red box"), plural("cell body"), plural("myelin sheath"), plural("Nucleus")
+    ('nuclei', 'cells', 'red boxes', 'cell bodies', 'myelin sheaths', 'Nuclei')
+    >>> plural("nuclei"), plural("cells"), plural("")
+    ('nuclei', 'cells', 'objects')
     """
-    first, _, last = word.rpartition(" ")
+    before, _, last = name.rpartition(" ")
     lower = last.lower()
+    if not last:
+        return "objects"
     if lower in _PLURALS:
-        made = _PLURALS[lower]
-        made = made.capitalize() if last[:1].isupper() else made
-    elif lower in _PLURALS.values() or not lower[-1:].isalpha():
-        made = last
-    elif lower.endswith(("s", "x", "z", "ch", "sh")):
-        made = f"{last}es"
-    elif lower.endswith("y") and lower[-2:-1] not in set("aeiou"):
-        made = f"{last[:-1]}ies"
+        last = last[0] + _PLURALS[lower][1:]
+    elif lower in _PLURALS.values() or (lower.endswith("s") and not lower.endswith("ss")) or not lower[-1].isalpha():
+        pass
+    elif lower.endswith(("ss", "x", "ch", "sh")):
+        last += "s" if lower == "stomach" else "es"
+    elif lower.endswith("y") and lower[-2:-1] not in "aeiou":
+        last = last[:-1] + "ies"
     else:
-        made = f"{last}s"
-    return f"{first} {made}".strip()
+        last += "s"
+    return f"{before} {last}" if before else last
 
 
 def counted(n: int, word: str) -> str:

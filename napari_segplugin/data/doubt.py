@@ -1,193 +1,269 @@
-"""Which objects to look at first: those that are most likely wrong."""
+"""Which objects to look at first: those that are most likely wrong, each with the strongest reason in a sentence.
+
+Each sign that speaks against an object adds to the odds that it is wrong; the weights were found on public images with ground
+truth by `tests/benchmarks/doubt_queue.py`, so that the doubt is about the share of such objects that are wrong.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from napari_segplugin.core.types import Array
-from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.data.edits import crop
+from napari_segplugin.core import Box
+from napari_segplugin.core.words import plural
+from napari_segplugin.data.signs import ENOUGH, Measured
 
-ENOUGH = 8
-"""Objects of a class below which nothing can be said about their usual size and shape."""
-WEIGHTS = {"score": 1.0, "passes": 0.9, "size": 0.7, "shape": 0.6, "border": 0.2}
+DOUBTFUL = 0.35
+"""Doubt from which an object counts as doubtful."""
+
+WEIGHTS: dict[str, float] = {
+    "dent": 9.7,
+    "small": 1.0,
+    "large": 0.9,
+    "long": 0.3,
+    "faint": 1.5,
+    "contact": 1.25,
+    "spill": 8.1,
+    "hollow": 2.6,
+    "unsure": 2.7,
+}
+BEGIN = -3.1
+"""The logarithmic odds of an object against which nothing speaks."""
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """An object and why it should be looked at.
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """Something to look at, and why.
 
     Parameters
     ----------
-    number : int
-    score : float
-        Between 0 (nothing speaks against it) and 1.
+    label : int
+        The object; of an area its class or number; 0 for a place where one may have been missed.
+    place : tuple of slice
+        Where it is, along the axes of the labels.
     reason : str
-        The strongest reason, in a few words; empty where nothing speaks against it.
+        A sentence.
+    doubt : float
+        About the share of such entries that are wrong, 0 to 1.
+    kind : {"object", "missed", "plane"}
+        "missed": a place, no object. "plane": the outline of an area on one plane of a volume.
+    cut : bool
+        Cut off by the border of the image: such objects come last.
     """
 
-    number: int
-    score: float
+    label: int
+    place: Box
     reason: str
+    doubt: float
+    kind: Literal["object", "missed", "plane"] = "object"
+    cut: bool = False
 
 
-def doubts(
-    labels: Array,
-    scores: Mapping[int, float],
-    *,
-    groups: Mapping[int, Hashable] | None = None,
-    border_axes: Sequence[int] | None = None,
-    other: Array | None = None,
-    boxes: ObjectBoxes | None = None,
-    shapes: int = 5000,
-) -> list[Doubt]:
-    """Order objects by doubt, the most doubtful first.
-
-    Five things speak against an object: the network is not sure, another pass sees it differently, it is much smaller or
-    larger than the others of its class, its outline is irregular, it is cut by the border. Each gives a number between 0
-    and 1 and a weight; the doubt is 1 minus the product of what is left.
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """Everything to look at, the most doubtful first; what the border cuts comes last.
 
     Parameters
     ----------
-    labels : array of int
-    scores : mapping of int to float
-        Confidence of each object that is asked about, NaN where there is none.
-    groups : mapping of int to object, optional
-        Class of each object; sizes and shapes are compared within a class.
-    border_axes : sequence of int, optional
-        Axes whose ends are a border; all by default. Time has none.
-    other : array of int, optional
-        Labels of a second pass over the same image.
-    boxes : ObjectBoxes, optional
-    shapes : int
-        The outline is looked at for at most this many objects, those in doubt for other reasons first.
+    entries : tuple of Entry
+    threshold : float
+        Doubt from which an entry counts as doubtful.
+    """
+
+    entries: tuple[Entry, ...]
+    threshold: float = DOUBTFUL
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    @property
+    def doubtful(self) -> int:
+        """How many look doubtful: so many stand at the front."""
+        return sum(e.doubt >= self.threshold and not e.cut for e in self.entries)
+
+    def of(self, label: int) -> Entry | None:
+        """The first entry of an object; None where there is none."""
+        return next((e for e in self.entries if e.label == label and e.kind != "missed"), None)
+
+    @classmethod
+    def ordered(cls, entries: Sequence[Entry], threshold: float = DOUBTFUL) -> Queue:
+        """Entries in the order of the queue."""
+        return cls(tuple(sorted(entries, key=lambda e: (e.cut, -e.doubt))), threshold)
+
+
+def signs(
+    found: Measured,
+    groups: np.ndarray,
+    scores: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """What speaks against each object, 0 where nothing does.
+
+    Parameters
+    ----------
+    found : Measured
+        N objects.
+    groups : (N,) ndarray of int
+        Class of each: what is usual is asked within a class, and only of :data:`~napari_segplugin.data.signs.ENOUGH`.
+    scores : (N,) ndarray of float, optional
+        Certainty of the network; NaN where there is none.
 
     Returns
     -------
-    list of Doubt
+    dict of str to (N,) ndarray of float
     """
-    boxes = boxes or ObjectBoxes(labels)
-    numbers = [int(n) for n in scores if int(n) in boxes]
-    if not numbers:
-        return []
-    owner = np.array([hash((groups or {}).get(n)) for n in numbers])
-    size_z = robust_z(np.log([boxes.size(n) for n in numbers]), owner)
-    found: dict[str, np.ndarray] = {
-        "score": np.array([1 - s if (s := float(scores[n])) == s else 0.0 for n in numbers]),
-        "size": _excess(np.abs(size_z)),
-        "border": np.array([float(_at_border(boxes, n, border_axes)) for n in numbers]),
+    size, length = np.log(found.size), np.log(found.length)
+    larger = size - usual(size, groups)
+    fainter = usual(np.log(np.maximum(found.contrast, 1e-9)), groups) - np.log(np.maximum(found.contrast, 1e-9))
+    out = {
+        "dent": _over(1 - found.fill, 0.03, 0.5),
+        "small": _over(-larger, 0.3, 3),
+        "large": _over(larger, 0.4, 2),
+        "long": _over(robust_z(length, groups), 1.5, 5),
+        "faint": _over(fainter, 0.1, 1.5),
+        "contact": _over(found.contact, 0.2, 1.3),
+        "spill": _over(found.spill - usual(found.spill, groups), 0.05, 0.25),
+        "hollow": _over(found.hollow - usual(found.hollow, groups), 0.05, 0.5),
     }
-    if other is not None:
-        found["passes"] = np.array([1 - overlap(labels, other, n, boxes) for n in numbers])
-    first = np.argsort(-_joined(found), kind="stable")[:shapes]
-    solid = np.full(len(numbers), np.nan)
-    solid[first] = [solidity(crop(labels, numbers[i], boxes=boxes).mask) for i in first]
-    found["shape"] = _excess(-robust_z(solid, owner))
-    total = _joined(found)
-    words = {"size": size_z, "score": 1 - found["score"], "passes": 1 - found.get("passes", found["score"])}
-    order = np.argsort(-total, kind="stable")
-    return [Doubt(numbers[i], float(total[i]), _reason(found, words, int(i))) for i in order]
+    if scores is not None:
+        out["unsure"] = _over(1 - scores, 0.05, 1)
+    return out
+
+
+def _over(values: np.ndarray, limit: float, most: float) -> np.ndarray:
+    """How far values are above a limit; 0 where they are not known."""
+    return np.nan_to_num(np.clip(values - limit, 0, most))
+
+
+def usual(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The median of each value's group; NaN in groups of a few.
+
+    Examples
+    --------
+    >>> usual(np.arange(10.0), np.zeros(10))[:2].tolist()
+    [4.5, 4.5]
+    """
+    out = np.full(len(values), np.nan)
+    for group in np.unique(groups):
+        mine = groups == group
+        known = values[mine][np.isfinite(values[mine])]
+        if len(known) >= ENOUGH:
+            out[mine] = np.median(known)
+    return out
 
 
 def robust_z(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Distance of each value from the median of its group, in robust standard deviations (1.4826 times the median
-    absolute deviation); 0 in small groups and where the value is not known.
+    absolute deviation); NaN in small groups and where the value is not known.
 
     Examples
     --------
     >>> robust_z(np.array([1.0, 2, 2, 3, 2, 1, 3, 2, 90]), np.zeros(9)).round(1).tolist()[-1]
     59.4
     """
-    out = np.zeros(len(values))
-    for group in np.unique(groups):
-        mine = (groups == group) & np.isfinite(values)
-        if mine.sum() < ENOUGH:
+    off = values - usual(values, groups)
+    away = 1.4826 * usual(np.abs(off), groups)
+    # where most are equal the deviation is 0: then a percent counts as usual
+    z: np.ndarray = off / np.maximum(away, 0.01 * np.maximum(1.0, np.abs(values - off)))
+    return z
+
+
+def odds(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The doubt about each object, and how much each sign adds to its logarithmic odds."""
+    parts = {name: WEIGHTS[name] * value for name, value in found.items()}
+    return 1 / (1 + np.exp(-BEGIN - sum(parts.values()))), parts
+
+
+def reasons(
+    parts: Mapping[str, np.ndarray],
+    found: Measured,
+    groups: np.ndarray,
+    names: Mapping[Hashable, str],
+    scores: np.ndarray | None = None,
+) -> list[str]:
+    """The strongest reason for each object as a sentence.
+
+    Parameters
+    ----------
+    parts : dict of str to (N,) ndarray of float
+        From :func:`odds`.
+    found : Measured
+    groups : (N,) ndarray of int
+    names : mapping of int to str
+        The name of each class, in the singular.
+    scores : (N,) ndarray of float, optional
+        As of :func:`signs`.
+    """
+    kinds = list(parts)
+    table = np.stack([parts[k] for k in kinds]) if kinds else np.zeros((0, len(groups)))
+    best = table.argmax(0)
+    times = np.exp(np.log(found.size) - usual(np.log(found.size), groups))
+    out = []
+    for i, at in enumerate(best):
+        if table[at, i] < LEAST:
+            out.append(CUT if found.cut[i] else NOTHING)
             continue
-        middle = np.median(values[mine])
-        away = np.median(np.abs(values[mine] - middle))
-        # where most are equal the deviation is 0: then a percent counts as usual
-        out[mine] = (values[mine] - middle) / max(1.4826 * away, 0.01 * max(1.0, abs(float(middle))))
+        name = names.get(int(groups[i]), "object")
+        kind = "large" if times[i] >= _TWO and kinds[at] in ("dent", "long") else kinds[at]
+        score = float(scores[i]) if scores is not None else float("nan")
+        out.append(SENTENCES[kind](Said(name, plural(name), float(times[i]), int(found.partner[i]), score)))
     return out
 
 
-def solidity(mask: np.ndarray) -> float:
-    """Volume of a mask over the volume of its convex hull, from 0 to 1.
+LEAST = 0.15
+"""What a sign must add to the logarithmic odds to be told."""
+_TWO = 1.75
+"""Times the usual size, from which a strange shape is most likely that of several."""
+CUT = "Cut off by the edge of the image."
+NOTHING = "Nothing speaks against it."
 
-    Axes of length one are left out: a plane is measured as a plane.
 
-    Examples
-    --------
-    >>> solidity(np.ones((4, 5), bool)), solidity(np.array([[1, 1], [1, 0]], bool)) < 0.9
-    (1.0, True)
+@dataclass(frozen=True)
+class Said:
+    """What a sentence may speak of: the class in the singular and in the plural, the size as a multiple of the usual one,
+    the object that it touches, the certainty of the network.
     """
-    from scipy.spatial import ConvexHull, QhullError
 
-    thin = mask.reshape([n for n in mask.shape if n > 1])
-    if thin.ndim < 2 or not thin.any():
-        return 1.0
-    rows = np.nonzero(thin.any(axis=-1))
-    used = thin[rows]
-    low = used.argmax(axis=-1)
-    high = used.shape[-1] - used[:, ::-1].argmax(axis=-1)
-    ends = np.concatenate([np.stack([*rows, low], 1), np.stack([*rows, high], 1)])
-    corners = np.array(np.meshgrid(*[(0, 1)] * (thin.ndim - 1), indexing="ij")).reshape(thin.ndim - 1, -1).T
-    points = np.concatenate([ends + np.append(c, 0) for c in corners])
-    try:
-        hull = ConvexHull(np.unique(points, axis=0))
-    except QhullError:
-        return 1.0
-    return float(min(1.0, thin.sum() / hull.volume))
+    one: str
+    many: str
+    times: float
+    partner: int
+    score: float
 
 
-def overlap(labels: Array, other: Array, number: int, boxes: ObjectBoxes) -> float:
-    """Intersection over union of an object and the object of another pass that shares most with it."""
-    found = crop(labels, number, boxes=boxes)
-    there = np.asarray(other[found.box])
-    shared, counts = np.unique(there[found.mask], return_counts=True)
-    counts = np.where(shared == 0, 0, counts)
-    if not counts.any():
-        return 0.0
-    best = int(np.argmax(counts))
-    # what lies outside the box is not seen: the union is a little too small for an object that sticks out
-    union = int(found.mask.sum()) + int((there == shared[best]).sum()) - int(counts[best])
-    return float(counts[best] / union)
+def _large(s: Said) -> str:
+    if s.times < _TWO:
+        return f"Larger than most {s.many}."
+    if s.times < 2.5:
+        return f"Twice as large as the other {s.many}: perhaps two that touch."
+    return f"{s.times:.0f} times as large as the other {s.many}: perhaps several that touch."
 
 
-def _at_border(boxes: ObjectBoxes, number: int, axes: Sequence[int] | None) -> bool:
-    box = boxes.box(number)
-    if box is None:
-        return False
-    # an axis of length one has two borders everywhere, which says nothing
-    looked = [a for a in (range(len(box)) if axes is None else axes) if boxes.shape[a] > 1]
-    return any(box[a].start <= 0 or box[a].stop >= boxes.shape[a] for a in looked)
+def _small(s: Said) -> str:
+    if s.times > 0.6:
+        return f"Smaller than most {s.many}."
+    if s.times > 0.4:
+        return f"Half as large as the other {s.many}: perhaps only a part of one."
+    share = "A third" if s.times > 0.29 else "A quarter" if s.times > 0.225 else "Less than a quarter"
+    return f"{share} of the size of the other {s.many}: perhaps debris, or a part of one."
 
 
-def _excess(z: np.ndarray) -> np.ndarray:
-    """0 up to two standard deviations, 1 from six."""
-    return np.clip((z - 2) / 4, 0, 1)
+SENTENCES: dict[str, Callable[[Said], str]] = {
+    "dent": lambda s: f"An irregular outline: perhaps two {s.many} that touch, or a part is missing.",
+    "small": _small,
+    "large": _large,
+    "long": lambda s: f"Much longer than the other {s.many}.",
+    "faint": lambda s: f"Stands out less than the other {s.many}: perhaps it is none.",
+    "contact": lambda s: f"A long border with {s.one} {s.partner}: perhaps one that was cut in two.",
+    "spill": lambda s: "No edge along a part of its outline: perhaps it goes on beyond.",
+    "hollow": lambda s: "A part of it looks like the background: perhaps the outline is too wide.",
+    "unsure": lambda s: f"The model is only {s.score:.0%} certain of it.",
+}
 
 
-def _joined(found: Mapping[str, np.ndarray]) -> np.ndarray:
-    left = np.ones(len(found["score"]))
-    for name, value in found.items():
-        left *= 1 - WEIGHTS[name] * np.clip(value, 0, 1)
-    return 1 - left
-
-
-def _reason(found: Mapping[str, np.ndarray], words: Mapping[str, np.ndarray], i: int) -> str:
-    name = max(found, key=lambda k: WEIGHTS[k] * float(found[k][i]))
-    if WEIGHTS[name] * found[name][i] < 0.05:
-        return ""
-    return {
-        "score": f"the model is only {words['score'][i]:.0%} certain",
-        "passes": f"two results disagree (overlap {words['passes'][i]:.0%})",
-        "size": "much smaller than the others" if words["size"][i] < 0 else "much larger than the others",
-        "shape": "irregular outline",
-        "border": "cut off by the image border",
-    }[name]
-
-
-__all__ = ["Doubt", "doubts", "overlap", "robust_z", "solidity"]
+__all__ = ["DOUBTFUL", "WEIGHTS", "Entry", "Queue", "odds", "reasons", "robust_z", "signs", "usual"]

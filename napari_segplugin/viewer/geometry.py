@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 import numpy as np
 
-from napari_segplugin.core import check_axes
+from napari_segplugin.core import Box, check_axes
 from napari_segplugin.core.types import Array
 
 if TYPE_CHECKING:
@@ -67,6 +67,26 @@ def to_layer_order(labels: np.ndarray, axes: str, rgb: bool = False) -> np.ndarr
     have, want = label_axes(axes), layer_axes(axes, rgb)
     moved = labels.transpose([have.index(a) for a in want if a != "C"])
     return np.expand_dims(moved, want.index("C")) if "C" in want else moved
+
+
+def box_in_layer(box: Box, axes: str, rgb: bool = False) -> Box:
+    """A box in canonical labels (T, Z, Y, X) as one in the array of the label layer.
+
+    Parameters
+    ----------
+    box : tuple of slice
+        Along ``label_axes(axes)``.
+    axes : str
+        Axes of the image's array.
+    rgb : bool
+
+    Examples
+    --------
+    >>> box_in_layer((slice(1, 2), slice(3, 5)), "XYC", rgb=True)
+    (slice(3, 5, None), slice(1, 2, None))
+    """
+    have = dict(zip(label_axes(axes), box, strict=True))
+    return tuple(have.get(a, slice(0, 1)) for a in layer_axes(axes, rgb))
 
 
 def to_canonical(array: np.ndarray, axes: str, rgb: bool = False) -> np.ndarray:

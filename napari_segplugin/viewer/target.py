@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_segplugin.core import ClassTable
-    from napari_segplugin.data.doubt import Doubt
+    from napari_segplugin.data.doubt import Entry, Queue
     from napari_segplugin.viewer.edits import Editor
     from napari_segplugin.viewer.pointer import Pointer
     from napari_segplugin.viewer.results import Result
@@ -28,10 +28,10 @@ class Target:
     pointer : Pointer
     axes : str
         Axes of the layer.
-    order : list of Doubt, optional
-        Its objects, the most doubtful first; None until that is worked out.
-    passed : set of int
-        Objects that were looked at in this round.
+    order : Queue, optional
+        What is to be checked, the most doubtful first; None until that is worked out.
+    passed : set of Entry
+        What was looked at in this round.
     paths_follow : bool
         Whether the paths of linked objects follow its steps.
     touched : bool
@@ -46,8 +46,8 @@ class Target:
     editor: Editor
     pointer: Pointer
     axes: str
-    order: list[Doubt] | None = None
-    passed: set[int] = field(default_factory=set)
+    order: Queue | None = None
+    passed: set[Entry] = field(default_factory=set)
     paths_follow: bool = False
     touched: bool = False
     brush: Brush = field(init=False)

@@ -119,6 +119,7 @@ class EditControl:
         result.layer.events.selected_label.connect(lambda _: self._on_selected(target))
         bind(result.layer, KEYS, self.act)
         self._look_through(editor)
+        self.queue.prepare(target)
         self._journal.result(result, editor)
         return target
 

@@ -161,7 +161,8 @@ class Guide:
         """What there is."""
         dock, result = self._dock, self._result
         step, choice = dock.image_step, dock.method_step.choice()
-        counts = self._statuses()
+        counts, target = self._statuses(), dock.edits.target
+        order = None if target is None else target.order
         classes = [c.name for c in choice.spec.classes if c.id] if choice is not None else []
         word = classes[0] if len(classes) == 1 and classes[0] != "foreground" else "object"
         scratch = choice is not None and choice.scratch and not dock.method_step.is_classical
@@ -182,6 +183,7 @@ class Guide:
             found=found,
             areas=semantic,
             stale=self._stale,
+            doubtful=-1 if order is None else order.doubtful,
             accepted=counts.get(ACCEPTED, 0),
             corrected=counts.get(CORRECTED, 0),
             rejected=counts.get(REJECTED, 0),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import InputError
+from napari_segplugin.core import Box, InputError
 from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.data.doubt import Doubt, doubts
+from napari_segplugin.data.doubt import Queue
+from napari_segplugin.door.doubt import doubtful
+from napari_segplugin.viewer.geometry import box_in_layer
+from napari_segplugin.viewer.layers import layer_to_image
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._timers import timer
@@ -51,7 +55,8 @@ class QueueControl:
 
     def reason(self, target: Target, number: int) -> str:
         """Why an object is in doubt; empty where that is not known."""
-        return next((d.reason for d in target.order or () if d.number == number), "")
+        entry = target.order.of(number) if target.order else None
+        return entry.reason if entry else ""
 
     def act(self, target: Target, action: str) -> None:
         """Next, Accept, Fix or Reject."""
@@ -65,7 +70,9 @@ class QueueControl:
         elif action == "fix":
             self._fix(target)
             return
-        target.passed.add(number)
+        entry = target.order.of(number) if target.order and number else None
+        if entry:
+            target.passed.add(entry)
         self.next(target)
 
     def _fix(self, target: Target) -> None:
@@ -82,15 +89,21 @@ class QueueControl:
             self._work_out(target)
             return
         status = target.editor.rows.column("status")
-        left = [d for d in order if d.number in target.editor.boxes and status.get(d.number) not in DONE]
-        if left and all(d.number in passed for d in left):
+        left = [e for e in order if not e.label or (e.label in target.editor.boxes and status.get(e.label) not in DONE)]
+        if left and all(e in passed for e in left):
             passed.clear()  # once around: begin with the most doubtful again
-        found = next((d for d in left if d.number not in passed), None)
-        if found is None:
+        found = next((e for e in left if e not in passed), None)
+        if found is None or not any(e.label for e in left):
             self._desk.say("Every object is checked. Fine-tune to teach this to the model, or press Run again.")
             return
-        passed.add(found.number)
-        self.go(target, found.number)
+        passed.add(found)
+        if found.kind == "object":
+            self.go(target, found.label)
+            return
+        if found.label:
+            self._edits.choose(target, found.label)
+        self._fly(target, found.place)
+        self._desk.say(found.reason)
 
     def go(self, target: Target, number: int) -> None:
         """Choose an object and bring it into view."""
@@ -101,13 +114,16 @@ class QueueControl:
             target.layer.mode = "pan_zoom"
         self._desk.viewer.layers.selection.active = target.layer
         self._edits.choose(target, number)
-        ends = np.array([[s.start for s in box], [s.stop for s in box]])
-        if target.axes.startswith("T"):
-            self._flyer.go(target.layer, ends[:, 1:], int(ends[0, 0]))
-        else:
-            self._flyer.go(target.layer, ends)
+        self._fly(target, box, number)
         if not self._edits.outlined:  # a version of napari in which no outline can be drawn
             self._show_alone(target.layer)
+
+    def _fly(self, target: Target, box: Box, number: int = 0) -> None:
+        ends = np.array([[s.start for s in box], [s.stop for s in box]])
+        if target.axes.startswith("T"):
+            self._flyer.go(target.layer, ends[:, 1:], int(ends[0, 0]), number)
+        else:
+            self._flyer.go(target.layer, ends, number=number)
 
     def _show_alone(self, layer: Labels) -> None:
         """Show the chosen object alone for a moment, so that it is seen which one is meant."""
@@ -121,36 +137,29 @@ class QueueControl:
         if layer is not None:
             layer.show_selected_label = False
 
-    def _work_out(self, target: Target) -> None:
-        editor, data = target.editor, target.layer.data
-        scores, groups = editor.rows.column("score"), editor.rows.column("class")
-        border = [i for i, a in enumerate(target.axes) if a in "ZYX"]
-        other, version = self._other_pass(target), editor.version
+    def prepare(self, target: Target) -> None:
+        """Work out the order of a new result, so that it can be said how many objects look doubtful."""
+        if target.order is None:
+            self._work_out(target, go=False)
 
-        def work() -> tuple[list[Doubt], ObjectBoxes]:
+    def _work_out(self, target: Target, *, go: bool = True) -> None:
+        editor, data, result, version = target.editor, target.layer.data, target.result, target.editor.version
+
+        def work() -> tuple[Queue, ObjectBoxes]:
             # boxes of its own: those of the editor change while this runs
-            boxes = ObjectBoxes(data)
-            wanted = cast("dict[int, float]", scores) or dict.fromkeys(boxes, float("nan"))
-            return doubts(data, wanted, groups=groups, border_axes=border, other=other, boxes=boxes), boxes
+            found = doubtful(result.current(), layer_to_image(result.image_layer, result.axes))
+            placed = [replace(e, place=box_in_layer(e.place, result.axes, target.rgb)) for e in found]
+            return replace(found, entries=tuple(placed)), ObjectBoxes(data)
 
-        def done(value: tuple[list[Doubt], ObjectBoxes]) -> None:
+        def done(value: tuple[Queue, ObjectBoxes]) -> None:
             order, boxes = value
             editor.take_boxes(boxes, version)
             target.order = order
-            if self._edits.target is target:
+            if go and self._edits.target is target:
                 self.next(target)
+            self._desk.refresh_soon()
 
         self._jobs.beside(("doubt", target), work, done)
-
-    def _other_pass(self, target: Target) -> np.ndarray | None:
-        """The labels of an earlier result of the same image, where there is one."""
-        mine = target.result
-        for result in reversed(self._desk.results):
-            same = result.image_layer is mine.image_layer and result.segmentation.task is mine.segmentation.task
-            if result is not mine and same and result.before.shape == target.layer.data.shape:
-                before: np.ndarray = result.before
-                return before
-        return None
 
 
 __all__ = ["QueueControl"]
