@@ -46,8 +46,8 @@ def pixel(ndim: int) -> str:
 _PLURALS = {
     "axis": "axes", "bacterium": "bacteria", "cilium": "cilia", "child": "children", "embryo": "embryos", "flagellum": "flagella",
     "foot": "feet", "glomerulus": "glomeruli", "leaf": "leaves", "locus": "loci", "man": "men", "mitochondrion": "mitochondria",
-    "mouse": "mice", "nucleolus": "nucleoli", "nucleus": "nuclei", "person": "people", "mitosis": "mitoses", "larva": "larvae", "pupa": "pupae",
-    "septum": "septa", "thrombus": "thrombi",
+    "mouse": "mice", "nucleolus": "nucleoli", "nucleus": "nuclei", "person": "people", "mitosis": "mitoses",
+    "larva": "larvae", "pupa": "pupae", "septum": "septa", "thrombus": "thrombi",
     "tooth": "teeth", "vertebra": "vertebrae", "woman": "women",
 }  # fmt: skip
 

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QFileDialog
 from napari_segplugin.core import Event, FileState, InputError, Job, Note, SegPluginError
 from napari_segplugin.core.words import plural
 from napari_segplugin.door.window import Order
-from napari_segplugin.widgets.folder_table import FolderTable, Names
+from napari_segplugin.widgets.folder_table import FolderTable
+from napari_segplugin.widgets.folder_tally import Names
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:

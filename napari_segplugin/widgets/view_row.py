@@ -35,7 +35,7 @@ class ViewRow(QWidget):
         super().__init__()
         self._desk, self._viewer = desk, viewer
         self.planes: ThreePlanes | None = None
-        self.choice = ChoiceBar("planes", "View", "How the volume is looked at.")
+        self.choice = ChoiceBar("planes", "View", "How the volume is shown.")
         fill_combo(self.choice, [("1 plane", ONE), ("3 planes", THREE), ("3D", SOLID)])
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
