@@ -13,7 +13,7 @@ from fake_engine import FakeEngine, blobs
 from scipy import ndimage
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, Task
-from napari_segplugin.core.training import Verdict
+from napari_segplugin.core.training import ModelVerdict
 from napari_segplugin.engine.session import Session
 from napari_segplugin.viewer.technical import is_technical
 from napari_segplugin.widgets.step_method import SCRATCH
@@ -420,7 +420,7 @@ def test_strokes_are_counted_and_fine_tuning_shows_what_it_did(with_image: Any, 
 def test_only_a_better_model_is_chosen_and_the_other_is_a_click_away(
     with_image: Any, engine: FakeEngine, qtbot: Any, outcome: str
 ) -> None:
-    engine.judged = Verdict(outcome, f"Said: {outcome}.", "For a reason.")
+    engine.judged = ModelVerdict(outcome, f"Said: {outcome}.", "For a reason.")
     run(with_image, qtbot)
     shown = [layer.name for layer in with_image.viewer.layers if layer.name != "corrections"]
     with_image.improve_step.layer_button.click()

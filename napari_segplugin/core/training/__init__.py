@@ -17,7 +17,7 @@ from napari_segplugin.core.training.verdict import (
     WORSE,
     Checked,
     Compared,
-    Verdict,
+    ModelVerdict,
     too_few,
     verdict_of,
     verdict_of_figures,
@@ -98,7 +98,7 @@ class FineTuneResult:
         be told.
     learnt, judged : int
         Images (for a 2D network, planes) that were trained on and that were held out; 0 for paint.
-    verdict : Verdict, optional
+    verdict : ModelVerdict, optional
         Which of both is to be used; None where there was nothing to compare with.
     starved : str
         That there were too few steps to learn anything, as a sentence; empty where there were enough.
@@ -112,7 +112,7 @@ class FineTuneResult:
     forest: dict[str, float] = field(default_factory=dict)
     learnt: int = 0
     judged: int = 0
-    verdict: Verdict | None = None
+    verdict: ModelVerdict | None = None
     starved: str = ""
 
     @property
@@ -130,8 +130,8 @@ __all__ = [
     "Checked",
     "Compared",
     "FineTuneResult",
+    "ModelVerdict",
     "Sample",
-    "Verdict",
     "Views",
     "too_few",
     "verdict_of",

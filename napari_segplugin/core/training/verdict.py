@@ -109,7 +109,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ModelVerdict:
     """Which of two models is used after a training.
 
     Parameters
@@ -151,7 +151,7 @@ def verdict_of(
     steps: int,
     seconds: float = 0.0,
     word: str = "object",
-) -> Verdict:
+) -> ModelVerdict:
     """Which model is used, by what was kept aside, by all that was checked, and by the rest.
 
     The new one is, if at least five are kept aside, it finds more of them or as many with an overlap that is higher by one
@@ -175,7 +175,7 @@ def verdict_of(
 
     Returns
     -------
-    Verdict
+    ModelVerdict
 
     Examples
     --------
@@ -195,8 +195,10 @@ def verdict_of(
         good = f"{aside.more} more of the {things} kept aside {found}"
         if not aside.more:
             good = f"The {things} kept aside overlap by {aside.after.overlap:.1%} instead of {aside.before.overlap:.1%}"
-        return Verdict("better", "Better: the new model is chosen.", f"{good}, {_lost(aside.lost)} lost.", aside, word)
-    return Verdict("no better", "No better: the old model stays.", too_few(steps, seconds) or reason, aside, word)
+        return ModelVerdict(
+            "better", "Better: the new model is chosen.", f"{good}, {_lost(aside.lost)} lost.", aside, word
+        )
+    return ModelVerdict("no better", "No better: the old model stays.", too_few(steps, seconds) or reason, aside, word)
 
 
 def verdict_of_figures(
@@ -209,7 +211,7 @@ def verdict_of_figures(
     seconds: float = 0.0,
     word: str = "object",
     rival: float = float("nan"),
-) -> Verdict:
+) -> ModelVerdict:
     """Which model is used, by one figure: for whole images that were kept aside, or where the old one had learnt nothing.
 
     Parameters
@@ -227,7 +229,7 @@ def verdict_of_figures(
 
     Returns
     -------
-    Verdict
+    ModelVerdict
 
     Examples
     --------
@@ -241,15 +243,15 @@ def verdict_of_figures(
     beaten = rival if rival > after else before
     told = f"{name} on the {counted(count, word)} kept aside: {after:.3f} instead of {beaten:.3f}."
     if after > before and not rival > after:
-        return Verdict("better", "Better: the new model is chosen.", told, word=word)
+        return ModelVerdict("better", "Better: the new model is chosen.", told, word=word)
     stays = "the answer from strokes stays" if rival > after else "the old model stays"
-    return Verdict("no better", f"No better: {stays}.", too_few(steps, seconds) or told, word=word)
+    return ModelVerdict("no better", f"No better: {stays}.", too_few(steps, seconds) or told, word=word)
 
 
-def _not_enough(count: int, word: str, aside: Compared = Compared()) -> Verdict:
+def _not_enough(count: int, word: str, aside: Compared = Compared()) -> ModelVerdict:
     kept = f"{counted(count, word)} {_is(count)} kept aside" if count else f"No {plural(word)} are kept aside"
     title = "Not enough to tell: the old model stays."
-    return Verdict("not enough", title, f"{kept}; {ENOUGH} are needed.", aside, word)
+    return ModelVerdict("not enough", title, f"{kept}; {ENOUGH} are needed.", aside, word)
 
 
 def _no_better(aside: Compared, checked: Compared, falls: Mapping[str, float], word: str) -> str:
@@ -297,7 +299,7 @@ __all__ = [
     "WORSE",
     "Checked",
     "Compared",
-    "Verdict",
+    "ModelVerdict",
     "too_few",
     "verdict_of",
     "verdict_of_figures",

@@ -26,7 +26,7 @@ from napari_segplugin.core import (
     Task,
     TrainSpec,
 )
-from napari_segplugin.core.training import Allowance, FineTuneResult, Verdict, Views, too_few
+from napari_segplugin.core.training import Allowance, FineTuneResult, ModelVerdict, Views, too_few
 from napari_segplugin.data import normalise
 from napari_segplugin.data.by_values import fit_to_values
 from napari_segplugin.data.corrections import Corrections, to_sample
@@ -41,7 +41,7 @@ from napari_segplugin.engine.predict.work.resized import OnGrid
 from napari_segplugin.engine.train.anchors import fit_to_objects
 from napari_segplugin.engine.train.examples import prepare_sample
 from napari_segplugin.engine.train.exemplars import cut_exemplars, merged, rehearsed, source_of
-from napari_segplugin.engine.train.heldout import Look, SampleJudge, Trial, read_image
+from napari_segplugin.engine.train.heldout import Judged, SampleJudge, Trial, read_image
 from napari_segplugin.engine.train.samples import planes_of
 from napari_segplugin.engine.train.thresholds import threshold_voxels
 from napari_segplugin.engine.train.train import (
@@ -157,7 +157,7 @@ def finetune(
         samples, splits, bundle, spec, _Watcher(trial.judge, view), stop, (sources, earlier), trial.start, allowed
     )
     yield Stage("Comparing the old and the new model")
-    after = Look({}, trial.before.checked)
+    after = Judged({}, trial.before.checked)
     if trial.judge is not None:
         after = trial.judge.look(load(tuned, finite=False), tuned)
     result = _judged(trial, tuned, after, forest, spec.seconds if stop is None or not stop.is_set() else 0.0)
@@ -183,7 +183,7 @@ def _after(trial: Trial, samples: Sequence[Sample], took: float) -> float:
 
 
 def _judged(
-    trial: Trial, tuned: ModelBundle, after: Look, forest: Mapping[str, float], seconds: float
+    trial: Trial, tuned: ModelBundle, after: Judged, forest: Mapping[str, float], seconds: float
 ) -> FineTuneResult:
     """The new bundle with the verdict on it, which its record keeps."""
     record = tuned.history[-1]
@@ -197,7 +197,7 @@ def _judged(
     )
 
 
-def with_verdict(bundle: ModelBundle, verdict: Verdict | None) -> ModelBundle:
+def with_verdict(bundle: ModelBundle, verdict: ModelVerdict | None) -> ModelBundle:
     """A bundle whose record of the last training says what came of it."""
     if verdict is None:
         return bundle

@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 from torch import nn
 
 from napari_segplugin.core import ModelBundle, ModelSpec, Sample, Task
-from napari_segplugin.core.training import ENOUGH, Checked, Compared, Verdict, verdict_of, verdict_of_figures
+from napari_segplugin.core.training import ENOUGH, Checked, Compared, ModelVerdict, verdict_of, verdict_of_figures
 from napari_segplugin.data import normalise
 from napari_segplugin.data.sampling import Prepared
 from napari_segplugin.engine.network import activate, load, map_kinds
@@ -48,7 +48,7 @@ class _Crop:
     sample: int = 0
 
 
-class Look(NamedTuple):
+class Judged(NamedTuple):
     """What a network makes of held-out data: quality by name, the first one decides; and each object or stroke."""
 
     figures: dict[str, float]
@@ -101,15 +101,15 @@ class SampleJudge:
         """Mean quality by name; the first is the one that decides."""
         return self.look(network).figures
 
-    def look(self, network: nn.Module, bundle: ModelBundle | None = None) -> Look:
+    def look(self, network: nn.Module, bundle: ModelBundle | None = None) -> Judged:
         """Quality by name, and each object (of areas: each stroke) by itself; of another bundle of this kind if asked."""
         found = [read_image(network, c.image, bundle or self.bundle) for c in self.crops]
         dice, strokes = self._dice([f.kinds for f in found]), self._strokes(found)
         if self.bundle.spec.task is Task.SEMANTIC:
-            return Look({"held-out Dice": dice}, Checked(strokes))
+            return Judged({"held-out Dice": dice}, Checked(strokes))
         objects = self._objects(found)
         figures = {"held-out object IoU": objects.overlap, "held-out Dice": dice}
-        return Look(figures, Checked((*objects.overlaps, *strokes), objects.false))
+        return Judged(figures, Checked((*objects.overlaps, *strokes), objects.false))
 
     def _dice(self, found: Sequence[np.ndarray]) -> float:
         """Dice of each class that occurs, pooled over the held-out voxels, averaged over the classes beside background."""
@@ -184,8 +184,8 @@ class Trial:
     ) -> None:
         self.old, network = old, load(old, finite=False)
         self.judge = SampleJudge(heldout, old) if heldout else None
-        self.before = self.judge.look(network) if self.judge else Look({}, Checked())
-        self._others: dict[str, tuple[SampleJudge, Look]] = {}
+        self.before = self.judge.look(network) if self.judge else Judged({}, Checked())
+        self._others: dict[str, tuple[SampleJudge, Judged]] = {}
         if not old.history:
             return
         share = max(1, _REGIONS // (2 if old.spec.ndim == 3 else 1) // len(samples))
@@ -210,14 +210,14 @@ class Trial:
         return next(iter(self.before.figures.values()), None) if self.old.history else None
 
     def verdict(
-        self, new: ModelBundle, after: Look, *, steps: int, seconds: float, rival: float = math.nan
-    ) -> Verdict | None:
+        self, new: ModelBundle, after: Judged, *, steps: int, seconds: float, rival: float = math.nan
+    ) -> ModelVerdict | None:
         """Which model is used; None where the old one had learnt nothing, and too little is held out to tell.
 
         Parameters
         ----------
         new : ModelBundle
-        after : Look
+        after : Judged
             Of the new model on what was held out.
         steps : int
             Of the training.
@@ -243,7 +243,7 @@ class Trial:
             *dice, name="Dice", count=aside.count, steps=steps, seconds=seconds, word=word, rival=rival
         )
 
-    def _fall(self, before: Look, after: Look, gain: float) -> float:
+    def _fall(self, before: Judged, after: Judged, gain: float) -> float:
         """By how much the worst of the figures has fallen: objects found, their outlines, areas.
 
         Against an old model, outlines may move as far as those of the objects kept aside have become better.

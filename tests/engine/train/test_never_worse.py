@@ -30,7 +30,7 @@ from napari_segplugin.engine.train import heldout  # noqa: E402
 from napari_segplugin.engine.train.examples import prepare_sample  # noqa: E402
 from napari_segplugin.engine.train.finetune import finetune  # noqa: E402
 from napari_segplugin.engine.train.folder import Labelled, train_labelled  # noqa: E402
-from napari_segplugin.engine.train.heldout import EARLIER, REST, Look, SampleJudge, Trial  # noqa: E402
+from napari_segplugin.engine.train.heldout import EARLIER, REST, Judged, SampleJudge, Trial  # noqa: E402
 from napari_segplugin.engine.train.loop import run_loop  # noqa: E402
 from napari_segplugin.engine.train.objective import Terms  # noqa: E402
 from napari_segplugin.engine.train.optimizer import Stepper  # noqa: E402
@@ -225,13 +225,13 @@ def test_a_model_that_is_worse_on_the_rest_is_not_better_however_good_on_what_wa
     known = (objects > 0) & (objects <= 6)
     sample = Sample(image, (objects > 0).astype(int), objects, known)
     trial = Trial(trained, [sample], [sample], [])
-    trial.before = Look(trial.before.figures, Checked((0.1,) * 6))
-    good = Look(trial.before.figures, Checked((0.9,) * 6))
+    trial.before = Judged(trial.before.figures, Checked((0.1,) * 6))
+    good = Judged(trial.before.figures, Checked((0.9,) * 6))
     assert trial.verdict(trained, good, steps=99, seconds=0).better
     worse = trial.verdict(spoilt(trained), good, steps=99, seconds=0)
     assert worse.outcome == "no better"
     # without what was marked, the rest alone tells
-    trial._others[""] = SampleJudge((), trained, []), Look({}, Checked())
+    trial._others[""] = SampleJudge((), trained, []), Judged({}, Checked())
     assert f"{REST} it is worse by" in trial.verdict(spoilt(trained), good, steps=99, seconds=0).text
 
 
@@ -241,7 +241,7 @@ def test_pieces_of_earlier_images_tell_too(trained):
     image, objects = squares()
     sample = Sample(image, (objects > 0).astype(int), objects, objects == 1)
     trial = Trial(trained, [sample], [sample], rehearsed(trained))
-    trial.before, good = Look({}, Checked((0.1,) * 5)), Look({}, Checked((0.9,) * 5))
+    trial.before, good = Judged({}, Checked((0.1,) * 5)), Judged({}, Checked((0.9,) * 5))
     for where in ("", REST):
         judge = SampleJudge((), trained, [])
         trial._others[where] = judge, judge.look(load(trained))
@@ -254,12 +254,12 @@ def test_outlines_on_the_rest_move_as_far_only_as_those_kept_aside_have_become_b
     image, objects = squares()
     sample = Sample(image, (objects > 0).astype(int), objects, objects == 1)
     trial = Trial(trained, [sample], [sample], [])
-    same, moved = (Look({"held-out Dice": 1.0}, Checked((v,) * 10)) for v in (1.0, 0.8))
+    same, moved = (Judged({"held-out Dice": 1.0}, Checked((v,) * 10)) for v in (1.0, 0.8))
     assert trial._fall(same, moved, 0.02) == pytest.approx(0.18)
     assert trial._fall(same, moved, 0.3) == 0.0
-    assert trial._fall(same, Look({"held-out Dice": 0.5}, Checked((1.0,) * 9 + (0.0,))), 0.3) == pytest.approx(0.1)
+    assert trial._fall(same, Judged({"held-out Dice": 0.5}, Checked((1.0,) * 9 + (0.0,))), 0.3) == pytest.approx(0.1)
     areas = new_bundle(ModelSpec("unet", 2, 1, Task.SEMANTIC, CLASSES, {"widths": (4, 8)}), name="x")
-    worse = Look({"held-out Dice": 0.9}, Checked())
+    worse = Judged({"held-out Dice": 0.9}, Checked())
     assert Trial(areas, [sample], [], [])._fall(same, worse, 0.3) == pytest.approx(0.1)
 
 
