@@ -31,7 +31,7 @@ from napari_segplugin.core import (
 from napari_segplugin.core.types import Json, json_object
 from napari_segplugin.core.words import plain_metric
 from napari_segplugin.data.channels import seen
-from napari_segplugin.door.orders import Order, things, write_order
+from napari_segplugin.door.orders import RunOrder, things, write_order
 from napari_segplugin.door.progress import Progress, stop_on_interrupt
 from napari_segplugin.io import read_image
 from napari_segplugin.io.formats import notes_of
@@ -82,7 +82,7 @@ def predict(options: Namespace) -> Result:
         if cluster is not None and len(many.pairs) > 1:
             many.rows = _spread_out(options, many, bundle, cluster)
         else:
-            many.run(Order(bundle, _tiles(options), options.device, cluster=cluster), read)
+            many.run(RunOrder(bundle, _tiles(options), options.device, cluster=cluster), read)
     data = {"command": "predict", "model": bundle.name, "task": str(task), **many.outcome(task)}
     return data, many.text(task)
 
@@ -106,7 +106,7 @@ def predict_there(bundle: ModelBundle, options: Namespace, folder: str, path: st
     goal, start = replace(goal, path=Path(folder) / goal.path), time.perf_counter()
     with CommandProgress(Path(path).name, quiet=True) as progress:
         image = open_image(str(Path(folder) / path), options, progress)
-        found, files = drain(write_order(Order(bundle, _tiles(options), options.device), image, goal), progress)
+        found, files = drain(write_order(RunOrder(bundle, _tiles(options), options.device), image, goal), progress)
     row: Outcome = {"image": path, "outputs": [str(f) for f in files], "objects": things(found)}
     return {**row, "seconds": round(time.perf_counter() - start, 3), "notes": progress.notes}
 

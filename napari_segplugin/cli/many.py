@@ -12,7 +12,7 @@ from napari_segplugin.cli.progress import CommandProgress
 from napari_segplugin.cli.where import OPTIONS
 from napari_segplugin.core import Event, FileState, Image, Note, SegPluginError, Task, drain
 from napari_segplugin.core.words import Setting
-from napari_segplugin.door.orders import Order, Recorded, plan, run_batch
+from napari_segplugin.door.orders import Recorded, RunOrder, plan, run_batch
 from napari_segplugin.io.targets import ResultPath, targets_of
 
 
@@ -63,7 +63,7 @@ class Many:
 
     def run(
         self,
-        order: Order,
+        order: RunOrder,
         read: Callable[[Path], Image],
         reading: Mapping[str, Any] | None = None,
         recorded: Recorded | None = None,

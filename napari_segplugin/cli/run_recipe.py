@@ -11,7 +11,7 @@ import numpy as np
 from napari_segplugin.cli.commands import Result, joined, opened
 from napari_segplugin.cli.many import Many
 from napari_segplugin.core import Image, InputError
-from napari_segplugin.door.orders import ENDING, Order, Recorded, is_recorded, read_recorded, recorded_order
+from napari_segplugin.door.orders import ENDING, Recorded, RunOrder, is_recorded, read_recorded, recorded_order
 from napari_segplugin.io import load_recipe
 from napari_segplugin.io.formats import extension_of, stem_of
 from napari_segplugin.io.pairs import open_labels
@@ -31,7 +31,7 @@ def run(options: Namespace) -> Result:
     if not options.images:
         raise InputError("A recipe of classical steps needs images to run on.", hint="Name images, or a folder of them")
     many = Many.of(options, options.images)
-    order = Order(recipe, seeds=_seeds(options, many), box=options.box or None)
+    order = RunOrder(recipe, seeds=_seeds(options, many), box=options.box or None)
     many.run(order, lambda path: opened(path, options))
     data = {"command": "run", "recipe": order.name, **many.outcome(order.task)}
     return data, many.text(order.task)

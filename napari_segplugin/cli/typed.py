@@ -6,7 +6,7 @@ import shlex
 
 from napari_segplugin.core import TileSpec
 from napari_segplugin.door.inputs import PathLike
-from napari_segplugin.door.orders import Reading
+from napari_segplugin.door.orders import FileReading
 
 
 def command_of(
@@ -17,7 +17,7 @@ def command_of(
     recipe: PathLike = "",
     tiles: TileSpec | None = None,
     device: str = "auto",
-    reading: Reading | None = None,
+    reading: FileReading | None = None,
 ) -> str:
     """The command that does a batch without the window.
 
@@ -30,7 +30,7 @@ def command_of(
         In place of a model: the file or the name of a recipe of classical steps.
     tiles, device
         Of the model.
-    reading : Reading, optional
+    reading : FileReading, optional
 
     Examples
     --------
@@ -41,7 +41,7 @@ def command_of(
     words += ["--output", str(output)]
     if not recipe:
         words += _tile_options(tiles or TileSpec()) + (["--device", device] if device != "auto" else [])
-    return shlex.join(["segplugin", *words, *_reading_options(reading or Reading())])
+    return shlex.join(["segplugin", *words, *_reading_options(reading or FileReading())])
 
 
 def _tile_options(tiles: TileSpec) -> list[str]:
@@ -53,7 +53,7 @@ def _tile_options(tiles: TileSpec) -> list[str]:
     return found + [word for word, on in flags.items() if on]
 
 
-def _reading_options(reading: Reading) -> list[str]:
+def _reading_options(reading: FileReading) -> list[str]:
     sizes = "" if reading.spacing is None else ",".join(f"{s:g}" for s in reading.spacing)
     words = {"axes": reading.axes, "spacing": sizes, "unit": reading.unit, "series": reading.series}
     words |= {"channels": reading.channels}

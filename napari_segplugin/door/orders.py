@@ -29,7 +29,7 @@ from napari_segplugin.door.inputs import ChannelsLike, ImageLike, ModelLike, Pat
 from napari_segplugin.engine.batch.corrected import Corrected
 from napari_segplugin.engine.batch.folder import RECORD
 from napari_segplugin.engine.batch.folder import batch as run_batch
-from napari_segplugin.engine.batch.order import CORRECTIONS, Order, run_order, things, write_order
+from napari_segplugin.engine.batch.order import CORRECTIONS, RunOrder, run_order, things, write_order
 from napari_segplugin.engine.batch.regions import known_of
 from napari_segplugin.engine.batch.replay import ENDING, Recorded, fitted, is_recorded, order_of, read_recorded, verdict
 from napari_segplugin.engine.session import home_folder
@@ -42,12 +42,12 @@ from napari_segplugin.io.writing import content_of
 if TYPE_CHECKING:
     from napari_segplugin.engine.predict.cluster import Cluster
 
-HowLike: TypeAlias = Order | ClassicalRecipe | ModelLike
+HowLike: TypeAlias = RunOrder | ClassicalRecipe | ModelLike
 Say: TypeAlias = Callable[[Note], object]
 
 
 @dataclass(frozen=True)
-class Reading:
+class FileReading:
     """How image files are opened.
 
     Parameters
@@ -82,12 +82,12 @@ class Reading:
 
 def as_order(
     how: HowLike, tiles: TileSpec | None = None, device: str = "auto", cluster: Cluster | None = None
-) -> Order:
+) -> RunOrder:
     """An order from a model (its name, its folder or itself), a recipe of classical steps, or as it is."""
-    if isinstance(how, Order):
+    if isinstance(how, RunOrder):
         return how
     found = how if isinstance(how, ClassicalRecipe) else as_model(how)
-    return Order(found, tiles or TileSpec(), device, cluster=cluster)
+    return RunOrder(found, tiles or TileSpec(), device, cluster=cluster)
 
 
 def batch(
@@ -108,23 +108,23 @@ def batch(
 ) -> Job[tuple[FileState, ...]]:
     """Segment many files; see :func:`napari_segplugin.batch`. Setting `stop` ends the batch before the next file."""
     text = channels if isinstance(channels, str) else ",".join(str(c) for c in channels)
-    reading = Reading(axes, None if spacing is None else tuple(spacing), unit, channels=text)
+    reading = FileReading(axes, None if spacing is None else tuple(spacing), unit, channels=text)
     order = as_order(how, tiles, device, cluster)
     return (yield from batch_of(images, order, output, reading, extension=extension, again=again, stop=stop))
 
 
 def batch_of(
     images: PathLike | Sequence[PathLike],
-    order: Order,
+    order: RunOrder,
     output: PathLike | None = None,
-    reading: Reading | None = None,
+    reading: FileReading | None = None,
     *,
     extension: str = "",
     again: bool = False,
     stop: threading.Event | None = None,
 ) -> Job[tuple[FileState, ...]]:
     """As :func:`batch`, with an order and a way of reading; of a single folder there is a record among the results."""
-    reading = reading or Reading()
+    reading = reading or FileReading()
     files, place, record = plan(images, output)
     pairs = list(zip(files, targets_of(files, place, extension.lstrip(".") or None), strict=True))
     more = {"reading": reading.to_json(), "stop": stop, "again": again, "record": record}
@@ -213,7 +213,7 @@ def replay(
     return result
 
 
-def recorded_order(recorded: Recorded, model: ModelLike | None, device: str | None, say: Say) -> Order:
+def recorded_order(recorded: Recorded, model: ModelLike | None, device: str | None, say: Say) -> RunOrder:
     """The order of a recipe, with the model that it names or another one."""
 
     def given() -> ModelBundle:
@@ -287,10 +287,10 @@ def corrections_of(before: Segmentation, now: Segmentation) -> dict[str, str]:
 
 __all__ = [
     "ENDING",
+    "FileReading",
     "HowLike",
-    "Order",
-    "Reading",
     "Recorded",
+    "RunOrder",
     "as_order",
     "batch",
     "batch_of",

@@ -36,7 +36,7 @@ from napari_segplugin.door.catalog import (
     sweep_leftovers,
 )
 from napari_segplugin.door.joining import join
-from napari_segplugin.door.orders import Order, Reading, batch_of, in_regions, plan, replay
+from napari_segplugin.door.orders import FileReading, RunOrder, batch_of, in_regions, plan, replay
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
@@ -197,8 +197,8 @@ def histogram(image: Image, channel: int) -> tuple[np.ndarray, float, float]:
 __all__ = [
     "LIVE_VOXELS",
     "DoctorReport",
-    "Order",
-    "Reading",
+    "FileReading",
+    "RunOrder",
     "Screen",
     "Session",
     "TrackSpec",

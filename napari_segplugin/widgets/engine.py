@@ -35,10 +35,10 @@ if TYPE_CHECKING:
         Estimate,
         FineTuneResult,
         ForestAnswer,
-        Order,
         PixelForest,
         Previewer,
         Proposed,
+        RunOrder,
         Screen,
         Suitability,
         Tracking,
@@ -197,7 +197,7 @@ class Engine(Protocol):
         """The images of a folder, the folder of their results, and the record of the batch."""
 
     def batch_of(
-        self, images: str | Path, order: Order, output: str | Path | None, /, *, stop: threading.Event | None
+        self, images: str | Path, order: RunOrder, output: str | Path | None, /, *, stop: threading.Event | None
     ) -> Job[tuple[FileState, ...]]:
         """Do the same to every image of a folder."""
 

@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_segplugin.core import Event, FileState, InputError, Job, Note, SegPluginError
 from napari_segplugin.core.words import plural
-from napari_segplugin.door.window import Order
+from napari_segplugin.door.window import RunOrder
 from napari_segplugin.widgets.folder_table import FolderTable
-from napari_segplugin.widgets.folder_tally import Names
+from napari_segplugin.widgets.folder_tally import Sought
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FolderControl:
         self.folder, self.output = folder, place
         choice = self._desk.choice()
         classes = [c.name for c in choice.spec.classes if c.id] if choice is not None else []
-        names = Names(classes[0], plural(classes[0])) if len(classes) == 1 else Names()
+        names = Sought(classes[0], plural(classes[0])) if len(classes) == 1 else Sought()
         self.table.set_folder(folder, place or folder, files, names)
         self.show(True)
         self._desk.refresh()
@@ -118,7 +118,7 @@ class FolderControl:
 
         def work() -> Job[tuple[FileState, ...]]:
             how = recipe if recipe is not None else choice.load()  # type: ignore[union-attr]
-            return engine.batch_of(folder, Order(how, tiles, device), output, stop=stop)
+            return engine.batch_of(folder, RunOrder(how, tiles, device), output, stop=stop)
 
         self._step.progress.begin("Preparing")
         self._jobs.start(self, work, f"Segmenting {folder.name}")

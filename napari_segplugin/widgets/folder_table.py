@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_segplugin.core import FileState
 from napari_segplugin.widgets._parts import button, describe, headers, row
-from napari_segplugin.widgets.folder_tally import FILTERS, Names, Tally, Which, fits
+from napari_segplugin.widgets.folder_tally import FILTERS, Sought, Tally, Which, fits
 
 _WORDS = {"waits": "waits", "done": "done", "none": "done, none", "unreadable": "unreadable", "failed": "failed"}
 _TIPS = {"all": "Show all files.", "done": "Show the files that are done.", "problems": "Show the files to look at."}
@@ -99,7 +99,7 @@ class FolderModel(QAbstractTableModel):
         else:
             self.dataChanged.emit(self.index(state.number, 0), self.index(state.number, 2))
 
-    def clear(self, names: Names) -> None:
+    def clear(self, names: Sought) -> None:
         """Show no file."""
         self.beginResetModel()
         self.tally.states, self.tally.names = [], names
@@ -298,7 +298,7 @@ class FolderTable(QWidget):
         return made
 
     def set_folder(
-        self, folder: str | Path, output: str | Path, files: Sequence[str | Path] = (), names: Names | None = None
+        self, folder: str | Path, output: str | Path, files: Sequence[str | Path] = (), names: Sought | None = None
     ) -> None:
         """Show a folder whose files wait.
 
@@ -309,10 +309,10 @@ class FolderTable(QWidget):
             Where the results go.
         files : sequence of path
             As the batch has them; they may also come as its first events.
-        names : Names, optional
+        names : Sought, optional
             What is looked for.
         """
-        self.model_.clear(names or Names())
+        self.model_.clear(names or Sought())
         self.view.fit()
         self.set_output(folder, output)
         for number, path in enumerate(files):

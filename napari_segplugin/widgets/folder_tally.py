@@ -10,7 +10,7 @@ Which = Literal["all", "done", "problems"]
 FILTERS: tuple[Which, ...] = ("all", "done", "problems")
 
 
-class Names(NamedTuple):
+class Sought(NamedTuple):
     """What is looked for: one, several."""
 
     one: str = "object"
@@ -22,11 +22,11 @@ class Tally:
 
     Parameters
     ----------
-    names : Names
+    names : Sought
         What is looked for.
     """
 
-    def __init__(self, names: Names = Names()) -> None:  # noqa: B008 - cannot be changed
+    def __init__(self, names: Sought = Sought()) -> None:  # noqa: B008 - cannot be changed
         self.names = names
         self.states: list[FileState] = []
 
@@ -79,4 +79,4 @@ def fits(state: FileState, which: Which) -> bool:
     return which == "all" or (state.problem if which == "problems" else state.state in ("done", "none"))
 
 
-__all__ = ["FILTERS", "Names", "Tally", "Which", "fits"]
+__all__ = ["FILTERS", "Sought", "Tally", "Which", "fits"]

@@ -12,7 +12,7 @@ from squares import squares
 from napari_segplugin.cli.parser import make_parser
 from napari_segplugin.cli.typed import command_of
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, TileSpec
-from napari_segplugin.door.orders import Reading
+from napari_segplugin.door.orders import FileReading
 from napari_segplugin.io import read_segmentation, save_recipe
 
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_run_is_a_sentence(run, plate, recipe, arguments, words):
 
 def test_the_command_of_a_batch_means_the_same():
     tiles = TileSpec((64, 64), (8, 8), "float32", True, 0.0, False, True)
-    reading = Reading("ZYX", (2.0, 0.5, 0.5), "um", "2", True, "1,3")
+    reading = FileReading("ZYX", (2.0, 0.5, 0.5), "um", "2", True, "1,3")
     line = command_of("my plate", "out put", model="some/model", tiles=tiles, device="cuda:1", reading=reading)
     options = make_parser().parse_args(shlex.split(line)[1:])
     from napari_segplugin.cli.commands import _tiles
@@ -180,7 +180,7 @@ def test_the_command_of_a_batch_means_the_same():
         "cuda:1",
     )
     read = {k: getattr(options, k) for k in ("axes", "spacing", "unit", "series", "even_slices", "channels")}
-    assert Reading(**read) == reading
-    line = command_of("p", "o", recipe="own.json", reading=Reading(channels="2"))
+    assert FileReading(**read) == reading
+    line = command_of("p", "o", recipe="own.json", reading=FileReading(channels="2"))
     options = make_parser().parse_args(shlex.split(line)[1:])
     assert (options.command, options.recipe, options.images, options.channels) == ("run", "own.json", ["p"], "2")

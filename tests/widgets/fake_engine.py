@@ -58,10 +58,10 @@ if TYPE_CHECKING:
     from napari_segplugin.door.window import (
         Estimate,
         ForestAnswer,
-        Order,
         PixelForest,
         Previewer,
         Proposed,
+        RunOrder,
         Screen,
         Suitability,
         Tracking,
@@ -253,7 +253,7 @@ class FakeEngine:
         return files, Path(output or f"{images}_results"), None
 
     def batch_of(
-        self, images: str | Path, order: Order, output: str | Path | None, *, stop: threading.Event | None
+        self, images: str | Path, order: RunOrder, output: str | Path | None, *, stop: threading.Event | None
     ) -> Job[tuple[FileState, ...]]:
         self.calls.append(("batch_of", (order, output)))
         states = [FileState(i, str(path), "waits") for i, path in enumerate(self.plan(images, output)[0])]

@@ -14,9 +14,9 @@ from qtpy.QtGui import QGuiApplication
 from napari_segplugin import jobs
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, FileState, Note, drain
 from napari_segplugin.widgets.folder_table import COLORS, FolderTable, cell, tip
-from napari_segplugin.widgets.folder_tally import Names, Tally
+from napari_segplugin.widgets.folder_tally import Sought, Tally
 
-NUCLEI = Names("nucleus", "nuclei")
+NUCLEI = Sought("nucleus", "nuclei")
 FILES = [f"/data/plate1/plate1_A{n:02}.tif" for n in range(1, 49)]
 PAGES = {"dark": ("#262930", "#30343f"), "light": ("#efebe9", "#dedbd8")}
 """Of the dock and of a table in it, as napari's themes have them."""

@@ -30,7 +30,7 @@ from napari_segplugin.core import (
 )
 from napari_segplugin.core.disk.commit import settle
 from napari_segplugin.core.types import Json, JsonDict, json_object
-from napari_segplugin.engine.batch.order import WRITING, Order, things, write_order
+from napari_segplugin.engine.batch.order import WRITING, RunOrder, things, write_order
 from napari_segplugin.engine.batch.replay import ENDING, Recorded, fitted, verdict
 from napari_segplugin.io.files import fingerprint, first_line, write_text
 from napari_segplugin.io.formats import notes_of, stem_of
@@ -48,7 +48,7 @@ _EVERY = 5.0
 
 def batch(
     files: Sequence[tuple[Path, ResultPath]],
-    order: Order,
+    order: RunOrder,
     read: Callable[[Path], Image],
     *,
     reading: Mapping[str, Json] | None = None,
@@ -65,7 +65,7 @@ def batch(
     Parameters
     ----------
     files : sequence of (Path, ResultPath)
-    order : Order
+    order : RunOrder
     read : callable
         Opens an image.
     reading : mapping, optional
@@ -109,7 +109,7 @@ def batch(
                 continue
             if stop is not None and stop.is_set():
                 break
-            states[n] = yield from _one(states[n], target, _Work(order, read, key, recorded))
+            states[n] = yield from _one(states[n], target, _BatchWork(order, read, key, recorded))
             yield states[n]
             book.write_sometimes(states)
     finally:
@@ -119,16 +119,16 @@ def batch(
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _BatchWork:
     """What is the same for all files of a batch."""
 
-    order: Order
+    order: RunOrder
     read: Callable[[Path], Image]
     key: str
     recorded: Recorded | None
 
 
-def _one(state: FileState, target: ResultPath, work: _Work) -> Job[FileState]:
+def _one(state: FileState, target: ResultPath, work: _BatchWork) -> Job[FileState]:
     """One file from "running" to its end."""
     begin, notes, path = time.monotonic(), list[Note](), Path(state.path)
     state = replace(state, state="running")
@@ -153,7 +153,7 @@ def _one(state: FileState, target: ResultPath, work: _Work) -> Job[FileState]:
     return ended(replace(state, state="done" if count else "none", share=1.0, objects=count, files=made))
 
 
-def _written(image: Image, target: ResultPath, about: JsonDict, work: _Work) -> Job[Written]:
+def _written(image: Image, target: ResultPath, about: JsonDict, work: _BatchWork) -> Job[Written]:
     """Segment an image and write the result, with all that there is to say of it."""
     yield from notes_of(image)
     if work.recorded is None:
@@ -252,7 +252,7 @@ class _Record:
     def __init__(
         self,
         path: Path | None,
-        order: Order,
+        order: RunOrder,
         reading: Mapping[str, Json],
         files: Sequence[tuple[Path, ResultPath]],
     ) -> None:

@@ -52,7 +52,7 @@ _MOST_MARGIN = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class RunOrder:
     """What is run on an image.
 
     Parameters
@@ -137,12 +137,12 @@ class Order:
 
 
 @within_memory
-def run_order(order: Order, image: Image) -> Job[Segmentation]:
+def run_order(order: RunOrder, image: Image) -> Job[Segmentation]:
     """Segment an image as an order says.
 
     Parameters
     ----------
-    order : Order
+    order : RunOrder
     image : Image
 
     Yields
@@ -177,7 +177,7 @@ def run_order(order: Order, image: Image) -> Job[Segmentation]:
     return corrected
 
 
-def _plain(order: Order, image: Image, region: Region | None) -> Job[Segmentation]:
+def _plain(order: RunOrder, image: Image, region: Region | None) -> Job[Segmentation]:
     """A network or a technique on a region of an image."""
     if isinstance(order.how, ClassicalRecipe):
         return (yield from segment(image, order.how, region=region, seeds=order.seeds, box=order.box))
@@ -190,13 +190,13 @@ def _plain(order: Order, image: Image, region: Region | None) -> Job[Segmentatio
 
 @within_memory
 def write_order(
-    order: Order, image: Image, target: ResultPath, about: Mapping[str, Json] | None = None
+    order: RunOrder, image: Image, target: ResultPath, about: Mapping[str, Json] | None = None
 ) -> Job[tuple[Segmentation, list[Path]]]:
     """Segment an image as an order says, and write the result.
 
     Parameters
     ----------
-    order : Order
+    order : RunOrder
     image : Image
     target : ResultPath
     about : mapping, optional
@@ -251,12 +251,12 @@ def spread(tiles: TileSpec, image: Image) -> TileSpec:
     return replace(tiles, size=size, halo=halo)
 
 
-def margin_of(order: Order, image: Image) -> tuple[int, int]:
+def margin_of(order: RunOrder, image: Image) -> tuple[int, int]:
     """How far around drawn regions one has to look along Y and X, so that objects at their edge are whole.
 
     Parameters
     ----------
-    order : Order
+    order : RunOrder
     image : Image
 
     Returns
@@ -283,4 +283,4 @@ def things(found: Segmentation) -> int:
     return int(np.isin(found.objects.class_id, found.classes.thing_ids).sum())
 
 
-__all__ = ["CORRECTIONS", "WRITING", "Order", "margin_of", "run_order", "spread", "things", "write_order"]
+__all__ = ["CORRECTIONS", "WRITING", "RunOrder", "margin_of", "run_order", "spread", "things", "write_order"]

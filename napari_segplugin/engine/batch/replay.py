@@ -22,7 +22,7 @@ from napari_segplugin.core import (
 from napari_segplugin.core.disk.commit import settle
 from napari_segplugin.core.types import DecodeParams, Json, json_integers, json_object
 from napari_segplugin.engine.batch.corrected import Corrected
-from napari_segplugin.engine.batch.order import CORRECTIONS, Order
+from napari_segplugin.engine.batch.order import CORRECTIONS, RunOrder
 from napari_segplugin.engine.batch.regions import regions_in
 from napari_segplugin.engine.session import image_key
 from napari_segplugin.io.boundary import read_json
@@ -163,7 +163,7 @@ def order_of(
     device: str | None = None,
     other_model: bool = False,
     say: Callable[[Note], object] = lambda _: None,
-) -> Order:
+) -> RunOrder:
     """The order that a result came from.
 
     Parameters
@@ -180,7 +180,7 @@ def order_of(
 
     Returns
     -------
-    Order
+    RunOrder
         With the corrections that lie beside the result.
 
     Raises
@@ -200,11 +200,11 @@ def order_of(
     }
     if recipe["what"] == "classical segmentation":
         box = _spans(recipe.get("box"))
-        return Order(recipe_from_json(dict(recipe)), box=box, **more)  # type: ignore[arg-type]
+        return RunOrder(recipe_from_json(dict(recipe)), box=box, **more)  # type: ignore[arg-type]
     bundle = _as_recorded(recorded, model(), other_model, say)
     asked = json_object(json_object(recipe.get("tiles")).get("asked"))
     where = device or str(recipe.get("device_asked") or "auto")
-    return Order(bundle, tile_spec_from_json(asked), where, **more)  # type: ignore[arg-type]
+    return RunOrder(bundle, tile_spec_from_json(asked), where, **more)  # type: ignore[arg-type]
 
 
 def _as_recorded(recorded: Recorded, bundle: ModelBundle, other: bool, say: Callable[[Note], object]) -> ModelBundle:
@@ -279,7 +279,7 @@ def corrections_beside(recorded: Recorded) -> Corrected | None:
     return Corrected.from_json(cast("Json", read_json(place, object, noun="The file of corrections")), name)
 
 
-def fitted(order: Order, recorded: Recorded, image: Image, say: Callable[[Note], object]) -> Order:
+def fitted(order: RunOrder, recorded: Recorded, image: Image, say: Callable[[Note], object]) -> RunOrder:
     """The order for an image: on the same one exactly as before, on another one with the region only where it fits.
 
     Corrections are left out on another image. Where the recipe cannot tell, they stay in the order: they know the result that
@@ -287,7 +287,7 @@ def fitted(order: Order, recorded: Recorded, image: Image, say: Callable[[Note],
 
     Parameters
     ----------
-    order : Order
+    order : RunOrder
         From :func:`order_of`.
     recorded : Recorded
     image : Image

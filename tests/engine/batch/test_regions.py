@@ -19,7 +19,7 @@ from napari_segplugin.core import (
     drain,
 )
 from napari_segplugin.data.drawn import Outline, inside
-from napari_segplugin.engine.batch.order import Order, margin_of, run_order
+from napari_segplugin.engine.batch.order import RunOrder, margin_of, run_order
 from napari_segplugin.engine.batch.regions import in_regions, known_of
 from napari_segplugin.engine.classical.segment import segment
 from napari_segplugin.io import load_bundle, load_sample, shipped_bundles
@@ -154,7 +154,7 @@ def test_a_network_gives_in_a_region_what_it_gives_in_the_whole(name):
     image, bundle = load_sample(name).image, load_bundle(shipped_bundles()[name])
     whole = drain(predict(image, bundle, device="cpu"))
     drawn = rectangle(0, 0, *(int(0.6 * n) for n in image.spatial_shape[-2:]))
-    order = Order(bundle, device="cpu", outlines=(drawn,))
+    order = RunOrder(bundle, device="cpu", outlines=(drawn,))
     found = drain(run_order(order, image))
     start = found.recipe["origin"]
     window = tuple(slice(a, a + n) for a, n in zip(start, found.labels.shape, strict=True))
@@ -174,7 +174,7 @@ def test_a_network_gives_in_a_region_what_it_gives_in_the_whole(name):
 
 def test_a_technique_runs_in_regions_too():
     image = Image(truth().astype(np.uint8).clip(max=1) * 200, "YX")
-    order = Order(CELLS, outlines=(rectangle(0, 0, 16, 32),))
+    order = RunOrder(CELLS, outlines=(rectangle(0, 0, 16, 32),))
     found = drain(run_order(order, image))
     whole = drain(segment(image, CELLS))
     assert len(found.objects) == 2
@@ -185,16 +185,16 @@ def test_a_technique_runs_in_regions_too():
 def test_the_margin_is_the_width_of_what_the_model_learnt():
     bundle, image = load_bundle(shipped_bundles()["nuclei2d"]), load_sample("nuclei2d").image
     wide = bundle.learnt.widths[-1]
-    assert margin_of(Order(bundle), image) == (int(np.ceil(wide)),) * 2
+    assert margin_of(RunOrder(bundle), image) == (int(np.ceil(wide)),) * 2
     from napari_segplugin.core import TileSpec
 
-    assert margin_of(Order(bundle, TileSpec(zoom=2.0)), image) == (int(np.ceil(wide / 2)),) * 2
-    assert margin_of(Order(load_bundle(shipped_bundles()["axon_sem"])), load_sample("axon_sem").image)[0] >= 0
+    assert margin_of(RunOrder(bundle, TileSpec(zoom=2.0)), image) == (int(np.ceil(wide / 2)),) * 2
+    assert margin_of(RunOrder(load_bundle(shipped_bundles()["axon_sem"])), load_sample("axon_sem").image)[0] >= 0
 
 
 def test_a_region_beside_the_image_is_a_sentence():
     with pytest.raises(InputError, match="No drawn region lies in the image"):
-        drain(run_order(Order(CELLS, outlines=(rectangle(100, 100, 110, 110),)), Image(truth(), "YX")))
+        drain(run_order(RunOrder(CELLS, outlines=(rectangle(100, 100, 110, 110),)), Image(truth(), "YX")))
 
 
 def test_closing_the_job_closes_the_one_inside():

@@ -15,7 +15,7 @@ from napari_segplugin.core import InputError, Note, ObjectTable, TileSpec, drain
 from napari_segplugin.data.drawn import Outline
 from napari_segplugin.door.orders import corrections_of, find_model
 from napari_segplugin.engine.batch.corrected import Corrected
-from napari_segplugin.engine.batch.order import Order, run_order
+from napari_segplugin.engine.batch.order import RunOrder, run_order
 from napari_segplugin.engine.batch.replay import read_recorded
 from napari_segplugin.io import read_image, save_bundle, write_segmentation
 from napari_segplugin.io.writing import content_of
@@ -120,7 +120,7 @@ def test_drawn_regions_come_again(saved, network, tmp_path):
     image = read_image(tmp_path / "cells.tif")
     outlines = (Outline([(2, 2), (2, 30), (20, 16)]), Outline([(24, 20), (24, 46), (38, 46)]))
     before = drain(
-        run_order(Order(network("instance", 2, name="tiny instance"), device="cpu", outlines=outlines), image)
+        run_order(RunOrder(network("instance", 2, name="tiny instance"), device="cpu", outlines=outlines), image)
     )
     recipe = write_segmentation(before, tmp_path / "drawn.tif")[1]
     found, said = again(recipe)
