@@ -19,6 +19,7 @@ from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
 from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets._undocked import Undocked
+from napari_segplugin.widgets.activity import Activity
 from napari_segplugin.widgets.classical_control import ClassicalControl
 from napari_segplugin.widgets.doctor_control import DoctorControl
 from napari_segplugin.widgets.edge_control import EdgeControl
@@ -91,6 +92,7 @@ class SegmentationDock(QWidget):
         self.view_row = ViewRow(self.desk, self.viewer, self.image_step.patient.brightness)
         self.frame.under_header.addWidget(self.view_row)
         self.guide = Guide(self)
+        self.activity = Activity(self.viewer, self.jobs, self.messages, self)
         self._connect()
         self._watch()
         self.image_step.fill_samples(self.engine.samples())

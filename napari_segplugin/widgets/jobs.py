@@ -116,9 +116,11 @@ class Jobs(QObject):
 
     Signals
     -------
+    begun(str) : a main job has begun, and its title
     ended() : the main job has ended, whichever way
     """
 
+    begun = Signal(str)
     ended = Signal()
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
@@ -155,6 +157,7 @@ class Jobs(QObject):
             return
         self._desk.hush()
         self.owner, self._why = owner, ""
+        self.begun.emit(title)
         self._desk.refresh()
 
     def cancel(self) -> None:

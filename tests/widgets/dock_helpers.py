@@ -65,3 +65,13 @@ def assert_in_view(viewer: Any, point: Sequence[float]) -> None:
     low, high = np.asarray(extent.world)[:, -2:] + [[-0.5], [0.5]] * np.asarray(extent.step)[-2:]
     beyond = np.maximum(low - (middle - view / 2), 0) + np.maximum(middle + view / 2 - high, 0)
     np.testing.assert_allclose(beyond, np.maximum(view - (high - low), 0), atol=1e-6)
+
+
+def docked_shown(viewer: Any, engine: Any, folder: Any) -> Any:
+    """A dock in a window that is shown."""
+    from napari_segplugin.engine.session import Session
+    from napari_segplugin.widgets.dock import SegmentationDock
+
+    dock = SegmentationDock(viewer, engine=engine, session=Session(folder / "session"))
+    viewer.window.add_dock_widget(dock, name="Segmentation")
+    return dock

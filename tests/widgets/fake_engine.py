@@ -43,7 +43,7 @@ from napari_segplugin.core import (
     TrainSpec,
     drain,
 )
-from napari_segplugin.core.training import FineTuneResult, Verdict, Views
+from napari_segplugin.core.training import FineTuneResult, ModelVerdict, Views
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.door import window
 from napari_segplugin.door.joining import join
@@ -105,7 +105,7 @@ class FakeEngine:
     trouble: BaseException | None = None
     nothing: bool = False
     verdict: Suitability | None = None
-    judged: Verdict | None = None
+    judged: ModelVerdict | None = None
     problems: tuple[str, ...] = ()
     shelf: dict[str, ModelSpec] = field(default_factory=default_shelf)
     closed: list[str] = field(default_factory=list)
