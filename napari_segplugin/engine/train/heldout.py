@@ -61,8 +61,8 @@ class Judged(NamedTuple):
 class SampleJudge:
     """Dice of the classes (semantic) or agreement of the objects (instance) on held-out voxels.
 
-    Looks at a dozen crops around held-out voxels, in volumes at half a dozen (one in each sample where there are more samples, of at most 48), so that
-    judging costs little beside training.
+    Looks at a dozen crops around held-out voxels, in volumes at half a dozen (one in each sample where there are more samples,
+    of at most 48), so that judging costs little beside training.
 
     Parameters
     ----------
