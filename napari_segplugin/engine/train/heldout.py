@@ -22,7 +22,10 @@ from napari_segplugin.metrics.matching import contingency
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of
 
-_REGIONS = 12
+_REGIONS = {2: 12, 3: 6}
+"""Crops that are looked at; a crop of a volume has six times as many voxels as one of a plane."""
+_EARLIER = {2: 24, 3: 6}
+"""Pieces of earlier images that are looked at; evenly spread ones."""
 _MOST = 48
 """Samples that are looked at; of more, evenly spread ones."""
 SCATTER = {Task.SEMANTIC: 0.1, Task.INSTANCE: 0.2, Task.PANOPTIC: 0.2}
@@ -58,8 +61,8 @@ class Judged(NamedTuple):
 class SampleJudge:
     """Dice of the classes (semantic) or agreement of the objects (instance) on held-out voxels.
 
-    Looks at a dozen crops around held-out voxels (one in each sample where there are more samples, of at most 48), so that
-    judging costs little beside training.
+    Looks at a dozen crops around held-out voxels, in volumes at half a dozen (one in each sample where there are more samples,
+    of at most 48), so that judging costs little beside training.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ class SampleJudge:
         self.bundle = bundle
         if crops is None:
             samples = samples if len(samples) <= _MOST else [samples[i * len(samples) // _MOST] for i in range(_MOST)]
-            share = max(1, _REGIONS // len(samples))
+            share = max(1, _REGIONS[bundle.spec.ndim] // len(samples))
             crops = [crop for i, s in enumerate(samples) for crop in _crops(s, bundle, share, i)]
         self.crops = crops
 
@@ -188,11 +191,13 @@ class Trial:
         self._others: dict[str, tuple[SampleJudge, Judged]] = {}
         if not old.history:
             return
-        share = max(1, _REGIONS // (2 if old.spec.ndim == 3 else 1) // len(samples))
+        ndim = old.spec.ndim
+        most = _REGIONS[ndim] if ndim == 2 else _REGIONS[ndim] // 2
+        share, pieces = max(1, most // len(samples)), earlier[:: max(1, len(earlier) // _EARLIER[ndim])]
         crops = {
             "": SampleJudge(samples, old).crops,
-            REST: [c for i, s in enumerate(samples[:_REGIONS]) for c in _sure_crops(s, old, network, share, i)],
-            EARLIER: [_exemplar(p, i) for i, p in enumerate(earlier)],
+            REST: [c for i, s in enumerate(samples[:most]) for c in _sure_crops(s, old, network, share, i)],
+            EARLIER: [_exemplar(p, i) for i, p in enumerate(pieces)],
         }
         for where, found in crops.items():
             judge = SampleJudge((), old, found)
