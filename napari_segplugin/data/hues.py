@@ -9,7 +9,7 @@ import numpy as np
 
 LEAST = 20.0
 """CIEDE2000 difference from which on two colors are told apart at a glance, side by side and half transparent."""
-_SPREAD = 40.0
+_SPREAD = 25.0
 """Degrees of hue to each side that still count as the color of a class."""
 _ROUNDS = 40
 
@@ -70,8 +70,8 @@ def shades(colors: Sequence[str], most: int = 16) -> list[np.ndarray]:
         spread = max(6.0, min(_SPREAD, float(away.min(initial=360)) / 2 - 3))
         # a gray has no hue: it may be tinted a little
         hues = hue[i] + spread * np.array([0, -1, 1, -0.5, 0.5]) if chroma[i] > 10 else np.arange(0, 360, 60)
-        strengths = np.array([1, 0.35, 0.65, 1.2]) * max(chroma[i], 30) if chroma[i] > 10 else np.array([0, 12])
-        grid = np.array(np.meshgrid(np.arange(20, 95, 6), strengths, np.radians(hues))).reshape(3, -1)
+        strengths = np.array([1, 0.45, 0.7, 1.2]) * max(chroma[i], 30) if chroma[i] > 10 else np.array([0, 12])
+        grid = np.array(np.meshgrid(np.arange(28, 93, 4), strengths, np.radians(hues))).reshape(3, -1)
         points = np.stack([grid[0], grid[1] * np.cos(grid[2]), grid[1] * np.sin(grid[2])], 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # some lie outside of what a screen can show, and are left out

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_segplugin.core import Box
 from napari_segplugin.core.types import Array
-from napari_segplugin.data.hues import differences, told_apart
+from napari_segplugin.data.hues import LEAST, differences, told_apart
 from napari_segplugin.data.touching import touching
 
 T = TypeVar("T")
@@ -101,6 +101,7 @@ class Apart:
         self._scheme: Scheme | None = None
         self._waiting: list[tuple[Array | LatePart, str]] = []
         self._busy, self._stale, self._gone = False, False, False
+        self._least = LEAST
         self.chosen = np.zeros(0, np.int64)
 
     def use(self, scheme: Scheme, keep: bool = True) -> None:
@@ -113,6 +114,8 @@ class Apart:
             Whether numbers keep the colors that they have, where they still may have them.
         """
         chosen = scheme.start.copy()
+        if not keep or not len(self.chosen):
+            self._least = LEAST
         if keep:
             n = min(len(chosen), len(self.chosen))
             still = scheme.allowed[scheme.group[:n], self.chosen[:n]]
@@ -146,20 +149,24 @@ class Apart:
         if self._busy or self._gone or scheme is None or not (self._waiting or self._stale):
             return
         parts, self._waiting, self._stale, self._busy = self._waiting, [], False, True
-        pairs, before = self._pairs, self.chosen
+        pairs, before, least = self._pairs, self.chosen, self._least
 
-        def work() -> tuple[np.ndarray, np.ndarray]:
+        def work() -> tuple[np.ndarray, np.ndarray, float]:
             found = [touching(cast("Array", part), axes) for part, axes in parts]
             new = np.unique(np.concatenate([pairs, *(_wrapped(f, len(before)) for f in found)]), axis=0)
-            return new, told_apart(new, before, scheme.far, scheme.allowed, scheme.group)
+            chosen = told_apart(new, before, scheme.far, scheme.allowed, scheme.group, least)
+            free = scheme.allowed.sum(1)[scheme.group[new]].max(1, initial=0) > 1
+            return new, chosen, float(scheme.far[chosen[new[:, 0]], chosen[new[:, 1]]][free].min(initial=LEAST))
 
-        def done(found: tuple[np.ndarray, np.ndarray]) -> None:
+        def done(found: tuple[np.ndarray, np.ndarray, float]) -> None:
             self._busy = False
             if self._gone:
                 return
             self._pairs = found[0]
             if scheme is self._scheme and before is self.chosen:
                 self.chosen = found[1]
+                # what was reached is enough from now on: otherwise colors would change far from an edit, to no avail
+                self._least = min(LEAST, found[2])
                 if not np.array_equal(before, self.chosen):
                     self._ready()
             self._go()
