@@ -70,11 +70,16 @@ def renew(
     labels : ndarray of int
         Those of the segmentation, in the order of the layer.
     """
-    layer, status = result.layer, editor.rows.column("status")
-    keep = [n for n, s in status.items() if s in KEPT and n in editor.boxes]
-    keep += [n for n in editor.boxes if n not in status or not _inside(editor.boxes.box(n), segmentation)]
-    keep = list(dict.fromkeys(keep))
-    before = result.before
+    layer, status, before = result.layer, editor.rows.column("status"), result.before
+    differs = np.asarray(layer.data) != before
+    if differs.any():  # also by a script, of which no step tells
+        editor.forget_boxes()
+    changed = {int(n) for n in np.union1d(layer.data[differs], before[differs])}
+    keep = [
+        n
+        for n in editor.boxes
+        if status.get(n) in KEPT or n not in status or n in changed or not _inside(editor.boxes.box(n), segmentation)
+    ]
     refused = [n for n, s in status.items() if s == REJECTED]
     where = np.isin(before, np.asarray(refused, before.dtype)) & (layer.data == 0) if refused else None
     made, numbers = renewed(np.asarray(layer.data), labels, keep, where)
@@ -87,8 +92,8 @@ def renew(
         if old in at:
             row = {c: values[c][at[old]] for c in columns}
             rows[number] = {**row, "index": number, "label": number}
-    differs = np.nonzero(made != layer.data)
-    change = Change(tuple(axis.astype(np.int32) for axis in differs), made[differs])
+    new = np.nonzero(made != layer.data)
+    change = Change(tuple(axis.astype(np.int32) for axis in new), made[new])
     was = result.segmentation
     editor.apply(change, "run", rows=rows)
     shown = np.where((made == 0) & where, before, made) if where is not None else made

@@ -170,7 +170,7 @@ class EditControl:
         panel.set_axes(target.axes)
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
         panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
-        target.editor.rows.usual_class = panel.new_class or (things or ["object"])[0]
+        self._use_class(target)
         number = int(target.layer.selected_label)
         # the boxes are made in a worker: do not ask for them
         number = number if target.touched and target.editor.seems_there(number) else 0
@@ -238,9 +238,15 @@ class EditControl:
         """Take a number of a class into the brush."""
         target = self.target
         if target is not None:
+            self._use_class(target)
             target.editor.make_room()
             target.layer.selected_label = target.area(name) or target.editor.boxes.next_number()
             self._show_timer.start()
+
+    def _use_class(self, target: Target) -> None:
+        """What is painted from now on is of the class that is chosen."""
+        things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
+        target.editor.rows.usual_class = self.panel.new_class or (things or ["object"])[0]
 
     def _pixel(self, target: Target) -> float:
         """The finest voxel size along the axes of space."""
@@ -291,6 +297,7 @@ class EditControl:
         self.put_down()
         self._desk.viewer.dims.ndisplay = 2
         self._desk.viewer.layers.selection.active = target.layer
+        self._use_class(target)
         target.brush.take(tool)
         self.tool = tool
         self.panel.show_tool(tool, "")

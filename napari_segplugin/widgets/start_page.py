@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_segplugin.io.files import write_text
+from napari_segplugin.io.files import private_folder, write_text
 from napari_segplugin.widgets._parts import button, heading, link, muted
 from napari_segplugin.widgets.frame.icons import give
 
@@ -86,6 +86,7 @@ class StartPage(QWidget):
 
     def _hide(self) -> None:
         self.samples.hide()
+        private_folder(self._marker.parent)
         write_text(self._marker, "The samples are hidden on the first page.\n")
 
 

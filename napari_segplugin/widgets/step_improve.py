@@ -174,7 +174,8 @@ class ImproveStep(Part):
             self.weak_row,
             self.paints,
             self.counts,
-            row(self.instant_box, self.nearby_box, stretch=(1, 1)),
+            self.instant_box,
+            self.nearby_box,
             self.instant_text,
         ):
             self.strokes.rows.addWidget(widget)

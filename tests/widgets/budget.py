@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from qtpy.QtCore import QPoint, Qt
@@ -33,7 +34,8 @@ def cut_off(dock: Any) -> list[str]:
         if not widget.isVisibleTo(dock):
             continue
         if isinstance(widget, QPushButton | QToolButton) and not isinstance(widget, QLabel) and widget.text():
-            needed = widget.fontMetrics().horizontalAdvance(widget.text().replace("&", ""))
+            lines = widget.text().replace("&", "").splitlines()
+            needed = max(widget.fontMetrics().horizontalAdvance(line) for line in lines)
             if needed > widget.width():
                 found.append(f"button {widget.objectName()}: {needed} > {widget.width()}")
         if isinstance(widget, QLabel) and not isinstance(widget, Elided | Sentence) and widget.text():
@@ -80,8 +82,9 @@ def check(dock: Any, *, gear: bool = False, busy: bool = False) -> None:
     busy : bool
         A job runs.
     """
-    QApplication.processEvents()
-    QApplication.processEvents()
+    until = time.monotonic() + 0.2  # what is shown follows by timers
+    while time.monotonic() < until:
+        QApplication.processEvents()
     there = stops(dock)
     if not gear:
         assert len(there) <= STOPS, [w.objectName() or type(w).__name__ for w in there]
