@@ -184,7 +184,7 @@ def test_a_plane_network_learns_from_the_painted_planes_of_a_volume():
     image, _ = image_and_objects((4, 40, 48))
     paint = np.zeros((4, 40, 48), np.uint16)
     paint[1], paint[3] = strokes(), strokes()
-    spec, region = replace(SPEC, validate_every=0.5, steps=60), (slice(2, 3), slice(8, 40), slice(0, 20))
+    spec, region = replace(SPEC, validate_every=0.5, steps=120), (slice(2, 3), slice(8, 40), slice(0, 20))
     result, events = run(Corrections(paint), bundle_of(), spec, image, preview=region)
     assert len(result.bundle.history[-1]["images"]) == 2
     assert result.after["held-out Dice"] > result.before["held-out Dice"]
