@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segplugin.core import Box, InputError
 from napari_segplugin.data.boxes import ObjectBoxes
-from napari_segplugin.data.doubt import Entry, Queue
+from napari_segplugin.data.doubt import Queue, QueueEntry
 from napari_segplugin.door.doubt import doubtful
 from napari_segplugin.viewer.geometry import box_in_layer
 from napari_segplugin.viewer.layers import layer_to_image
@@ -39,7 +39,7 @@ class QueueControl:
     def __init__(self, dock: Any, edits: EditControl) -> None:
         self._dock, self._edits = dock, edits
         self._orders: dict[int, Queue] = {}
-        self._passed: dict[int, set[Entry]] = {}
+        self._passed: dict[int, set[QueueEntry]] = {}
         self._flyer = Flyer(dock.viewer, dock)
         self._alone: Labels | None = None
         self._alone_timer = timer(dock, ALONE_MS, self._show_all)
