@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_segplugin.core import Box
 from napari_segplugin.core.words import plural
-from napari_segplugin.data.signs import ENOUGH, Measured
+from napari_segplugin.data.signs import ENOUGH, ObjectSigns
 
 DOUBTFUL = 0.35
 """Doubt from which an object counts as doubtful."""
@@ -35,7 +35,7 @@ BEGIN = -3.1
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class QueueEntry:
     """Something to look at, and why.
 
     Parameters
@@ -68,18 +68,18 @@ class Queue:
 
     Parameters
     ----------
-    entries : tuple of Entry
+    entries : tuple of QueueEntry
     threshold : float
         Doubt from which an entry counts as doubtful.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[QueueEntry, ...]
     threshold: float = DOUBTFUL
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[QueueEntry]:
         return iter(self.entries)
 
     @property
@@ -87,18 +87,18 @@ class Queue:
         """How many look doubtful: so many stand at the front."""
         return sum(e.doubt >= self.threshold and not e.cut for e in self.entries)
 
-    def of(self, label: int) -> Entry | None:
+    def of(self, label: int) -> QueueEntry | None:
         """The first entry of an object; None where there is none."""
         return next((e for e in self.entries if e.label == label and e.kind != "missed"), None)
 
     @classmethod
-    def ordered(cls, entries: Sequence[Entry], threshold: float = DOUBTFUL) -> Queue:
+    def ordered(cls, entries: Sequence[QueueEntry], threshold: float = DOUBTFUL) -> Queue:
         """Entries in the order of the queue."""
         return cls(tuple(sorted(entries, key=lambda e: (e.cut, -e.doubt))), threshold)
 
 
 def signs(
-    found: Measured,
+    found: ObjectSigns,
     groups: np.ndarray,
     scores: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ def signs(
 
     Parameters
     ----------
-    found : Measured
+    found : ObjectSigns
         N objects.
     groups : (N,) ndarray of int
         Class of each: what is usual is asked within a class, and only of :data:`~napari_segplugin.data.signs.ENOUGH`.
@@ -181,7 +181,7 @@ def odds(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndar
 
 def reasons(
     parts: Mapping[str, np.ndarray],
-    found: Measured,
+    found: ObjectSigns,
     groups: np.ndarray,
     names: Mapping[Hashable, str],
     scores: np.ndarray | None = None,
@@ -192,7 +192,7 @@ def reasons(
     ----------
     parts : dict of str to (N,) ndarray of float
         From :func:`odds`.
-    found : Measured
+    found : ObjectSigns
     groups : (N,) ndarray of int
     names : mapping of int to str
         The name of each class, in the singular.
@@ -211,7 +211,7 @@ def reasons(
         name = names.get(int(groups[i]), "object")
         kind = "large" if times[i] >= _TWO and kinds[at] in ("dent", "long") else kinds[at]
         score = float(scores[i]) if scores is not None else float("nan")
-        out.append(SENTENCES[kind](Said(name, plural(name), float(times[i]), int(found.partner[i]), score)))
+        out.append(SENTENCES[kind](Spoken(name, plural(name), float(times[i]), int(found.partner[i]), score)))
     return out
 
 
@@ -224,7 +224,7 @@ NOTHING = "Nothing speaks against it."
 
 
 @dataclass(frozen=True)
-class Said:
+class Spoken:
     """What a sentence may speak of: the class in the singular and in the plural, the size as a multiple of the usual one,
     the object that it touches, the certainty of the network.
     """
@@ -236,7 +236,7 @@ class Said:
     score: float
 
 
-def _large(s: Said) -> str:
+def _large(s: Spoken) -> str:
     if s.times < _TWO:
         return f"Larger than most {s.many}."
     if s.times < 2.5:
@@ -244,7 +244,7 @@ def _large(s: Said) -> str:
     return f"{s.times:.0f} times as large as the other {s.many}: perhaps several that touch."
 
 
-def _small(s: Said) -> str:
+def _small(s: Spoken) -> str:
     if s.times > 0.6:
         return f"Smaller than most {s.many}."
     if s.times > 0.4:
@@ -253,7 +253,7 @@ def _small(s: Said) -> str:
     return f"{share} of the size of the other {s.many}: perhaps debris, or a part of one."
 
 
-SENTENCES: dict[str, Callable[[Said], str]] = {
+SENTENCES: dict[str, Callable[[Spoken], str]] = {
     "dent": lambda s: f"An irregular outline: perhaps two {s.many} that touch, or a part is missing.",
     "small": _small,
     "large": _large,
@@ -266,4 +266,4 @@ SENTENCES: dict[str, Callable[[Said], str]] = {
 }
 
 
-__all__ = ["DOUBTFUL", "WEIGHTS", "Entry", "Queue", "odds", "reasons", "robust_z", "signs", "usual"]
+__all__ = ["DOUBTFUL", "WEIGHTS", "Queue", "QueueEntry", "odds", "reasons", "robust_z", "signs", "usual"]

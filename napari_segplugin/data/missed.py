@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_segplugin.core import Box
-from napari_segplugin.data.signs import ENOUGH, Measured, Scene, measured
+from napari_segplugin.data.signs import ENOUGH, ObjectSigns, Scene, measured
 
 _SHARE = 0.5
 """Of the usual contrast of an object, from which a place stands out."""
@@ -17,14 +17,14 @@ _FREE = 0.15
 """Share of the surroundings that may lie beside a known object."""
 
 
-def missed(scene: Scene, known: Measured) -> list[Box]:
+def missed(scene: Scene, known: ObjectSigns) -> list[Box]:
     """Places that look like the objects and belong to none.
 
     Parameters
     ----------
     scene : Scene
         With the image.
-    known : Measured
+    known : ObjectSigns
         The objects of the scene.
 
     Returns

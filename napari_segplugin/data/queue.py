@@ -13,10 +13,10 @@ from napari_segplugin.core import Box, Image, InputError, Kind, Segmentation, Ta
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.components import components
-from napari_segplugin.data.doubt import DOUBTFUL, Entry, Queue, odds, reasons, signs
+from napari_segplugin.data.doubt import DOUBTFUL, Queue, QueueEntry, odds, reasons, signs
 from napari_segplugin.data.missed import missed
 from napari_segplugin.data.outline_jumps import outline_planes
-from napari_segplugin.data.signs import Measured, Scene, measured
+from napari_segplugin.data.signs import ObjectSigns, Scene, measured
 from napari_segplugin.data.signs import joined as all_measured
 
 LARGEST = 300_000_000
@@ -71,7 +71,7 @@ def queue_of(found: Segmentation, image: Image | None = None, *, threshold: floa
     (6, 'Twice as large as the other nuclei: perhaps two that touch.')
     """
     _check(found, image)
-    parts = [_Part.of(found, image, index) for index in _frames(found)]
+    parts = [_Looked.of(found, image, index) for index in _frames(found)]
     objects = [p for p in parts if len(p.measured.number)]
     entries = _objects(found, objects) if objects else []
     for part in parts:
@@ -110,17 +110,17 @@ def _frames(found: Segmentation) -> Iterator[tuple[int, ...]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _Looked:
     """A frame, or a plane of one whose planes have nothing to do with each other: its objects, and what else to look at."""
 
-    measured: Measured
+    measured: ObjectSigns
     label: np.ndarray
     groups: np.ndarray
     places: list[Box]
-    more: list[Entry]
+    more: list[QueueEntry]
 
     @classmethod
-    def of(cls, found: Segmentation, image: Image | None, index: tuple[int, ...]) -> _Part:
+    def of(cls, found: Segmentation, image: Image | None, index: tuple[int, ...]) -> _Looked:
         labels = found.labels[index] if index else found.labels
         if int(np.prod([int(n) for n in labels.shape], dtype=np.int64)) > LARGEST:
             return cls._by_size(found, labels, index)
@@ -135,7 +135,9 @@ class _Part:
         return cls._made(found, array, picture, index)
 
     @classmethod
-    def _made(cls, found: Segmentation, array: np.ndarray, picture: np.ndarray | None, index: tuple[int, ...]) -> _Part:
+    def _made(
+        cls, found: Segmentation, array: np.ndarray, picture: np.ndarray | None, index: tuple[int, ...]
+    ) -> _Looked:
         things, areas, class_of = _split(found, array)
         spacing = tuple(found.spacing[-array.ndim :])
         scene = Scene.of(things, picture, spacing)
@@ -149,7 +151,7 @@ class _Part:
         return cls(known, label, groups, [_placed(b, index) for b in boxes], more)
 
     @classmethod
-    def _by_size(cls, found: Segmentation, labels: object, index: tuple[int, ...]) -> _Part:
+    def _by_size(cls, found: Segmentation, labels: object, index: tuple[int, ...]) -> _Looked:
         """Of a frame that is too large to hold: sizes, and what lies at the border."""
         boxes = ObjectBoxes(labels)  # type: ignore[arg-type]
         class_of = dict(zip(found.objects.label.tolist(), found.objects.class_id.tolist(), strict=True))
@@ -159,12 +161,12 @@ class _Part:
         cut = [any(s.start == 0 or s.stop == n for s, n in zip(b, boxes.shape, strict=True) if n > 1) for b in places]
         size = np.array([boxes.size(n) for n in number.tolist()], float)
         one, none, unknown = np.ones(len(number)), np.zeros(len(number)), np.full(len(number), np.nan)
-        known = Measured(number, size, one, one, none, number * 0, np.array(cut, bool), unknown, unknown, unknown)
+        known = ObjectSigns(number, size, one, one, none, number * 0, np.array(cut, bool), unknown, unknown, unknown)
         groups = np.array([class_of.get(n, 1) for n in number.tolist()], np.int64)
         return cls(known, number, groups, [_placed(b, index) for b in places], [])
 
     @classmethod
-    def joined(cls, parts: Sequence[_Part]) -> _Part:
+    def joined(cls, parts: Sequence[_Looked]) -> _Looked:
         return cls(
             all_measured([p.measured for p in parts]),
             np.concatenate([p.label for p in parts]),
@@ -218,18 +220,18 @@ def _placed(box: Box, index: tuple[int, ...]) -> Box:
     return (*(slice(i, i + 1) for i in index), *box)
 
 
-def _missed(found: Segmentation, groups: np.ndarray, place: Box) -> Entry:
+def _missed(found: Segmentation, groups: np.ndarray, place: Box) -> QueueEntry:
     values, counts = np.unique(groups, return_counts=True)
     name = _names(found).get(int(values[counts.argmax()]), "object")
     article = "an" if name[0].lower() in "aeiou" else "a"
-    return Entry(0, place, f"Perhaps {article} {name} that was missed.", MISSED, "missed")
+    return QueueEntry(0, place, f"Perhaps {article} {name} that was missed.", MISSED, "missed")
 
 
 def _names(found: Segmentation) -> dict[Hashable, str]:
     return {c.id: c.name for c in found.classes}
 
 
-def _planes(found: Segmentation, array: np.ndarray, number: int, index: tuple[int, ...]) -> list[Entry]:
+def _planes(found: Segmentation, array: np.ndarray, number: int, index: tuple[int, ...]) -> list[QueueEntry]:
     area = array == number
     rows, columns = (np.flatnonzero(area.any((0, a))) for a in (2, 1))
     if not len(rows):
@@ -247,21 +249,21 @@ def _planes(found: Segmentation, array: np.ndarray, number: int, index: tuple[in
             text = f"The outline jumps from plane {first} to {second}."
         else:
             text = "Nothing speaks against it."
-        out.append(Entry(number, _placed((slice(z, z + 1), *window), index), text, float(doubt[i]), "plane"))
+        out.append(QueueEntry(number, _placed((slice(z, z + 1), *window), index), text, float(doubt[i]), "plane"))
     return out
 
 
-def _objects(found: Segmentation, parts: Sequence[_Part]) -> list[Entry]:
+def _objects(found: Segmentation, parts: Sequence[_Looked]) -> list[QueueEntry]:
     """Entries of the objects of all frames; of one that is on several, the most doubtful."""
-    whole = _Part.joined(parts)
+    whole = _Looked.joined(parts)
     score = dict(zip(found.objects.label.tolist(), found.objects.score.tolist(), strict=True))
     pieces = found.task is Task.SEMANTIC
     scores = np.array([np.nan if pieces else score.get(n, np.nan) for n in whole.label.tolist()])
     doubt, added = odds(signs(whole.measured, whole.groups, scores))
     texts = reasons(added, whole.measured, whole.groups, _names(found), scores)
-    best: dict[int, Entry] = {}
+    best: dict[int, QueueEntry] = {}
     for i, number in enumerate(whole.label.tolist()):
-        entry = Entry(number, whole.places[i], texts[i], float(doubt[i]), "object", bool(whole.measured.cut[i]))
+        entry = QueueEntry(number, whole.places[i], texts[i], float(doubt[i]), "object", bool(whole.measured.cut[i]))
         key = i if pieces else number
         if key not in best or best[key].doubt < entry.doubt:
             best[key] = entry

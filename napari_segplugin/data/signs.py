@@ -19,7 +19,7 @@ ENOUGH = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class ObjectSigns:
     """Measures of N objects; those of the image are NaN where there is none.
 
     Parameters
@@ -57,9 +57,9 @@ class Measured:
     hollow: np.ndarray
 
 
-def joined(parts: list[Measured]) -> Measured:
+def joined(parts: list[ObjectSigns]) -> ObjectSigns:
     """The measures of several frames as one."""
-    return Measured(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Measured)))
+    return ObjectSigns(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ObjectSigns)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class Scene:
         return cls(numbers, lab, spacing or (1.0,) * labels.ndim, light)
 
 
-def measured(scene: Scene) -> Measured:
+def measured(scene: Scene) -> ObjectSigns:
     """Measure every object of a label image, in the order of their numbers.
 
     Examples
@@ -107,7 +107,7 @@ def measured(scene: Scene) -> Measured:
     shape = _Moments.of(lab, len(numbers), scene.spacing)
     contact, partner = _contacts(lab, shape, scene.spacing)
     light = (np.full(len(numbers), np.nan),) * 3 if scene.light is None else scene.light.of_objects(lab, len(numbers))
-    return Measured(
+    return ObjectSigns(
         numbers,
         shape.size,
         shape.fill,
@@ -315,4 +315,4 @@ def _mean(values: np.ndarray, where: np.ndarray, n: int) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-__all__ = ["ENOUGH", "Light", "Measured", "Scene", "axes_used", "filled", "joined", "measured", "renumbered"]
+__all__ = ["ENOUGH", "Light", "ObjectSigns", "Scene", "axes_used", "filled", "joined", "measured", "renumbered"]

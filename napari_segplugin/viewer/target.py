@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_segplugin.core import ClassTable
-    from napari_segplugin.data.doubt import Entry, Queue
+    from napari_segplugin.data.doubt import QueueEntry, Queue
     from napari_segplugin.viewer.edits import Editor
     from napari_segplugin.viewer.pointer import Pointer
     from napari_segplugin.viewer.results import Result
@@ -30,7 +30,7 @@ class Target:
         Axes of the layer.
     order : Queue, optional
         What is to be checked, the most doubtful first; None until that is worked out.
-    passed : set of Entry
+    passed : set of QueueEntry
         What was looked at in this round.
     paths_follow : bool
         Whether the paths of linked objects follow its steps.
@@ -47,7 +47,7 @@ class Target:
     pointer: Pointer
     axes: str
     order: Queue | None = None
-    passed: set[Entry] = field(default_factory=set)
+    passed: set[QueueEntry] = field(default_factory=set)
     paths_follow: bool = False
     touched: bool = False
     brush: Brush = field(init=False)

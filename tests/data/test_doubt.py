@@ -10,7 +10,7 @@ import pytest
 from napari_segplugin.core import ClassInfo, ClassTable, Image, InputError, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.core.words import plural
 from napari_segplugin.data import queue as module
-from napari_segplugin.data.doubt import BEGIN, CUT, NOTHING, WEIGHTS, Entry, Queue, odds, robust_z, signs, usual
+from napari_segplugin.data.doubt import BEGIN, CUT, NOTHING, WEIGHTS, Queue, QueueEntry, odds, robust_z, signs, usual
 from napari_segplugin.data.queue import queue_of
 from napari_segplugin.data.signs import Scene, measured
 
@@ -241,7 +241,7 @@ def test_empty_results() -> None:
 
 def test_the_threshold_counts() -> None:
     place = (slice(0, 1),)
-    entries = [Entry(1, place, "", 0.5), Entry(2, place, "", 0.9, cut=True), Entry(3, place, "", 0.7)]
+    entries = [QueueEntry(1, place, "", 0.5), QueueEntry(2, place, "", 0.9, cut=True), QueueEntry(3, place, "", 0.7)]
     queue = Queue.ordered(entries, 0.6)
     assert [e.label for e in queue] == [3, 1, 2]
     assert queue.doubtful == 1
