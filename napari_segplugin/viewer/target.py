@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_segplugin.core import ClassTable
-    from napari_segplugin.data.doubt import QueueEntry, Queue
+    from napari_segplugin.data.doubt import Queue, QueueEntry
     from napari_segplugin.viewer.edits import Editor
     from napari_segplugin.viewer.pointer import Pointer
     from napari_segplugin.viewer.results import Result
