@@ -205,7 +205,7 @@ class LinkedPlanes:
             for number, other in enumerate(self.others):
                 for i, twins in enumerate(there):
                     if other.layers[i] is not twins.copies[number]:
-                        other.layers.move(other.layers.index(twins.copies[number]), i)
+                        other.layers.move_multiple([other.layers.index(twins.copies[number])], i)
                 other.layers.selection.clear()
                 other.layers.selection.update(t.copies[number] for t in chosen)
                 other.layers.selection.active = next((t.copies[number] for t in chosen if t.layer is active), None)
