@@ -41,7 +41,7 @@ def plane_orders(order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 
 @dataclass(frozen=True)
-class Look:
+class PlaneLook:
     """What is seen on one canvas.
 
     Parameters
@@ -96,4 +96,4 @@ def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     return int(height), int(width)
 
 
-__all__ = ["Look", "canvas_size", "plane_orders"]
+__all__ = ["PlaneLook", "canvas_size", "plane_orders"]

@@ -51,7 +51,7 @@ class Canvas(Protocol):
     layer_to_visual: dict[Labels, LayerPicture]
 
 
-class Outline:
+class ObjectOutline:
     """Outlines the chosen objects of a labels layer in a viewer.
 
     They follow edits, slices, the place of the layer and the zoom, and go with the layer. Where a version of napari draws in
@@ -68,7 +68,7 @@ class Outline:
     --------
     >>> from napari.components import ViewerModel
     >>> viewer = ViewerModel()  # without a window there is nothing to draw on
-    >>> Outline(viewer).show(viewer.add_labels(np.ones((4, 4), int)), [1])
+    >>> ObjectOutline(viewer).show(viewer.add_labels(np.ones((4, 4), int)), [1])
     False
     """
 
@@ -96,7 +96,7 @@ class Outline:
         return self._layer
 
     def show(self, layer: Labels, labels: Iterable[int]) -> bool:
-        """Outline these objects, and no others.
+        """ObjectOutline these objects, and no others.
 
         Parameters
         ----------
@@ -309,4 +309,4 @@ def _bars(lines: np.ndarray, half: float) -> np.ndarray:
     return np.stack([first - across, first + across, last + across, last - across], 1)
 
 
-__all__ = ["Canvas", "Outline"]
+__all__ = ["Canvas", "ObjectOutline"]

@@ -16,7 +16,7 @@ from psygnal import Signal
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer.compass import compass_of
 from napari_segplugin.viewer.focus import camera_of, take_in_hand
-from napari_segplugin.viewer.looks import Look, canvas_size, plane_orders
+from napari_segplugin.viewer.looks import PlaneLook, canvas_size, plane_orders
 from napari_segplugin.viewer.pointer import FAR
 from napari_segplugin.viewer.twins import HISTORY, Keys, Relay, Twins
 
@@ -290,13 +290,13 @@ class LinkedPlanes:
             found.append(float(axis.start + steps * axis.step))
         dims.point = tuple(found)
 
-    def look(self, canvas: int) -> Look:
+    def look(self, canvas: int) -> PlaneLook:
         """What is seen on a canvas."""
         viewer = self.viewers[canvas]
         dims, camera = viewer.dims, camera_of(viewer)
         middle, half = np.array(camera.center[-2:], float), np.array(canvas_size(viewer), float) / 2 / camera.zoom
         shown = tuple(int(d) for d in dims.order[-2:])
-        return Look(
+        return PlaneLook(
             canvas,
             int(dims.order[-3]) if dims.ndim > 2 else -1,
             shown,

@@ -185,7 +185,7 @@ def _same(a: object, b: object) -> bool:
     return isinstance(a, plain) and isinstance(b, plain) and a == b
 
 
-class Part(QWidget):
+class DockPart(QWidget):
     """A part of the dock: one sentence about what is missing, and rows.
 
     Parameters

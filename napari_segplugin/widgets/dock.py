@@ -27,7 +27,7 @@ from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.folder_control import FolderControl
-from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, Frame
+from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, DockFrame
 from napari_segplugin.widgets.frame.header import HeaderLine
 from napari_segplugin.widgets.frame.icons import color_icons
 from napari_segplugin.widgets.frame.style import palette, style_sheet
@@ -128,7 +128,7 @@ class SegmentationDock(QWidget):
         self.find_line = HeaderLine("Look for", "find_line", "Objects or classes, and which model finds them.")
         self.result_step.before.addWidget(method.classical)
         self.correct_gear = row()
-        self.frame = Frame(
+        self.frame = DockFrame(
             {self.image_line: image, self.find_line: method},
             {FIND: self.result_step, CORRECT: improve.correct, TRAIN: improve},
             {FIND: method.gear, CORRECT: self.correct_gear, TRAIN: improve.gear},

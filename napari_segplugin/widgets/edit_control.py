@@ -15,7 +15,7 @@ from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
-from napari_segplugin.viewer.outline import Outline
+from napari_segplugin.viewer.outline import ObjectOutline
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.places import point_in_layer
 from napari_segplugin.viewer.pointer import Pointer
@@ -64,7 +64,7 @@ class EditControl:
         self.tool = ""
         self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
-        self._outline = Outline(desk.viewer)
+        self._outline = ObjectOutline(desk.viewer)
         self.queue, self.prompt = QueueControl(desk, jobs, self, step), PromptControl(desk, jobs, engine, self)
         self._show_timer = timer(step, 50, self.show)
         self.panel.asked.connect(self.act)

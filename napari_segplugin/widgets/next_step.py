@@ -108,7 +108,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Offer:
+class NextStep:
     """What the footer shows.
 
     Parameters
@@ -127,91 +127,91 @@ class Offer:
     primary: str = ""
 
 
-def offer(now: Situation) -> Offer:
+def offer(now: Situation) -> NextStep:
     """What comes next.
 
     Examples
     --------
     >>> offer(Situation("find"))
-    Offer(sentence='Open an image, or drop a file on the window.', left='', right='open', primary='open')
+    NextStep(sentence='Open an image, or drop a file on the window.', left='', right='open', primary='open')
     >>> offer(Situation("find", image=True, model=True, found=46, word="nucleus", doubtful=7)).sentence
     '46 nuclei found. 7 look doubtful.'
     """
     if now.running and now.files >= 0:
-        return Offer(now.folder, "cancel", "stop_file")
+        return NextStep(now.folder, "cancel", "stop_file")
     if now.running:
-        return Offer("You can zoom and look around; corrections open when the run has ended.", "cancel")
+        return NextStep("You can zoom and look around; corrections open when the run has ended.", "cancel")
     if now.training:
-        return Offer("You can go on correcting; what you change now is learnt next time.", "abort", "stop")
+        return NextStep("You can go on correcting; what you change now is learnt next time.", "abort", "stop")
     if not now.image:
-        return Offer("Open an image, or drop a file on the window.", "", "open", "open")
+        return NextStep("Open an image, or drop a file on the window.", "", "open", "open")
     if now.question or now.problem:
-        return Offer(now.question or now.problem)
+        return NextStep(now.question or now.problem)
     shown = {FIND: _find, CORRECT: _correct, TRAIN: _train}[now.tab](now)
     lesson = LESSON.get(shown.primary, "") if now.guided else ""
-    return Offer(lesson or shown.sentence, shown.left, shown.right, shown.primary)
+    return NextStep(lesson or shown.sentence, shown.left, shown.right, shown.primary)
 
 
-def _find(now: Situation) -> Offer:
+def _find(now: Situation) -> NextStep:
     if now.files >= 0 and now.model:
-        return Offer(f"{counted(now.files, 'file')}. Results go to {now.folder}.", "", "run", "run")
+        return NextStep(f"{counted(now.files, 'file')}. Results go to {now.folder}.", "", "run", "run")
     if now.found >= 0 and not now.stale:
         return _found(now)
     if now.model:
-        return Offer(f"Ready. {now.cost}".strip(), "", "run", "run")
+        return NextStep(f"Ready. {now.cost}".strip(), "", "run", "run")
     if now.scratch:
-        return Offer("This network is untrained: paint examples, then train it.", "", "paint", "paint")
-    return Offer("No model fits. Strokes give an answer in seconds.", "", "paint", "paint")
+        return NextStep("This network is untrained: paint examples, then train it.", "", "paint", "paint")
+    return NextStep("No model fits. Strokes give an answer in seconds.", "", "paint", "paint")
 
 
-def _found(now: Situation) -> Offer:
+def _found(now: Situation) -> NextStep:
     if now.areas:
-        return Offer("The areas are found. Paint where they are wrong, or save them.", "run", "save", "save")
+        return NextStep("The areas are found. Paint where they are wrong, or save them.", "run", "save", "save")
     if not now.found:
-        return Offer("Nothing was found. Try another model, or paint a few examples.", "run", "paint", "paint")
+        return NextStep("Nothing was found. Try another model, or paint a few examples.", "run", "paint", "paint")
     told = f"{counted(now.found, now.word)} found."
     if now.doubtful == 0:
-        return Offer(f"{told} None looks doubtful.", "run", "save", "save")
+        return NextStep(f"{told} None looks doubtful.", "run", "save", "save")
     if now.doubtful > 0:
         told += f" {now.doubtful:,} look{'s' * (now.doubtful == 1)} doubtful."
-    return Offer(told, "run", "check", "check")
+    return NextStep(told, "run", "check", "check")
 
 
-def _correct(now: Situation) -> Offer:
+def _correct(now: Situation) -> NextStep:
     if now.found > 0 and not now.areas:
         if not now.checked and not now.strokes:
-            return Offer(f"Check {plural(now.word)} one by one, the most doubtful first.", "save", "", "next")
+            return NextStep(f"Check {plural(now.word)} one by one, the most doubtful first.", "save", "", "next")
         parts = [f"{n} {what}" for n, what in _counts(now) if n]
         told = f"{now.checked} checked: {', '.join(parts)}." if parts else f"{_strokes(now.strokes)} painted."
         if now.enough:
-            return Offer(f"{told} Enough to train.", "save", "to_train", "to_train")
+            return NextStep(f"{told} Enough to train.", "save", "to_train", "to_train")
         left = ENOUGH - now.checked
-        return Offer(f"{told} {_number(left)} more and training is possible.", "save", "to_train", "next")
+        return NextStep(f"{told} {_number(left)} more and training is possible.", "save", "to_train", "next")
     if now.painting and not now.strokes:
-        return Offer("Paint a few short strokes of each class on the picture.", "", "whole")
+        return NextStep("Paint a few short strokes of each class on the picture.", "", "whole")
     if now.painting:
-        return Offer(
+        return NextStep(
             f"{_strokes(now.strokes)} painted. See the answer, or train a network.", "to_train", "whole", "whole"
         )
-    return Offer("Paint a few strokes of what you look for, and of what it is not.", "", "paint", "paint")
+    return NextStep("Paint a few strokes of what you look for, and of what it is not.", "", "paint", "paint")
 
 
-def _train(now: Situation) -> Offer:
+def _train(now: Situation) -> NextStep:
     if now.trained == "better" and now.model:
-        return Offer("The new model is chosen. Your corrections stay as they are.", "train", "run", "run")
+        return NextStep("The new model is chosen. Your corrections stay as they are.", "train", "run", "run")
     if now.trained:
-        return Offer(
+        return NextStep(
             "The old model and the picture stay. More time or more corrections help.", "correct", "train", "train"
         )
     if not now.enough and now.found < 0:
-        return Offer(
+        return NextStep(
             "There is nothing to learn from yet: paint strokes, or correct a result.", "train", "paint", "paint"
         )
     if not now.enough:
-        return Offer(
+        return NextStep(
             f"{now.checked} checked. {ENOUGH} or more make a training worth it.", "train", "correct", "correct"
         )
-    return Offer(f"Trains for {now.time}. You can go on correcting meanwhile.", "", "train", "train")
+    return NextStep(f"Trains for {now.time}. You can go on correcting meanwhile.", "", "train", "train")
 
 
 def _counts(now: Situation) -> tuple[tuple[int, str], ...]:
@@ -226,4 +226,4 @@ def _number(n: int) -> str:
     return ("Zero", "One", "Two", "Three", "Four", "Five")[n]
 
 
-__all__ = ["ENOUGH", "Offer", "Situation", "offer"]
+__all__ = ["ENOUGH", "NextStep", "Situation", "offer"]

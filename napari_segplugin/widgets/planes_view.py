@@ -14,7 +14,7 @@ from vispy.scene.visuals import Line
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer.focus import camera_of
-from napari_segplugin.viewer.looks import Look
+from napari_segplugin.viewer.looks import PlaneLook
 from napari_segplugin.viewer.planes import LinkedPlanes, unsupported
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ class Cross:
         self.line.parent = None
 
 
-def cross_points(look: Look, ranges: tuple[tuple[float, float, float], ...], zoom: float) -> np.ndarray:
+def cross_points(look: PlaneLook, ranges: tuple[tuple[float, float, float], ...], zoom: float) -> np.ndarray:
     """Ends of the four lines of a cross.
 
     Parameters
     ----------
-    look : Look
+    look : PlaneLook
     ranges : tuple of (first, last, step)
         Of the axes of the viewer, in world coordinates.
     zoom : float
@@ -139,13 +139,13 @@ class ThreePlanes(QObject):
     Attributes
     ----------
     looked : signal
-        Emitted with a :class:`~napari_segplugin.viewer.looks.Look` for each canvas on which something else is seen, as soon
+        Emitted with a :class:`~napari_segplugin.viewer.looks.PlaneLook` for each canvas on which something else is seen, as soon
         as nothing has moved for 0.15 s.
     toggled : signal
         Emitted with whether three planes are shown.
     """
 
-    looked = Signal(Look)
+    looked = Signal(PlaneLook)
     toggled = Signal(bool)
 
     def __init__(self, viewer: Viewer) -> None:
@@ -157,7 +157,7 @@ class ThreePlanes(QObject):
         self._side: QSplitter | None = None
         self.canvases: tuple[PlaneCanvas, ...] = ()
         self._crosses: list[Cross] = []
-        self._last: dict[int, Look] = {}
+        self._last: dict[int, PlaneLook] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(QUIET_MS)
@@ -187,7 +187,7 @@ class ThreePlanes(QObject):
         if self.shown or window is None:
             return
         if self.missing:
-            raise InputError(self.missing, hint="Look at one plane at a time")
+            raise InputError(self.missing, hint="PlaneLook at one plane at a time")
         planes, side = self._built(window)
         self.viewer.dims.ndisplay = 2
         wide = window.width() > WIDE * window.height()

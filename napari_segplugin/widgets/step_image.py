@@ -23,7 +23,7 @@ from napari_segplugin.viewer.layers import (
     spacing_of_layer,
 )
 from napari_segplugin.widgets._parts import (
-    Part,
+    DockPart,
     button,
     clear_layout,
     combo,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 UNITS = ("pixel", "nm", "um", "mm", "cm", "m")
 
 
-class ImageStep(Part):
+class ImageStep(DockPart):
     """Which image layer, its axes and its voxel size.
 
     Parameters

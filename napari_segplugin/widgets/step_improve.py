@@ -15,8 +15,8 @@ from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
     Card,
+    DockPart,
     Fold,
-    Part,
     button,
     describe,
     heading,
@@ -42,7 +42,7 @@ from napari_segplugin.widgets.weak_control import WeakRow
 ERASE = 0
 
 
-class ImproveStep(Part):
+class ImproveStep(DockPart):
     """The page of *Train*, and the strokes of *Correct*.
 
     Parameters
@@ -179,7 +179,7 @@ class ImproveStep(Part):
             self.instant_text,
         ):
             self.strokes.rows.addWidget(widget)
-        self.correct = Part("Correct", "step_correct")
+        self.correct = DockPart("Correct", "step_correct")
         self.correct.rows.addWidget(self.strokes)
         self.learns = Card("learns", "What is learnt from")
         self.learns_text = heading("")

@@ -16,7 +16,7 @@ from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.viewer.desk import Choice
 from napari_segplugin.widgets._parts import (
-    Part,
+    DockPart,
     button,
     combo,
     fill_combo,
@@ -43,7 +43,7 @@ SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
 
 
-class MethodStep(Part):
+class MethodStep(DockPart):
     """Task, weights, network, classes, device, and what a run will cost.
 
     Parameters

@@ -13,7 +13,7 @@ from napari_segplugin.core import Event, Stage, Step
 from napari_segplugin.viewer.places import FILE, FOLDER, PLANE, VIEW, WHOLE
 from napari_segplugin.widgets._parts import (
     Card,
-    Part,
+    DockPart,
     button,
     describe,
     fill_combo,
@@ -159,7 +159,7 @@ class ResultCard(Card):
         self.show()
 
 
-class ResultStep(Part):
+class ResultStep(DockPart):
     """Run the chosen model on the image or a part of it.
 
     Signals

@@ -13,7 +13,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_segplugin.viewer.focus import camera_of
-from napari_segplugin.widgets.frame.frame import Frame
+from napari_segplugin.widgets.frame.frame import DockFrame
 
 MOVE_MS = 16
 """Between two moves of the mouse: those that come faster are dropped on the way to the layer."""
@@ -47,7 +47,7 @@ class Hands:
         """Scroll a widget into view; with `last` everything from it to there, as far as it fits."""
         holder = widget.parentWidget()
         while holder is not None:
-            if isinstance(holder, Frame) and not widget.isVisible():
+            if isinstance(holder, DockFrame) and not widget.isVisible():
                 holder.reveal(widget)
             holder = holder.parentWidget()
         holder = widget.parentWidget()

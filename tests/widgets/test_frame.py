@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from napari_segplugin.widgets._parts import button, fill_combo
 from napari_segplugin.widgets.frame.footer import HEIGHT, Footer
-from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, Frame
+from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, DockFrame
 from napari_segplugin.widgets.frame.groups import ChoiceBar
 from napari_segplugin.widgets.frame.header import HeaderLine
 from napari_segplugin.widgets.frame.icons import SHAPES, icon
@@ -125,9 +125,9 @@ def test_a_bar_of_choices_is_one_stop_of_the_tab_key_and_arrows_move_inside(qtbo
 
 
 @pytest.fixture
-def frame(qtbot: Any) -> Frame:
+def frame(qtbot: Any) -> DockFrame:
     lines = {HeaderLine("Image", "image_line", "The image."): QLabel("image body")}
-    made = Frame(
+    made = DockFrame(
         lines, {n: QLabel(n) for n in (FIND, CORRECT, TRAIN)}, {n: QLabel(f"{n} gear") for n in (FIND, CORRECT, TRAIN)}
     )
     qtbot.addWidget(made)
@@ -137,7 +137,7 @@ def frame(qtbot: Any) -> Frame:
     return made
 
 
-def test_tabs_gear_and_header_show_one_thing_at_a_time(frame: Frame, qtbot: Any) -> None:
+def test_tabs_gear_and_header_show_one_thing_at_a_time(frame: DockFrame, qtbot: Any) -> None:
     seen = lambda: [w.text() for w in frame.findChildren(QLabel) if w.isVisible() and w.text() in shown]  # noqa: E731
     shown = {"image body", *(n for n in (FIND, CORRECT, TRAIN)), *(f"{n} gear" for n in (FIND, CORRECT, TRAIN))}
     assert seen() == [FIND]
@@ -156,7 +156,7 @@ def test_tabs_gear_and_header_show_one_thing_at_a_time(frame: Frame, qtbot: Any)
     assert frame.footer.mapTo(frame, frame.footer.rect().topLeft()) == at
 
 
-def test_ctrl_enter_presses_the_highlighted_button(frame: Frame, qtbot: Any) -> None:
+def test_ctrl_enter_presses_the_highlighted_button(frame: DockFrame, qtbot: Any) -> None:
     pressed: list[int] = []
     run = button("Run", "run", "Run.", lambda: pressed.append(1))
     frame.footer.add(run)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from skimage.measure import find_contours
 
 from napari_segplugin.viewer.focus import camera_of
-from napari_segplugin.viewer.outline import Outline
+from napari_segplugin.viewer.outline import ObjectOutline
 from napari_segplugin.viewer.pictures import edge_runs
 
 
@@ -65,7 +65,7 @@ def test_it_is_seen_on_dark_and_bright_pictures_where_the_object_ends(
     layer = viewer.add_labels(labels, **where)
     count, before = len(viewer.layers), picture(viewer)
     at = on_screen(viewer, layer, edge_points(labels > 0), before.shape)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     assert outline.show(layer, [5])
     after = picture(viewer)
     assert share(after, at, white=True) > 0.97
@@ -85,7 +85,7 @@ def test_it_is_as_thick_at_every_zoom(viewer: Any) -> None:
     labels = np.zeros((400, 400), np.uint16)
     labels[100:300, 100:300] = 1
     layer = viewer.add_labels(labels)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     outline.show(layer, [1])
     white = {}
     for zoom in (1.0, 4.0):
@@ -102,7 +102,7 @@ def test_it_follows_edits_slices_undo_and_the_layer(viewer: Any) -> None:
     labels[3, 20:30, 20:30] = 2
     layer = viewer.add_labels(labels)
     viewer.dims.set_current_step(0, 2)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     outline.show(layer, [1])
     assert box_of(outline) == [19.5, 19.5, 29.5, 29.5]
     layer.selected_label, layer.brush_size = 1, 3
@@ -128,7 +128,7 @@ def test_it_follows_edits_slices_undo_and_the_layer(viewer: Any) -> None:
     assert outline.labels == ()
 
 
-def box_of(outline: Outline) -> list[float]:
+def box_of(outline: ObjectOutline) -> list[float]:
     lines = outline._lines.reshape(-1, 2)
     return [*lines.min(0).tolist(), *lines.max(0).tolist()]
 
@@ -139,7 +139,7 @@ def test_a_time_point_and_axes_of_the_viewer_that_the_layer_does_not_have(viewer
     labels[1, 5:9, 6:12] = 4
     layer = viewer.add_labels(labels)
     viewer.dims.set_current_step(1, 1)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     assert outline.show(layer, [4])
     assert box_of(outline) == [4.5, 5.5, 8.5, 11.5]
     viewer.dims.order = (1, 2, 0, 3)  # a row of labels and one that they do not have
@@ -151,7 +151,7 @@ def test_in_3d_it_is_the_box_around_the_objects(viewer: Any) -> None:
     labels[4:9, 10:20, 8:30] = 7
     layer = viewer.add_labels(labels, scale=(2, 1, 1))
     viewer.dims.set_current_step(0, 5)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     outline.show(layer, [7])
     viewer.dims.ndisplay = 3
     assert not outline._mesh.visible
@@ -171,7 +171,7 @@ def test_in_3d_it_is_the_box_around_the_objects(viewer: Any) -> None:
 def test_units_of_the_layer_that_are_not_those_of_the_viewer(viewer: Any) -> None:
     viewer.add_image(np.zeros((50, 50)), units=("um", "um"))
     layer = viewer.add_labels(np.pad(np.ones((10, 10), np.uint8), 20), scale=(1000, 1000), units=("nm", "nm"))
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     picture(viewer)
     drawn = viewer.window._qt_viewer.canvas.layer_to_visual[layer].node.transform.map([20, 20])[:2]
     outline.show(layer, [1])
@@ -184,7 +184,7 @@ def test_a_large_plane_is_quick(viewer: Any) -> None:
     labels = np.zeros((4096, 4096), np.uint16)
     labels[1000:1100, 2000:2100] = 3
     layer = viewer.add_labels(labels)
-    outline = Outline(viewer)
+    outline = ObjectOutline(viewer)
     outline.show(layer, [3])
     took = []
     for i in range(5):

@@ -59,7 +59,7 @@ class Scrolled(QScrollArea):
         self.setWidget(holder)
 
 
-class Frame(QWidget):
+class DockFrame(QWidget):
     """Where everything has its place; it knows nothing of what it holds.
 
     Parameters
@@ -258,4 +258,4 @@ def _with_done(inside: QWidget, holder: QWidget, title: str = "") -> QWidget:
     return page
 
 
-__all__ = ["CORRECT", "FIND", "TRAIN", "Frame", "Scrolled"]
+__all__ = ["CORRECT", "FIND", "TRAIN", "DockFrame", "Scrolled"]
