@@ -96,7 +96,7 @@ class ObjectOutline:
         return self._layer
 
     def show(self, layer: Labels, labels: Iterable[int]) -> bool:
-        """ObjectOutline these objects, and no others.
+        """Outline these objects, and no others.
 
         Parameters
         ----------

@@ -187,7 +187,7 @@ class ThreePlanes(QObject):
         if self.shown or window is None:
             return
         if self.missing:
-            raise InputError(self.missing, hint="PlaneLook at one plane at a time")
+            raise InputError(self.missing, hint="Look at one plane at a time")
         planes, side = self._built(window)
         self.viewer.dims.ndisplay = 2
         wide = window.width() > WIDE * window.height()
