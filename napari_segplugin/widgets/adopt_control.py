@@ -11,6 +11,7 @@ from napari_segplugin.core import ClassTable, Task
 from napari_segplugin.viewer.layers import level0
 from napari_segplugin.viewer.over_image import fits, over_image
 from napari_segplugin.viewer.results import adopt, classes_of_layer
+from napari_segplugin.viewer.technical import is_technical
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -44,7 +45,7 @@ class AdoptControl:
         desk = self._desk
         if not isinstance(layer, Labels) or layer.multiscale or not desk.ready or desk.layer is None:
             return False
-        if any(r.layer is layer for r in desk.results):
+        if is_technical(layer) or any(r.layer is layer for r in desk.results):
             return False
         own = layer.metadata.get("segplugin", {})
         views = any(is_view(layer, t.layer) for t in desk.targets)

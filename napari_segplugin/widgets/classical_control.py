@@ -31,6 +31,7 @@ from napari_segplugin.viewer.marks import (
     without_label,
 )
 from napari_segplugin.viewer.places import VIEW, WHOLE
+from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.where import told
 
@@ -241,10 +242,8 @@ class ClassicalControl:
         array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin))
         if self._layer is None or not self._desk.there(self._layer):
-            active = viewer.layers.selection.active
             self._layer = Labels(array, name=LIVE, opacity=0.5, **where)
-            viewer.add_layer(self._layer)
-            viewer.layers.selection.active = active
+            add_hidden(viewer, self._layer)
             return
         self._layer.data = array
         self._layer.translate = where["translate"]

@@ -180,7 +180,8 @@ class InstantControl:
         where = placement(layer, axes, origin if frame is None else (frame, *origin), pooled)
         if self._layer is None or not self._desk.there(self._layer):
             active = viewer.layers.selection.active
-            self._layer = Labels(array, name=INSTANT, opacity=0.4, **where)
+            about = {"segplugin": {"role": "instant"}}
+            self._layer = Labels(array, name=INSTANT, opacity=0.4, metadata=about, **where)
             if segmentation.task is Task.SEMANTIC:
                 self._layer.colormap = label_colormap_of({c.id: c.color for c in segmentation.classes})
             at = next((i for i, a in enumerate(viewer.layers) if a is self._desk.paint), len(viewer.layers))

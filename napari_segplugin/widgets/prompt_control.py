@@ -13,6 +13,7 @@ from napari_segplugin.data.prompt import window
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_canonical, to_layer_order
 from napari_segplugin.viewer.pointer import COLOR
+from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.widgets._edit_keys import PROPOSAL_KEYS, bind, unbind
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class PromptControl:
             **placement(target.result.image_layer, axes, origin if len(origin) == len(label_axes(axes)) else ()),
         )
         viewer = self._desk.viewer
-        viewer.add_layer(self._layer)
+        add_hidden(viewer, self._layer)
         viewer.layers.selection.active = target.layer
         bind(target.layer, PROPOSAL_KEYS, self.answer)
         self._tell(target)

@@ -29,6 +29,7 @@ from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.pictures import outlined
+from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -238,12 +239,10 @@ class TrainControl:
         array = to_layer_order(labels.astype(np.int32), axes, rgb)
         where = placement(layer, axes, (0,) * (len(label_axes(axes)) - len(origin)) + origin)
         if self._preview is None or not self._desk.there(self._preview):
-            active = viewer.layers.selection.active
             self._preview = Labels(array, name=PREVIEW, opacity=0.5, **where)
             if str(self._desk.task) == "semantic":
                 self._preview.colormap = label_colormap_of({c.id: c.color for c in classes})
-            viewer.add_layer(self._preview)
-            viewer.layers.selection.active = active
+            add_hidden(viewer, self._preview)
             return
         self._preview.data = array
         self._preview.translate = where["translate"]
