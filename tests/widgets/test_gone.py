@@ -134,7 +134,7 @@ def test_a_removed_result_comes_back_as_it_was(with_image: Any, qtbot: Any) -> N
     assert layer.features.equals(table)
     assert layer.metadata["recipe"] == recipe
     assert with_image.edits.target.result is result
-    assert text(with_image) == ""
+    assert with_image.messages.message == ""
     with_image.edits.choose(with_image.edits.target, 2)
     with_image.edits.act("accept")
     assert result.accepted == (2,)
