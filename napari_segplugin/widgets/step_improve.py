@@ -133,8 +133,11 @@ class ImproveStep(DockPart):
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
         self.folder = FolderFold()
-        self.loss_plot.hide()
-        self.quality_plot.hide()
+        self.curves = Fold("Curves", "curves", "How the loss and the quality on what is kept aside went.")
+        for plot in (self.loss_plot, self.quality_plot):
+            self.curves.rows.addWidget(plot)
+            plot.hide()
+        self.curves.hide()
 
     def _build_instant(self) -> None:
         self.instant_button = button(
@@ -195,9 +198,8 @@ class ImproveStep(DockPart):
             heading("Time"),
             self.time,
             row(self.plan, self.change_link, stretch=(1, 0)),
-            self.loss_plot,
-            self.quality_plot,
             self.verdict,
+            self.curves,
             self.folder,
             self.model_button,
         ):
@@ -318,13 +320,16 @@ class ImproveStep(DockPart):
         self.verdict.hide()
         self.loss_plot.clear()
         self.quality_plot.clear()
-        self.loss_plot.show()
-        self.quality_plot.show()
+        for part in (self.loss_plot, self.quality_plot, self.curves):
+            part.show()
+        self.curves.head.setChecked(True)
         self.progress.begin("Preparing")
 
     def end_training(self) -> None:
-        """Hide the progress, and plots that stayed empty because the training never began."""
+        """Hide the progress, fold the curves away, and hide those that stayed empty because the training never began."""
         self.progress.stop()
+        self.curves.head.setChecked(False)
+        self.curves.setVisible(not (self.loss_plot.empty and self.quality_plot.empty))
         for plot in (self.loss_plot, self.quality_plot):
             plot.setVisible(not plot.empty)
 

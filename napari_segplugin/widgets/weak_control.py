@@ -46,7 +46,7 @@ class WeakRow(QWidget):
             for kind, (text, tip) in BUTTONS.items()
         }
         for push in self.buttons.values():
-            layout.addWidget(push, 1)
+            layout.addWidget(push)
         OneStop(self).take(list(self.buttons.values()))
 
 

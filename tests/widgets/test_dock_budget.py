@@ -34,6 +34,7 @@ def sized(request: Any, make_napari_viewer: Any, engine: FakeEngine, tmp_path: P
     font.setPointSizeF(before.pointSizeF() + more)
     QApplication.setFont(font)
     dock = SegmentationDock(viewer, engine=engine, session=Session(tmp_path / "session"))
+    dock.setProperty("large_type", more > 0)
     dock.setFixedSize(WIDTH, HEIGHT)
     dock.show()
     QApplication.processEvents()
@@ -85,7 +86,7 @@ def test_from_the_image_to_the_trained_model(sized: Any, engine: FakeEngine, qtb
     dock.frame.turn_to(TRAIN)
     run(dock, qtbot, dock.train.start)
     dock.messages.clear()
-    check(dock)
+    check(dock, scrolls=dock.property("large_type"))
 
 
 def test_classes_from_strokes(sized: Any, engine: FakeEngine, qtbot: Any) -> None:

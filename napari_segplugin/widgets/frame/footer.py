@@ -189,6 +189,8 @@ class Footer(QFrame):
         self._highlight()
 
     def _highlight(self) -> None:
+        for push in self._shown:  # no text is cut, and a bold one is wider
+            push.setMinimumWidth(min(push.sizeHint().width() + 8, self.width() // 2))
         asked = self._answers.count() > 0
         for push in self._known:
             set_primary(push, push is self.primary and not asked)
