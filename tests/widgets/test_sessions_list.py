@@ -50,7 +50,7 @@ def stroke(dock: Any, x: int, value: int) -> None:
 
 
 def said(dock: Any) -> str:
-    return str(dock.messages.text.text())
+    return str(dock.messages.message)
 
 
 def answer(dock: Any, name: str) -> Any:

@@ -41,7 +41,7 @@ def test_the_file_is_written_and_shown_over_the_image(
     back = read_segmentation(tmp_path / "cells.ome.zarr")
     assert back.labels.shape == shape
     # the scene is of no model's kind, which is said; nothing else is
-    assert real.messages.text.text() in ("", "Nothing was found.") or "another kind" in real.messages.text.text()
+    assert real.messages.message in ("", "Nothing was found.") or "another kind" in real.messages.message
     layer = real.viewer.layers["cells.ome.zarr"]
     np.testing.assert_array_equal(np.asarray(layer.data), np.asarray(back.labels))
     np.testing.assert_allclose(layer.scale, scale)
