@@ -56,7 +56,6 @@ ALLOWED = {
     "io/tiff_writing.py": IN_A_STAGE,
     "io/writing.py": IN_A_STAGE,
     "networks/export.py": IN_A_STAGE,
-    "viewer/planes.py": "moves layers in a list, no files",
     "viewer/compaction.py": "puts shorter contents into a session in one step, while it holds the session",
     "viewer/lock.py": "the file that a session is held by; nothing is in it",
     "viewer/sessions.py": "makes the empty file of a session",

@@ -22,7 +22,7 @@ def test_every_technique_has_a_section_with_a_picture(row):
 def test_settings_that_the_page_names_are_there():
     titles = {p.title for row in (*TECHNIQUES, *CLEANUPS) for p in row.parameters}
     choices = {c for row in TECHNIQUES for p in row.parameters for c in p.choices}
-    others = {"a classical technique", "Show the blocks", "Add in its colours"}
+    others = {"A classical technique", "Look for", "Find", "Show live", "Show the blocks", "Add in its colours"}
     named = set(re.findall(r"\*([^*\n]+)\*", PAGE))
     assert named - titles - choices - others == set()
 
