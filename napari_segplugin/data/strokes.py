@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Sample
 from napari_segplugin.core.training import ENOUGH
+from napari_segplugin.core.words import counted
 
 
 def touched_pieces(labels: np.ndarray, paint: np.ndarray) -> np.ndarray:
@@ -174,7 +175,8 @@ def split_together(
         )
         return [Split(s, None, sentence) for s in samples]
     word = "objects" if samples[0].instances is not None else "strokes"
-    counts = ", ".join(f"{int((owner[heldout] == c).sum())} {classes[int(c)].name}" for c in np.unique(owner[heldout]))
+    each = [(int((owner[heldout] == c).sum()), classes[int(c)].name) for c in np.unique(owner[heldout])]
+    counts = ", ".join(counted(n, name) if word == "objects" else f"{n} {name}" for n, name in each)
     sentence = f"Checked on {word} that were kept aside: {counts}."
     splits = []
     for sample, known, (pieces, _), a, b in zip(samples, areas, found, starts[:-1], starts[1:], strict=True):

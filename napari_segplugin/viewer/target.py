@@ -40,6 +40,8 @@ class Target:
     Attributes
     ----------
     brush : Brush
+    first : int
+        The number that the layer had from the beginning, which nobody chose.
     """
 
     result: Result
@@ -51,9 +53,11 @@ class Target:
     paths_follow: bool = False
     touched: bool = False
     brush: Brush = field(init=False)
+    first: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.brush = Brush(self.editor)
+        self.first = int(self.layer.selected_label)
 
     @property
     def layer(self) -> Labels:

@@ -128,7 +128,7 @@ class EditControl:
         self._desk.refresh_soon()
 
     def _on_selected(self, target: Target) -> None:
-        target.touched = True
+        target.touched = target.touched or int(target.layer.selected_label) != target.first
         with suppress(RuntimeError):
             self._show_timer.start()
 
@@ -189,7 +189,7 @@ class EditControl:
         facts = [
             f"{status.capitalize()}." if status != "predicted" else "",
             score,
-            reason and f"{reason[:1].upper()}{reason[1:]}.",
+            reason and f"{reason[:1].upper()}{reason[1:].rstrip('.')}.",
         ]
         panel.say(f"{str(row['class']).capitalize()} {number}", " ".join(fact for fact in facts if fact))
 
