@@ -24,6 +24,7 @@ from napari_segplugin.widgets._parts import (
     wrapped,
 )
 from napari_segplugin.widgets.frame.groups import ChoiceBar
+from napari_segplugin.widgets.frame.header import Elided
 from napari_segplugin.widgets.masks_card import MasksCard
 
 _VIEWS = {
@@ -53,7 +54,7 @@ class ProgressLine:
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         describe(self.bar, name, "Progress", "Progress.")
-        self.text = wrapped(name=f"{name}_text")
+        self.text = Elided(f"{name}_text")
         self.stop()
 
     def begin(self, text: str) -> None:
