@@ -17,7 +17,7 @@ from napari_segplugin.viewer.desk import Desk
 from napari_segplugin.viewer.layers import segmentation_to_layer
 from napari_segplugin.viewer.places import PLANE, WHOLE
 from napari_segplugin.viewer.results import Result
-from napari_segplugin.viewer.views import LinkedViews
+from napari_segplugin.viewer.views import ResultView
 
 
 @pytest.fixture
@@ -170,7 +170,9 @@ def test_a_result_in_the_layer_of_another_takes_its_place_and_its_views(desk: De
     image = an_image(desk, chosen)
     old = a_result(desk, image)
     desk.add(old)
-    desk.about(old).views = views = LinkedViews(desk.viewer, old.layer, old.segmentation.classes)
+    desk.about(old).views = views = ResultView(
+        desk.viewer, old.layer, old.segmentation.classes, old.segmentation.task, "YX", lambda work, done: None
+    )
     desk.about(old).number = 3
     new = a_result(desk, image, old.layer)
     desk.add(new, old)
@@ -217,7 +219,13 @@ def test_what_is_said_is_heard_until_the_desk_is_closed(chosen: FakeSelection) -
     desk.hush()
     desk.refresh()
     desk.refresh_soon()
-    assert heard == [("Shall I?", "", (answer,)), ("Sorry: no", "details", ()), ("", "", ()), True, False]
+    assert heard == [
+        ("Shall I?", "", (answer,), False),
+        ("Sorry: no", "details", (), True),
+        ("", "", (), False),
+        True,
+        False,
+    ]
     desk.close()
     desk.say("Is anybody there?")
     desk.refresh()

@@ -71,7 +71,7 @@ EVERY_EDIT: list[tuple[str, Any]] = [
     ("fill tool", lambda e: e.layer.fill((0, 0), 9)),
     ("reject", lambda e: e.reject([3])),
     ("shrink", lambda e: e.shrink(1, 0.5)),
-    ("smooth", lambda e: e.smooth(1, 1.0)),
+    ("tidy", lambda e: e.tidy(1, 1.0)),
     ("eraser", lambda e: e.layer.paint((5, 5), 0)),
     ("seeds", lambda e: e.split_seeds(1, np.array([[6, 4], [6, 12]]))),
     ("delete", lambda e: e.delete([1])),
