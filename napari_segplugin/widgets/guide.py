@@ -131,7 +131,6 @@ class Guide:
             ready=ready,
             painting=painting,
             can_train=painted or result is not None,
-            painted=painted,
             training=training,
             busy=dock.job.busy,
         )

@@ -351,7 +351,6 @@ class ImproveStep(DockPart):
         ready: bool,
         painting: bool,
         can_train: bool,
-        painted: bool,
         training: bool,
         busy: bool,
     ) -> None:
@@ -363,8 +362,8 @@ class ImproveStep(DockPart):
             An image and a network are chosen.
         painting : bool
             There is a corrections layer.
-        can_train, painted : bool
-            There may be something to learn from (edits count); there is paint or a reviewed area.
+        can_train : bool
+            There may be something to learn from; edits count.
         training, busy : bool
             This step's job runs; any job runs.
         """

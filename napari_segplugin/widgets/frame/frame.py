@@ -78,11 +78,9 @@ class DockFrame(QWidget):
     Signals
     -------
     turned(str) : another tab is shown
-    geared(str, bool) : the settings of a tab are shown, or put away
     """
 
     turned = Signal(str)
-    geared = Signal(str, bool)
 
     def __init__(
         self, lines: Mapping[HeaderLine, QWidget], pages: Mapping[str, QWidget], gears: Mapping[str, QWidget]
@@ -186,12 +184,6 @@ class DockFrame(QWidget):
                 self.turn_to(name)
                 self.gear.setChecked(geared)
 
-    def dot(self, differs: bool) -> None:
-        """Show at the gear that a setting of the tab differs from its default."""
-        self.gear.setText("•" if differs else "")
-        style = Qt.ToolButtonStyle
-        self.gear.setToolButtonStyle(style.ToolButtonTextBesideIcon if differs else style.ToolButtonIconOnly)
-
     def press_next(self) -> None:
         """Press the highlighted button, wherever it is."""
         push = self.footer.primary
@@ -233,7 +225,6 @@ class DockFrame(QWidget):
             unfolded = unfolded or line.isChecked()
         self._tab_row.setVisible(not unfolded)
         self._stack.setVisible(not unfolded)
-        self.geared.emit(name, geared)
 
 
 def _with_done(inside: QWidget, holder: QWidget, title: str = "") -> QWidget:
