@@ -354,6 +354,8 @@ def test_looks_take_a_tenth_of_the_time(trained, clock, monkeypatch):
 
     monkeypatch.setattr(SampleJudge, "__call__", slow)
     image, marks = accepted(12)
-    drain(finetune(image, marks, trained, replace(STEPS, seconds=0, steps=60, validate_every=1.0)))
-    assert len(looks) >= 2
-    assert 4.0 * len(looks) <= 0.1 * 4 * 60 + 2 * 4.0
+    spec, allowed = replace(STEPS, seconds=0, steps=60, validate_every=1.0), Allowance(0, now=lambda: now[0])
+    drain(finetune(image, marks, trained, spec, allowed=allowed))
+    assert len(looks) >= 4  # at the start, in between, at the end
+    assert 4.0 * len(looks) <= 0.1 * allowed.used + 3 * 4.0
+    assert min(after - before for before, after in zip(looks[1:-2], looks[2:-1], strict=True)) >= 9 * 4.0
