@@ -32,6 +32,14 @@ KEYS = {
 PROPOSAL_KEYS = {"take": "Enter", "other": "Tab", "no": "Escape"}
 """Keys while a proposal is shown; they are given back to napari when it is gone."""
 
+HINTS = {
+    "merge": "Click on the objects to merge, or draw a line through them. Esc: end.",
+    "split": "Draw a line across an object, or click on each of its parts. Esc: end.",
+    "add": "Click on the missed object, or draw a box around it. Esc: end.",
+}
+BRUSHES = {"paint", "erase", "outline"}
+ESCAPE = {"escape": "Escape"}
+
 
 def shown(action: str) -> str:
     """The key of an action as a person reads it.
@@ -77,4 +85,4 @@ def shortcuts(widget: QWidget, keys: Mapping[str, str], act: Callable[[str], obj
     return made
 
 
-__all__ = ["KEYS", "PROPOSAL_KEYS", "bind", "shortcuts", "shown", "unbind"]
+__all__ = ["BRUSHES", "ESCAPE", "HINTS", "KEYS", "PROPOSAL_KEYS", "bind", "shortcuts", "shown", "unbind"]
