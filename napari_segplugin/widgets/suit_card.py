@@ -118,16 +118,20 @@ class SuitControl:
 
     def answers(self, note: Note) -> list[Answer]:
         """The button beside a note that asks whether the image is inverted."""
-        box = self._options.invert_box
-        if note.setting != "invert" or box.isChecked():
+        if note.setting != "invert" or self.inverted:
             return []
+        return [("Invert and run", "invert_and_run", self.invert)]
 
-        def invert() -> None:
-            box.setChecked(True)
-            if not self._jobs.busy:
-                self._run(self._desk.scope)
+    @property
+    def inverted(self) -> bool:
+        """Whether the image is inverted for the model."""
+        return bool(self._options.invert_box.isChecked())
 
-        return [("Invert and run", "invert_and_run", invert)]
+    def invert(self) -> None:
+        """Invert the image for the model, and run it."""
+        self._options.invert_box.setChecked(True)
+        if not self._jobs.busy:
+            self._run(self._desk.scope)
 
 
 __all__ = ["SuitCard", "SuitControl"]
