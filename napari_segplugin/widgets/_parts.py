@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -22,6 +23,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from napari_segplugin.widgets.frame.icons import redraw
 
 
 def button(text: str, name: str, tip: str, clicked: Callable[[], object] | None = None) -> QPushButton:
@@ -117,6 +120,8 @@ def set_primary(widget: QWidget, on: bool) -> None:
     if style is not None:
         style.unpolish(widget)
         style.polish(widget)
+    if isinstance(widget, QAbstractButton):
+        redraw(widget)
 
 
 def swatch(color: str) -> QIcon:
