@@ -183,6 +183,7 @@ class SegmentationDock(QWidget):
         improve.cancel_requested.connect(self.jobs.cancel)
         improve.back_requested.connect(self.train.back)
         improve.forward_requested.connect(self.train.forward)
+        improve.look_requested.connect(self.train.look)
         improve.save_requested.connect(self.files.save_bundle)
         improve.instant_requested.connect(self.instant.run)
         improve.instant_toggled.connect(self.instant.toggle)

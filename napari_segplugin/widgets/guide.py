@@ -260,7 +260,7 @@ class Guide:
     def _tell_training(self, now: Situation) -> None:
         dock, step = self._dock, self._dock.improve_step
         choice = dock.method_step.choice()
-        step.tell_plan("" if choice is None else choice.title if not choice.scratch else "random weights")
+        start = "" if choice is None else choice.title if not choice.scratch else "random weights"
         n = now.accepted + now.corrected
         lines = [f"{count} {what}" for count, what in (
             (now.accepted, "accepted"), (now.corrected, "corrected"), (now.rejected, "rejected: learnt as background"),
@@ -274,7 +274,8 @@ class Guide:
             if now.strokes
             else "Nothing to learn from yet"
         )
-        step.show_learns(title, "\n".join(lines))
+        step.plan.tell(title, "\n".join(lines), start, step.minimizes)
+        step.plan.make_room(bool(now.trained) and not step.verdict.isHidden())
 
 
 __all__ = ["Guide"]
