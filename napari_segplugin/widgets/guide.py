@@ -275,7 +275,9 @@ class Guide:
             else "Nothing to learn from yet"
         )
         step.plan.tell(title, "\n".join(lines), start, step.minimizes)
-        step.plan.make_room(bool(now.trained) and not step.verdict.isHidden())
+        ended = bool(now.trained) and not step.verdict.isHidden()
+        step.plan.make_room(ended)
+        step.folder.setVisible(not ended)
 
 
 __all__ = ["Guide"]

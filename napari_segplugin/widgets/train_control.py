@@ -193,7 +193,8 @@ class TrainControl:
         self._session.add(result.bundle, use=result.better)
         verdict = result.verdict
         views = result.views
-        seen = None if views is None else where_they_differ(views.image, views.before, views.after)
+        same = views is None or np.array_equal(views.before > 0, views.after > 0)
+        seen = None if views is None or same else where_they_differ(views.image, views.before, views.after)
         pictures = () if seen is None else (outlined(seen[0], seen[1]), outlined(seen[0], seen[2]))
         end = Ended(verdict, result.before, result.after, result.heldout, pictures, old.name)
         self._step.verdict.show_end(end)

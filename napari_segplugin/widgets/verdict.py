@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from superqt import QFlowLayout
 
 from napari_segplugin.core.training import Compared, ModelVerdict
 from napari_segplugin.core.words import counted
@@ -76,8 +77,12 @@ class Verdict(QWidget):
         layout.setSpacing(6)
         for widget in (self.card, self.pictures, self.counts):
             layout.addWidget(widget)
+        ways = QWidget()
+        flow = QFlowLayout(ways)  # beside each other where they fit
+        flow.setContentsMargins(0, 0, 0, 0)
         for push in (self.back_button, self.use_button, self.look_button):
-            layout.addWidget(push, 0, Qt.AlignmentFlag.AlignLeft)
+            flow.addWidget(push)
+        layout.addWidget(ways)
         self.hide()
 
     def show_end(self, end: Ended) -> None:
