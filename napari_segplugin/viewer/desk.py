@@ -319,10 +319,11 @@ class Desk:
         """The newest result of the chosen image."""
         return self.result_of(self.layer)
 
-    def result_of(self, layer: ImageLayer | None) -> Result | None:
-        """The newest result of an image layer that is in the viewer."""
+    def result_of(self, layer: ImageLayer | None, task: Task | None = None) -> Result | None:
+        """The newest result of an image layer that is in the viewer; with a task the newest of that task."""
         results = [] if layer is None else self.work_on(layer).results
-        return next((r for r in reversed(results) if self.there(r.layer)), None)
+        fits = (r for r in reversed(results) if self.there(r.layer) and task in (None, r.segmentation.task))
+        return next(fits, None)
 
     def about(self, result: Result) -> ResultWork:
         """The work on a result."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_segplugin.core import ClassTable
     from napari_segplugin.engine.instant import PixelForest
     from napari_segplugin.engine.track.track import Tracking
+    from napari_segplugin.viewer.class_renewal import ClassSteps
     from napari_segplugin.viewer.recorder import Recorder
     from napari_segplugin.viewer.replay import History
     from napari_segplugin.viewer.results import Result
@@ -94,6 +95,8 @@ class ResultWork:
         Edits that it came with.
     restored : bool
         Whether it came back with edits that are to be recorded anew.
+    classes : ClassSteps, optional
+        Runs on its undo list, where it is a map of classes that was run again.
     """
 
     target: Target | None = None
@@ -104,6 +107,7 @@ class ResultWork:
     known: int | None = None
     history: History | None = None
     restored: bool = False
+    classes: ClassSteps | None = None
 
 
 __all__ = ["ImageWork", "PaintWork", "ResultWork"]
