@@ -50,7 +50,7 @@ def _shorter(records: list[Record]) -> list[Record]:
         kind, header = record.header.get("kind"), record.header
         if kind == "step":
             steps.setdefault(str(header["layer"]), []).append(at)
-        elif kind in ("marks", "recipe"):
+        elif kind in ("marks", "recipe", "base"):
             last[str(kind), header["of"]] = at
         if kind == "marks":
             counts[header["of"]] = counts.get(header["of"], 0) + int(header.get("stands_for", 1))
@@ -73,9 +73,9 @@ def _shorter(records: list[Record]) -> list[Record]:
             continue
         elif kind == "marks" and last["marks", header["of"]] == at:
             out.append(Record({**header, "stands_for": counts[header["of"]]}, record.payload))
-        elif kind in ("result", "recipe"):
+        elif kind in ("result", "recipe", "base"):
             number = header["id"] if kind == "result" else header["of"]
-            if number in kept and (kind == "result" or last["recipe", number] == at):
+            if number in kept and (kind == "result" or last[kind, number] == at):
                 out.append(record)
         elif kind not in ("marks", "gone"):
             out.append(record)

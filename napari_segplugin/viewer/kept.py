@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.data.packed import unpack_voxels
 from napari_segplugin.viewer.geometry import to_layer_order
 from napari_segplugin.viewer.layers import features_of
@@ -35,8 +35,10 @@ class KeptResult:
     ----------
     number : int
     segmentation : Segmentation
-        As it was predicted.
+        As it was predicted, by the last run.
     model : str
+    first : Segmentation
+        As it was before the first edit.
     steps : list of Record
         Edits, in order.
     gaps : set of int
@@ -46,6 +48,7 @@ class KeptResult:
     number: int
     segmentation: Segmentation
     model: str
+    first: Segmentation
     steps: list[Record] = field(default_factory=list)
     gaps: set[int] = field(default_factory=set)
 
@@ -62,16 +65,15 @@ class KeptResult:
 
     def left(self, axes: str, rgb: bool) -> tuple[Segmentation, Steps]:
         """The result with the edits, and those of them that can be undone and redone."""
-        labels = np.array(self.segmentation.labels)
-        replay = Replay(to_layer_order(labels, axes, rgb), _row_of(self.segmentation))
+        labels = np.array(self.first.labels)
+        replay = Replay(to_layer_order(labels, axes, rgb), _row_of(self.first))
         for number, record in enumerate(self.steps):
             if number in self.gaps:
                 replay.forget()
             with suppress(*DAMAGE):
                 replay.take(record)
-        return replace(
-            self.segmentation, labels=labels, objects=_with_rows(self.segmentation, replay.rows)
-        ), replay.steps
+        objects = _with_rows(self.first, replay.rows, self.segmentation.classes)
+        return replace(self.segmentation, labels=labels, objects=objects), replay.steps
 
 
 @dataclass(eq=False)
@@ -161,6 +163,10 @@ def kept_from(contents: Contents) -> Kept:
         if header.get("kind") == "recipe" and header.get("of") in results:
             told = results[header["of"]]
             told.segmentation = replace(told.segmentation, recipe=header["recipe"])
+        if header.get("kind") == "base" and header.get("of") in results:
+            with suppress(*DAMAGE):
+                told = results[header["of"]]
+                told.segmentation, told.model = _segmentation(record), header["model"]
         owner = results.get(int(layer.split()[1])) if layer.startswith("result ") else None
         if header.get("kind") == "step" and owner is not None:
             owner.gaps |= {len(owner.steps)} if missing else set()
@@ -178,7 +184,8 @@ def _take(kept: Kept, results: dict[int, KeptResult], record: Record) -> None:
     header = record.header
     kind = header.get("kind")
     if kind == "result":
-        results[header["id"]] = KeptResult(header["id"], _segmentation(record), header["model"])
+        first = _segmentation(record)
+        results[header["id"]] = KeptResult(header["id"], first, header["model"], first)
     elif kind == "gone":
         results.pop(header["id"], None)
     elif kind == "marks":
@@ -231,13 +238,15 @@ def _segmentation(record: Record) -> Segmentation:
     )
 
 
-def _with_rows(segmentation: Segmentation, rows: Mapping[int, Any]) -> ObjectTable:
-    """The table with the rows that a person changed."""
-    table = segmentation.objects
+def _with_rows(first: Segmentation, rows: Mapping[int, Any], classes: ClassTable) -> ObjectTable:
+    """The table with the rows that a person or a later run changed, in the numbers of its classes."""
+    table, ids = first.objects, {c.name: c.id for c in classes}
+    usual = (classes.thing_ids or (1,))[0]
+    number = {c.id: ids.get(c.name, usual) for c in first.classes}
     columns = zip(table.label, table.class_id, table.score, table.status, strict=True)
-    found: dict[int, tuple[int, float, str]] = {int(n): (int(c), float(s), t) for n, c, s, t in columns}
-    ids = {c.name: c.id for c in segmentation.classes}
-    usual = (segmentation.classes.thing_ids or (1,))[0]
+    found: dict[int, tuple[int, float, str]] = {
+        int(n): (number.get(int(c), int(c)), float(s), t) for n, c, s, t in columns
+    }
     for number, row in rows.items():
         if row is None:
             found.pop(number, None)

@@ -191,6 +191,15 @@ class Recorder:
         """The recipe of a result says more now, how its objects are linked through time."""
         self.write({"kind": "recipe", "of": number, "recipe": dict(recipe)})
 
+    def renewed(self, number: int, segmentation: Segmentation, model: str) -> None:
+        """A run took the place of a result in its layer: what is changed from now on is changed against this."""
+
+        def pack() -> tuple[dict[str, Any], bytes]:
+            header, payload = self.base(segmentation, model, number)
+            return {k: v for k, v in header.items() if k not in ("kind", "id")}, payload
+
+        self._pack({"kind": "base", "of": number}, False, pack)
+
     def gone(self, number: int) -> None:
         """A result was replaced by another one."""
         self.write({"kind": "gone", "id": number})
@@ -210,7 +219,8 @@ class Recorder:
         if step.note.get("kind"):
             header["what"] = step.note["kind"]
             # the paths of the tracks are not in a record
-            header |= {"alone": True} if step.note["kind"] == "link" else {}
+            # neither are those from before a run
+            header |= {"alone": True} if step.note["kind"] in ("link", "run") else {}
         if name == "paint":
             self._painted = True
             header["paints"] = paints_on(layer)

@@ -108,7 +108,7 @@ class SegmentationDock(QWidget):
         self.journal = JournalControl(desk, jobs, session, image)
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
-        self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.widgets.engine import Engine
     from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.journal_control import JournalControl
     from napari_segplugin.widgets.paint_control import PaintControl
     from napari_segplugin.widgets.step_method import MethodStep
     from napari_segplugin.widgets.step_result import ResultStep
@@ -47,6 +48,7 @@ class RunControl:
     method_step : MethodStep
     step : ResultStep
     paint : PaintControl
+    journal : JournalControl
     """
 
     keeps = False
@@ -59,8 +61,9 @@ class RunControl:
         method_step: MethodStep,
         step: ResultStep,
         paint: PaintControl,
+        journal: JournalControl,
     ) -> None:
-        self._desk, self._jobs, self._engine = desk, jobs, engine
+        self._desk, self._jobs, self._engine, self._journal = desk, jobs, engine, journal
         self._method_step, self._step, self._paint = method_step, step, paint
         self._target: tuple[ImageLayer, str] | None = None
         self._replaces: Result | None = None
@@ -176,6 +179,7 @@ class RunControl:
             work.target.order = None
             work.target.passed.clear()
         result.model = self._model
+        self._journal.renewed(result)
         result.layer.visible = True
         desk.add(result, result)  # it is the newest now
         self._paint.outline_result()

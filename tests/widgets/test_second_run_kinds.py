@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from dock_helpers import add_image, run
+from dock_helpers import add_image, restore, run, wait_idle
 from fake_engine import FakeEngine, spec
 from napari.layers import Labels
+from test_correct import new_dock
 
 from napari_segplugin.core import ClassInfo, ClassTable, Kind, Task
 from napari_segplugin.viewer.places import PLANE
@@ -343,3 +345,45 @@ def test_labels_from_elsewhere_that_nobody_checked_can_be_had_back(dock: Any, qt
     assert "2 nuclei replaced; none of them was accepted or corrected." in text(dock)
     undo(dock)
     assert layer.data.sum() == masks.sum() == 30 + 60
+
+
+# --- after a crash ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_what_is_restored_knows_what_a_person_did_and_what_a_run_did(
+    dock: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path, taken_back: bool
+) -> None:
+    pixels = squares()
+    image = add_image(dock, qtbot, pixels.copy(), axis_labels=("y", "x"), name="cells")
+    run(dock, qtbot)
+    settle(dock, qtbot)
+    editor, layer = dock.edits.target.editor, dock.desk.result.layer
+    editor.grow(2, 2.0)
+    editor.accept([1])
+    image.data[45:55, 55:65] = 0
+    run(dock, qtbot)
+    settle(dock, qtbot)
+    if taken_back:
+        undo(dock)
+    changed, left, status = dock.paint.copy().changed, layer.data.copy(), status_of(layer)
+    dock.journal.close()
+    later = new_dock(engine, tmp_path)
+    again = add_image(later, qtbot, pixels, axis_labels=("y", "x"), name="the same again")
+    qtbot.waitUntil(lambda: "were kept" in text(later), timeout=5000)
+    restore(later, qtbot)
+    settle(later, qtbot)
+    result = later.desk.result
+    assert result.image_layer is again
+    assert np.array_equal(result.layer.data, left)
+    assert status_of(result.layer) == status
+    assert np.array_equal(later.paint.copy().changed, changed)
+    if not taken_back:  # a run cannot be taken back on another day: nothing stale is written
+        result.layer.undo()
+        assert np.array_equal(result.layer.data, left)
+    wait_idle(qtbot, later)
+
+
+def status_of(layer: Labels) -> dict[int, str]:
+    table = layer.features
+    return {int(n): str(s) for n, s in zip(table["label"], table["status"], strict=True) if n}
