@@ -15,6 +15,7 @@ from napari.layers import Layer
 from psygnal import EmitLoopError, Signal, SignalInstance
 
 from napari_segplugin.core import InputError
+from napari_segplugin.viewer.corrections import paints_of
 from napari_segplugin.viewer.places import current_frame, region_of, seen
 from napari_segplugin.viewer.work import ImageWork, PaintWork, ResultWork
 
@@ -300,8 +301,12 @@ class Desk:
 
     @property
     def paint(self) -> Labels | None:
-        """The corrections layer of the chosen image, if it is in the viewer."""
-        return None if self.work is None else self.living(self.work.paint)
+        """What is painted on the chosen image for what is looked for, if it is in the viewer."""
+        layers = {} if self.work is None else self.work.paints
+        found = self.living(layers.get(paints_of(self.task)))
+        # a classical technique begins with whatever is painted
+        others = (self.living(a) for a in layers.values() if self.is_classical)
+        return found or next((a for a in others if a is not None), None)
 
     def strokes(self, layer: Labels) -> PaintWork:
         """What is known of a corrections layer."""

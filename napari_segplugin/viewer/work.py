@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Points, Shapes, Tracks
 
-    from napari_segplugin.core import ClassTable
+    from napari_segplugin.core import ClassTable, Task
     from napari_segplugin.engine.instant import PixelForest
     from napari_segplugin.engine.track.track import Tracking
     from napari_segplugin.viewer.class_renewal import ClassSteps
@@ -19,18 +19,24 @@ if TYPE_CHECKING:
     from napari_segplugin.viewer.views import ResultView
 
 
+ModelKey: TypeAlias = "tuple[str, str | int]"
+"""Where a model is from, and its name or number there."""
+
+
 @dataclass(eq=False)
 class ImageWork:
     """The work on one image layer.
 
     Parameters
     ----------
-    paint, reviewed : layers, optional
-        Corrections that were painted, and the area that was looked through.
+    paints : dict of str to Labels
+        What was painted: strokes of classes, and objects ("classes", "objects").
+    reviewed : Shapes, optional
+        The area that was looked through.
     marks, starts : dict of str to layers
         Points, boxes and empty areas to learn from; points and boxes that a classical technique starts from.
-    classes : ClassTable, optional
-        As they were when they were last looked at.
+    classes : dict of str to ClassTable
+        As they were when they were last looked at, by task and model.
     forest : (int or None, PixelForest), optional
         The forest that answers strokes, and its time point.
     results : list of Result
@@ -41,19 +47,26 @@ class ImageWork:
         The key of the image in the folder of journals; empty while it is not known.
     looked, read : bool
         Whether earlier work was looked for, and whether the file of the layer was looked into.
+    task : Task, optional
+        What was looked for last.
+    models : dict of Task to tuple
+        The model that was chosen last for each task, and in `by_hand` the tasks for which a person chose it.
     """
 
-    paint: Labels | None = None
+    paints: dict[str, Labels] = field(default_factory=dict)
     reviewed: Shapes | None = None
     marks: dict[str, Points | Shapes] = field(default_factory=dict)
     starts: dict[str, Points | Shapes] = field(default_factory=dict)
-    classes: ClassTable | None = None
+    classes: dict[str, ClassTable] = field(default_factory=dict)
     forest: tuple[int | None, PixelForest] | None = None
     results: list[Result] = field(default_factory=list)
     recorder: Recorder | None = None
     key: str = ""
     looked: bool = False
     read: bool = False
+    task: Task | None = None
+    models: dict[Task, ModelKey] = field(default_factory=dict)
+    by_hand: set[Task] = field(default_factory=set)
 
 
 @dataclass(eq=False)
@@ -68,11 +81,14 @@ class PaintWork:
         Strokes and voxels of each paint value.
     highest : int
         The highest number that an object has or had.
+    aside : bool
+        Whether it is hidden because something else is looked for.
     """
 
     colors: dict[int, str] | None = None
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     highest: int = 0
+    aside: bool = False
 
 
 @dataclass(eq=False)
@@ -110,4 +126,4 @@ class ResultWork:
     classes: ClassSteps | None = None
 
 
-__all__ = ["ImageWork", "PaintWork", "ResultWork"]
+__all__ = ["ImageWork", "ModelKey", "PaintWork", "ResultWork"]

@@ -188,6 +188,7 @@ class SegmentationDock(QWidget):
         improve.change_requested.connect(lambda: self.frame.gear.setChecked(True))
         image.reveal_asked.connect(self.frame.reveal)
         self.jobs.ended.connect(self.runs.fill_devices)
+        self.paint.restored.connect(method.look_for)
         self.desk.said.connect(self.say)
         self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
@@ -304,7 +305,7 @@ class SegmentationDock(QWidget):
         except SegPluginError:
             image = None
         self.result_step.set_scopes(image is not None and image.ndim == 3)
-        self.method_step.set_image(image)
+        self.method_step.set_image(image, self.desk.work)
         self.paint.on_image()
         self.restore.on_image()
         self.refresh()
@@ -315,7 +316,8 @@ class SegmentationDock(QWidget):
         if layer is None:
             return
         where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.desk.results if r.image_layer is layer}
-        where |= {a: () for a in (self.paint.layer, self.paint.reviewed) if a is not None}
+        painted = self.desk.work_on(layer).paints.values()
+        where |= {a: () for a in (*painted, self.paint.reviewed) if a is not None}
         for found, origin in where.items():
             for key, value in placement(layer, axes, origin).items():
                 setattr(found, key, value)
