@@ -15,6 +15,7 @@ from napari.layers import Layer
 from psygnal import EmitLoopError, Signal, SignalInstance
 
 from napari_segplugin.core import InputError
+from napari_segplugin.viewer.corrections import paints_of
 from napari_segplugin.viewer.places import current_frame, region_of, seen
 from napari_segplugin.viewer.work import ImageWork, PaintWork, ResultWork
 
@@ -300,8 +301,12 @@ class Desk:
 
     @property
     def paint(self) -> Labels | None:
-        """The corrections layer of the chosen image, if it is in the viewer."""
-        return None if self.work is None else self.living(self.work.paint)
+        """What is painted on the chosen image for what is looked for, if it is in the viewer."""
+        layers = {} if self.work is None else self.work.paints
+        found = self.living(layers.get(paints_of(self.task)))
+        # a classical technique begins with whatever is painted
+        others = (self.living(a) for a in layers.values() if self.is_classical)
+        return found or next((a for a in others if a is not None), None)
 
     def strokes(self, layer: Labels) -> PaintWork:
         """What is known of a corrections layer."""
@@ -319,10 +324,11 @@ class Desk:
         """The newest result of the chosen image."""
         return self.result_of(self.layer)
 
-    def result_of(self, layer: ImageLayer | None) -> Result | None:
-        """The newest result of an image layer that is in the viewer."""
+    def result_of(self, layer: ImageLayer | None, task: Task | None = None) -> Result | None:
+        """The newest result of an image layer that is in the viewer; with a task the newest of that task."""
         results = [] if layer is None else self.work_on(layer).results
-        return next((r for r in reversed(results) if self.there(r.layer)), None)
+        fits = (r for r in reversed(results) if self.there(r.layer) and task in (None, r.segmentation.task))
+        return next(fits, None)
 
     def about(self, result: Result) -> ResultWork:
         """The work on a result."""

@@ -251,9 +251,15 @@ def count_labels(labels: Array) -> dict[int, int]:
     planes = (labels[i] for i in range(labels.shape[0])) if len(labels.shape) > 2 else iter((labels,))
     for plane in planes:
         array = np.asarray(plane)
-        values, counts = np.unique(array[array != 0], return_counts=True)
+        if array.dtype.kind == "u" and array.itemsize <= 2:  # few numbers: counted without being sorted
+            found = np.bincount(array.ravel())
+            values = np.flatnonzero(found)
+            counts = found[values]
+        else:
+            values, counts = np.unique(array, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            total[value] = total.get(value, 0) + count
+            if value:
+                total[value] = total.get(value, 0) + count
     return total
 
 

@@ -109,7 +109,7 @@ class SegmentationDock(QWidget):
         self.journal = JournalControl(desk, jobs, session, image)
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
-        self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
@@ -191,6 +191,7 @@ class SegmentationDock(QWidget):
         improve.change_requested.connect(lambda: self.frame.gear.setChecked(True))
         image.reveal_asked.connect(self.frame.reveal)
         self.jobs.ended.connect(self.runs.fill_devices)
+        self.paint.restored.connect(method.look_for)
         self.desk.said.connect(self.say)
         self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
@@ -309,7 +310,7 @@ class SegmentationDock(QWidget):
         except SegPluginError:
             image = None
         self.result_step.set_scopes(image is not None and image.ndim == 3)
-        self.method_step.set_image(image)
+        self.method_step.set_image(image, self.desk.work)
         self.paint.on_image()
         self.restore.on_image()
         self.refresh()
@@ -320,7 +321,8 @@ class SegmentationDock(QWidget):
         if layer is None:
             return
         where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.desk.results if r.image_layer is layer}
-        where |= {a: () for a in (self.paint.layer, self.paint.reviewed) if a is not None}
+        painted = self.desk.work_on(layer).paints.values()
+        where |= {a: () for a in (*painted, self.paint.reviewed) if a is not None}
         for found, origin in where.items():
             for key, value in placement(layer, axes, origin).items():
                 setattr(found, key, value)
