@@ -307,6 +307,7 @@ class SegmentationDock(QWidget):
         self.method_step.set_image(image)
         self.paint.on_image()
         self.restore.on_image()
+        self.panels.follow()
         self.refresh()
 
     def _on_moved(self) -> None:

@@ -44,7 +44,7 @@ def panel(viewer: Any, qtbot: Any) -> Iterator[Any]:
     yield made
     qtbot.waitUntil(lambda: not made.background.busy, timeout=8000)
     made._let_go()
-    for timer in (made._measure_timer, made._layers_timer, made._kept_timer, made.flyer._timer):
+    for timer in (made._layers_timer, made._kept_timer, made.flyer._timer):
         timer.stop()
 
 
@@ -275,5 +275,5 @@ def test_the_dock_opens_both_panels_once(with_image: Any, qtbot: Any) -> None:
     for panel in (measure, judge):
         qtbot.waitUntil(lambda p=panel: not p.background.busy, timeout=8000)
         panel._let_go()
-    for timer in (measure._measure_timer, measure._layers_timer, measure._kept_timer, judge._layers_timer):
+    for timer in (measure._layers_timer, measure._kept_timer, judge._layers_timer):
         timer.stop()
