@@ -375,8 +375,12 @@ class MeasurePanel(QWidget):
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        start = str(Path.home() / f"{self.layer.name if self.layer is not None else 'objects'}.csv")
-        path, _ = QFileDialog.getSaveFileName(self, "Save the table", start, "CSV (*.csv)")
+        from napari_segplugin.io.offered import place_for
+        from napari_segplugin.viewer.layers import source_of
+
+        image, name = self.image_choice.currentData(), "" if self.layer is None else str(self.layer.name)
+        start = place_for("" if image is None else source_of(image), ".csv", name, "measurements")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table", str(start), "CSV (*.csv)")
         if path:
             self.save(path)
 

@@ -15,7 +15,6 @@ from napari.components import ViewerModel
 
 from napari_segplugin.core import ClassTable, Kind, Step, Task, to_json
 from napari_segplugin.viewer.panels import OUTCOME_COLORS
-from napari_segplugin.widgets.step_result import named_as, save_choices
 
 pytestmark = pytest.mark.qt
 
@@ -192,18 +191,3 @@ def test_two_folders(panel: Any, qtbot: Any, tmp_path: Any) -> None:
     judged(panel, qtbot)
     assert numbers(panel)["all", "AP@0.5, pooled over images"] == "1"
     assert panel.overlay is None
-
-
-# --- saving from the dock ---------------------------------------------------------------------------------------------
-
-
-def test_every_format_is_offered_and_the_choice_names_the_file() -> None:
-    choices = save_choices()
-    assert {".tif", ".geojson", ".coco.json", ".panoptic.json", ".roi.zip", ".seg.dcm", ".stl", ".ply.zip"} <= set(
-        choices.values()
-    )
-    assert all(text.endswith(f"(*{extension})") for text, extension in choices.items())
-    assert named_as("/x/a.tif", ".stl.zip") == "/x/a.stl.zip"
-    assert named_as("/x/a.stl", "") == "/x/a.stl"
-    assert named_as("/x/A.STL", ".stl") == "/x/A.STL"
-    assert named_as("/x/my.result", ".tif") == "/x/my.result.tif"
