@@ -1,4 +1,4 @@
-"""Opens the panels that measure and judge, beside the dock."""
+"""Opens the panels that measure and evaluate, beside the dock."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from napari_segplugin.widgets.view_control import ViewControl
 
 AnyPanel = TypeVar("AnyPanel", bound="MeasurePanel | JudgePanel")
-MEASURE = "Measure objects"
+MEASURE, EVALUATE = "Measure objects", "Evaluate against ground truth"
 HIGH = 820
-"""Height of a window, in pixels, from which on the table lies at the bottom."""
+"""Height of a window, in pixels, from which on no panel lies over the dock."""
 
 
 class PanelControl:
@@ -64,26 +64,29 @@ class PanelControl:
         """Measure the result of the chosen image."""
         from napari_segplugin.widgets.measure_panel import MeasurePanel
 
-        # a table is best wide and low, but below the layer list there is room for it in a high window only
-        window = self._step.window()
-        self._table = self._show(MEASURE, MeasurePanel, bottom=window is not None and window.height() >= HIGH)
+        # a table is best wide and low, but below the canvas there is room for it in a high window only
+        self._table = self._show(MEASURE, MeasurePanel, "bottom" if self._high else "right")
         self._give(self._table)
 
     def judge(self) -> None:
-        """Judge the result of the chosen image."""
+        """Evaluate the result of the chosen image."""
         from napari_segplugin.widgets.judge_panel import JudgePanel
 
-        self._show("Judge against ground truth", JudgePanel).choose_layer(self._objects())
+        # where there is room it takes turns with the layer list, so that the dock stays in sight
+        self._show(EVALUATE, JudgePanel, "left" if self._high else "right").choose_layer(self._objects())
 
-    def _show(
-        self, name: str, make: Callable[[ViewerModel, Labels | None], AnyPanel], *, bottom: bool = False
-    ) -> AnyPanel:
+    @property
+    def _high(self) -> bool:
+        window = self._step.window()
+        return window is not None and window.height() >= HIGH
+
+    def _show(self, name: str, make: Callable[[ViewerModel, Labels | None], AnyPanel], area: str) -> AnyPanel:
         if name in self._open and self._open[name][0].parent() is not None:
             found, holder = self._open[name]
             panel = cast("AnyPanel", found)
         else:
-            panel, area = make(self._viewer, self._objects()), "bottom" if bottom else "right"
-            holder = self._viewer.window.add_dock_widget(panel, name=name, area=area, tabify=not bottom)
+            panel = make(self._viewer, self._objects())
+            holder = self._viewer.window.add_dock_widget(panel, name=name, area=area, tabify=area != "bottom")
             self._open[name] = (panel, holder)
             panel.destroyed.connect(partial(self._forget, panel))
         holder.show()

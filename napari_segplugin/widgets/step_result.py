@@ -208,7 +208,7 @@ class ResultStep(DockPart):
             "Measure…", "measure_button", "A table of all objects: size, shape, intensity.", self.measure_requested.emit
         )
         self.judge_button = button(
-            "Judge…",
+            "Evaluate…",
             "judge_button",
             "Compare the result with a ground truth: scores, hits and misses.",
             self.judge_requested.emit,
