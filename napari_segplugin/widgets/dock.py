@@ -41,6 +41,7 @@ from napari_segplugin.widgets.paint_control import PaintControl
 from napari_segplugin.widgets.panel_control import PanelControl
 from napari_segplugin.widgets.restore_control import RestoreControl
 from napari_segplugin.widgets.run_control import RunControl
+from napari_segplugin.widgets.save_control import SaveControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
@@ -111,6 +112,7 @@ class SegmentationDock(QWidget):
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
+        self.saving = SaveControl(desk, jobs, engine, result)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
@@ -155,7 +157,7 @@ class SegmentationDock(QWidget):
         method.refused.connect(self.say)
         method.tile_options.check_requested.connect(self.doctor.start)
         result.run_requested.connect(self._run)
-        result.file_requested.connect(self.to_file.start)
+        result.file_requested.connect(self.to_file.ask)
         result.view_requested.connect(self.views.show)
         page = method.classical
         page.offer_recipes(self.engine.recipes())
@@ -166,7 +168,7 @@ class SegmentationDock(QWidget):
         page.opened.connect(self.classical.open_recipe)
         page.saved.connect(self.classical.save_recipe)
         result.cancel_requested.connect(self.jobs.cancel)
-        result.save_requested.connect(self.runs.save)
+        result.save_requested.connect(self.saving.ask)
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
         result.scope_changed.connect(self._on_scope)
@@ -313,6 +315,7 @@ class SegmentationDock(QWidget):
         self.method_step.set_image(image, self.desk.work)
         self.paint.on_image()
         self.restore.on_image()
+        self.panels.follow()
         self.refresh()
 
     def _on_moved(self) -> None:

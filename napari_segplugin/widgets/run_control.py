@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -223,28 +222,6 @@ class RunControl:
             done.sentence(word, sum(a in "ZYX" for a in result.segmentation.axes)),
             answers=[("Undo", "undo_run", result.layer.undo), ("Keep", "keep_run", lambda: None)],
         )
-
-    # --- saving ---------------------------------------------------------------------------------------------------
-
-    def save(self, path: str) -> None:
-        """Write the result of the chosen image with the edits made to it."""
-        desk = self._desk
-        result = desk.result
-        if result is None:
-            desk.fail(InputError("There is no result to save.", hint="Press Run first."))
-            return
-        frozen, engine = result.current(), self._engine
-
-        def done(paths: list[Path]) -> None:
-            told = "Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}."
-            known = frozen.place is not None and frozen.place.frame == "patient"
-            if path.lower().removesuffix(".zip").endswith((".stl", ".ply", ".obj")) and not known:
-                told += (
-                    " It is not known how the image lies in a patient: the surfaces have the coordinates of the image."
-                )
-            desk.say(told)
-
-        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done)
 
     # --- the estimate ---------------------------------------------------------------------------------------------
 
