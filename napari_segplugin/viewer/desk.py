@@ -316,13 +316,25 @@ class Desk:
 
     @property
     def result(self) -> Result | None:
-        """The newest result of the chosen image."""
+        """The result of the chosen image that is worked on."""
         return self.result_of(self.layer)
 
     def result_of(self, layer: ImageLayer | None) -> Result | None:
-        """The newest result of an image layer that is in the viewer."""
-        results = [] if layer is None else self.work_on(layer).results
-        return next((r for r in reversed(results) if self.there(r.layer)), None)
+        """The result of an image layer that is worked on: the last that was made or selected, while it is in the viewer."""
+        if layer is None:
+            return None
+        work = self.work_on(layer)
+        if work.shown is not None and self.there(work.shown.layer):
+            return work.shown
+        return next((r for r in reversed(work.results) if self.there(r.layer)), None)
+
+    def result_in(self, layer: Layer) -> Result | None:
+        """The result that a layer shows."""
+        return next((r for r in reversed(self.results) if r.layer is layer), None)
+
+    def work_with(self, result: Result) -> None:
+        """Let a result be the one of its image that is worked on."""
+        self.work_on(result.image_layer).shown = result
 
     def about(self, result: Result) -> ResultWork:
         """The work on a result."""
@@ -340,6 +352,7 @@ class Desk:
             results[:] = [r for r in results if r is not replaces]
             self.about(result).views = self.about(replaces).views
         results.append(result)
+        self.work_with(result)
         _tell(self.results_changed)
 
     # --- what is said ---------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class ImageWork:
         The forest that answers strokes, and its time point.
     results : list of Result
         Oldest first.
+    shown : Result, optional
+        The one that is worked on: the last that was made or selected.
     recorder : Recorder, optional
         Writes what is done into the journal.
     key : str
@@ -49,6 +51,7 @@ class ImageWork:
     classes: ClassTable | None = None
     forest: tuple[int | None, PixelForest] | None = None
     results: list[Result] = field(default_factory=list)
+    shown: Result | None = None
     recorder: Recorder | None = None
     key: str = ""
     looked: bool = False

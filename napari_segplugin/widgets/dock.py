@@ -27,6 +27,7 @@ from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.folder_control import FolderControl
+from napari_segplugin.widgets.follow_control import FollowControl
 from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, DockFrame
 from napari_segplugin.widgets.frame.header import HeaderLine
 from napari_segplugin.widgets.frame.icons import color_icons
@@ -120,6 +121,7 @@ class SegmentationDock(QWidget):
         self.edge_maps = EdgeControl(desk, jobs, engine, result)
         self.doctor = DoctorControl(desk, jobs, engine, session, self.viewer, method.tile_options.check_button)
         self.restore = RestoreControl(desk, jobs, image, self.journal, self.paint, self.tracks)
+        self.follow = FollowControl(desk, image, self.edits)
         self.gone = GoneControl(desk, jobs, image, result, self.journal, (self.train, self.instant, self.classical))
 
     def _assemble(self) -> None:
@@ -202,6 +204,7 @@ class SegmentationDock(QWidget):
             (e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)
         ]
         links += [(layers.removed, self.gone.removed), (theme, restyle)]
+        links += [(self.viewer.layers.selection.events.active, self.follow.soon)]
         for emitter, callback in links:
             emitter.connect(callback)
         session, on_bundle = self.session, self._on_bundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +16,7 @@ from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.renewal import can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
@@ -152,15 +154,30 @@ class RunControl:
         if old is not None and target is not None and can_renew(old, segmentation):
             self._renew(old, target, segmentation, features, labels)
             return
-        result = show_result(
-            desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
-        )
+        elsewhere = desk.layer is not layer  # somebody works on another image, and goes on there
+        with still_selected(desk.viewer.layers) if elsewhere else nullcontext():
+            result = show_result(
+                desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
+            )
         if (replaced is None or result.layer is not replaced.layer) and desk.result_of(layer) is not None:
             desk.say("The earlier result was edited, so it is kept; the new one lies above it.")
         result.model = self._model
         desk.add(result, replaced)
+        if elsewhere:
+            self._tell_elsewhere(result)
+            return
         self._paint.outline_result()
         self._step.show_summary(_summary(segmentation))
+
+    def _tell_elsewhere(self, result: Result) -> None:
+        """Say what was found in another image than the one that is worked on."""
+        desk = self._desk
+
+        def show() -> None:
+            desk.viewer.layers.selection.active = desk.living(result.layer)
+
+        text = f"“{result.image_layer.name}”: {_summary(result.segmentation)}"
+        desk.say(text, answers=[("Show it", "show_result", show), ("Later", "show_later", lambda: None)])
 
     def _renew(
         self, result: Result, target: Target, segmentation: Segmentation, features: DataFrame, labels: np.ndarray
