@@ -265,6 +265,10 @@ class MethodStep(DockPart):
         self._set_task(bundle.spec.task)
         self.refresh(("session", at))
 
+    def look_for(self, task: Task) -> None:
+        """Choose a task, as a person does."""
+        self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
+
     def _set_task(self, task: Task) -> None:
         self.task_choice.blockSignals(True)
         self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
