@@ -46,10 +46,15 @@ def combo(name: str, title: str, tip: str) -> QComboBox:
     """A combo box that a long entry cannot widen; the whole entry shows in its tooltip."""
     widget = QComboBox()
     describe(widget, name, title, tip)
+    narrow(widget)
+    return widget
+
+
+def narrow(widget: QComboBox) -> None:
+    """Let no long entry widen a combo box."""
     widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     widget.setMinimumContentsLength(4)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return widget
 
 
 def wrapped(text: str = "", name: str = "") -> QLabel:
