@@ -169,4 +169,17 @@ class Shortcuts:
             made.setEnabled(on)
 
 
-__all__ = ["ESCAPE", "KEYS", "PROPOSAL_KEYS", "STEP_KEY", "TITLES", "Shortcuts", "ToolKeys", "bind", "keys_of", "preferences", "shown", "unbind"]
+__all__ = [
+    "ESCAPE",
+    "KEYS",
+    "PROPOSAL_KEYS",
+    "STEP_KEY",
+    "TITLES",
+    "Shortcuts",
+    "ToolKeys",
+    "bind",
+    "keys_of",
+    "preferences",
+    "shown",
+    "unbind",
+]

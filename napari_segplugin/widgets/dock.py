@@ -265,7 +265,7 @@ class SegmentationDock(QWidget):
     def _apply_settings(self) -> None:
         size = int(setting("tile_size", 0) or 0)
         if size:
-            self.method_step.tile_options.tile_spin.setValue(size)
+            self.method_step.tile_options.form.set_values({"tile_size": size})
         device = str(setting("device", "auto"))
         at = self.method_step.device_choice.findData(device)
         self.method_step.device_choice.setCurrentIndex(max(at, 0))

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QWidget
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
 from napari_segplugin.core import Parameter
 from napari_segplugin.core.parameters import Value
-from napari_segplugin.widgets._parts import describe, labelled, narrow
+from napari_segplugin.widgets._parts import describe, narrow
 
 if TYPE_CHECKING:
     from psygnal import SignalInstance
 
 Choices: TypeAlias = Sequence[tuple[str, Value]]
-_LARGEST = {"int": 2**31 - 1, "float": 1e12}
+"""What a person reads, and what it stands for."""
+_FAR = {"int": 2**31 - 1, "float": 1e12}
 
 
 class Field(Protocol):
@@ -28,41 +29,48 @@ class Field(Protocol):
     enabled: bool
 
 
-def field(parameter: Parameter, name: str = "", choices: Choices = ()) -> Field:
+def field(parameter: Parameter, name: str, choices: Choices = ()) -> Field:
     """The widget of a setting, at its default.
+
+    A whole number is one of magicgui's boxes for any number, without decimals: its own for whole numbers shows neither a unit
+    nor a word in place of the lowest.
 
     Parameters
     ----------
     parameter : Parameter
     name : str
-        Object name; "setting_" and the name of the parameter by default.
+        Object name.
     choices : sequence of (str, value), optional
-        What a person reads for each choice; the choices themselves by default.
+        Makes a list of them; those of the parameter by default.
     """
-    p, kind = parameter, parameter.kind
-    tip = p.help
-    if kind == "bool":
+    p = parameter
+    choices = choices or [(c.replace("_", " "), c) for c in p.choices]
+    if choices:
+        made = ComboBox(value=p.default, choices=list(choices))
+        describe(made.native, name, p.title, p.help)
+        narrow(made.native)
+    elif p.kind == "bool":
         made = CheckBox(value=p.default, text=p.title)
-    elif kind == "choice":
-        made = ComboBox(value=p.default, choices=choices or [(c.replace("_", " "), c) for c in p.choices])
+        describe(made.native, name, p.title, p.help)
     else:
-        tip = f"{p.help} ({p.accepts()})"
-        top = _LARGEST[kind]
-        low, high = (-top if p.low is None else p.low), (top if p.high is None else p.high)
-        numbers = SpinBox if kind == "int" else FloatSpinBox
-        made = numbers(value=p.default, min=low, max=high, step=p.step or (1 if kind == "int" else 0.1))
-    native = made.native
-    describe(native, name or f"setting_{p.name}", p.title, tip)
-    if isinstance(native, QComboBox):
-        narrow(native)
-    if isinstance(native, QAbstractSpinBox):
-        native.setKeyboardTracking(False)
+        low, high = (end if end is not None else far for end, far in _ends(p))
+        made = FloatSpinBox(value=p.default, min=low, max=high, step=p.step or (1 if p.kind == "int" else 0.1))
+        describe(made.native, name, p.title, f"{p.help} ({p.accepts()})")
+        _finish(made.native, p)
     return cast("Field", made)
 
 
-def line(parameter: Parameter, made: Field) -> QWidget:
-    """A field with its label; a switch has its own."""
-    return made.native if parameter.kind == "bool" else labelled(parameter.title, made.native)
+def _ends(p: Parameter) -> tuple[tuple[float | None, float], tuple[float | None, float]]:
+    """Its limits, and what stands for those that it has not."""
+    return (p.low, -_FAR[p.kind]), (p.high, _FAR[p.kind])
 
 
-__all__ = ["Choices", "Field", "field", "line"]
+def _finish(box: QDoubleSpinBox, p: Parameter) -> None:
+    if p.kind == "int":
+        box.setDecimals(0)
+    if p.unit == "pixel":
+        box.setSuffix(" px")
+    box.setKeyboardTracking(False)
+
+
+__all__ = ["Choices", "Field", "field"]

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Parameter
 from napari_segplugin.core.parameters import Value
 from napari_segplugin.core.types import Json
 from napari_segplugin.widgets._parts import clear_layout, describe, labelled, row
-from napari_segplugin.widgets.fields import Field, field, line
+from napari_segplugin.widgets.fields import Choices, Field, field
 
 _STEPS = 200
 
@@ -20,10 +20,22 @@ _STEPS = 200
 class ParameterForm(QWidget):
     """One line for each parameter.
 
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    prefix : str
+        Of the object names.
+    choices : mapping of str to choices, optional
+        Parameters that are lists though their values are no words, or whose words a person would not understand.
+    sliders : bool
+        Whether a number between two limits has a slider.
+
     Attributes
     ----------
     fields : dict of str to Field
         By the name of the parameter.
+    lines : dict of str to QWidget
+        Each field with its label.
 
     Signals
     -------
@@ -32,28 +44,45 @@ class ParameterForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parameters: Sequence[Parameter] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter] = (),
+        prefix: str = "setting_",
+        choices: Mapping[str, Choices] | None = None,
+        sliders: bool = True,
+    ) -> None:
         super().__init__()
+        self._prefix, self._choices, self._sliders = prefix, dict(choices or {}), sliders
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)
         self.parameters: tuple[Parameter, ...] = ()
         self.fields: dict[str, Field] = {}
+        self.lines: dict[str, QWidget] = {}
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Sequence[Parameter]) -> None:
         """Show other parameters, at their defaults."""
         clear_layout(self._rows)
-        self.parameters, self.fields = tuple(parameters), {p.name: field(p) for p in parameters}
+        self.parameters, self.fields, self.lines = tuple(parameters), {}, {}
         for p in self.parameters:
-            made = self.fields[p.name]
+            choices = self._choices.get(p.name, ())
+            made = self.fields[p.name] = field(p, self._prefix + p.name, choices)
             made.changed.connect(lambda _: self.changed.emit())
-            between = p.kind in ("int", "float") and p.low is not None and p.high is not None
-            self._rows.addWidget(_with_slider(p, made) if between else line(p, made))
+            self.lines[p.name] = self._line(p, made)
+            self._rows.addWidget(self.lines[p.name])
+
+    def _line(self, p: Parameter, made: Field) -> QWidget:
+        native = made.native
+        if isinstance(native, QCheckBox):
+            return native  # it has its label itself
+        between = isinstance(native, QDoubleSpinBox) and p.low is not None and p.high is not None
+        inside = row(_slider(p, made), native, stretch=(1, 0)) if between and self._sliders else native
+        return labelled(p.title, inside)
 
     def values(self) -> dict[str, Value]:
         """What is set, by name."""
-        return {name: made.value for name, made in self.fields.items()}
+        return {p.name: p.check(self.fields[p.name].value) for p in self.parameters}
 
     def set_values(self, values: Mapping[str, Json]) -> None:
         """Show values; names that are not here are left out, and what is not accepted is refused. `changed` is emitted once.
@@ -71,8 +100,8 @@ class ParameterForm(QWidget):
         self.changed.emit()
 
 
-def _with_slider(p: Parameter, made: Field) -> QWidget:
-    """A number with a slider that moves with it. Where the range spans decades, its way is logarithmic.
+def _slider(p: Parameter, made: Field) -> QSlider:
+    """A slider that moves with a number. Where the range spans decades, its way is logarithmic.
 
     It is ours: the logarithmic one of magicgui shows the place of its handle for the value.
     """
@@ -102,7 +131,7 @@ def _with_slider(p: Parameter, made: Field) -> QWidget:
     follow(made.value)
     slider.valueChanged.connect(move)
     made.changed.connect(follow)
-    return labelled(p.title, row(slider, made.native, stretch=(1, 0)))
+    return slider
 
 
 __all__ = ["ParameterForm"]

@@ -118,12 +118,12 @@ class SuitControl:
 
     def answers(self, note: Note) -> list[Answer]:
         """The button beside a note that asks whether the image is inverted."""
-        box = self._options.invert_box
-        if note.setting != "invert" or box.isChecked():
+        options = self._options
+        if note.setting != "invert" or options.inverts:
             return []
 
         def invert() -> None:
-            box.setChecked(True)
+            options.form.set_values({"invert": True})
             if not self._jobs.busy:
                 self._run(self._desk.scope)
 

@@ -286,7 +286,9 @@ def test_napari_takes_no_keys_from_a_manifest_yet() -> None:
         "name": "with-keys",
         "contributions": {
             "commands": [{"id": "with-keys.go", "title": "Go", "python_name": "math:floor"}],
-            "keybindings": [{"command": "with-keys.go", "key": "ctrl+alt+j", **dict.fromkeys(("mac", "linux", "win", "when"))}],
+            "keybindings": [
+                {"command": "with-keys.go", "key": "ctrl+alt+j", **dict.fromkeys(("mac", "linux", "win", "when"))}
+            ],
         },
     }
     actions, _ = _npe2_manifest_to_actions(PluginManifest(**about))
