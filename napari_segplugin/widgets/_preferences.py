@@ -7,7 +7,7 @@ set there stands in its settings: an action is registered with the one, and its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from napari.layers import Labels
 from napari.settings import get_settings
@@ -42,6 +42,7 @@ class Preferences:
 
     def __init__(self, actions: Mapping[str, tuple[str, str]]) -> None:
         self._actions = dict(actions)
+        self._now: dict[str, tuple[KeyBinding, ...]]
         self._now = {action: (coerce_keybinding(key),) for action, (_, key) in actions.items()}
         self._settings: object = None
 
@@ -71,7 +72,7 @@ class Preferences:
             key = coerce_keybinding(usual)
             keys: Sequence[KeyBinding] = chosen.get(_name(action), [] if _taken(key) else [key])
             for key in keys:
-                there = Labels.class_keymap.get(key)
+                there = _keymap(Labels).get(key)
                 action_manager.bind_shortcut(_name(action), key)
                 Labels.bind_key(key, there, overwrite=True)
             self._now[action] = tuple(keys)
@@ -98,7 +99,12 @@ def _taken(key: KeyBinding) -> bool:
     """Whether napari, or somebody in its Preferences, gave a key to another action that is heard on a Labels layer."""
     from napari.viewer import Viewer
 
-    return any(key in getattr(kind, "class_keymap", {}) for kind in (*Labels.__mro__, *Viewer.__mro__))
+    return any(key in _keymap(kind) for kind in (*Labels.__mro__, *Viewer.__mro__))
+
+
+def _keymap(kind: type) -> Mapping[KeyBinding, object]:
+    """The keys of a kind of layer, which napari gives to each class as it is made."""
+    return cast("Mapping[KeyBinding, object]", getattr(kind, "class_keymap", {}))
 
 
 __all__ = ["Preferences"]

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_segplugin.core import AugmentSpec, Parameter
 from napari_segplugin.widgets._parts import Fold, button, describe
 from napari_segplugin.widgets._pictures import Picture
+from napari_segplugin.widgets.fields import Choices
 from napari_segplugin.widgets.parameter_form import ParameterForm
 
 _UP = "Untick if up and down, or left and right, have a meaning."
@@ -129,7 +130,7 @@ class TrainingOptions(QWidget):
             "learning_fold",
             "For rare classes, sparse strokes, and keeping what a trained model knows.",
         )
-        lists = {"freeze": _FREEZE, "layer_decay": _DECAY, "intensities": _INTENSITIES}
+        lists: dict[str, Choices] = {"freeze": _FREEZE, "layer_decay": _DECAY, "intensities": _INTENSITIES}
         self.learning = ParameterForm(_LEARNING, "", lists, sliders=False)
         fold.rows.addWidget(self.learning)
         return fold

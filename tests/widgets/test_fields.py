@@ -17,7 +17,9 @@ from napari_segplugin.widgets.fields import field
 from napari_segplugin.widgets.parameter_form import ParameterForm
 
 pytestmark = pytest.mark.qt
-LONG = "A sentence that is as long as those that explain what is missing, which takes three lines or four at this width."
+LONG = (
+    "A sentence that is as long as those that explain what is missing, which takes three lines or four at this width."
+)
 KINDS = (
     Parameter("live", True, "Live", "Whether it follows."),
     Parameter("method", "otsu", "Method", "How.", choices=("otsu", "by_hand")),
