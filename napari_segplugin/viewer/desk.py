@@ -321,14 +321,25 @@ class Desk:
 
     @property
     def result(self) -> Result | None:
-        """The newest result of the chosen image."""
+        """The result of the chosen image that is worked on."""
         return self.result_of(self.layer)
 
     def result_of(self, layer: ImageLayer | None, task: Task | None = None) -> Result | None:
-        """The newest result of an image layer that is in the viewer; with a task the newest of that task."""
-        results = [] if layer is None else self.work_on(layer).results
-        fits = (r for r in reversed(results) if self.there(r.layer) and task in (None, r.segmentation.task))
+        """Of an image layer, the last result that was made or selected and is in the viewer; with a task the one of that."""
+        if layer is None:
+            return None
+        work = self.work_on(layer)
+        known = [*work.results, *([work.shown] if work.shown is not None else [])]
+        fits = (r for r in reversed(known) if self.there(r.layer) and task in (None, r.segmentation.task))
         return next(fits, None)
+
+    def result_in(self, layer: Layer) -> Result | None:
+        """The result that a layer shows."""
+        return next((r for r in reversed(self.results) if r.layer is layer), None)
+
+    def work_with(self, result: Result) -> None:
+        """Let a result be the one of its image that is worked on."""
+        self.work_on(result.image_layer).shown = result
 
     def about(self, result: Result) -> ResultWork:
         """The work on a result."""
@@ -346,6 +357,7 @@ class Desk:
             results[:] = [r for r in results if r is not replaces]
             self.about(result).views = self.about(replaces).views
         results.append(result)
+        self.work_with(result)
         _tell(self.results_changed)
 
     # --- what is said ---------------------------------------------------------------------------------------------

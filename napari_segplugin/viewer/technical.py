@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from napari_segplugin.viewer.selected import select, still_selected
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.components.layerlist import LayerList
@@ -94,18 +96,10 @@ def add_hidden(viewer: ViewerModel, layer: Layer) -> bool:
     bool
         As of :func:`hide_from_list`.
     """
-    chosen = set(viewer.layers.selection)
-    hide_from_list(viewer, layer)
-    viewer.add_layer(layer)
-    if set(viewer.layers.selection) != chosen:
-        _select(viewer.layers, chosen)
+    with still_selected(viewer.layers):
+        hide_from_list(viewer, layer)
+        viewer.add_layer(layer)
     return _known[viewer].hide(layer)
-
-
-def _select(layers: LayerList, chosen: set[Layer]) -> None:
-    """Select these layers, as far as they are still there."""
-    layers.selection.clear()
-    layers.selection.update({layer for layer in chosen if layer in layers})
 
 
 def listed(layers: LayerList) -> list[Layer]:
@@ -173,7 +167,7 @@ class _Hider:
             further = layers[at + 1 :] if before and before[0] < at else layers[:at][::-1] if before else []
             following = next((layer for layer in further if layer not in _technical), None)
             chosen = self._last if following is None else {following}
-        _select(layers, chosen)
+        select(layers, chosen)
         if event is not None:
             event.blocked = True  # all others have heard of what took its place, and shall not hear of this after it
 

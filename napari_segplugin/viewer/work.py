@@ -43,6 +43,8 @@ class ImageWork:
         Where regions to look at are drawn.
     results : list of Result
         Oldest first.
+    shown : Result, optional
+        The one that is worked on: the last that was made or selected.
     recorder : Recorder, optional
         Writes what is done into the journal.
     key : str
@@ -63,6 +65,7 @@ class ImageWork:
     forest: tuple[int | None, PixelForest] | None = None
     regions: Shapes | None = None
     results: list[Result] = field(default_factory=list)
+    shown: Result | None = None
     recorder: Recorder | None = None
     key: str = ""
     looked: bool = False

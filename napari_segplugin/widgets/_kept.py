@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.viewer import panels
+from napari_segplugin.viewer.selected import still_selected
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -55,9 +56,8 @@ class KeptObjects:
             return
         self.layer, self._hidden = panels.kept_layer(source, labels), source
         source.visible = False
-        active = layers.selection.active
-        layers.insert(layers.index(source) + 1, self.layer)
-        layers.selection.active = active
+        with still_selected(layers):
+            layers.insert(layers.index(source) + 1, self.layer)
 
     def drop(self) -> None:
         """Take the copy away and show the layer itself."""

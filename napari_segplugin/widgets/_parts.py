@@ -23,8 +23,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 from napari_segplugin.widgets.frame.icons import redraw
+
+QWIDGETSIZE_MAX = 2**24 - 1
+"""What Qt calls no limit."""
 
 
 def button(text: str, name: str, tip: str, clicked: Callable[[], object] | None = None) -> QPushButton:
@@ -49,10 +53,15 @@ def combo(name: str, title: str, tip: str) -> QComboBox:
     """A combo box that a long entry cannot widen; the whole entry shows in its tooltip."""
     widget = QComboBox()
     describe(widget, name, title, tip)
+    narrow(widget)
+    return widget
+
+
+def narrow(widget: QComboBox) -> None:
+    """Let no long entry widen a combo box."""
     widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     widget.setMinimumContentsLength(4)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return widget
 
 
 def wrapped(text: str = "", name: str = "") -> QLabel:
@@ -267,8 +276,11 @@ class Card(QFrame):
         self.rows.setSpacing(4)
 
 
-class Fold(QWidget):
+class Fold(QCollapsible):
     """A quiet part that is folded away until someone asks for it.
+
+    superqt only makes what is folded away as low as nothing: Tab would still stop there, so it is hidden as well. It draws
+    its arrow once, in black: here it is a letter, in the color of the text.
 
     Parameters
     ----------
@@ -276,28 +288,23 @@ class Fold(QWidget):
     """
 
     def __init__(self, title: str, name: str, tip: str) -> None:
-        super().__init__()
-        self.head = QToolButton()
-        self.head.setText(title)
+        super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self._title = title
+        self.head: QPushButton = self.toggleButton()
+        self.head.setStyleSheet("text-align: left; background: transparent; padding: 0px 2px; min-height: 16px;")
         describe(self.head, name, title, tip)
-        self.head.setCheckable(True)
-        self.head.setAutoRaise(True)
-        self.head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.head.setArrowType(Qt.ArrowType.RightArrow)
-        self.head.toggled.connect(self._toggle)
-        self.body = QWidget()
-        self.rows = QVBoxLayout(self.body)
-        self.rows.setContentsMargins(8, 0, 0, 0)
-        self.rows.setSpacing(4)
-        self.body.setVisible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.head)
-        layout.addWidget(self.body)
+        self.body: QWidget = self.content()
+        self.rows = cast("QVBoxLayout", self.body.layout())
+        for layout, spacing, left in ((self.rows, 4, 8), (layout_of(self), 2, 0)):
+            layout.setContentsMargins(left, 0, 0, 0)
+            layout.setSpacing(spacing)
+        self.setDuration(0)
+        self.toggled.connect(self._show)
+        self._show(False)
 
-    def _toggle(self, on: bool) -> None:
-        self.head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+    def _show(self, on: bool) -> None:
+        self.head.setText(f"{'▾' if on else '▸'} {self._title}")
+        self.body.setMaximumHeight(QWIDGETSIZE_MAX)  # whatever is shown or wrapped in it later has room
         self.body.setVisible(on)
 
 

@@ -53,12 +53,12 @@ class RangeFilter(Fold):
             self.delete_requested.emit,
         )
         self.clear_button = button("Show all", "filter_clear", "Clear all ranges.", self.cleared.emit)
-        self.text = wrapped(name="filter_text")
+        self.told = wrapped(name="filter_text")
         for widget in (
             labelled("By", self.column_choice),
             self.slider,
             row(self.low, self.high, stretch=(1, 1)),
-            self.text,
+            self.told,
             row(self.hide_button, self.delete_button, self.clear_button, stretch=(1, 1, 1)),
         ):
             self.rows.addWidget(widget)
@@ -130,8 +130,8 @@ class RangeFilter(Fold):
         for widget in (self.delete_button, self.clear_button):
             widget.setEnabled(on)
         self.hide_button.setEnabled(on or self.hide_button.isChecked())
-        self.text.setText(text)
-        self.text.setVisible(bool(text))
+        self.told.setText(text)
+        self.told.setVisible(bool(text))
 
 
 def range_text(low: float, high: float) -> str:

@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 
 from napari_segplugin.core import Task
 from napari_segplugin.viewer import panels
+from napari_segplugin.viewer.selected import still_selected
 
 if TYPE_CHECKING:
     from napari_segplugin.widgets.measure_panel import MeasurePanel
@@ -88,10 +89,9 @@ class RoiMaker:
     def _add(self, layers: list[Layer]) -> None:
         """Show new layers; what was active stays so, because the table follows it."""
         viewer = self._panel.viewer
-        active = viewer.layers.selection.active
-        for layer in layers:
-            viewer.add_layer(layer)
-        viewer.layers.selection.active = active
+        with still_selected(viewer.layers):
+            for layer in layers:
+                viewer.add_layer(layer)
         shown = next((a for a in layers if isinstance(a, ImageLayer)), layers[0])
         self._panel.messages.show_message(f"Added '{shown.name}'.")
 

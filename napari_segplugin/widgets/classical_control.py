@@ -31,6 +31,7 @@ from napari_segplugin.viewer.marks import (
     without_label,
 )
 from napari_segplugin.viewer.places import REGIONS, VIEW, WHOLE
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.where import told
@@ -274,9 +275,8 @@ class ClassicalControl:
                 desk.fail(error)
                 return
             desk.remove_named(found.name)
-            active = desk.viewer.layers.selection.active
-            desk.viewer.add_layer(found)
-            desk.viewer.layers.selection.active = active
+            with still_selected(desk.viewer.layers):
+                desk.viewer.add_layer(found)
 
         self._jobs.beside("companion", lambda: engine.companion(part, recipe), done)
 

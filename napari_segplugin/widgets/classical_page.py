@@ -281,7 +281,7 @@ class ClassicalPage(QWidget):
         self.companion_button.setVisible(bool(text))
         describe(self.companion_button, "technique_companion", text, tip)
         self.companion_button.setText(text)
-        self.histogram.setVisible("value" in self.form.editors)
+        self.histogram.setVisible("value" in self.form.fields)
         self._on_form()
 
     def _on_channel(self) -> None:
@@ -289,11 +289,11 @@ class ClassicalPage(QWidget):
         self.changed.emit()
 
     def _on_form(self) -> None:
-        editors = self.form.editors
-        if "value" in editors:
-            by_hand = "method" not in editors or editors["method"].currentData() == "manual"
-            editors["value"].setEnabled(by_hand)
-            self.histogram.set_value(float(editors["value"].value()) if by_hand else None)
+        fields = self.form.fields
+        if "value" in fields:
+            by_hand = "method" not in fields or fields["method"].value == "manual"
+            fields["value"].enabled = by_hand
+            self.histogram.set_value(float(fields["value"].value) if by_hand else None)
         self.changed.emit()
 
     def _on_dragged(self, value: float) -> None:

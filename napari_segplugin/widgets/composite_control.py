@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from napari_segplugin.core import Image, InputError, SegPluginError
 from napari_segplugin.data.composite import band_names, composite, usual_bands
 from napari_segplugin.viewer.companions import colours_layer
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import Fold, button, combo, fill_combo, labelled
 
 if TYPE_CHECKING:
@@ -99,11 +100,10 @@ class CompositeControl:
             found = colours_layer(array, layer, chosen.axes, chosen.frame)
             found.name = f"{layer.name}: {', '.join(names[b] for b in bands)}"
             desk.remove_named(found.name)
-            active = desk.viewer.layers.selection.active
             # over its image and under the labels that lie over that
             at = list(desk.viewer.layers).index(layer) + 1 if layer in desk.viewer.layers else len(desk.viewer.layers)
-            desk.viewer.layers.insert(at, found)
-            desk.viewer.layers.selection.active = active
+            with still_selected(desk.viewer.layers):
+                desk.viewer.layers.insert(at, found)
 
         self._jobs.beside("composite", lambda: composite(part, bands), done)
 

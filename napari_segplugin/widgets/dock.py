@@ -15,6 +15,7 @@ from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.desk import Answer, Desk
 from napari_segplugin.viewer.geometry import placement
 from napari_segplugin.viewer.places import FOLDER, REGIONS
+from napari_segplugin.widgets._edit_keys import preferences
 from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
 from napari_segplugin.widgets._timers import Later, timer
@@ -27,6 +28,7 @@ from napari_segplugin.widgets.edit_control import EditControl
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.folder_control import FolderControl
+from napari_segplugin.widgets.follow_control import FollowControl
 from napari_segplugin.widgets.found_control import FoundControl
 from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, DockFrame
 from napari_segplugin.widgets.frame.header import HeaderLine
@@ -78,6 +80,7 @@ class SegmentationDock(QWidget):
         self.engine: Engine = engine or window
         self.session = session or session_of(self.viewer)
         self.setObjectName("segmentation_dock")
+        preferences.register()
         self._closed = False
         self.image_step, self.method_step = ImageStep(self.viewer), MethodStep(self.engine, self.session)
         self.result_step = ResultStep()
@@ -124,6 +127,7 @@ class SegmentationDock(QWidget):
         self.edge_maps = EdgeControl(desk, jobs, engine, result)
         self.doctor = DoctorControl(desk, jobs, engine, session, self.viewer, method.tile_options.check_button)
         self.restore = RestoreControl(desk, jobs, image, self.journal, self.paint, self.tracks)
+        self.follow = FollowControl(desk, image, self.edits)
         self.gone = GoneControl(desk, jobs, image, result, self.journal, (self.train, self.instant, self.classical))
 
     def _assemble(self) -> None:
@@ -197,6 +201,8 @@ class SegmentationDock(QWidget):
         self.desk.said.connect(self.say)
         self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
+        self.edits.panel.step_asked.connect(self.frame.press_next)
+        preferences.changed.connect(self._on_keys)
 
     def _watch(self) -> None:
         """Follow the viewer, and let go of it when the dock is destroyed."""
@@ -208,9 +214,10 @@ class SegmentationDock(QWidget):
             (e, soon) for e in (layers.inserted, layers.removed, layers.renamed, layers.reordered)
         ]
         links += [(layers.removed, self.gone.removed), (theme, restyle)]
+        links += [(self.viewer.layers.selection.events.active, self.follow.soon)]
         for emitter, callback in links:
             emitter.connect(callback)
-        session, on_bundle = self.session, self._on_bundle
+        session, on_bundle, on_keys = self.session, self._on_bundle, self._on_keys
         desk, jobs, edits, journal, view_row = self.desk, self.jobs, self.edits, self.journal, self.view_row
 
         def let_go(*_: Any) -> None:
@@ -219,6 +226,7 @@ class SegmentationDock(QWidget):
                     emitter.disconnect(callback)
             with suppress(ValueError):
                 session.bundle_changed.disconnect(on_bundle)
+            preferences.changed.disconnect(on_keys, missing_ok=True)
             desk.close()
             with suppress(RuntimeError):
                 jobs.abandon()
@@ -231,6 +239,11 @@ class SegmentationDock(QWidget):
         self.destroyed.connect(let_go)
         Undocked(self, self._close)
         self._restyle()
+
+    @property
+    def open(self) -> bool:
+        """Whether it was not closed; a closed one follows nothing any more."""
+        return not self._closed
 
     def closeEvent(self, event: Any) -> None:
         """Cancel what runs; the window may close."""
@@ -258,7 +271,7 @@ class SegmentationDock(QWidget):
     def _apply_settings(self) -> None:
         size = int(setting("tile_size", 0) or 0)
         if size:
-            self.method_step.tile_options.tile_spin.setValue(size)
+            self.method_step.tile_options.form.set_values({"tile_size": size})
         device = str(setting("device", "auto"))
         at = self.method_step.device_choice.findData(device)
         self.method_step.device_choice.setCurrentIndex(max(at, 0))
@@ -334,6 +347,13 @@ class SegmentationDock(QWidget):
         self.paint.recolor()
         self._estimate_timer.start()
         self.refresh()
+
+    def _on_keys(self) -> None:
+        """Other keys were set in Preferences."""
+        self.edits.panel.tell_keys()
+        for target in self.desk.targets:
+            self.edits.keys.bind(target.layer)
+        self.frame.keys.follow()
 
     def _on_bundle(self, bundle: ModelBundle | None) -> None:
         if bundle is not None:

@@ -10,6 +10,7 @@ from napari.layers import Image as ImageLayer
 from napari_segplugin.core import Event, Image, Note, SegPluginError
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import button
 from napari_segplugin.widgets.where import told
 
@@ -107,17 +108,17 @@ class EdgeControl:
         if "T" in label_axes(axes):
             origin = (frame or 0, *origin)
         array = array.reshape((1,) * (wanted - array.ndim) + array.shape)
-        viewer.add_layer(
-            ImageLayer(
-                to_layer_order(array, axes, rgb),
-                name=f"{layer.name} · edges",
-                colormap="magenta",
-                blending="additive",
-                contrast_limits=(0.0, 1.0),
-                metadata={"segplugin": {"role": "edges"}},
-                **placement(layer, axes, origin),
-            )
+        made = ImageLayer(
+            to_layer_order(array, axes, rgb),
+            name=f"{layer.name} · edges",
+            colormap="magenta",
+            blending="additive",
+            contrast_limits=(0.0, 1.0),
+            metadata={"segplugin": {"role": "edges"}},
+            **placement(layer, axes, origin),
         )
+        with still_selected(viewer.layers):
+            viewer.add_layer(made)
 
 
 __all__ = ["EdgeControl"]

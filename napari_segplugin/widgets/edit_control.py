@@ -22,7 +22,7 @@ from napari_segplugin.viewer.pointer import Pointer
 from napari_segplugin.viewer.renewal import follow_undo
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.target import Target
-from napari_segplugin.widgets._edit_keys import BRUSHES, ESCAPE, HINTS, KEYS, bind, unbind
+from napari_segplugin.widgets._edit_keys import BRUSHES, ESCAPE, HINTS, ToolKeys, bind, unbind
 from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.adopt_control import AdoptControl, is_view
 from napari_segplugin.widgets.prompt_control import PromptControl
@@ -53,7 +53,7 @@ class EditControl:
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
         self._desk, self._jobs, self._journal = desk, jobs, journal
         self.panel, self.adoption = CorrectPanel(), AdoptControl(desk)
-        self.tool = ""
+        self.tool, self.keys = "", ToolKeys(self.act, self.panel.step_asked.emit)
         self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
         self._outline = ObjectOutline(desk.viewer)
@@ -109,7 +109,7 @@ class EditControl:
         editor.stepped.connect(self._on_step)
         editor.stepped.connect(lambda step, back: follow_undo(result, step, back))
         result.layer.events.selected_label.connect(lambda _: self._on_selected(target))
-        bind(result.layer, KEYS, self.act)
+        self.keys.bind(result.layer)
         self._look_through(editor)
         self.queue.prepare(target)
         self._journal.result(result, editor)
@@ -387,7 +387,7 @@ class EditControl:
     def _release(self, target: Target) -> None:
         """Correct a result no longer."""
         self._put_down(target)
-        unbind(target.layer, KEYS)
+        self.keys.unbind(target.layer)
         target.detach()
         self._desk.about(target.result).target = None
 

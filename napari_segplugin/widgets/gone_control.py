@@ -153,6 +153,7 @@ class GoneControl:
         if not desk.there(result.layer):
             self._journal.back(result)
             layers.insert(min(max(gone.at, layers.index(result.image_layer) + 1), len(layers)), result.layer)
+        desk.work_with(result)
         self._image_step.refresh()
         self._image_step.choose(result.image_layer)
         self._show()

@@ -48,7 +48,7 @@ class Guide:
             "whole": improve.instant_button,
             "save": button("Save…", "save_next", "Save the result.", result.save_button.click),
             "check": button("Check them", "check_next", "Check the objects one by one.", self._check),
-            "paint": button("Paint strokes", "paint_next", "Paint what to look for.", self._paint),
+            "paint": button("Paint strokes", "paint_next", "Paint what to look for.", self.paint),
             "to_train": button("Train", "to_train", "Shows what would be learnt.", lambda: turn(TRAIN)),
             "correct": button("Correct more", "correct_next", "Back to the objects.", lambda: turn(CORRECT)),
         }
@@ -71,7 +71,8 @@ class Guide:
         self._dock.frame.turn_to(CORRECT)
         self._dock.edits.act("next")
 
-    def _paint(self) -> None:
+    def paint(self) -> None:
+        """Paint strokes on the chosen image."""
         dock = self._dock
         dock.frame.turn_to(CORRECT)
         dock.improve_step.strokes.head.setChecked(True)

@@ -13,6 +13,7 @@ from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import drawn
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -179,14 +180,13 @@ class InstantControl:
         pooled = int(str(segmentation.recipe.get("pooled", 1)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin), pooled)
         if self._layer is None or not self._desk.there(self._layer):
-            active = viewer.layers.selection.active
             about = {"segplugin": {"role": "instant"}}
             self._layer = Labels(array, name=INSTANT, opacity=0.4, metadata=about, **where)
             if segmentation.task is Task.SEMANTIC:
                 self._layer.colormap = label_colormap_of({c.id: c.color for c in segmentation.classes})
             at = next((i for i, a in enumerate(viewer.layers) if a is self._desk.paint), len(viewer.layers))
-            viewer.layers.insert(at, self._layer)  # below the strokes, which stay readable
-            viewer.layers.selection.active = active
+            with still_selected(viewer.layers):
+                viewer.layers.insert(at, self._layer)  # below the strokes, which stay readable
             return
         self._layer.data = array
         self._layer.scale = np.asarray(where["scale"])

@@ -14,6 +14,7 @@ from napari_segplugin import jobs
 from napari_segplugin.core import InputError, Job, SegPluginError, Task
 from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer import panels
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._judge_results import JudgeResults
 from napari_segplugin.widgets._parts import (
@@ -292,9 +293,8 @@ class JudgePanel(QWidget):
             self.viewer.layers.remove(old)
         self.overlay = made
         made.visible = self.overlay_check.isChecked()
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(made)
-        self.viewer.layers.selection.active = active
+        with still_selected(self.viewer.layers):
+            self.viewer.add_layer(made)
 
     def _on_overlay(self, on: bool) -> None:
         if self.overlay is not None:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QSlider, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
 from napari_segplugin.core import Parameter
 from napari_segplugin.core.parameters import Value
-from napari_segplugin.core.types import Json, scalar
-from napari_segplugin.widgets._parts import clear_layout, combo, describe, fill_combo, labelled, row
+from napari_segplugin.core.types import Json
+from napari_segplugin.widgets._parts import clear_layout, describe, labelled, row
+from napari_segplugin.widgets.fields import Choices, Field, field
 
-Editor: TypeAlias = QCheckBox | QComboBox | QSpinBox | QDoubleSpinBox
 _STEPS = 200
 
 
 class ParameterForm(QWidget):
     """One line for each parameter.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    prefix : str
+        Of the object names.
+    choices : mapping of str to choices, optional
+        Parameters that are lists though their values are no words, or whose words a person would not understand.
+    sliders : bool
+        Whether a number between two limits has a slider.
+
+    Attributes
+    ----------
+    fields : dict of str to Field
+        By the name of the parameter.
+    lines : dict of str to QWidget
+        Each field with its label.
 
     Signals
     -------
@@ -28,99 +44,67 @@ class ParameterForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parameters: Sequence[Parameter] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter] = (),
+        prefix: str = "setting_",
+        choices: Mapping[str, Choices] | None = None,
+        sliders: bool = True,
+    ) -> None:
         super().__init__()
+        self._prefix, self._choices, self._sliders = prefix, dict(choices or {}), sliders
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)
         self.parameters: tuple[Parameter, ...] = ()
-        self.editors: dict[str, Editor] = {}
+        self.fields: dict[str, Field] = {}
+        self.lines: dict[str, QWidget] = {}
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Sequence[Parameter]) -> None:
         """Show other parameters, at their defaults."""
         clear_layout(self._rows)
-        self.parameters, self.editors = tuple(parameters), {}
-        for parameter in self.parameters:
-            self._rows.addWidget(self._line(parameter))
+        self.parameters, self.fields, self.lines = tuple(parameters), {}, {}
+        for p in self.parameters:
+            choices = self._choices.get(p.name, ())
+            made = self.fields[p.name] = field(p, self._prefix + p.name, choices)
+            made.changed.connect(lambda _: self.changed.emit())
+            self.lines[p.name] = self._line(p, made)
+            self._rows.addWidget(self.lines[p.name])
 
-    def _line(self, p: Parameter) -> QWidget:
-        if p.kind == "bool":
-            box = QCheckBox(p.title)
-            box.setChecked(bool(p.default))
-            box.toggled.connect(lambda _: self.changed.emit())
-            describe(box, f"setting_{p.name}", p.title, p.help)
-            self.editors[p.name] = box
-            return box
-        if p.kind == "choice":
-            choice = combo(f"setting_{p.name}", p.title, p.help)
-            fill_combo(choice, [(c.replace("_", " "), c) for c in p.choices], p.default)
-            choice.currentIndexChanged.connect(lambda _: self.changed.emit())
-            self.editors[p.name] = choice
-            return labelled(p.title, choice)
-        spin = _spin(p)
-        describe(spin, f"setting_{p.name}", p.title, f"{p.help} ({p.accepts()})")
-        spin.valueChanged.connect(lambda _: self.changed.emit())
-        self.editors[p.name] = spin
-        if p.low is None or p.high is None:
-            return labelled(p.title, spin)
-        return labelled(p.title, row(_slider(p, spin), spin, stretch=(1, 0)))
+    def _line(self, p: Parameter, made: Field) -> QWidget:
+        native = made.native
+        if isinstance(native, QCheckBox):
+            return native  # it has its label itself
+        between = isinstance(native, QDoubleSpinBox) and p.low is not None and p.high is not None
+        inside = row(_slider(p, made), native, stretch=(1, 0)) if between and self._sliders else native
+        return labelled(p.title, inside)
 
     def values(self) -> dict[str, Value]:
         """What is set, by name."""
-        return {p.name: self._value(p) for p in self.parameters}
-
-    def _value(self, p: Parameter) -> Value:
-        editor = self.editors[p.name]
-        if isinstance(editor, QCheckBox):
-            return editor.isChecked()
-        return str(editor.currentData()) if isinstance(editor, QComboBox) else editor.value()
+        return {p.name: p.check(self.fields[p.name].value) for p in self.parameters}
 
     def set_values(self, values: Mapping[str, Json]) -> None:
-        """Show values; names that are not here are left out. `changed` is emitted once."""
+        """Show values; names that are not here are left out, and what is not accepted is refused. `changed` is emitted once.
+
+        Raises
+        ------
+        InputError
+            If a value is not accepted; nothing is shown then.
+        """
+        checked = {p.name: p.check(values[p.name]) for p in self.parameters if p.name in values}
         self.blockSignals(True)
-        for p in self.parameters:
-            if p.name not in values:
-                continue
-            editor, value = self.editors[p.name], values[p.name]
-            if isinstance(editor, QCheckBox):
-                editor.setChecked(bool(value))
-            elif isinstance(editor, QComboBox):
-                editor.setCurrentIndex(max(0, editor.findData(value)))
-            else:
-                _set(editor, scalar(values, p.name))
+        for name, value in checked.items():
+            self.fields[name].value = value
         self.blockSignals(False)
         self.changed.emit()
 
 
-def _set(spin: QSpinBox | QDoubleSpinBox, value: float) -> None:
-    """Put a number into a box of its kind."""
-    if isinstance(spin, QSpinBox):
-        spin.setValue(round(value))
-    else:
-        spin.setValue(value)
+def _slider(p: Parameter, made: Field) -> QSlider:
+    """A slider that moves with a number. Where the range spans decades, its way is logarithmic.
 
-
-def _spin(p: Parameter) -> QSpinBox | QDoubleSpinBox:
-    """A box for a number; without limits it takes any that a person can type."""
-    spin: QSpinBox | QDoubleSpinBox
-    if p.kind == "int":
-        spin = whole = QSpinBox()
-        whole.setRange(int(p.low if p.low is not None else -(2**31)), int(p.high if p.high is not None else 2**31 - 1))
-        whole.setSingleStep(int(p.step or 1))
-    else:
-        spin = real = QDoubleSpinBox()
-        step = p.step or 0.1
-        real.setDecimals(max(2, -math.floor(math.log10(step))))
-        real.setRange(p.low if p.low is not None else -1e12, p.high if p.high is not None else 1e12)
-        real.setSingleStep(step)
-    _set(spin, float(p.default))
-    spin.setKeyboardTracking(False)
-    return spin
-
-
-def _slider(p: Parameter, spin: QSpinBox | QDoubleSpinBox) -> QSlider:
-    """A slider that moves with the box. Where the range spans decades, its way is logarithmic."""
+    It is ours: the logarithmic one of magicgui shows the place of its handle for the value.
+    """
     low, high = float(p.low or 0), float(p.high or 0)
     far = low > 0 and high / low >= 50
     slider = QSlider(Qt.Orientation.Horizontal)
@@ -137,16 +121,16 @@ def _slider(p: Parameter, spin: QSpinBox | QDoubleSpinBox) -> QSlider:
     def move(at: int) -> None:
         share = at / top
         value = low * (high / low) ** share if far else low + share * (high - low)
-        _set(spin, value)
+        made.value = round(value) if p.kind == "int" else min(max(value, low), high)
 
-    def follow(value: float) -> None:
+    def follow(value: Value) -> None:
         slider.blockSignals(True)
-        slider.setValue(place(value))
+        slider.setValue(place(float(value)))
         slider.blockSignals(False)
 
-    follow(spin.value())
+    follow(made.value)
     slider.valueChanged.connect(move)
-    spin.valueChanged.connect(follow)
+    made.changed.connect(follow)
     return slider
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.places import REGIONS
 from napari_segplugin.viewer.renewal import Renewed, can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
+from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets.regions_control import RegionsControl
 from napari_segplugin.widgets.suit_card import SuitControl
@@ -178,15 +180,30 @@ class RunControl:
         if old is not None and (old is not self._replaces or old.edited) and self._renew(old, value):
             return
         replaced = old if old is self._replaces else None
-        result = show_result(
-            desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
-        )
+        elsewhere = desk.layer is not layer  # somebody works on another image, and goes on there
+        with still_selected(desk.viewer.layers) if elsewhere else nullcontext():
+            result = show_result(
+                desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
+            )
         if old is not None and result.layer is not old.layer:
             desk.say("The earlier result cannot be changed, so it is kept; the new one lies above it.")
         result.model, desk.about(result).scope = self._model, self._scope
         desk.add(result, replaced)
+        if elsewhere:
+            self._tell_elsewhere(result)
+            return
         self._paint.outline_result()
         self._step.show_summary(_summary(segmentation))
+
+    def _tell_elsewhere(self, result: Result) -> None:
+        """Say what was found in another image than the one that is worked on."""
+        desk = self._desk
+
+        def show() -> None:
+            desk.viewer.layers.selection.active = desk.living(result.layer)
+
+        text = f"“{result.image_layer.name}”: {_summary(result.segmentation)}"
+        desk.say(text, answers=[("Show it", "show_result", show), ("Later", "show_later", lambda: None)])
 
     def _renew(self, result: Result, found: Found) -> bool:
         """Put a new result around what was checked in the one that there is; False where that cannot be."""
@@ -208,6 +225,9 @@ class RunControl:
         self._journal.renewed(result)
         result.layer.visible = True
         desk.add(result, result)  # it is the newest now
+        if desk.layer is not result.image_layer:
+            self._tell_elsewhere(result)
+            return True
         self._paint.outline_result()
         self._step.show_summary(_summary(segmentation))
         self._tell(result, done)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QRect, Qt, Signal
-from qtpy.QtGui import QPainter, QPaintEvent
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QAbstractButton,
     QGridLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS, shortcuts, shown
+from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS, Shortcuts
 from napari_segplugin.widgets._parts import (
     Card,
     button,
@@ -33,93 +30,11 @@ from napari_segplugin.widgets._parts import (
     tell,
     wrapped,
 )
+from napari_segplugin.widgets.correct_tools import ANSWERS, DRAWN, MORE, QUEUE, SETTINGS, TOOLS, Tool, tell_key
 from napari_segplugin.widgets.frame.groups import OneStop
-from napari_segplugin.widgets.frame.icons import give
 
 PLANE, OBJECT, ALWAYS = "plane", "object", "always"
 SHAPE, IMAGE = "shape", "image"
-QUEUE = (
-    ("next", "Next", "Go to the object that is most likely wrong."),
-    ("accept", "Accept", "The object is correct: fine-tuning learns from it as it is. Goes to the next one."),
-    ("fix", "Fix", "Correct the object with the brush; then press Accept or Next."),
-    (
-        "reject",
-        "Reject",
-        "There is no object here: it becomes background, and fine-tuning learns this. Goes to the next one.",
-    ),
-)
-TOOLS = (
-    ("select", "Select", "L", "Click on an object to choose it."),
-    ("add", "Add", "", "Click on an object that was missed, or draw a box around it: the model proposes its shape."),
-    ("paint", "Paint", "P", "Starts on an object: adds to it; elsewhere: a new one."),
-    ("erase", "Erase", "E", "Erases from the selected object only."),
-    ("outline", "Outline", "3", "Draw around an object with clicks; Enter closes the outline."),
-    (
-        "split",
-        "Split",
-        "",
-        "Draw a line across an object to cut it, or click on each of its parts (Shift: more than two).",
-    ),
-    ("merge", "Merge", "", "Click on the objects to merge, one after another, or draw a line through them."),
-    ("delete", "Delete", "", "Delete the selected object."),
-    ("tidy", "Tidy", "", "Fill the holes of the selected object and smooth its outline."),
-    ("grow", "Grow", "", "Grow the selected object into the background."),
-)
-"""Name, text, napari's own key where it is one, and what the tool does."""
-MORE = (
-    ("fill_holes", "Only fill holes", "Fill the holes of the selected object; its outline stays."),
-    ("shrink", "Shrink", "Shrink the selected object."),
-    (
-        "interpolate",
-        "Fill between planes",
-        "Fill in the selected object between the planes in which you painted it; without paint, its missing planes "
-        "are filled.",
-    ),
-)
-"""What stands with the settings of a tool."""
-DRAWN = {"select", "merge", "split", "add", "paint", "erase", "outline"}
-"""Tools that wait for the mouse, which need no chosen object."""
-_SETTINGS = {
-    "paint": ("new", "interpolate"),
-    "outline": ("new",),
-    "add": ("new",),
-    "split": ("along",),
-    "tidy": ("amount", "fill_holes"),
-    "grow": ("amount", "shrink"),
-}
-
-
-class Tool(QToolButton):
-    """An icon, a word below it, and its key in the corner.
-
-    Parameters
-    ----------
-    name, text, key, tip : str
-    """
-
-    def __init__(self, name: str, text: str, key: str, tip: str) -> None:
-        super().__init__()
-        self._key = key
-        self.setText(text)
-        describe(self, f"edit_{name}", f"{text} ({key})", f"{tip} Key: {key}. Undo with Ctrl+Z.")
-        give(self, name, 18)
-        self.setProperty("tool", True)
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        self.setMinimumSize(50, 46)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the button and its key."""
-        super().paintEvent(event)
-        painter = QPainter(self)
-        font = self.font()
-        font.setPointSizeF(max(6.0, font.pointSizeF() * 0.75))
-        painter.setFont(font)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(
-            QRect(0, 3, self.width() - 6, 14), int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop), self._key
-        )
-        painter.end()
 
 
 class CorrectPanel(QWidget):
@@ -131,12 +46,14 @@ class CorrectPanel(QWidget):
     class_asked(str) : the name of a class, for the chosen object
     new_class_asked(str) : the name of a class, for the objects to come; empty where the model decides
     proposal_asked(str) : "take", "other" or "no"
+    step_asked : the next step of the dock
     """
 
     asked = Signal(str)
     class_asked = Signal(str)
     new_class_asked = Signal(str)
     proposal_asked = Signal(str)
+    step_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,11 +77,17 @@ class CorrectPanel(QWidget):
         rows.addWidget(self.adopt)
         rows.addWidget(self.inside)
         self._tool, self._things = "", "object"
-        self._shortcuts = shortcuts(self, KEYS, self._press)
-        self._answers = shortcuts(self, PROPOSAL_KEYS, self.proposal_asked.emit)
+        self._shortcuts = Shortcuts(self, KEYS, self._press)
+        self._answers = Shortcuts(self, PROPOSAL_KEYS, self.proposal_asked.emit)
         self.show_tool("", "")
         self.show_proposal("")
         self.set_state(False, False, ())
+
+    def tell_keys(self) -> None:
+        """Let keys, tooltips and corners follow what was set in Preferences."""
+        self._shortcuts.follow()
+        for name, push in self.buttons.items():
+            tell_key(push, name)
 
     def _press(self, action: str) -> None:
         if self.buttons[action].isEnabled():
@@ -177,8 +100,9 @@ class CorrectPanel(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(3)
         pushes: list[QAbstractButton] = []
-        for i, (name, text, key, tip) in enumerate(TOOLS):
-            push = Tool(name, text, key or shown(name), tip)
+        for i, (name, text, _, _) in enumerate(TOOLS):
+            push = Tool(name, text)
+            tell_key(push, name)
             push.setCheckable(name in DRAWN)
             push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
             self.buttons[name] = push
@@ -193,7 +117,8 @@ class CorrectPanel(QWidget):
         card.rows.addWidget(self.hint)
         more = []
         for name, text, tip in MORE:
-            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Undo with Ctrl+Z.")
+            push = button(text, f"edit_{name}", tip)
+            tell_key(push, name)
             push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
             self.buttons[name] = push
             more.append(push)
@@ -216,9 +141,9 @@ class CorrectPanel(QWidget):
         describe(queue, "queue", "Queue", "Goes through the objects, the most doubtful first.")
         pushes: list[QPushButton] = []
         for name, text, tip in QUEUE:
-            push = button(text, f"edit_{name}", f"{tip} Key: {shown(name)}. Undo with Ctrl+Z.")
+            push = button(text, f"edit_{name}", tip)
+            tell_key(push, name)
             push.setProperty("tall", True)
-            push.setAccessibleName(f"{text} ({shown(name)})")
             push.clicked.connect(lambda _=False, n=name: self.asked.emit(n))
             self.buttons[name] = push
             pushes.append(push)
@@ -271,12 +196,9 @@ class CorrectPanel(QWidget):
     def _proposal(self) -> None:
         self.proposal_text = wrapped(name="proposal_text")
         pushes = []
-        for name, text, tip in (
-            ("take", "Use it", "Make the proposal an object."),
-            ("other", "Another", "Show another proposal."),
-            ("no", "No", "Discard the proposal."),
-        ):
-            push = button(text, f"proposal_{name}", f"{tip} Key: {shown(name)}.")
+        for name, text, tip in ANSWERS:
+            push = button(text, f"proposal_{name}", tip)
+            tell_key(push, name)
             push.clicked.connect(lambda _=False, n=name: self.proposal_asked.emit(n))
             pushes.append(push)
         self.proposal = QWidget()
@@ -326,7 +248,7 @@ class CorrectPanel(QWidget):
 
     def _show_settings(self) -> None:
         """Only what belongs to the tool in hand."""
-        shown_now = _SETTINGS.get(self._tool, ())
+        shown_now = SETTINGS.get(self._tool, ())
         self._new_row.setVisible("new" in shown_now and self._several)
         self._along_row.setVisible("along" in shown_now)
         self._amount_row.setVisible("amount" in shown_now)
@@ -380,7 +302,7 @@ class CorrectPanel(QWidget):
 
     def show_settings(self, name: str) -> None:
         """Show the settings of a tool that acted at once; the tool in hand stays."""
-        if name in _SETTINGS:
+        if name in SETTINGS:
             self._tool = name
             title, tip = next((text, tip) for tool, text, _, tip in TOOLS if tool == name)
             self.hint.setText(f"<b>{title}:</b> {tip}")
@@ -390,8 +312,7 @@ class CorrectPanel(QWidget):
         """Offer a proposal; an empty text puts the offer away."""
         self.proposal_text.setText(text)
         self.proposal.setVisible(bool(text))
-        for answer in self._answers:
-            answer.setEnabled(bool(text))
+        self._answers.set_enabled(bool(text))
 
 
 __all__ = ["ALWAYS", "OBJECT", "PLANE", "CorrectPanel"]

@@ -125,11 +125,11 @@ class SuitControl:
     @property
     def inverted(self) -> bool:
         """Whether the image is inverted for the model."""
-        return bool(self._options.invert_box.isChecked())
+        return self._options.inverts
 
     def invert(self) -> None:
         """Invert the image for the model, and run it."""
-        self._options.invert_box.setChecked(True)
+        self._options.form.set_values({"invert": True})
         if not self._jobs.busy:
             self._run(self._desk.scope)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QSpinBox
+from qtpy.QtWidgets import QDoubleSpinBox
 
-from napari_segplugin.core import TileSpec
-from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled
+from napari_segplugin.core import Parameter, TileSpec
+from napari_segplugin.widgets._parts import Fold, button
+from napari_segplugin.widgets.parameter_form import ParameterForm
 
 ZOOMS = (
     ("off (image as it is)", 1.0),
@@ -40,6 +42,18 @@ _INVERT_TIP = (
 _CHECK_TIP = (
     "Checks packages, graphics card, memory, disk and folders, and writes a report for a question or a bug report."
 )
+_PRECISIONS = (("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16"))
+_PRECISION_TIP = "Number format of the computation; bfloat16 halves the memory on GPUs that support it."
+_MIRROR_TIP = "Slightly better, 4 (2D) or 8 (3D) times slower."
+_SETTINGS = (
+    Parameter("tile_size", 0, "Tile size", _TILE_TIP, 0, 8192, 16),
+    Parameter("tile_halo", 0, "Tile overlap", _HALO_TIP, 0, 1024, 16),
+    Parameter("precision", "auto", "Precision", _PRECISION_TIP, choices=tuple(key for _, key in _PRECISIONS)),
+    Parameter("zoom", 1.0, "Zoom", _ZOOM_TIP),
+    Parameter("rescale", True, "Use the model's voxel size", _RESCALE_TIP),
+    Parameter("invert", False, "Invert the image", _INVERT_TIP),
+    Parameter("mirror", False, "Average over mirrored copies", _MIRROR_TIP),
+)
 
 
 class TileOptions(Fold):
@@ -58,45 +72,11 @@ class TileOptions(Fold):
         super().__init__(
             "Advanced", "advanced", "Tiles, precision, zoom, inverting, mirroring. The defaults are a good choice."
         )
-        self.tile_spin, self.halo_spin = QSpinBox(), QSpinBox()
-        for spin, name, title, top, tip in (
-            (self.tile_spin, "tile_size", "Tile size", 8192, _TILE_TIP),
-            (self.halo_spin, "tile_halo", "Tile overlap", 1024, _HALO_TIP),
-        ):
-            spin.setRange(0, top)
-            spin.setSingleStep(16)
-            spin.setSpecialValueText("automatic")
-            spin.setKeyboardTracking(False)
-            describe(spin, name, title, tip)
-            spin.valueChanged.connect(lambda _: self.changed.emit())
-            self.rows.addWidget(labelled(title, spin))
-        self.precision_choice = combo(
-            "precision",
-            "Precision",
-            "Number format of the computation; bfloat16 halves the memory on GPUs that support it.",
-        )
-        fill_combo(self.precision_choice, [("automatic", "auto"), ("float32", "float32"), ("bfloat16", "bfloat16")])
-        self.precision_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
-        self.rows.addWidget(labelled("Precision", self.precision_choice))
-        self.zoom_choice = combo("zoom", "Zoom", _ZOOM_TIP)
-        fill_combo(self.zoom_choice, [(text, factor) for text, factor in ZOOMS])
-        self.zoom_choice.currentIndexChanged.connect(lambda _: self.changed.emit())
-        self.rows.addWidget(labelled("Zoom", self.zoom_choice))
-        self.rescale_box = QCheckBox("Use the model's voxel size")
-        self.rescale_box.setChecked(True)
-        describe(self.rescale_box, "rescale", "Use the model's voxel size", _RESCALE_TIP)
-        self.rescale_box.toggled.connect(lambda _: self.changed.emit())
-        self.rows.addWidget(self.rescale_box)
-        self.invert_box = QCheckBox("Invert the image")
-        describe(self.invert_box, "invert", "Invert the image", _INVERT_TIP)
-        self.invert_box.toggled.connect(lambda _: self.changed.emit())
-        self.rows.addWidget(self.invert_box)
-        self.mirror_box = QCheckBox("Average over mirrored copies")
-        describe(
-            self.mirror_box, "mirror", "Average over mirrored copies", "Slightly better, 4 (2D) or 8 (3D) times slower."
-        )
-        self.mirror_box.toggled.connect(lambda _: self.changed.emit())
-        self.rows.addWidget(self.mirror_box)
+        self.form = ParameterForm(_SETTINGS, "", {"precision": _PRECISIONS, "zoom": ZOOMS}, sliders=False)
+        for name in ("tile_size", "tile_halo"):
+            cast("QDoubleSpinBox", self.form.fields[name].native).setSpecialValueText("automatic")
+        self.form.changed.connect(self.changed)
+        self.rows.addWidget(self.form)
         self.check_button = button("Check this computer…", "check_computer", _CHECK_TIP, self.check_requested.emit)
         self.rows.addWidget(self.check_button)
 
@@ -104,20 +84,25 @@ class TileOptions(Fold):
         """Set zoom and inversion as a suggestion has them; the nearest zoom that is offered."""
         offered = [factor for _, factor in ZOOMS if factor]
         near = tiles.zoom and min(offered, key=lambda factor: abs(math.log(factor / tiles.zoom)))
-        self.zoom_choice.setCurrentIndex(self.zoom_choice.findData(near))
-        self.invert_box.setChecked(tiles.invert)
+        self.form.set_values({"zoom": near, "invert": tiles.invert})
+
+    @property
+    def inverts(self) -> bool:
+        """Whether the image is shown to the model with bright and dark exchanged."""
+        return bool(self.form.fields["invert"].value)
 
     def spec(self, ndim: int) -> TileSpec:
         """The settings for a network of `ndim` dimensions."""
-        size, halo = self.tile_spin.value(), self.halo_spin.value()
+        values = self.form.values()
+        size, halo = int(values["tile_size"]), int(values["tile_halo"])
         return TileSpec(
             size=(size,) * ndim if size else (),
             halo=(halo,) * ndim if halo else (),
-            precision=str(self.precision_choice.currentData()),
-            mirror=self.mirror_box.isChecked(),
-            zoom=float(self.zoom_choice.currentData()),
-            rescale=self.rescale_box.isChecked(),
-            invert=self.invert_box.isChecked(),
+            precision=str(values["precision"]),
+            mirror=bool(values["mirror"]),
+            zoom=float(values["zoom"]),
+            rescale=bool(values["rescale"]),
+            invert=bool(values["invert"]),
         )
 
 

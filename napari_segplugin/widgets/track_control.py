@@ -107,10 +107,15 @@ class TrackControl:
         self.fold.hide()
         step.rows.addWidget(self.fold)
 
+    @property
+    def can_link(self) -> bool:
+        """Whether there are single objects at several time points."""
+        result = self._desk.result
+        return result is not None and result.segmentation.task is not Task.SEMANTIC and "T" in label_axes(result.axes)
+
     def refresh(self) -> None:
         """Show what can be linked."""
-        result = self._desk.result
-        can = result is not None and result.segmentation.task is not Task.SEMANTIC and "T" in label_axes(result.axes)
+        result, can = self._desk.result, self.can_link
         self.fold.setVisible(can)
         if result is None or not can:
             return

@@ -7,40 +7,89 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_segplugin.core import AugmentSpec
-from napari_segplugin.widgets._parts import Fold, button, combo, describe, fill_combo, labelled
+from napari_segplugin.core import AugmentSpec, Parameter
+from napari_segplugin.widgets._parts import Fold, button, describe
 from napari_segplugin.widgets._pictures import Picture
+from napari_segplugin.widgets.fields import Choices
+from napari_segplugin.widgets.parameter_form import ParameterForm
 
+_UP = "Untick if up and down, or left and right, have a meaning."
+_TURN = "Largest angle in degrees. Choose a small one if up and down have a meaning."
+_COARSER = "A third of the patches is shown at a coarser resolution, down to this factor. 1: off."
+_USUAL = AugmentSpec()
 _STRENGTHS = (
-    (
-        "angle",
-        "Turn up to",
-        0.0,
-        180.0,
-        5.0,
-        "Largest angle in degrees. Choose a small one if up and down have a meaning.",
+    Parameter("rotate", _USUAL.rotate, "Rotate", _UP),
+    Parameter("flip", _USUAL.flip, "Mirror along any axis", _UP),
+    Parameter("angle", _USUAL.angle, "Turn up to", _TURN, 0, 180, 5),
+    Parameter(
+        "scale", _USUAL.scale, "Zoom up to", "Patches are enlarged or reduced by up to this factor. 1: off.", 1, 4, 0.05
     ),
-    ("scale", "Zoom up to", 1.0, 4.0, 0.05, "Patches are enlarged or reduced by up to this factor. 1: off."),
-    (
+    Parameter(
         "contrast",
+        _USUAL.contrast,
         "Contrast",
-        0.0,
-        1.0,
-        0.05,
         "Random gamma, contrast and brightness. High values make outlines less precise.",
+        0,
+        1,
+        0.05,
     ),
-    ("noise", "Noise", 0.0, 0.5, 0.01, "Added noise, as a fraction of the intensity range."),
-    ("blur", "Blur", 0.0, 5.0, 0.25, "A third of the patches is blurred by up to this many pixels."),
-    ("elastic", "Elastic", 0.0, 30.0, 1.0, "Patches are deformed by up to this many pixels."),
-    (
-        "downsample",
-        "Coarser up to",
-        1.0,
-        8.0,
-        0.25,
-        "A third of the patches is shown at a coarser resolution, down to this factor. 1: off.",
+    Parameter("noise", _USUAL.noise, "Noise", "Added noise, as a fraction of the intensity range.", 0, 0.5, 0.01),
+    Parameter("blur", _USUAL.blur, "Blur", "A third of the patches is blurred by up to this many pixels.", 0, 5, 0.25),
+    Parameter("elastic", _USUAL.elastic, "Elastic", "Patches are deformed by up to this many pixels.", 0, 30, 1),
+    Parameter("downsample", _USUAL.downsample, "Coarser up to", _COARSER, 1, 8, 0.25),
+)
+_FREEZE = (("trained from the start", 0.0), ("unchanged for the first third", 1 / 3), ("unchanged", 1.0))
+_DECAY = (("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6))
+_INTENSITIES = (("as the images suggest", "auto"), ("CT values", "ct"), ("range of each image", "image"))
+_LEARNING = (
+    Parameter(
+        "balance",
+        False,
+        "Balance classes",
+        "Rare classes are shown as often as common ones and count more in the loss.",
+    ),
+    Parameter(
+        "rehearse",
+        True,
+        "Keep what the model knows",
+        "Half of the training patches are pieces of images that the model learnt from before, so that it does "
+        "not forget them. Untick if all your images look like this one.",
+    ),
+    Parameter(
+        "regulariser",
+        0.0,
+        "Spread strokes",
+        "Extends sparse strokes to neighbours that look alike. 0: off; 0.5 is a good start.",
+        0,
+        10,
+        0.1,
+    ),
+    Parameter(
+        "teacher",
+        0.0,
+        "Self-training",
+        "Pseudo-labels: also learns from unpainted pixels of which the network itself is certain. 0: off.",
+        0,
+        10,
+        0.1,
+    ),
+    Parameter(
+        "freeze",
+        0.0,
+        "Encoder",
+        "The encoder is the part of the network that reads the image. It can be left "
+        "unchanged for a while, to keep what it knows of edges and textures.",
+    ),
+    Parameter("layer_decay", 1.0, "First layers", "The layers near the image can be set to change less."),
+    Parameter(
+        "intensities",
+        "auto",
+        "Intensities",
+        "How a new model reads images. CT values (Hounsfield units) mean the same in every image, so that a dark or a "
+        "bright neighborhood changes nothing. Other images are read by their own range.",
+        choices=tuple(key for _, key in _INTENSITIES),
     ),
 )
 
@@ -81,71 +130,10 @@ class TrainingOptions(QWidget):
             "learning_fold",
             "For rare classes, sparse strokes, and keeping what a trained model knows.",
         )
-        self.balance = QCheckBox("Balance classes")
-        describe(
-            self.balance,
-            "balance",
-            "Balance classes",
-            "Rare classes are shown as often as common ones and count more in the loss.",
-        )
-        self.regulariser = _spin(0.0, 10.0, 0.1, 0.0)
-        describe(
-            self.regulariser,
-            "regulariser",
-            "Spread strokes",
-            "Extends sparse strokes to neighbours that look alike. 0: off; 0.5 is a good start.",
-        )
-        self.teacher = _spin(0.0, 10.0, 0.1, 0.0)
-        describe(
-            self.teacher,
-            "teacher",
-            "Self-training (pseudo-labels)",
-            "Also learns from unpainted pixels of which the network itself is certain. 0: off.",
-        )
-        self.rehearse = QCheckBox("Keep what the model knows")
-        self.rehearse.setChecked(True)
-        describe(
-            self.rehearse,
-            "rehearse",
-            "Keep what the model knows",
-            "Half of the training patches are pieces of images that the model learnt from before, so that it does "
-            "not forget them. Untick if all your images look like this one.",
-        )
-        self.freeze = combo(
-            "freeze",
-            "Encoder",
-            "The encoder is the part of the network that reads the image. It can be left "
-            "unchanged for a while, to keep what it knows of edges and textures.",
-        )
-        fill_combo(
-            self.freeze, [("trained from the start", 0.0), ("unchanged for the first third", 1 / 3), ("unchanged", 1.0)]
-        )
-        self.decay = combo("layer_decay", "First layers", "The layers near the image can be set to change less.")
-        fill_combo(self.decay, [("learn like the others", 1.0), ("learn slower", 0.8), ("learn much slower", 0.6)])
-        self._intensities()
-        for widget in (
-            self.balance,
-            self.rehearse,
-            labelled("Spread strokes", self.regulariser),
-            labelled("Self-training", self.teacher),
-            labelled("Encoder", self.freeze),
-            labelled("First layers", self.decay),
-            labelled("Intensities", self.intensities),
-        ):
-            fold.rows.addWidget(widget)
+        lists: dict[str, Choices] = {"freeze": _FREEZE, "layer_decay": _DECAY, "intensities": _INTENSITIES}
+        self.learning = ParameterForm(_LEARNING, "", lists, sliders=False)
+        fold.rows.addWidget(self.learning)
         return fold
-
-    def _intensities(self) -> None:
-        """How a new model reads images."""
-        self.intensities = combo(
-            "intensities",
-            "Intensities",
-            "How a new model reads images. CT values (Hounsfield units) mean the same in every image, so that a dark or a "
-            "bright neighborhood changes nothing. Other images are read by their own range.",
-        )
-        fill_combo(
-            self.intensities, [("as the images suggest", "auto"), ("CT values", "ct"), ("range of each image", "image")]
-        )
 
     def _augmentation(self, preview: Callable[[], object]) -> Fold:
         fold = Fold(
@@ -156,27 +144,7 @@ class TrainingOptions(QWidget):
         self.automatic = QCheckBox("Automatic (safe strength)")
         self.automatic.setChecked(True)
         describe(self.automatic, "augment_auto", "Safe strength", "Untick to set each kind of variation yourself.")
-        self.strengths = QWidget()
-        rows = QVBoxLayout(self.strengths)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(4)
-        self.rotate, self.flip = QCheckBox("Rotate"), QCheckBox("Mirror along any axis")
-        start = AugmentSpec()
-        for box, name, on in ((self.rotate, "rotate", start.rotate), (self.flip, "flip", start.flip)):
-            box.setChecked(on)
-            describe(
-                box,
-                f"augment_{name}",
-                box.text(),
-                "Untick if up and down, or left and right, have a meaning.",
-            )
-            rows.addWidget(box)
-        self.spins: dict[str, QDoubleSpinBox] = {}
-        for name, title, low, high, step, tip in _STRENGTHS:
-            spin = _spin(low, high, step, getattr(start, name))
-            describe(spin, f"augment_{name}", title, tip)
-            self.spins[name] = spin
-            rows.addWidget(labelled(title, spin))
+        self.strengths = ParameterForm(_STRENGTHS, "augment_", sliders=False)
         self.automatic.toggled.connect(lambda on: self.strengths.setVisible(not on))
         self.strengths.setVisible(False)
         self.picture = Picture("Augmented patches", "augment_picture")
@@ -192,19 +160,20 @@ class TrainingOptions(QWidget):
         """The strengths that were set; None where they are chosen for the person."""
         if self.automatic.isChecked():
             return None
-        values: dict[str, Any] = {name: float(spin.value()) for name, spin in self.spins.items()}
-        return replace(AugmentSpec(), rotate=self.rotate.isChecked(), flip=self.flip.isChecked(), **values)
+        strengths: dict[str, Any] = self.strengths.values()
+        return replace(_USUAL, **strengths)
 
     def settings(self) -> Settings:
         """The fields of a :class:`~napari_segplugin.core.TrainSpec` that are set here."""
+        values = self.learning.values()
         return {
-            "balance": self.balance.isChecked(),
-            "regulariser": float(self.regulariser.value()),
-            "teacher": float(self.teacher.value()),
-            "rehearsal": 0.5 if self.rehearse.isChecked() else 0.0,
-            "freeze": float(self.freeze.currentData()),
-            "layer_decay": float(self.decay.currentData()),
-            "intensities": str(self.intensities.currentData()),
+            "balance": bool(values["balance"]),
+            "regulariser": float(values["regulariser"]),
+            "teacher": float(values["teacher"]),
+            "rehearsal": 0.5 if values["rehearse"] else 0.0,
+            "freeze": float(values["freeze"]),
+            "layer_decay": float(values["layer_decay"]),
+            "intensities": str(values["intensities"]),
             "augmentation": self.augmentation(),
         }
 
@@ -212,16 +181,6 @@ class TrainingOptions(QWidget):
         """Show a grid of augmented patches, (Y, X, 3) of uint8."""
         self.picture.set_array(picture)
         self.picture.setVisible(picture is not None)
-
-
-def _spin(low: float, high: float, step: float, value: float) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(low, high)
-    spin.setSingleStep(step)
-    spin.setDecimals(2)
-    spin.setKeyboardTracking(False)
-    spin.setValue(value)
-    return spin
 
 
 __all__ = ["TrainingOptions"]

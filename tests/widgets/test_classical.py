@@ -59,7 +59,7 @@ def test_a_slider_moves_its_number_and_the_other_way(qtbot: Any) -> None:
     slider = form.findChild(object, "slide_a")
     slider.setValue(slider.maximum())
     assert form.values()["a"] == 10
-    form.editors["a"].setValue(0)
+    form.fields["a"].value = 0
     assert slider.value() == 0
     far = form.findChild(object, "slide_b")
     far.setValue(far.maximum() // 2)

@@ -168,8 +168,7 @@ def test_an_untrained_network_cannot_run_and_says_why(with_image: Any) -> None:
 
 
 def test_tile_settings_reach_the_engine(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
-    with_image.method_step.tile_options.tile_spin.setValue(256)
-    with_image.method_step.tile_options.mirror_box.setChecked(True)
+    with_image.method_step.tile_options.form.set_values({"tile_size": 256, "mirror": True})
     run(with_image, qtbot)
     tiles = next(v for k, v in engine.calls if k == "predict")[2]
     assert tiles.size == (256, 256)

@@ -30,14 +30,11 @@ def settled(dock: Any, qtbot: Any) -> None:
 def test_the_options_of_the_training_reach_the_engine(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
     paint(with_image, 1, BACKGROUND_PAINT)
     options = with_image.improve_step.options
-    options.balance.setChecked(True)
-    options.regulariser.setValue(0.5)
-    options.freeze.setCurrentIndex(options.freeze.findData(1.0))
+    options.learning.set_values({"balance": True, "regulariser": 0.5, "freeze": 1.0})
     assert options.settings()["intensities"] == "auto"
-    options.intensities.setCurrentIndex(options.intensities.findData("ct"))
+    options.learning.set_values({"intensities": "ct"})
     options.automatic.setChecked(False)
-    options.spins["elastic"].setValue(4)
-    options.rotate.setChecked(False)
+    options.strengths.set_values({"elastic": 4, "rotate": False})
     run(with_image, qtbot, with_image.train.start)
     spec = next(args for name, args in engine.calls if name == "finetune")[3]
     assert (spec.balance, spec.regulariser, spec.teacher, spec.freeze, spec.layer_decay) == (True, 0.5, 0.0, 1.0, 1.0)

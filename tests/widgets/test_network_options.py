@@ -34,8 +34,7 @@ def test_only_what_a_network_has_is_shown_and_defaults_say_nothing(
 ) -> None:
     row = NETWORKS[name]
     options.set_network(row, task)
-    shown = {n for n, box in options.switches.items() if not box.isHidden()}
-    shown |= {n for n, box in options.lists.items() if not box.parentWidget().isHidden()} - {"objects"}
+    shown = {n for n, line in options.form.lines.items() if not line.isHidden()} - {"objects"}
     assert shown <= set(row.options)
     assert options.options() == {}
     assert options.object_head == ""
@@ -43,11 +42,7 @@ def test_only_what_a_network_has_is_shown_and_defaults_say_nothing(
 
 def test_choices_become_options_of_the_spec(options: NetworkOptions) -> None:
     options.set_network(NETWORKS["unet"], Task.INSTANCE)
-    options.switches["deep_supervision"].setChecked(True)
-    box = options.lists["encoder"]
-    box.setCurrentIndex(box.findData("resnet18"))
-    heads = options.lists["objects"]
-    heads.setCurrentIndex(heads.findData("centre_offset"))
+    options.form.set_values({"deep_supervision": True, "encoder": "resnet18", "objects": "centre_offset"})
     assert options.options() == {"deep_supervision": True, "encoder": "resnet18"}
     assert options.object_head == "centre_offset"
     assert options.object_head in HEADS
@@ -62,8 +57,7 @@ def test_imagenet_weights_are_offered_for_a_resnet_only(options: NetworkOptions)
     options.set_network(NETWORKS["fastfcn"], Task.SEMANTIC)
     options.weights_path = "resnet18.pth"
     assert options.encoder_weights == ""
-    box = options.lists["encoder"]
-    box.setCurrentIndex(box.findData("resnet18"))
+    options.form.set_values({"encoder": "resnet18"})
     assert options.encoder_weights == "resnet18.pth"
     options.set_network(NETWORKS["segnet"], Task.SEMANTIC)
     assert options.encoder_weights == ""
@@ -88,7 +82,7 @@ def test_parts_of_other_packages_stand_in_the_lists_with_their_package(
     monkeypatch.setitem(TECHNIQUES._rows, "bright", row)
     step = MethodStep(window, Session(None))
     qtbot.addWidget(step)
-    lists = (step.network_choice, step.options.lists["objects"], step.classical.technique_choice)
+    lists = (step.network_choice, step.options.form.fields["objects"].native, step.classical.technique_choice)
     step.classical.set_image(Image(np.zeros((8, 8)), "YX"))
     shown = [[box.itemText(i) for i in range(box.count())] for box in lists]
     assert [title for titles in shown for title in titles if "(more)" in title] == [

@@ -56,7 +56,7 @@ def test_the_dock_looks_when_image_and_model_are_chosen_and_takes_the_help(with_
     qtbot.waitUntil(lambda: not card.isHidden(), timeout=5000)
     engine.verdict = verdict(fits=True, sentence="It fits.")
     card.push.click()
-    assert with_image.method_step.tile_options.invert_box.isChecked()
+    assert with_image.method_step.tile_options.inverts
     assert not any(name == "predict" for name, _ in engine.calls)
     qtbot.waitUntil(lambda: card.text.text() == "✓ It fits.", timeout=5000)
     assert [what for what in engine.calls if what[0] == "suits"][-1][1][2].invert
@@ -67,6 +67,6 @@ def test_a_note_of_contrast_offers_to_invert_and_run(with_image, engine, qtbot):
     push = with_image.messages.findChild(type(with_image.result_step.run_button), "invert_and_run")
     assert push is not None
     push.click()
-    assert with_image.method_step.tile_options.invert_box.isChecked()
+    assert with_image.method_step.tile_options.inverts
     qtbot.waitUntil(lambda: any(name == "predict" for name, _ in engine.calls), timeout=5000)
     assert with_image.runs.suit.answers(Note("Nothing was found.")) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QKeyEvent, QKeySequence, QShortcut
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_segplugin.widgets._edit_keys import STEP_KEY, Shortcuts
 from napari_segplugin.widgets._parts import button, describe
 from napari_segplugin.widgets.frame.footer import Footer
 from napari_segplugin.widgets.frame.groups import OneStop
@@ -72,6 +73,8 @@ class DockFrame(QWidget):
     Attributes
     ----------
     footer : Footer
+    keys : Shortcuts
+        Of the next step.
     under_header : QVBoxLayout
         For what stands between header and tabs.
 
@@ -104,9 +107,7 @@ class DockFrame(QWidget):
                 self._stack.addWidget(page)
         self.under_header = QVBoxLayout()
         self._lay_out()
-        self._next = QShortcut(QKeySequence("Ctrl+Return"), self)
-        self._next.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        self._next.activated.connect(self.press_next)
+        self.keys = Shortcuts(self, STEP_KEY, lambda _: self.press_next())
         self._show()
 
     def _make_tabs(self) -> dict[str, QToolButton]:
