@@ -38,6 +38,7 @@ from napari_segplugin.door.catalog import (
 from napari_segplugin.door.joining import join
 from napari_segplugin.door.orders import FileReading, RunOrder, batch_of, in_drawn, plan
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
+from napari_segplugin.door.typed import command_of
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
 from napari_segplugin.engine.session import Session, image_key
@@ -206,6 +207,7 @@ __all__ = [
     "batch_of",
     "cleanups",
     "collect_frozen",
+    "command_of",
     "companion",
     "compare",
     "devices",

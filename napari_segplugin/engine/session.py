@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from psygnal import Signal
@@ -99,6 +100,7 @@ class Session:
         self.folder = Path(folder) if folder else home_folder()
         self._bundles: list[ModelBundle] = []
         self._trail: list[ModelBundle] = []
+        self._places: WeakKeyDictionary[ModelBundle, Path] = WeakKeyDictionary()
 
     @property
     def bundles(self) -> tuple[ModelBundle, ...]:
@@ -160,7 +162,23 @@ class Session:
             n = 2
             while target.exists():
                 target, n = folder / f"{stem}-{n}", n + 1
-            return Path(save_bundle(bundle, target))
+            self._places[bundle] = Path(save_bundle(bundle, target))
+            return self._places[bundle]
+
+    def place(self, bundle: ModelBundle) -> str:
+        """By what a model is found without this session: the name of one that ships, otherwise a folder, made if need be.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        from napari_segplugin.io import shipped_bundles
+
+        if bundle.name in shipped_bundles() and not any(b is bundle for b in self._bundles):
+            return bundle.name
+        known = self._places.get(bundle)
+        return str(known if known is not None and known.exists() else self.save_bundle(bundle))
 
     @contextlib.contextmanager
     def _plain_errors(self, problem: str) -> Iterator[None]:

@@ -116,7 +116,7 @@ class SegmentationDock(QWidget):
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
         self.saving = SaveControl(desk, jobs, engine, result)
-        self.folders = FolderControl(desk, jobs, engine, method.classical, result)
+        self.folders = FolderControl(desk, jobs, engine, session, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
         self.instant = InstantControl(desk, jobs, engine, improve, self.paint, self.runs)

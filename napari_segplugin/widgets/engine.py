@@ -197,6 +197,19 @@ class Engine(Protocol):
     def plan(self, images: str | Path, output: str | Path | None, /) -> tuple[list[Path], Path | None, Path | None]:
         """The images of a folder, the folder of their results, and the record of the batch."""
 
+    def command_of(
+        self,
+        folder: str | Path,
+        output: str | Path,
+        /,
+        *,
+        model: str | Path = "",
+        recipe: str | Path = "",
+        tiles: TileSpec | None = None,
+        device: str = "auto",
+    ) -> str:
+        """The command that does a batch without the window."""
+
     def batch_of(
         self, images: str | Path, order: RunOrder, output: str | Path | None, /, *, stop: threading.Event | None
     ) -> Job[tuple[FileState, ...]]:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
 
 from napari_segplugin.core import Event, FileState, InputError, Job, Note, SegPluginError
@@ -18,6 +19,7 @@ from napari_segplugin.widgets.where import told
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_segplugin.door.window import Session
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.widgets.classical_page import ClassicalPage
     from napari_segplugin.widgets.engine import Engine
@@ -33,6 +35,7 @@ class FolderControl:
     desk : Desk
     jobs : Jobs
     engine : Engine
+    session : Session
     page : ClassicalPage
         Where a technique is set.
     step : ResultStep
@@ -41,14 +44,18 @@ class FolderControl:
     keeps = True
     works_on: tuple[Layer, ...] = ()
 
-    def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, page: ClassicalPage, step: ResultStep) -> None:
-        self._desk, self._jobs, self._engine, self._page, self._step = desk, jobs, engine, page, step
+    def __init__(
+        self, desk: Desk, jobs: Jobs, engine: Engine, session: Session, page: ClassicalPage, step: ResultStep
+    ) -> None:
+        self._desk, self._jobs, self._engine, self._session = desk, jobs, engine, session
+        self._page, self._step = page, step
         self._stop = threading.Event()
         self.folder: Path | None = None
         self.output: Path | None = None
         self.table = FolderTable()
         self.table.change_asked.connect(self._ask_output)
         self.table.chosen.connect(self._on_chosen)
+        self.table.copy_asked.connect(self.copy)
         step.rows.insertWidget(step.rows.indexOf(step.card), self.table)
         self.table.hide()
 
@@ -97,6 +104,31 @@ class FolderControl:
     def _on_chosen(self, state: FileState | None) -> None:
         if state is not None and state.reason:
             self._desk.say(f"{Path(state.path).name}: {state.reason}")
+
+    def copy(self) -> None:
+        """Put the same batch, as a command for a terminal, into the clipboard."""
+        desk, engine, session, choice = self._desk, self._engine, self._session, self._desk.choice()
+        folder, output = self.folder, self.output
+        recipe = self._page.recipe() if desk.is_classical else None
+        if folder is None or (recipe is None and (choice is None or choice.scratch)):
+            desk.fail(InputError("There is nothing to run yet.", hint="Choose a trained model under Look for."))
+            return
+        tiles, device = desk.tiles(choice.spec.ndim if choice else 2), desk.device
+        target = output or folder
+
+        def work() -> str:
+            if recipe is not None:
+                return engine.command_of(folder, target, recipe=engine.save_recipe(recipe, f"{target}.recipe.json"))
+            model = session.place(choice.load())  # type: ignore[union-attr]
+            return engine.command_of(folder, target, model=model, tiles=tiles, device=device)
+
+        def done(command: str) -> None:
+            clipboard = QGuiApplication.clipboard()
+            if clipboard is not None:
+                clipboard.setText(command)
+                desk.say("The command is in the clipboard: paste it into a terminal.", details=command)
+
+        self._jobs.beside("command", work, done)
 
     # --- the job --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtGui import QColor, QFontMetrics, QGuiApplication, QKeyEvent, QResizeEvent
+from qtpy.QtGui import QColor, QFontMetrics, QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
@@ -245,20 +245,19 @@ class FolderTable(QWidget):
     opened(FileState) : the file is to be shown
     chosen(FileState or None) : a file was selected; its `reason` belongs in the state sentence
     change_asked() : another folder of results is wanted
-    copied(str) : the command is in the clipboard
+    copy_asked() : the same batch is wanted as a command
     changed() : a count is another one
     """
 
     opened = Signal(object)
     chosen = Signal(object)
     change_asked = Signal()
-    copied = Signal(str)
+    copy_asked = Signal()
     changed = Signal()
 
     def __init__(self, theme: str = "dark") -> None:
         super().__init__()
         self.tally = Tally()
-        self._command = ""
         self.model_ = FolderModel(self.tally)
         self.shown = _Shown(self.model_)
         self.view = FileView(self.shown)
@@ -276,7 +275,9 @@ class FolderTable(QWidget):
         self.filters["all"].setChecked(True)
         self.hint = QLabel("A double click opens the file.")
         self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.copy = button("Copy command", "folder_copy", "The same without the window, for a terminal.", self._copy)
+        self.copy = button(
+            "Copy command", "folder_copy", "The same without the window, for a terminal.", self.copy_asked.emit
+        )
         self.copy.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.copy.setFlat(True)
         choices = row(*self.filters.values(), stretch=(1, 1, 1))
@@ -324,12 +325,6 @@ class FolderTable(QWidget):
         """Show where the results go."""
         self.where.show_text(f"{Path(folder).name} → {Path(output).name}", f"{folder}\n→ {output}")
 
-    def set_command(self, command: str) -> None:
-        """The same batch for the command line; without one it cannot be copied."""
-        self._command = command
-        self.copy.setEnabled(bool(command))
-        self.copy.setToolTip(command or "There is no command for this: save the recipe first.")
-
     def set_theme(self, theme: str) -> None:
         """Colors for a dark or a light page."""
         colors = self.model_.colors = COLORS["light" if theme == "light" else "dark"]
@@ -361,12 +356,6 @@ class FolderTable(QWidget):
             made.setAccessibleName(f"{made.text()} files")
         if before != [made.text() for made in self.filters.values()]:
             self.changed.emit()
-
-    def _copy(self) -> None:
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None and self._command:
-            clipboard.setText(self._command)
-            self.copied.emit(self._command)
 
 
 __all__ = ["COLORS", "FileView", "FolderModel", "FolderTable"]

@@ -10,9 +10,9 @@ import tifffile
 from squares import squares
 
 from napari_segplugin.cli.parser import make_parser
-from napari_segplugin.cli.typed import command_of
 from napari_segplugin.core import ClassicalRecipe, CleanupStep, TileSpec
 from napari_segplugin.door.orders import FileReading
+from napari_segplugin.door.typed import command_of
 from napari_segplugin.io import read_segmentation, save_recipe
 
 

@@ -254,6 +254,19 @@ class FakeEngine:
             raise InputError("There are no images in this folder.", got=images)
         return files, Path(output or f"{images}_results"), None
 
+    def command_of(
+        self,
+        folder: str | Path,
+        output: str | Path,
+        /,
+        *,
+        model: str | Path = "",
+        recipe: str | Path = "",
+        tiles: TileSpec | None = None,
+        device: str = "auto",
+    ) -> str:
+        return window.command_of(folder, output, model=model, recipe=recipe, tiles=tiles, device=device)
+
     def batch_of(
         self, images: str | Path, order: RunOrder, output: str | Path | None, *, stop: threading.Event | None
     ) -> Job[tuple[FileState, ...]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_engine import FakeEngine
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog
+
+from napari_segplugin import load_model
 
 pytestmark = pytest.mark.qt
 
@@ -73,3 +80,31 @@ def test_a_folder_without_images_is_a_sentence(with_image: Any, monkeypatch: Any
     choose(with_image, monkeypatch, str(tmp_path / "empty"))
     assert "no images in this folder" in with_image.messages.text.text()
     assert with_image.folders.table.isHidden()
+
+
+def test_the_same_batch_is_copied_as_a_command(real: Any, plate: Path, monkeypatch: Any, qtbot: Any) -> None:
+    """What is copied does the same without the window: it names a model that is found there."""
+    dock = real
+    dock.viewer.add_image(np.zeros((40, 50), np.uint8), axis_labels=("y", "x"), name="cells")
+    qtbot.waitUntil(lambda: dock.method_step.choice() is not None, timeout=4000)
+    choose(dock, monkeypatch, str(plate))
+    qtbot.mouseClick(dock.folders.table.copy, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "clipboard" in dock.messages.message, timeout=8000)
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:4] == ["segplugin", "predict", str(plate), "--model"]
+    assert words[words.index("--output") + 1] == f"{plate}_results"
+    name = words[4]
+    own = replace(load_model(name), name="my own")
+    assert load_model(name).name == dock.method_step.choice().title
+    dock.session.add(own)  # one that was trained here is written where the command finds it
+    dock.messages.clear()
+    qtbot.mouseClick(dock.folders.table.copy, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "clipboard" in dock.messages.message, timeout=8000)
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert load_model(words[4]).name == "my own"
+    first = words[4]
+    dock.messages.clear()
+    qtbot.mouseClick(dock.folders.table.copy, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "clipboard" in dock.messages.message, timeout=8000)
+    assert shlex.split(QGuiApplication.clipboard().text())[4] == first  # not written twice
+    qtbot.waitUntil(lambda: not dock.background.busy, timeout=60000)  # the estimate imports torch

@@ -127,15 +127,6 @@ def test_the_table_follows_the_running_file_until_somebody_looks(table: FolderTa
     assert top() == 0
 
 
-def test_the_command_goes_into_the_clipboard(table: FolderTable, qtbot: Any) -> None:
-    table.set_command("")
-    assert not table.copy.isEnabled()
-    table.set_command("segplugin predict plate1 --model nuclei2d --output plate1_results")
-    with qtbot.waitSignal(table.copied, timeout=1000):
-        qtbot.mouseClick(table.copy, Qt.MouseButton.LeftButton)
-    assert QGuiApplication.clipboard().text().startswith("segplugin predict plate1")
-
-
 def test_another_folder_for_the_results_is_asked_for(table: FolderTable, qtbot: Any) -> None:
     assert table.where.text() == "plate1 → plate1_results"
     with qtbot.waitSignal(table.change_asked, timeout=1000):
