@@ -94,6 +94,14 @@ class Result:
         start = json_integers(self.segmentation.recipe.get("origin"))
         return (0,) * (len(self.segmentation.axes) - len(start)) + start if start else ()
 
+    @property
+    def computed(self) -> Segmentation | None:
+        """What its recipe computes once more, where that is the whole of it; corrections of that can be put on again."""
+        recipe = self.segmentation.recipe
+        told = [recipe.get(k) for k in ("region", "regions", "kept_objects", "kept_voxels")]
+        whole = not self.adopted and not any(told) and isinstance(self.layer.data, np.ndarray)
+        return self.segmentation if whole and recipe else None
+
     def current(self) -> Segmentation:
         """The result as it is now: labels from the layer, and a table that knows what is new.
 

@@ -114,7 +114,13 @@ class Engine(Protocol):
         """A sample image with its truth."""
 
     def write_segmentation(
-        self, segmentation: Segmentation, path: str | Path, /, *, voxel_space: bool = False
+        self,
+        segmentation: Segmentation,
+        path: str | Path,
+        /,
+        *,
+        voxel_space: bool = False,
+        before: Segmentation | None = None,
     ) -> list[Path]:
         """Write a result with how it was made, and the measurements of its objects."""
 

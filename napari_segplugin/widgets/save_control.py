@@ -60,7 +60,7 @@ class SaveControl:
         desk, result = self._desk, self._result()
         if result is None:
             return
-        frozen, engine = result.current(), self._engine
+        frozen, engine, before = result.current(), self._engine, result.computed
 
         def done(paths: list[Path]) -> None:
             told = "Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}."
@@ -71,7 +71,7 @@ class SaveControl:
                 )
             desk.say(told)
 
-        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done)
+        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True, before=before), done)
 
 
 def suggested(result: Result) -> tuple[Path, dict[str, str]]:

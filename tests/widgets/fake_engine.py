@@ -157,7 +157,13 @@ class FakeEngine:
         return SampleImage(name, name, image, truth, None, Task.INSTANCE, ("object",), "none", "nobody")
 
     def write_segmentation(
-        self, segmentation: Segmentation, path: str | Path, *, voxel_space: bool = False
+        self,
+        segmentation: Segmentation,
+        path: str | Path,
+        /,
+        *,
+        voxel_space: bool = False,
+        before: Segmentation | None = None,
     ) -> list[Path]:
         self.saved.append((segmentation, path))
         return [Path(path)]
