@@ -111,4 +111,40 @@ class Hands:
         picture.save(self.folder / f"{name}.png", optimize=True)
 
 
-__all__ = ["Hands"]
+class PlaneHands(Hands):
+    """Hands on one of the other canvases."""
+
+    def __init__(self, three: Any, number: int, qtbot: Any) -> None:
+        super().__init__(three.viewer, qtbot)
+        if number:
+            self.viewer, self.canvas = three.canvases[number - 1].viewer, three.canvases[number - 1].canvas.native
+
+    def hover(self, layer: Any, voxel: Sequence[float], shift: bool = False) -> None:
+        none = Qt.MouseButton.NoButton
+        self.qtbot.wait(20)
+        self._send(QEvent.Type.MouseMove, self._pixel(layer, voxel), none, none, shift)
+        self.qtbot.wait(20)
+
+    def double_click(self, layer: Any, voxel: Sequence[float]) -> None:
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        at = self._pixel(layer, voxel)
+        for kind, button, held in (
+            (QEvent.Type.MouseButtonPress, left, left),
+            (QEvent.Type.MouseButtonRelease, left, none),
+            (QEvent.Type.MouseButtonDblClick, left, left),
+            (QEvent.Type.MouseButtonRelease, left, none),
+        ):
+            self._send(kind, at, button, held, False)
+        QApplication.processEvents()
+
+    def color(self, layer: Any, voxel: Sequence[float]) -> np.ndarray:
+        """What is drawn at a voxel."""
+        QApplication.processEvents()
+        picture = self.canvas.grabFramebuffer()
+        at: QPointF = self._pixel(layer, voxel)
+        share = picture.width() / self.canvas.width()
+        color = picture.pixelColor(round(at.x() * share), round(at.y() * share))
+        return np.array([color.red(), color.green(), color.blue()])
+
+
+__all__ = ["Hands", "PlaneHands"]
