@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_segplugin.core import Event, Image, InputError, Job, Note, Region, Segmentation, SegPluginError, Stage, Task
 from napari_segplugin.viewer.class_renewal import ClassSteps
+from napari_segplugin.viewer.corrections import CLASSES
 from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
@@ -171,7 +172,11 @@ class RunControl:
             return False
         if segmentation.task is Task.SEMANTIC:
             work.classes = work.classes or ClassSteps(result)
-            done = work.classes.renew(segmentation, ordered)
+            strokes = desk.living(desk.work_on(result.image_layer).paints.get(CLASSES))
+            fits = strokes is not None and strokes.data.shape == ordered.shape
+            done = work.classes.renew(
+                segmentation, ordered, np.asarray(strokes.data) != 0 if strokes and fits else None
+            )
         elif work.target is None:
             return False
         else:

@@ -282,6 +282,8 @@ class ImproveStep(DockPart):
         if classes is not None and task is Task.SEMANTIC:
             for info in classes:
                 strokes, n = counts.get(classes.paint_value(info.id), (0, 0))
+                if not strokes and not info.id and len(classes) > 2:
+                    continue  # several classes may fill the image
                 lines.append(
                     f"{info.name}: {_strokes(strokes)}, {voxels(n, ndim)}" if strokes else f"{info.name}: none yet"
                 )
