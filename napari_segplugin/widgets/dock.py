@@ -109,7 +109,7 @@ class SegmentationDock(QWidget):
         self.journal = JournalControl(desk, jobs, session, image)
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
-        self.strokes = StrokeControl(desk)
+        self.strokes = StrokeControl(desk, engine)
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)

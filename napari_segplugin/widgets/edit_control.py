@@ -62,7 +62,7 @@ class EditControl:
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
         self._desk, self._jobs, self._journal = desk, jobs, journal
         self.panel, self.adoption = CorrectPanel(), AdoptControl(desk)
-        self.tool, self.painting = "", ResultPaint(desk, self)
+        self.tool, self.painting = "", ResultPaint(desk, engine, self)
         self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
         self._outline = ObjectOutline(desk.viewer)

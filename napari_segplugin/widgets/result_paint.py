@@ -8,11 +8,13 @@ from napari_segplugin.core import BACKGROUND_PAINT, InputError
 from napari_segplugin.viewer.brush import NOTHING
 from napari_segplugin.viewer.corrections import OBJECTS, is_object
 from napari_segplugin.viewer.painted import take_in, waiting
+from napari_segplugin.widgets.stroke_control import grew_from_strokes
 
 if TYPE_CHECKING:
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.target import Target
     from napari_segplugin.widgets.edit_control import EditControl
+    from napari_segplugin.widgets.engine import Engine
 
 
 class ResultPaint:
@@ -21,11 +23,12 @@ class ResultPaint:
     Parameters
     ----------
     desk : Desk
+    engine : Engine
     edits : EditControl
     """
 
-    def __init__(self, desk: Desk, edits: EditControl) -> None:
-        self._desk, self._edits = desk, edits
+    def __init__(self, desk: Desk, engine: Engine, edits: EditControl) -> None:
+        self._desk, self._engine, self._edits = desk, engine, edits
 
     def take(self, target: Target, tool: str) -> None:
         """Take a tool of napari's own, which paints on the result itself.
@@ -75,6 +78,8 @@ class ResultPaint:
             image = target.result.image_layer
             strokes = desk.living(desk.work_on(image).paints.get(OBJECTS))
             if strokes is None or desk.result_of(image) is not target.result:
+                continue
+            if grew_from_strokes(target.result.segmentation, self._engine):
                 continue
             painted = desk.strokes(strokes)
             objects = {n for n in painted.counts if waiting(strokes, n)}

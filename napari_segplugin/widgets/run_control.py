@@ -17,6 +17,7 @@ from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.renewal import Renewed, can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.widgets._parts import tell
+from napari_segplugin.widgets.stroke_control import grew_from_strokes
 from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
 
@@ -172,11 +173,7 @@ class RunControl:
             return False
         if segmentation.task is Task.SEMANTIC:
             work.classes = work.classes or ClassSteps(result)
-            strokes = desk.living(desk.work_on(result.image_layer).paints.get(CLASSES))
-            fits = strokes is not None and strokes.data.shape == ordered.shape
-            done = work.classes.renew(
-                segmentation, ordered, np.asarray(strokes.data) != 0 if strokes and fits else None
-            )
+            done = work.classes.renew(segmentation, ordered, self._strokes(result, segmentation))
         elif work.target is None:
             return False
         else:
@@ -191,6 +188,14 @@ class RunControl:
         self._step.show_summary(_summary(segmentation))
         self._tell(result, done)
         return True
+
+    def _strokes(self, result: Result, found: Segmentation) -> np.ndarray | None:
+        """Where strokes say the class, in the order of the layer of a map of classes."""
+        desk = self._desk
+        strokes = desk.living(desk.work_on(result.image_layer).paints.get(CLASSES))
+        if strokes is None or strokes.data.shape != result.layer.data.shape or grew_from_strokes(found, self._engine):
+            return None
+        return np.asarray(strokes.data) != 0
 
     def _tell(self, result: Result, done: Renewed) -> None:
         """Say what was replaced, with the way back."""

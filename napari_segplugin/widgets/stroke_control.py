@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, Task
+from napari_segplugin.core import ClassTable, Segmentation, Task
+from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer.class_renewal import ClassSteps
 from napari_segplugin.viewer.class_strokes import StrokesInMap
 from napari_segplugin.viewer.corrections import CLASSES
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.results import Result
+    from napari_segplugin.widgets.engine import Engine
+
+
+def grew_from_strokes(found: Segmentation, engine: Engine) -> bool:
+    """Whether a classical technique made a result from strokes, which were where it began and not what it should find."""
+    recipe = json_object(found.recipe.get("classical"))
+    name = str(recipe.get("technique", ""))
+    return name in engine.techniques().names() and engine.techniques()[name].needs == "strokes"
 
 
 class StrokeControl:
@@ -24,10 +33,11 @@ class StrokeControl:
     Parameters
     ----------
     desk : Desk
+    engine : Engine
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, engine: Engine) -> None:
+        self._desk, self._engine = desk, engine
         self._classes: ClassTable | None = None
 
     def refresh(self) -> None:
@@ -41,10 +51,11 @@ class StrokeControl:
                 self._join(strokes, result)
 
     def _join(self, strokes: Labels, result: Result) -> None:
-        painted, about = self._desk.strokes(strokes), self._desk.about(result)
-        same = painted.in_map is not None and painted.in_map.steps.result is result
-        data = result.layer.data
-        if same or not isinstance(data, np.ndarray) or data.shape != strokes.data.shape or not result.layer.editable:
+        painted, about, data = self._desk.strokes(strokes), self._desk.about(result), result.layer.data
+        if painted.in_map is not None and painted.in_map.steps.result is result:
+            return
+        fits = isinstance(data, np.ndarray) and data.shape == strokes.data.shape and result.layer.editable
+        if not fits or grew_from_strokes(result.segmentation, self._engine):
             return
         if painted.in_map is not None:
             painted.in_map.let_go()
@@ -53,4 +64,4 @@ class StrokeControl:
         painted.in_map.put_all()
 
 
-__all__ = ["StrokeControl"]
+__all__ = ["StrokeControl", "grew_from_strokes"]
