@@ -103,7 +103,7 @@ class PaintControl:
         return {} if self.layer is None else self._desk.strokes(self.layer).counts
 
     @property
-    def _in_result(self) -> bool:
+    def in_result(self) -> bool:
         """Whether what is painted goes into a result: there is one with objects, and objects are looked for."""
         desk, result = self._desk, self._desk.result
         objects = paints_of(desk.task) == OBJECTS and not desk.is_classical
@@ -117,7 +117,7 @@ class PaintControl:
         bool
             Whether there is a corrections layer to paint on.
         """
-        if self._in_result:
+        if self.in_result:
             self.on_result.emit(self.classes.row.name)
             return False
         return self._own_layer()
@@ -240,7 +240,7 @@ class PaintControl:
     def pick(self, value: int) -> None:
         """Take a paint value into the brush."""
         choice = self._desk.choice()
-        if self._in_result and value not in (ERASE, BACKGROUND_PAINT) and choice is not None:
+        if self.in_result and value not in (ERASE, BACKGROUND_PAINT) and choice is not None:
             at = BACKGROUND_PAINT - value
             self.on_result.emit(self.classes.row.name if value == NEW_OBJECT else choice.spec.classes[at].name)
             return

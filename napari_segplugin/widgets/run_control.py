@@ -195,7 +195,7 @@ class RunControl:
         strokes = desk.living(desk.work_on(result.image_layer).paints.get(CLASSES))
         if strokes is None or strokes.data.shape != result.layer.data.shape or grew_from_strokes(found, self._engine):
             return None
-        return np.asarray(strokes.data) != 0
+        return np.asarray(strokes.data).astype(bool)
 
     def _tell(self, result: Result, done: Renewed) -> None:
         """Say what was replaced, with the way back."""

@@ -352,6 +352,7 @@ class ImproveStep(DockPart):
         *,
         ready: bool,
         painting: bool,
+        on_result: bool,
         can_train: bool,
         training: bool,
         busy: bool,
@@ -364,6 +365,8 @@ class ImproveStep(DockPart):
             An image and a network are chosen.
         painting : bool
             There is a corrections layer.
+        on_result : bool
+            Objects are painted on a result.
         can_train : bool
             There may be something to learn from; edits count.
         training, busy : bool
@@ -373,7 +376,7 @@ class ImproveStep(DockPart):
         self.layer_button.setText("Continue painting" if painting else "Paint strokes")
         self.reviewed_button.setEnabled(ready and not training)
         self.weak_row.setEnabled(ready and not training)
-        self.paints.setVisible(painting)
+        self.paints.setVisible(painting or on_result)
         self.train_button.setEnabled(ready and can_train and not busy)
         self.folder.button.setEnabled(ready and not busy)
         self.instant_button.setEnabled(ready and painting and not busy)
