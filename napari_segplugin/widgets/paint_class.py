@@ -203,6 +203,7 @@ class PaintClassControl:
         layer: Labels = event.source
         self.row.offer(0)
         if paints_on(layer) != OBJECTS:
+            self._note_names(layer, EditStep(list(event.value)))
             return
         known, fresh, work = class_names(layer), dict[int, str](), self._desk.strokes(layer)
         for delta in EditStep(list(event.value)).deltas():
@@ -214,6 +215,15 @@ class PaintClassControl:
                     fresh[int(number)] = name
         if fresh:
             name_classes(layer, fresh)
+
+    def _note_names(self, layer: Labels, step: EditStep) -> None:
+        """Remember what the classes of strokes are called: another day knows only their numbers."""
+        choice = self._desk.choice()
+        table = () if choice is None or choice.spec.task is not Task.SEMANTIC else tuple(choice.spec.classes)
+        numbers = {int(n) for delta in step.deltas() for n in np.unique(np.asarray(delta.new)).tolist()}
+        names = {n: table[n].name for n in numbers if 0 < n < len(table)}
+        if names:
+            name_classes(layer, names)
 
     def _name_of(self, number: int) -> str:
         """The class of a number that is painted for the first time."""

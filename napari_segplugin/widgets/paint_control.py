@@ -68,13 +68,13 @@ class PaintControl:
     painted : signal
         What is painted on the chosen image has changed.
     restored : signal
-        Strokes came back that are for another task than the chosen one, with that task.
+        Strokes came back: the task that they are for, and the names of their classes.
     on_result : signal
-        Objects, or an area, of a class are to be painted where there is a result: on that. Emitted with the class.
+        What is painted, of the class that it is emitted with, goes onto the result.
     """
 
     painted = Signal()
-    restored = Signal(Task)
+    restored = Signal(Task, dict)
     on_result = Signal(str)
 
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
@@ -106,8 +106,8 @@ class PaintControl:
     def in_result(self) -> bool:
         """Whether what is painted goes into a result: there is one with objects, and objects are looked for."""
         desk, result = self._desk, self._desk.result
-        objects = paints_of(desk.task) == OBJECTS and not desk.is_classical
-        return objects and result is not None and desk.about(result).target is not None
+        target = None if result is None else desk.about(result).target
+        return paints_of(desk.task) == OBJECTS and not desk.is_classical and target is not None
 
     def add_layer(self) -> bool:
         """Take the brush: on the result where objects are painted and there is one, otherwise on the corrections layer.
@@ -162,8 +162,10 @@ class PaintControl:
             Whether the journal of the image holds them.
         """
         self.put_layer(layer, known, history)
-        if layer is not self.layer:
-            self.restored.emit(Task.SEMANTIC if paints_on(layer) == CLASSES else Task.INSTANCE)
+        if paints_on(layer) == CLASSES:
+            self.restored.emit(Task.SEMANTIC, class_names(layer))
+        elif layer is not self.layer:
+            self.restored.emit(Task.INSTANCE, {})
         self._take_up(layer)
 
     def put_layer(
@@ -247,11 +249,9 @@ class PaintControl:
         layer = self.layer if self._own_layer() else None
         if layer is None:
             return
-        if value == ERASE:
-            layer.mode = "erase"
-            return
-        layer.selected_label = self.classes.next_number(layer) if value == NEW_OBJECT else value
-        layer.mode = "paint"
+        if value != ERASE:
+            layer.selected_label = self.classes.next_number(layer) if value == NEW_OBJECT else value
+        layer.mode = "erase" if value == ERASE else "paint"
 
     def recolor(self) -> None:
         """Follow the classes as they are now: names that a person changed, and colours."""
