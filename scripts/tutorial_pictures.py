@@ -280,7 +280,6 @@ def paint(lesson: Lesson) -> None:
     empty = np.argwhere((lesson.truth == 0) & (np.asarray(lesson.layer.data) == 0))
     if not dock.improve_step.strokes.head.isChecked():
         hands.press(dock.improve_step.strokes.head)
-    lesson.press("corrections_button")
     lesson.press(f"paint_{BACKGROUND_PAINT}")
     for row in STROKES_AT:
         hands.drag(dock.paint.layer, empty[empty[:, 0] == row][[5, 20, 35]].astype(float))

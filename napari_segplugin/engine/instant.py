@@ -112,7 +112,7 @@ class PixelForest:
             raise InputError(
                 "The instant answer needs strokes of at least two classes.",
                 got=f"{len(target)} class{'es' * (len(target) != 1)}",
-                hint="Also paint some background.",
+                hint="Also paint another class, or background." if n_classes > 2 else "Also paint some background.",
             )
         forest = RandomForestClassifier(
             _TREES, min_samples_leaf=2, max_features="sqrt", class_weight="balanced", n_jobs=-1, random_state=seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,32 @@ class ClassSteps:
         """Follow the layer no longer."""
         self._history.detach()
 
-    def renew(self, segmentation: Segmentation, labels: np.ndarray) -> Renewed:
+    def paint(self, where: tuple[np.ndarray, ...], values: np.ndarray) -> None:
+        """Give classes to voxels, as one step of the undo list; those that have them are left out.
+
+        Parameters
+        ----------
+        where : tuple of ndarray of int
+            One array an axis.
+        values : ndarray of int
+        """
+        data = np.asarray(self.result.layer.data)
+        differs = data[where] != values
+        if differs.any():
+            at = tuple(axis[differs].astype(np.int32) for axis in where)
+            self._history.write(at, values[differs].astype(data.dtype), {"kind": "stroke"})
+
+    def add_classes(self, table: ClassTable, used: Collection[str]) -> dict[int, int]:
+        """Know the classes of a table that are used; the number that each of its classes has here."""
+        was = self.result.segmentation
+        classes = joined_classes(was.classes, table, used)
+        if classes != was.classes:
+            take_up(self.result, replace(was, classes=classes))
+            self._color(was)
+        numbers = {c.name: c.id for c in classes}
+        return {c.id: numbers[c.name] for c in table if c.name in numbers}
+
+    def renew(self, segmentation: Segmentation, labels: np.ndarray, strokes: np.ndarray | None = None) -> Renewed:
         """Put a new result into the layer around what was painted there; Ctrl+Z takes it back.
 
         Parameters
@@ -48,10 +74,13 @@ class ClassSteps:
             It becomes the one of the result, with the classes that were painted and that it has not.
         labels : ndarray of int
             Those of the segmentation, in the order of the layer.
+        strokes : ndarray of bool, optional
+            Where strokes say the class, which stay too.
         """
         result, layer = self.result, self.result.layer
         was, before, data = result.segmentation, result.before, np.asarray(layer.data)
         painted, outside = data != before, outside_of(result, segmentation)
+        painted = painted if strokes is None else painted | strokes
         fixed = painted
         if outside is not None:
             fixed = painted | outside

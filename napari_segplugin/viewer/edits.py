@@ -19,10 +19,11 @@ from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
 from napari_segplugin.data.several import each
 from napari_segplugin.viewer.compass import layer_letters
-from napari_segplugin.viewer.history import Delta, EditNote, EditStep, LayerHistory
+from napari_segplugin.viewer.history import EditNote, EditStep, LayerHistory
 from napari_segplugin.viewer.light import uncollected
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.space import place_of_layer
+from napari_segplugin.viewer.step_counts import meant_in, noted, won_in
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED, ObjectRows, TableRow
 
 if TYPE_CHECKING:
@@ -218,8 +219,8 @@ class Editor:
     # --- table ----------------------------------------------------------------------------------------------------
 
     def set_class(self, numbers: Iterable[int], name: str) -> None:
-        """Change the class of objects."""
-        self._mark({n: {"class": name} for n in self._there(numbers)}, "class")
+        """Change the class of objects: a correction like any other."""
+        self._mark({n: {"class": name, "status": CORRECTED} for n in self._there(numbers)}, "class")
 
     def accept(self, numbers: Iterable[int]) -> None:
         """Say that objects are right."""
@@ -325,10 +326,10 @@ class Editor:
         won: dict[int, int] = {}
         boxes = self.boxes
         for delta in () if fresh else step.deltas():
-            for number, voxels in _noted(boxes, delta).items():
+            for number, voxels in noted(boxes, delta).items():
                 won[number] = won.get(number, 0) + voxels
         if fresh:
-            won = _won(step)
+            won = won_in(step)
         step.note["won"] = won
         step.note["table"] = self._rows_after(step, won)
         self.rows.write({n: after for n, (_, after) in step.note["table"].items()})
@@ -338,7 +339,9 @@ class Editor:
         """Row before and after of every object that a step changed."""
         size, voxel, boxes = self.rows.size_column, self.voxel, self.boxes
         cells, parents = step.note.get("rows", {}), step.note.get("parents", {})
-        touched = dict.fromkeys([n for n, v in won.items() if v or not step.note.get("kind")])
+        hand = not step.note.get("kind")
+        touched = dict.fromkeys([n for n, v in won.items() if v or hand])
+        meant = meant_in(step) if hand else set(touched)
         out: dict[int, tuple[TableRow | None, TableRow | None]] = {}
         numbers = list(dict.fromkeys([*touched, *cells]))
         for number, before in zip(numbers, self.rows.several(numbers), strict=True):
@@ -346,8 +349,9 @@ class Editor:
             if number in touched:
                 like = self.rows.get(parents[number]) if number in parents else None
                 base = before or self.rows.fresh(number, like)
-                kept = boxes.size(number) > 0
-                after = {**base, "status": CORRECTED} if kept else None
+                # nobody has looked at what another object was painted over
+                status = CORRECTED if number in meant or before is None else before["status"]
+                after = {**base, "status": status} if boxes.size(number) > 0 else None
             if number in cells:
                 after = {**(after or before or self.rows.fresh(number)), **cells[number]}
             if after is not None and size:
@@ -375,25 +379,6 @@ class Editor:
         else:  # a step of an earlier day, whose objects may have no box
             for delta in step.deltas(back):
                 self._boxes.update(*delta)
-
-
-def _noted(boxes: ObjectBoxes, delta: Delta) -> dict[int, int]:
-    """Tell boxes of a change; voxels that each object won."""
-    if delta.box is not None and isinstance(delta.new, int):
-        return boxes.update_box(delta.box, delta.old, delta.new)
-    return boxes.update(*delta)
-
-
-def _won(step: EditStep) -> dict[int, int]:
-    """Voxels that each object won in a step."""
-    won: dict[int, int] = {}
-    for delta in step.deltas():
-        for values, sign in ((delta.new, 1), (delta.old, -1)):
-            array = np.broadcast_to(np.asarray(values), delta.old.shape)
-            for number, count in zip(*np.unique(array, return_counts=True), strict=True):
-                won[int(number)] = won.get(int(number), 0) + sign * int(count)
-    won.pop(0, None)
-    return won
 
 
 __all__ = ["Editor"]

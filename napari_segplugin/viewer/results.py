@@ -81,12 +81,12 @@ class Result:
         return not np.array_equal(self.before, np.asarray(self.layer.data))
 
     @property
-    def accepted(self) -> tuple[int, ...]:
-        """Objects that a person looked at and found right."""
+    def checked(self) -> tuple[int, ...]:
+        """Objects that a person found right, or made right: they are what is learnt from, as they are now."""
         features = self.layer.features
         if not {"label", "status"} <= set(features.columns):
             return ()
-        return tuple(int(n) for n in features["label"][features["status"] == "accepted"])
+        return tuple(int(n) for n in features["label"][features["status"].isin(["accepted", "corrected"])])
 
     @property
     def origin(self) -> tuple[int, ...]:

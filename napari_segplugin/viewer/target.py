@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_segplugin.viewer.brush import Brush
+from napari_segplugin.viewer.brush import NOTHING, Brush
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -97,7 +97,12 @@ class Target:
         self.choose(*(left if number in chosen else (number, *left)))
 
     def area(self, name: str) -> int | None:
-        """The number of a class that is an area, 0 where it does not occur yet; None for a class of single objects."""
+        """The number of a class that is an area, 0 where it does not occur yet; None for a class of single objects.
+
+        Of the background it is the number for nothing.
+        """
+        if name == self.classes[0].name:
+            return NOTHING
         areas = {c.name for c in self.classes if c.id and c.id not in self.classes.thing_ids}
         return self.editor.first_of(name) if name in areas else None
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_segplugin.engine.instant import PixelForest
     from napari_segplugin.engine.track.track import Tracking
     from napari_segplugin.viewer.class_renewal import ClassSteps
+    from napari_segplugin.viewer.class_strokes import StrokesInMap
     from napari_segplugin.viewer.recorder import Recorder
     from napari_segplugin.viewer.replay import History
     from napari_segplugin.viewer.results import Result
@@ -87,6 +88,10 @@ class PaintWork:
         Strokes and voxels of each paint value.
     highest : int
         The highest number that an object has or had.
+    cleared : tuple of int
+        Strokes and voxels of "not an object" for which the result was cleared.
+    in_map : StrokesInMap, optional
+        Keeps the map of classes in step with strokes of classes.
     aside : bool
         Whether it is hidden because something else is looked for.
     """
@@ -94,6 +99,8 @@ class PaintWork:
     colors: dict[int, str] | None = None
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     highest: int = 0
+    cleared: tuple[int, int] = (0, 0)
+    in_map: StrokesInMap | None = None
     aside: bool = False
 
 

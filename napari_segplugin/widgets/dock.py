@@ -48,6 +48,7 @@ from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
 from napari_segplugin.widgets.step_result import ResultStep
+from napari_segplugin.widgets.stroke_control import StrokeControl
 from napari_segplugin.widgets.to_file_control import ToFileControl
 from napari_segplugin.widgets.track_control import TrackControl
 from napari_segplugin.widgets.train_control import TrainControl
@@ -113,6 +114,7 @@ class SegmentationDock(QWidget):
         self.journal = JournalControl(desk, jobs, session, image)
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
+        self.strokes = StrokeControl(desk, engine)
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
         self.saving = SaveControl(desk, jobs, engine, result)
@@ -198,6 +200,7 @@ class SegmentationDock(QWidget):
         image.reveal_asked.connect(self.frame.reveal)
         self.jobs.ended.connect(self.runs.fill_devices)
         self.paint.restored.connect(method.look_for)
+        self.paint.on_result.connect(self.edits.painting.paint_as)
         self.desk.said.connect(self.say)
         self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
@@ -375,4 +378,5 @@ class SegmentationDock(QWidget):
         self.tracks.refresh()
         self.edge_maps.refresh()
         self.edits.refresh()
+        self.strokes.refresh()
         self.guide.tell()

@@ -27,6 +27,7 @@ from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.adopt_control import AdoptControl, is_view
 from napari_segplugin.widgets.prompt_control import PromptControl
 from napari_segplugin.widgets.queue_control import QueueControl
+from napari_segplugin.widgets.result_paint import ResultPaint
 from napari_segplugin.widgets.step_correct import ALWAYS, PLANE, CorrectPanel
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class EditControl:
         self._desk, self._jobs, self._journal = desk, jobs, journal
         self.panel, self.adoption = CorrectPanel(), AdoptControl(desk)
         self.tool, self.keys = "", ToolKeys(self.act, self.panel.step_asked.emit)
+        self.painting = ResultPaint(desk, engine, self)
         self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
         self._outline = ObjectOutline(desk.viewer)
@@ -61,7 +63,7 @@ class EditControl:
         self._show_timer = timer(step, 50, self.show)
         self.panel.asked.connect(self.act)
         self.panel.class_asked.connect(self._set_class)
-        self.panel.new_class_asked.connect(self._set_new_class)
+        self.panel.new_class_asked.connect(self._on_new_class)
         self.panel.proposal_asked.connect(self.prompt.answer)
         step.correct.rows.insertWidget(1, self.panel)
         self.panel.adopt.clicked.connect(lambda _=False: self._guarded(self.adoption.start))
@@ -93,6 +95,7 @@ class EditControl:
         self._journal.forget_images()
         for target in desk.targets:
             target.editor.follow(a for a in desk.viewer.layers if is_view(a, target.layer))
+        self.painting.take_in()
         self.show()
 
     def _hold(self, result: Result) -> Target:
@@ -161,8 +164,9 @@ class EditControl:
             return
         panel.set_axes(target.axes)
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
-        panel.set_classes(things, [c.name for c in target.classes if c.id and c.name not in things])
-        self._use_class(target)
+        areas = [c.name for c in target.classes if c.id and c.name not in things]
+        panel.set_classes(things, [*areas, target.classes[0].name])
+        self.painting.use_class(target)
         number = int(target.layer.selected_label)
         # the boxes are made in a worker: do not ask for them
         number = number if target.touched and target.editor.seems_there(number) else 0
@@ -201,7 +205,7 @@ class EditControl:
         elif action in HINTS:
             self.put_down() if self.tool == action else self._take(target, action)
         elif action in BRUSHES:
-            self._guarded(lambda: self._brush(target, action))
+            self._guarded(lambda: self.painting.take(target, action))
         elif action == "select":
             self.put_down()
         elif action in ("next", "accept", "fix", "reject"):
@@ -234,19 +238,9 @@ class EditControl:
         else:
             {"grow": editor.grow, "shrink": editor.shrink}[action](*chosen, distance=amount, where=where)
 
-    def _set_new_class(self, name: str) -> None:
-        """Take a number of a class into the brush."""
-        target = self.target
-        if target is not None:
-            self._use_class(target)
-            target.editor.make_room()
-            target.layer.selected_label = target.area(name) or target.editor.boxes.next_number()
-            self._show_timer.start()
-
-    def _use_class(self, target: Target) -> None:
-        """What is painted from now on is of the class that is chosen."""
-        things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
-        target.editor.rows.usual_class = self.panel.new_class or (things or ["object"])[0]
+    def _on_new_class(self, name: str) -> None:
+        self.painting.new_class(name)
+        self._show_timer.start()
 
     def _pixel(self, target: Target) -> float:
         """The finest voxel size along the axes of space."""
@@ -290,15 +284,8 @@ class EditControl:
         bind(target.layer, ESCAPE, lambda _: self.put_down())
         self.panel.show_tool(tool, HINTS[tool])
 
-    def _brush(self, target: Target, tool: str) -> None:
-        """Take a tool of napari's own, which paints on the result itself."""
-        if tool == "erase" and not self.chosen:
-            raise InputError("No object is selected.", hint="Click on the object to erase from, then take the eraser")
-        self.put_down()
-        self._desk.viewer.dims.ndisplay = 2
-        self._desk.viewer.layers.selection.active = target.layer
-        self._use_class(target)
-        target.brush.take(tool)
+    def hold(self, tool: str) -> None:
+        """A tool is in hand."""
         self.tool = tool
         self.panel.show_tool(tool, "")
 

@@ -129,6 +129,7 @@ class Guide:
         dock.improve_step.set_state(
             ready=ready,
             painting=painting,
+            on_result=dock.paint.in_result,
             can_train=painted or result is not None,
             training=training,
             busy=dock.job.busy,

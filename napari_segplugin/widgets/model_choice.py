@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
-from napari_segplugin.core import Image, ModelSpec, Task
+from napari_segplugin.core import ClassTable, Image, InputError, Kind, ModelSpec, Task
 from napari_segplugin.viewer.work import ImageWork, ModelKey
 
 SCRATCH: ModelKey = ("scratch", "")
@@ -92,4 +93,21 @@ class ModelMemory:
             self._keys[(*self._kind, task)] = key
 
 
-__all__ = ["SCRATCH", "ModelMemory", "Offer"]
+def named_classes(names: Mapping[int, str], now: ClassTable) -> ClassTable | None:
+    """The classes that strokes were painted for; None where they are those of a table already.
+
+    Parameters
+    ----------
+    names : mapping of int to str
+        What is known of them, by number.
+    now : ClassTable
+    """
+    if all(n < len(now) and now[n].name == name for n, name in names.items()):
+        return None
+    wanted = [names.get(n) or f"class {n}" for n in range(1, max(names) + 1)]
+    with suppress(InputError):  # two of one name: nobody knows which was meant
+        return ClassTable.named(wanted, Kind.STUFF)
+    return None
+
+
+__all__ = ["SCRATCH", "ModelMemory", "Offer", "named_classes"]

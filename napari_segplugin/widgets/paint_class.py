@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task, labels_in
 from napari_segplugin.core.words import voxels
+from napari_segplugin.viewer.brush import MODES, hidden_axes, object_under
 from napari_segplugin.viewer.corrections import OBJECTS, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
@@ -122,6 +123,8 @@ class PaintClassControl:
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(lambda event: self.leave_open(event.source, np.asarray(event.source.data)))
         layer.events.selected_label.connect(self._on_brush)
+        # napari paints in a callback of the same list: who is first decides before it does
+        layer.mouse_drag_callbacks.insert(0, self._on_press)
 
     def leave_open(self, layer: Labels, paint: np.ndarray) -> None:
         """Objects that nobody gave a class, here or on another day, do not get the one that is chosen now."""
@@ -183,10 +186,24 @@ class PaintClassControl:
 
     # --- following the layer --------------------------------------------------------------------------------------
 
+    def _on_press(self, layer: Labels, event: Event) -> None:
+        """A stroke that starts on an object adds to it; one that starts elsewhere is another object, as on a result."""
+        number = int(layer.selected_label)
+        drawing = event.button == 1 and str(layer.mode) in MODES.values()
+        if not drawing or paints_on(layer) != OBJECTS or not is_object(number):
+            return
+        space = [a for a in hidden_axes(layer, event) if layer.ndim - a <= 3]
+        under = object_under(layer.data, np.asarray(layer.world_to_data(event.position), float), space, number)
+        if is_object(under):
+            layer.selected_label = under
+        elif number <= self._desk.strokes(layer).highest:  # it was painted already
+            self._begin(layer, self.row.name)
+
     def _on_paint(self, event: Event) -> None:
         layer: Labels = event.source
         self.row.offer(0)
         if paints_on(layer) != OBJECTS:
+            self._note_names(layer, EditStep(list(event.value)))
             return
         known, fresh, work = class_names(layer), dict[int, str](), self._desk.strokes(layer)
         for delta in EditStep(list(event.value)).deltas():
@@ -198,6 +215,15 @@ class PaintClassControl:
                     fresh[int(number)] = name
         if fresh:
             name_classes(layer, fresh)
+
+    def _note_names(self, layer: Labels, step: EditStep) -> None:
+        """Remember what the classes of strokes are called: another day knows only their numbers."""
+        choice = self._desk.choice()
+        table = () if choice is None or choice.spec.task is not Task.SEMANTIC else tuple(choice.spec.classes)
+        numbers = {int(n) for delta in step.deltas() for n in np.unique(np.asarray(delta.new)).tolist()}
+        names = {n: table[n].name for n in numbers if 0 < n < len(table)}
+        if names:
+            name_classes(layer, names)
 
     def _name_of(self, number: int) -> str:
         """The class of a number that is painted for the first time."""

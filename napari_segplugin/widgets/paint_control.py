@@ -25,6 +25,7 @@ from napari_segplugin.viewer.corrections import (
     is_object,
     name_classes,
     paint_colors,
+    paints_of,
     paints_on,
     reviewed_layer,
 )
@@ -34,6 +35,7 @@ from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.restoring import kept_strokes
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED
 from napari_segplugin.widgets._timers import timer
+from napari_segplugin.widgets.loss_advice import suggest_loss
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClassControl, by_class
 from napari_segplugin.widgets.step_improve import ERASE
 from napari_segplugin.widgets.weak_control import WeakControl
@@ -66,11 +68,14 @@ class PaintControl:
     painted : signal
         What is painted on the chosen image has changed.
     restored : signal
-        Strokes came back that are for another task than the chosen one, with that task.
+        Strokes came back: the task that they are for, and the names of their classes.
+    on_result : signal
+        What is painted, of the class that it is emitted with, goes onto the result.
     """
 
     painted = Signal()
-    restored = Signal(Task)
+    restored = Signal(Task, dict)
+    on_result = Signal(str)
 
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
         self._desk, self._jobs, self._engine, self._step, self._journal = desk, jobs, engine, step, journal
@@ -97,14 +102,28 @@ class PaintControl:
         """Strokes and voxels of each paint value on the chosen image."""
         return {} if self.layer is None else self._desk.strokes(self.layer).counts
 
+    @property
+    def in_result(self) -> bool:
+        """Whether what is painted goes into a result: there is one with objects, and objects are looked for."""
+        desk, result = self._desk, self._desk.result
+        target = None if result is None else desk.about(result).target
+        return paints_of(desk.task) == OBJECTS and not desk.is_classical and target is not None
+
     def add_layer(self) -> bool:
-        """Make a corrections layer, or select the one there is, with the brush in hand.
+        """Take the brush: on the result where objects are painted and there is one, otherwise on the corrections layer.
 
         Returns
         -------
         bool
-            Whether there is a layer to paint on.
+            Whether there is a corrections layer to paint on.
         """
+        if self.in_result:
+            self.on_result.emit(self.classes.row.name)
+            return False
+        return self._own_layer()
+
+    def _own_layer(self) -> bool:
+        """Make a corrections layer, or select the one there is, with the brush in hand."""
         desk = self._desk
         image, choice, layer = desk.layer, desk.choice(), self.layer
         if image is None or choice is None:
@@ -143,8 +162,10 @@ class PaintControl:
             Whether the journal of the image holds them.
         """
         self.put_layer(layer, known, history)
-        if layer is not self.layer:
-            self.restored.emit(Task.SEMANTIC if paints_on(layer) == CLASSES else Task.INSTANCE)
+        if paints_on(layer) == CLASSES:
+            self.restored.emit(Task.SEMANTIC, class_names(layer))
+        elif layer is not self.layer:
+            self.restored.emit(Task.INSTANCE, {})
         self._take_up(layer)
 
     def put_layer(
@@ -220,14 +241,17 @@ class PaintControl:
 
     def pick(self, value: int) -> None:
         """Take a paint value into the brush."""
-        layer = self.layer if self.add_layer() else None
+        choice = self._desk.choice()
+        if self.in_result and value not in (ERASE, BACKGROUND_PAINT) and choice is not None:
+            at = BACKGROUND_PAINT - value
+            self.on_result.emit(self.classes.row.name if value == NEW_OBJECT else choice.spec.classes[at].name)
+            return
+        layer = self.layer if self._own_layer() else None
         if layer is None:
             return
-        if value == ERASE:
-            layer.mode = "erase"
-            return
-        layer.selected_label = self.classes.next_number(layer) if value == NEW_OBJECT else value
-        layer.mode = "paint"
+        if value != ERASE:
+            layer.selected_label = self.classes.next_number(layer) if value == NEW_OBJECT else value
+        layer.mode = "erase" if value == ERASE else "paint"
 
     def recolor(self) -> None:
         """Follow the classes as they are now: names that a person changed, and colours."""
@@ -307,7 +331,7 @@ class PaintControl:
         if result is not None:
             same = result.model == choice.title
             classes = classes_in(result.segmentation, result.layer.features, choice.spec.classes, renamed=same)
-            copied = replace(copied, object_class=classes, accepted=result.accepted)
+            copied = replace(copied, object_class=classes, accepted=result.checked)
         return self.weak.into(replace(copied, painted_class=self._painted_classes(choice.spec.classes)))
 
     def _painted_classes(self, classes: ClassTable) -> dict[int, int]:
@@ -363,33 +387,10 @@ class PaintControl:
             work.counts = counts
             if changed and layer is self.layer:
                 self.painted.emit()
-            self._suggest()
+            suggest_loss(desk, self._engine, self._step.losses)
             desk.refresh()
 
         self._jobs.beside("count", lambda: count_paint(data), done)
-
-    def _suggest(self) -> None:
-        """Say which loss suits the strokes at hand."""
-        desk = self._desk
-        choice, layer = desk.choice(), self.layer
-        if choice is None or layer is None or not self.counts:
-            self._step.losses.suggest(None, "")
-            return
-        classes, task = choice.spec.classes, choice.spec.task
-        voxels = {k: n for k, (_, n) in self.counts.items()}
-        background = voxels.pop(BACKGROUND_PAINT, 0)
-        if task is Task.SEMANTIC:
-            counts = [background, *(voxels.get(c.id, 0) for c in classes if c.id)]
-        else:
-            ids = {c.name: c.id for c in classes}
-            names = class_names(layer)
-            of = [ids.get(names.get(n, ""), 1) for n in voxels]
-            counts = [
-                background,
-                *(sum(n for n, k in zip(voxels.values(), of, strict=True) if k == c.id) for c in classes if c.id),
-            ]
-        share = sum(counts) / max(1, layer.data.size)
-        self._step.losses.suggest(*self._engine.recommend_loss(counts, known_share=share, task=task))
 
     def on_image(self) -> None:
         """Another image was chosen: count what is painted on it."""

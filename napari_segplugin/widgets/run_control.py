@@ -23,6 +23,7 @@ from napari_segplugin.core import (
     TileSpec,
 )
 from napari_segplugin.viewer.class_renewal import ClassSteps
+from napari_segplugin.viewer.corrections import CLASSES
 from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
@@ -32,6 +33,7 @@ from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import tell
 from napari_segplugin.widgets.regions_control import RegionsControl
+from napari_segplugin.widgets.stroke_control import grew_from_strokes
 from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
 
@@ -214,7 +216,7 @@ class RunControl:
             return False
         if segmentation.task is Task.SEMANTIC:
             work.classes = work.classes or ClassSteps(result)
-            done = work.classes.renew(segmentation, ordered)
+            done = work.classes.renew(segmentation, ordered, self._strokes(result, segmentation))
         elif work.target is None:
             return False
         else:
@@ -232,6 +234,14 @@ class RunControl:
         self._step.show_summary(_summary(segmentation))
         self._tell(result, done)
         return True
+
+    def _strokes(self, result: Result, found: Segmentation) -> np.ndarray | None:
+        """Where strokes say the class, in the order of the layer of a map of classes."""
+        desk = self._desk
+        strokes = desk.living(desk.work_on(result.image_layer).paints.get(CLASSES))
+        if strokes is None or strokes.data.shape != result.layer.data.shape or grew_from_strokes(found, self._engine):
+            return None
+        return np.asarray(strokes.data).astype(bool)
 
     def _tell(self, result: Result, done: Renewed) -> None:
         """Say what was replaced, with the way back."""

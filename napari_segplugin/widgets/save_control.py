@@ -71,7 +71,9 @@ class SaveControl:
                 )
             desk.say(told)
 
-        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True, before=before), done)
+        self._jobs.beside(
+            "save", lambda: engine.write_segmentation(frozen, path, voxel_space=True, before=before), done
+        )
 
 
 def suggested(result: Result) -> tuple[Path, dict[str, str]]:

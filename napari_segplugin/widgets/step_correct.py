@@ -236,12 +236,13 @@ class CorrectPanel(QWidget):
         self._show_settings()
 
     def set_classes(self, names: Sequence[str], areas: Sequence[str] = ()) -> None:
-        """Offer the classes of objects, and areas, where there are several."""
+        """Offer the classes of objects, and areas, where there are several; the last area is the background."""
         fill_combo(self.classes, [(n, n) for n in names])
         self._class_row.setVisible(len(names) > 1)
         usual = f"as proposed, else {names[0]}" if names else "as proposed"
-        fill_combo(self.new_classes, [(usual, ""), *((n, n) for n in names), *((f"{n} (area)", n) for n in areas)])
-        self._several = len(names) + len(areas) > 1
+        grounds = [(n if n == areas[-1] else f"{n} (area)", n) for n in areas]
+        fill_combo(self.new_classes, [(usual, ""), *((n, n) for n in names), *grounds])
+        self._several = len(names) + len(areas) > 2
         self._show_settings()
 
     _several = _volume = False

@@ -266,6 +266,8 @@ class ImproveStep(DockPart):
         if classes is not None and task is Task.SEMANTIC:
             for info in classes:
                 strokes, n = counts.get(classes.paint_value(info.id), (0, 0))
+                if not strokes and not info.id and len(classes) > 2:
+                    continue  # several classes may fill the image
                 lines.append(
                     f"{info.name}: {_strokes(strokes)}, {voxels(n, ndim)}" if strokes else f"{info.name}: none yet"
                 )
@@ -334,6 +336,7 @@ class ImproveStep(DockPart):
         *,
         ready: bool,
         painting: bool,
+        on_result: bool,
         can_train: bool,
         training: bool,
         busy: bool,
@@ -346,6 +349,8 @@ class ImproveStep(DockPart):
             An image and a network are chosen.
         painting : bool
             There is a corrections layer.
+        on_result : bool
+            Objects are painted on a result.
         can_train : bool
             There may be something to learn from; edits count.
         training, busy : bool
@@ -355,7 +360,7 @@ class ImproveStep(DockPart):
         self.layer_button.setText("Continue painting" if painting else "Paint strokes")
         self.reviewed_button.setEnabled(ready and not training)
         self.weak_row.setEnabled(ready and not training)
-        self.paints.setVisible(painting)
+        self.paints.setVisible(painting or on_result)
         self.train_button.setEnabled(ready and can_train and not busy)
         self.folder.button.setEnabled(ready and not busy)
         self.instant_button.setEnabled(ready and painting and not busy)

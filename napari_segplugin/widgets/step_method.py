@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from napari_segplugin.widgets.class_table import ClassEditor
 from napari_segplugin.widgets.classical_page import ClassicalPage
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.frame.groups import ChoiceBar
-from napari_segplugin.widgets.model_choice import SCRATCH, ModelMemory, Offer
+from napari_segplugin.widgets.model_choice import SCRATCH, ModelMemory, Offer, named_classes
 from napari_segplugin.widgets.network_options import NetworkOptions
 from napari_segplugin.widgets.tile_options import TileOptions
 
@@ -260,9 +261,13 @@ class MethodStep(DockPart):
             self._set_task(self._memory.task(self.task, [t for _, t, _ in TASKS]))
         self.refresh()
 
-    def look_for(self, task: Task) -> None:
-        """Look for something else."""
+    def look_for(self, task: Task, names: Mapping[int, str] | None = None) -> None:
+        """Look for something else; with `names` for the classes of strokes, by number, from scratch if no model has them."""
         self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
+        table = named_classes(names, self.classes.table) if names else None
+        if table is not None:
+            self._edited[task, SCRATCH] = table
+            self._take(task, SCRATCH)
 
     def set_devices(self, devices: list[tuple[str, str]]) -> None:
         """Offer the devices that were found."""

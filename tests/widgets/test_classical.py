@@ -124,7 +124,13 @@ def test_strokes_start_a_random_walk_and_background_stays_background(with_image:
     layer.data_setitem((np.full(10, 5), np.arange(10)), 1)
     layer.data_setitem((np.full(10, 30), np.arange(10)), BACKGROUND_PAINT)
     run(with_image, qtbot, lambda: with_image._run("whole"))
-    assert set(np.unique(result(with_image).layer.data)) == {0, 1}
+    grown = result(with_image).layer.data.copy()
+    assert set(np.unique(grown)) == {0, 1}
+    # the strokes were where it began, not what it should find: they stay strokes
+    with_image.method_step.way_choice.setCurrentIndex(0)
+    with_image.refresh()
+    assert np.array_equal(result(with_image).layer.data, grown)
+    assert set(np.unique(layer.data)) == {0, 1, BACKGROUND_PAINT}
 
 
 def test_a_recipe_goes_to_a_file_and_back(with_image: Any, tmp_path: Path) -> None:

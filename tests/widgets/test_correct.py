@@ -18,7 +18,7 @@ from napari.utils.interactions import mouse_move_callbacks, mouse_press_callback
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from wrapt import ObjectProxy
 
-from napari_segplugin.core import ClassInfo, ClassTable, InputError, Kind, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassInfo, ClassTable, InputError, Kind, Task
 from napari_segplugin.engine.session import Session
 from napari_segplugin.viewer.pointer import DRAWING
 from napari_segplugin.widgets._edit_keys import KEYS, PROPOSAL_KEYS
@@ -466,7 +466,13 @@ def class_at(dock: Any, *voxel: int) -> str:
 def test_what_is_painted_is_of_the_class_that_was_chosen(panoptic: Any, qtbot: Any) -> None:
     panel, layer = panoptic.edits.panel, panoptic.edits.target.layer
     panoptic.edits.show()
-    assert [panel.new_classes.itemData(i) for i in range(panel.new_classes.count())] == ["", "cell", "vessel", "tissue"]
+    assert [panel.new_classes.itemData(i) for i in range(panel.new_classes.count())] == [
+        "",
+        "cell",
+        "vessel",
+        "tissue",
+        "background",
+    ]
     assert panel._new_row.isHidden()
     panoptic.edits.act("paint")
     assert not panel._new_row.isHidden()
@@ -608,8 +614,8 @@ def test_labels_from_elsewhere_can_be_corrected(with_image: Any, engine: FakeEng
     edits.act("accept")
     assert edits.target.editor.with_status("accepted") == (1,)
     run(with_image, qtbot)
-    assert labels in with_image.viewer.layers
-    assert (labels.data > 0).sum() == (squares() > 0).sum()
+    assert with_image.edits.target.layer is labels
+    assert np.array_equal(labels.data == 1, squares() > 0)
 
 
 def test_paint_on_another_view_of_the_result_is_known(corrected: Any, qtbot: Any) -> None:
@@ -648,8 +654,8 @@ def work(dock: Any, qtbot: Any) -> tuple[np.ndarray, Any]:
     edits.choose(edits.target, number_at(dock, 25, 8))
     edits.act("accept")
     edits.target.layer.paint((36, 44), 50)
-    dock.improve_step.layer_button.click()
-    dock.paint.layer.paint((2, 2), 1)
+    dock.paint.pick(BACKGROUND_PAINT)
+    dock.paint.layer.paint((2, 2), BACKGROUND_PAINT)
     dock.paint.add_reviewed()
     dock.paint.reviewed.add_rectangles(np.array([[5, 5], [5, 15], [12, 15], [12, 5]]))
     for kind in ("points", "boxes"):
@@ -687,7 +693,7 @@ def test_the_next_start_offers_the_work_as_it_was(corrected: Any, qtbot: Any, tm
     same(dock, paint, result)
     assert dock.desk.result_of(dock.image_step.layer).edited
     # and it goes on in the same file
-    dock.paint.layer.paint((30, 45), 2)
+    dock.paint.layer.paint((37, 3), BACKGROUND_PAINT)
     dock.edits.target.editor.delete([50])
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
     third = another_day(qtbot, tmp_path, dock)
@@ -703,7 +709,7 @@ def test_work_that_began_before_the_answer_is_kept_too(corrected: Any, qtbot: An
     dock = another_day(qtbot, tmp_path, corrected)
     offer = dock.messages.findChild(object, "restore_yes")
     dock.paint.add_layer()
-    dock.paint.layer.paint((30, 45), 2)
+    dock.paint.layer.paint((37, 3), BACKGROUND_PAINT)
     fresh = dock.paint.layer.data.copy()
     offer.click()
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
@@ -729,7 +735,7 @@ def test_not_now_leaves_the_old_work_beside_the_new(corrected: Any, qtbot: Any, 
         dock = another_day(qtbot, tmp_path, corrected)
         dock.messages.findChild(object, "restore_no").click()
         dock.paint.add_layer()
-        dock.paint.layer.paint((30, 45), 2)
+        dock.paint.layer.paint((37, 3), BACKGROUND_PAINT)
         dock.journal.close()
         docks.append(dock)
     files = sorted((tmp_path / "session" / "journals").iterdir())
@@ -746,15 +752,15 @@ def test_not_now_leaves_the_old_work_beside_the_new(corrected: Any, qtbot: Any, 
 
 def test_the_same_image_twice_has_two_files(corrected: Any, qtbot: Any, tmp_path: Path) -> None:
     dock = corrected
-    dock.paint.add_layer()
-    dock.paint.layer.paint((2, 2), 1)
+    dock.paint.pick(BACKGROUND_PAINT)
+    dock.paint.layer.paint((2, 2), BACKGROUND_PAINT)
     copy = dock.viewer.add_image(squares(), axis_labels=("y", "x"), name="copy")
     qtbot.waitUntil(lambda: dock.image_step.choice.count() == 2, timeout=3000)
     dock.image_step.choice.setCurrentIndex(dock.image_step.choice.findText("copy"))
     qtbot.waitUntil(lambda: dock.image_step.layer is copy, timeout=3000)
     qtbot.waitUntil(lambda: not dock.background.busy, timeout=5000)
     dock.paint.add_layer()
-    dock.paint.layer.paint((30, 45), 2)
+    dock.paint.layer.paint((37, 3), BACKGROUND_PAINT)
     assert len(set(dock.journal.own)) == 2
     assert {p.name[20:] for p in dock.journal.own} == {".journal", "-2.journal"}
     assert dock.messages.message == "", "it is no other window"

@@ -24,7 +24,7 @@ def begin(dock: Any, qtbot: Any, engine: FakeEngine, kind: str) -> None:
     """Start something that does not end by itself, and wait until it shows what it shows."""
     engine.pause, engine.tiles = 0.01, 100_000
     if kind == "train":
-        dock.paint.add_layer()
+        dock.paint.pick(BACKGROUND_PAINT)
         dock.paint.layer.data_setitem((np.arange(4), np.arange(4)), BACKGROUND_PAINT)
         dock.train.start()
         qtbot.waitUntil(lambda: "preview" in dock.viewer.layers, timeout=5000)
@@ -137,7 +137,7 @@ def test_a_removed_result_comes_back_as_it_was(with_image: Any, qtbot: Any) -> N
     assert with_image.messages.message == ""
     with_image.edits.choose(with_image.edits.target, 2)
     with_image.edits.act("accept")
-    assert result.accepted == (2,)
+    assert result.checked == (2,)
 
 
 def test_it_is_offered_for_the_rest_of_the_session(with_image: Any, qtbot: Any) -> None:

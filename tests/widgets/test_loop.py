@@ -265,8 +265,9 @@ class Loop:
     def not_an_object(self) -> Any:
         """Three strokes on the corrections layer where there is nothing."""
         improve = self.dock.improve_step
-        self.hands.press(improve.layer_button)
-        self.hands.press(improve.findChild(type(improve.layer_button), f"paint_{BACKGROUND_PAINT}"))
+        if not improve.strokes.head.isChecked():
+            self.hands.press(improve.strokes.head)
+        self.hands.press(improve.correct.findChild(type(improve.layer_button), f"paint_{BACKGROUND_PAINT}"))
         paint = self.dock.paint.layer
         empty = np.argwhere((self.truth == 0) & (np.asarray(self.layer.data) == 0))
         for row in (30, 60, 90):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
 from typing import Any
 
 import napari
@@ -12,8 +11,7 @@ import pytest
 from hands import PlaneHands
 from napari.components import ViewerModel
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import Qt
 
 from napari_segplugin.core import InputError
 from napari_segplugin.viewer import planes as planes_module

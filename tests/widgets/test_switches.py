@@ -202,7 +202,7 @@ def test_both_kinds_of_strokes_are_kept_for_another_day(
 ) -> None:
     pixels = blobs((40, 50))
     add_image(dock, qtbot, pixels, axis_labels=("y", "x"), name="cells")
-    road_and_building(dock)
+    mine = road_and_building(dock)
     dock.improve_step.layer_button.click()
     strokes = dock.paint.layer
     stroke(strokes, 2, 4)
@@ -211,6 +211,7 @@ def test_both_kinds_of_strokes_are_kept_for_another_day(
     objects = dock.paint.layer
     stroke(objects, 1, 9)
     stroke(objects, 2, 14)
+    show(dock, Task.SEMANTIC)
     stroke(strokes, 1, 20)
     settle(dock, qtbot)
     dock.journal.close()
@@ -222,6 +223,9 @@ def test_both_kinds_of_strokes_are_kept_for_another_day(
     found = {paints_on(a): a for a in later.desk.work.paints.values()}
     assert np.array_equal(found[CLASSES].data, strokes.data)
     assert np.array_equal(found[OBJECTS].data, objects.data)
+    assert later.desk.task is Task.SEMANTIC  # they were painted last
+    assert model(later) == SCRATCH
+    assert [name for name, _ in classes(later)] == [name for name, _ in mine]
     found[OBJECTS].undo()
     assert not (found[OBJECTS].data == 2).any()
     stroke(found[CLASSES], 2, 30)

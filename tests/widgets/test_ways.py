@@ -49,9 +49,13 @@ class Way:
     def open(self, name: str, array: np.ndarray) -> Path:
         """Drop a file on the window."""
         path = self.folder / name
-        tifffile.imwrite(path, array, metadata={"axes": {2: "YX", 3: "YXS" if array.shape[-1] == 3 else "ZYX"}[array.ndim]})
+        tifffile.imwrite(
+            path, array, metadata={"axes": {2: "YX", 3: "YXS" if array.shape[-1] == 3 else "ZYX"}[array.ndim]}
+        )
         self.dock.files.open_image(str(path))
-        self.qtbot.waitUntil(lambda: self.dock.image_step.layer is not None and self.dock.image_step.ready, timeout=WAIT)
+        self.qtbot.waitUntil(
+            lambda: self.dock.image_step.layer is not None and self.dock.image_step.ready, timeout=WAIT
+        )
         self.rest()
         return path
 
@@ -282,7 +286,7 @@ def test_e_own_masks_to_a_model(way: Way) -> None:
 
 def test_f_a_film_to_tracks(way: Way) -> None:
     dock, image = way.dock, np.asarray(load_sample("nuclei2d").image.array)
-    film = np.stack([image[60 + 2 * t : 220 + 2 * t, 40 : 200] for t in range(4)])
+    film = np.stack([image[60 + 2 * t : 220 + 2 * t, 40:200] for t in range(4)])
     way.viewer.add_image(film, axis_labels=("t", "y", "x"), name="film")
     way.qtbot.waitUntil(lambda: dock.image_step.ready, timeout=WAIT)
     way.rest()

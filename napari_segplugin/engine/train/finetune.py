@@ -60,6 +60,9 @@ _PIECES = 4
 def check_strokes(samples: Sequence[Sample], bundle: ModelBundle) -> None:
     """Say which class lacks what before any time is spent.
 
+    Background is a class like others, but one that a set of classes which fills the image does not need: two classes can be
+    told apart without it.
+
     Raises
     ------
     InputError
@@ -67,8 +70,8 @@ def check_strokes(samples: Sequence[Sample], bundle: ModelBundle) -> None:
     """
     found = [count_strokes(sample, bundle.spec.classes) for sample in samples]
     voxels = {name: sum(counts[name][1] for counts in found) for name in (c.name for c in bundle.spec.classes)}
-    if bundle.spec.task is not Task.SEMANTIC:
-        del voxels[bundle.spec.classes[0].name]  # objects are whole: what lies around them is known, too
+    if bundle.spec.task is not Task.SEMANTIC or len(voxels) > 2:
+        del voxels[bundle.spec.classes[0].name]  # what lies around whole objects is known, too
     empty = [name for name, n in voxels.items() if not n]
     painted = [name for name, n in voxels.items() if n]
     if not bundle.history and empty:

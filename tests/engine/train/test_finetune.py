@@ -13,6 +13,7 @@ from napari_segplugin.core import (  # noqa: E402
     ClassTable,
     Image,
     InputError,
+    Kind,
     Metric,
     ModelSpec,
     Note,
@@ -162,6 +163,28 @@ def test_a_network_from_scratch_needs_strokes_of_every_class():
     paint = np.where(strokes() == 1, 1, 0).astype(np.uint16)
     with pytest.raises(InputError, match="background has none"):
         run(Corrections(paint), bundle_of())
+
+
+@pytest.mark.parametrize("shape", [(40, 48), (4, 40, 48)], ids=["2D", "3D"])
+def test_classes_that_fill_the_image_need_no_background(shape):
+    """Road, building, tree and field: nothing is left that could be painted as background."""
+    truth = np.ones(shape, np.uint16)
+    truth[..., 24:] = 2
+    image = Image((truth * 90 + np.random.default_rng(0).normal(0, 8, shape)).astype(np.uint8), "ZYX"[-len(shape) :])
+    paint = np.zeros(shape, np.uint16)
+    for y in range(2, 38, 6):
+        paint[..., y : y + 2, 4:12], paint[..., y : y + 2, 34:42] = 1, 2
+    classes = ClassTable.named(["road", "building"], Kind.STUFF)
+    spec = ModelSpec("unet", len(shape), 1, Task.SEMANTIC, classes, {"widths": (4, 8)})
+    train = replace(SPEC, steps=80, patch=(4, 16, 16)[3 - len(shape) :])
+    result = drain(finetune(image, Corrections(paint), new_bundle(spec, name="tiny", seed=0), train))
+    assert result.after["held-out Dice"] > 0.9
+    found = np.asarray(drain(predict(image, result.bundle)).labels)
+    assert (found == truth).mean() > 0.9
+    assert (found == 0).mean() < 0.02
+    one = Corrections(np.where(paint == 1, 1, 0).astype(np.uint16))
+    with pytest.raises(InputError, match="strokes of every class; building has none"):
+        drain(finetune(image, one, new_bundle(spec, name="tiny", seed=0), train))
 
 
 def test_images_without_their_corrections_are_refused():
