@@ -9,6 +9,7 @@ import pytest
 from dock_helpers import add_image, run, wait_idle
 
 from napari_segplugin.core import BACKGROUND_PAINT, Task
+from napari_segplugin.viewer import panels
 from napari_segplugin.viewer.technical import is_technical, listed
 from napari_segplugin.widgets import planes_view, view_row
 from napari_segplugin.widgets.instant_control import INSTANT
@@ -114,6 +115,10 @@ def test_one_plane_is_answered_where_somebody_moves_to(volume: Any, qtbot: Any) 
     qtbot.waitUntil(lambda: len(answers(dock)) == 1 and not dock.instant._answering, timeout=ANSWER)
     dock.viewer.dims.set_point(0, 8 * 4.0)
     [layer] = answers(dock)
+    assert layer not in panels.labels_layers(dock.viewer)
+    assert dock.edits.adoption.candidate() is None
+    dock.viewer.layers.select_all()
+    assert layer not in dock.viewer.layers.selection
     qtbot.waitUntil(lambda: float(layer.translate[0]) == 32.0 and not dock.instant._answering, timeout=ANSWER)
     assert answered(dock, layer, (8, 30, 35)) == 1
 
