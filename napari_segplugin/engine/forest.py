@@ -142,7 +142,8 @@ class PixelForest:
         ready = np.array([tuple(index) in self._kept for index in owner.tolist()])
         others = np.flatnonzero(~ready)
         ready[others[np.argsort(-count[others], kind="stable")[:fresh]]] = True
-        return places[ready[inverse.reshape(-1)]]
+        found: np.ndarray = places[ready[inverse.reshape(-1)]]
+        return found
 
     def _at(self, places: np.ndarray) -> np.ndarray:
         """Features (N, F) of voxels."""
@@ -198,8 +199,8 @@ class PixelForest:
         """Voxels of the blocks that a part of the pooled image lies in."""
         total = part[0].stop - part[0].start
         for s, b, n in zip(part[-2:], self.block[-2:], self.image.spatial_shape[-2:], strict=True):
-            total *= min(-(-s.stop // b) * b, -(-n // step)) - s.start // b * b
-        return total
+            total *= int(min(-(-s.stop // b) * b, -(-n // step)) - s.start // b * b)
+        return int(total)
 
     def pooled(self, step: int) -> PixelForest:
         """The forest for the image with its rows and columns averaged in squares; this one where `step` is 1."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from napari.layers import Labels
 
 from napari_segplugin.viewer.outline import ObjectOutline
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Labels
 
+    from napari_segplugin.viewer.outline import Canvas
     from napari_segplugin.widgets.view_row import ViewRow
 
 
@@ -46,7 +48,7 @@ class PlaneOutlines:
             self._others = []
             return
         pairs = zip(planes.others, three.canvases, strict=True)
-        self._others = [ObjectOutline(viewer, canvas.canvas) for viewer, canvas in pairs]
+        self._others = [ObjectOutline(viewer, cast("Canvas", canvas.canvas)) for viewer, canvas in pairs]
         if self._main.layer is not None:
             self._show_others(self._main.layer, self._main.labels)
 
@@ -62,10 +64,10 @@ class PlaneOutlines:
         twins = None if planes is None else planes.twins_of(layer)
         for i, outline in enumerate(self._others):
             copy = None if twins is None else twins.copies[i]
-            if copy is None:
-                outline.clear()
+            if isinstance(copy, Labels):
+                outline.show(copy, labels)
             else:
-                outline.show(copy, labels)  # type: ignore[arg-type] # the copy of labels is labels
+                outline.clear()
 
     def clear(self) -> None:
         """Take the outlines away."""
