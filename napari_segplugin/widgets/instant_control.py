@@ -75,6 +75,11 @@ class InstantControl:
         self._view: ViewRow | None = None
         paint.painted.connect(self.painted)
 
+    @property
+    def layers(self) -> tuple[Labels, ...]:
+        """The layers of the live answer, one a plane."""
+        return tuple(self._layers.values())
+
     def follow(self, view: ViewRow) -> None:
         """Answer on every plane that is seen, and where somebody moves to."""
         self._view = view
