@@ -74,7 +74,13 @@ class LastMeasured:
             Spacing, edges, unit and channels.
         """
         edges = how.get("edges")
-        about = (axes, labels.shape, labels.dtype.kind, tuple(how.get("spacing") or ()), how.get("unit"))
+        about: tuple[object, ...] = (
+            axes,
+            labels.shape,
+            labels.dtype.kind,
+            tuple(how.get("spacing") or ()),
+            how.get("unit"),
+        )
         about += (None if edges is None else np.asarray(edges).tobytes(), tuple(how.get("channels") or ()))
         table = None
         if self._labels is not None and self._table is not None and about == self._about:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from napari_segplugin.core import ClassTable, Image, Job, Region, Task
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.engine.instant import ForestAnswer, PixelForest, instant
-from napari_segplugin.engine.pooled import pooled_corrections, pooled_part
+from napari_segplugin.engine.pooled import pooled_corrections
 
 
 def instant_coarse(
@@ -30,14 +30,15 @@ def instant_coarse(
         such rows and columns.
     """
     whole = tuple(slice(*s.indices(n)[:2]) for s, n in zip(region, image.spatial_shape, strict=True))
-    step, part = pooled_part(whole)
+    known = forest or PixelForest(image)
+    step, part = known.coarse(whole)
     if step == 1:
         return (
             yield from instant(
-                image, corrections, task, classes, region=whole, forest=forest, most=most, one_thing=one_thing
+                image, corrections, task, classes, region=whole, forest=known, most=most, one_thing=one_thing
             )
         )
-    coarse = (forest or PixelForest(image)).pooled(step)
+    coarse = known.pooled(step)
     pooled = pooled_corrections(corrections, step)
     answer = yield from instant(
         coarse.image, pooled, task, classes, region=part, forest=coarse, most=most, one_thing=one_thing

@@ -36,9 +36,9 @@ def pooling(region: Region) -> int:
     return 1 if voxels <= LARGE else math.ceil(math.sqrt(voxels / LEFT))
 
 
-def pooled_part(region: Region) -> tuple[int, Region]:
-    """How many rows and columns are taken together in a region, and the region in these."""
-    step = pooling(region)
+def pooled_part(region: Region, step: int = 0) -> tuple[int, Region]:
+    """How many rows and columns are taken together in a region, unless that is given, and the region in these."""
+    step = step or pooling(region)
     return step, (*region[:-2], *(slice(s.start // step, -(-s.stop // step)) for s in region[-2:]))
 
 

@@ -73,15 +73,8 @@ _row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",), kind="COCO 
 _row("geojson", "GeoJSON (maps, QuPath)", (".geojson",), reads=False)
 _row("geopackage", "GeoPackage", (".gpkg",), reads=False, extra="geo", module="pyogrio")
 _row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois", module="roifile", objects=True)
-_row(
-    "dicomseg",
-    "DICOM segmentation",
-    (".seg.dcm",),
-    extra="dicomseg",
-    needs="dicom",
-    module="highdicom",
-    objects=True,
-)
+_dcm_seg: dict[str, Any] = {"needs": "dicom", "module": "highdicom", "objects": True}
+_row("dicomseg", "DICOM segmentation", (".seg.dcm",), extra="dicomseg", **_dcm_seg)
 _row("rtstruct", "DICOM structure set", (".rtstruct.dcm",), writes=False)
 _MESHES = (".stl", ".ply", ".obj")
 _row(

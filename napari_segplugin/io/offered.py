@@ -15,7 +15,7 @@ from napari_segplugin.io.samples import is_sample
 
 
 @dataclass(frozen=True)
-class Offer:
+class SaveFormat:
     """A format that a result can be written in.
 
     Parameters
@@ -30,7 +30,7 @@ class Offer:
     extension: str
 
 
-def offers(axes: str, largest: int, source: str = "") -> tuple[Offer, ...]:
+def offers(axes: str, largest: int, source: str = "") -> tuple[SaveFormat, ...]:
     """The formats that hold a result, in the order of a list: that of its image, those of labels, then the others.
 
     Parameters
@@ -48,7 +48,7 @@ def offers(axes: str, largest: int, source: str = "") -> tuple[Offer, ...]:
     (['.png', '.tif'], False)
     """
     found = [
-        Offer(title, extension)
+        SaveFormat(title, extension)
         for row in FORMATS
         if row.writes and _holds(row, axes, largest, source)
         for title, extension in row.choices
@@ -58,7 +58,7 @@ def offers(axes: str, largest: int, source: str = "") -> tuple[Offer, ...]:
     for extension in (own.extension, own.otherwise) if own else ():
         row = next((r for r in FORMATS if r.writes and extension_of(Path(f"a{extension}")) in r.extensions), None)
         if extension and row is not None and _holds(row, axes, largest, source):
-            first = known.get(extension, Offer(row.title, extension))
+            first = known.get(extension, SaveFormat(row.title, extension))
             return first, *(offer for offer in found if offer != first)
     return tuple(found)
 
@@ -121,4 +121,4 @@ def place_for(source: str, extension: str, name: str = "", word: str = "labels")
     return folder / f"{stem}_{word}{extension}"
 
 
-__all__ = ["Offer", "offers", "place_for"]
+__all__ = ["SaveFormat", "offers", "place_for"]

@@ -214,7 +214,7 @@ def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
 
 def _with_areas(found: Segmentation, about: RecipeFile) -> Segmentation:
     """A result of which the file does not know that some segments are areas: DICOM has one word for both."""
-    if found.task is not Task.INSTANCE or about.get("task") != Task.PANOPTIC or "classes" not in about:
+    if found.task is not Task.INSTANCE or str(about.get("task")) != str(Task.PANOPTIC) or "classes" not in about:
         return found
     classes = classes_from_json(about["classes"])
     number = {c.name: c.id for c in classes}

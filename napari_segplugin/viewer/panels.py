@@ -15,7 +15,7 @@ from napari_segplugin.data.components import as_objects
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import Placement, label_axes, to_layer_order
 from napari_segplugin.viewer.layers import LayerOptions, axes_of_layer, level0
-from napari_segplugin.viewer.technical import listed
+from napari_segplugin.viewer.technical import is_technical, listed
 from napari_segplugin.viewer.writers import axes_of_labels, labels_to_segmentation
 
 if TYPE_CHECKING:
@@ -33,8 +33,20 @@ _MADE_HERE = ("kept", "outcome")
 
 def labels_layers(viewer: ViewerModel) -> list[Labels]:
     """Label layers that a person may want to measure or judge: not the ones that the panels made."""
-    seen = [a for a in listed(viewer.layers) if isinstance(a, Labels)]
-    return [a for a in seen if _role(a) not in (*_MADE_HERE, "corrections")]
+    return [
+        a
+        for a in viewer.layers
+        if isinstance(a, Labels)
+        and _role(a) not in (*_MADE_HERE, "corrections")
+        and (_is_pieces(a) or not is_technical(a))
+    ]
+
+
+def _is_pieces(layer: Layer) -> bool:
+    """Whether a layer holds the objects of classes, which are measured though they are not in the list."""
+    return (
+        bool(json_object(layer.metadata.get("segplugin")).get("pieces")) if isinstance(layer.metadata, dict) else False
+    )
 
 
 def _role(layer: Layer) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Layer
 
+    from napari_segplugin.viewer.looks import PlaneLook
+
 WHOLE, PLANE, VIEW, REGIONS, FILE, FOLDER = "whole", "plane", "view", "regions", "file", "folder"
 """Where to run: everything, the plane or the part on the screen, what is drawn, everything straight into a file, a folder."""
 
@@ -69,6 +71,14 @@ def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = Fal
     return visible_region(layer, axes, corners)
 
 
+def seen_on(look: PlaneLook, layer: ImageLayer, axes: str) -> Region | None:
+    """The region of an image layer that is seen on one of several canvases; None where the layer is not on the screen."""
+    box = look.region(layer)
+    if any(s.stop <= s.start for s in box):
+        return None
+    return visible_region(layer, axes, np.array([[s.start for s in box], [s.stop - 1 for s in box]], float))
+
+
 __all__ = [
     "FILE",
     "FOLDER",
@@ -80,4 +90,5 @@ __all__ = [
     "point_in_layer",
     "region_of",
     "seen",
+    "seen_on",
 ]

@@ -149,12 +149,12 @@ class Apart:
         if self._busy or self._gone or scheme is None or not (self._waiting or self._stale):
             return
         parts, self._waiting, self._stale, self._busy = self._waiting, [], False, True
-        pairs, before, least = self._pairs, self.chosen, self._least
+        pairs, before, least, first = self._pairs, self.chosen, self._least, not len(self._pairs)
 
         def work() -> tuple[np.ndarray, np.ndarray, float]:
             found = [touching(cast("Array", part), axes) for part, axes in parts]
             new = np.unique(np.concatenate([pairs, *(_wrapped(f, len(before)) for f in found)]), axis=0)
-            chosen = told_apart(new, before, scheme.far, scheme.allowed, scheme.group, least)
+            chosen = told_apart(new, before, scheme.far, scheme.allowed, scheme.group, least, first)
             free = scheme.allowed.sum(1)[scheme.group[new]].max(1, initial=0) > 1
             return new, chosen, float(scheme.far[chosen[new[:, 0]], chosen[new[:, 1]]][free].min(initial=LEAST))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from napari_segplugin.core import Task
 from napari_segplugin.core.words import pixel, plural
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ def in_words(found: Comparison | Report, threshold: float) -> tuple[str, ...]:
         IoU at which objects counted as the same.
     """
     objects: MeasureTable | None = getattr(found, "objects", None)
+    overlay: np.ndarray | None = getattr(found, "overlay", None)
+    report = cast("Report", getattr(found, "report", found))
     if objects is not None and len(objects):
         return _objects(objects, threshold)
-    overlay: np.ndarray | None = getattr(found, "overlay", None)
-    if overlay is not None and overlay.size and objects is not None and found.report.task.value == "semantic":  # type: ignore[union-attr]
+    if overlay is not None and report.task is Task.SEMANTIC:
         return _areas(np.bincount(overlay.ravel(), minlength=4), overlay.ndim)
-    return _report(getattr(found, "report", found))
+    return _report(report)
 
 
 def _objects(objects: MeasureTable, threshold: float) -> tuple[str, ...]:

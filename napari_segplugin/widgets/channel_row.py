@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_segplugin.core import Image
 from napari_segplugin.data.channels import choices, seen
+from napari_segplugin.viewer.technical import listed
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ChannelRow(QWidget):
         self.join_button.setVisible(len(self._images()) > 1)
 
     def _images(self) -> list[Any]:
-        return [a for a in self._viewer.layers if isinstance(a, ImageLayer)]
+        return [a for a in listed(self._viewer.layers) if isinstance(a, ImageLayer)]
 
     def _take(self) -> None:
         """Keep what was picked or typed."""

@@ -97,6 +97,8 @@ class SegmentationDock(QWidget):
         self._names_timer = timer(self, 50, self._on_layers)
         self.view_row = ViewRow(self.desk, self.viewer, self.image_step.patient.brightness)
         self.frame.under_header.addWidget(self.view_row)
+        self.instant.follow(self.view_row)
+        self.edits.outline.follow(self.view_row)
         self.guide = Guide(self)
         self.activity = Activity(self.viewer, self.jobs, self.messages, self)
         self._connect()

@@ -15,7 +15,6 @@ from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.viewer.edits import Editor
 from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.layers import level0
-from napari_segplugin.viewer.outline import ObjectOutline
 from napari_segplugin.viewer.pictures import GreyView
 from napari_segplugin.viewer.places import point_in_layer
 from napari_segplugin.viewer.pointer import Pointer
@@ -23,6 +22,7 @@ from napari_segplugin.viewer.renewal import follow_undo
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.target import Target
 from napari_segplugin.widgets._edit_keys import BRUSHES, ESCAPE, HINTS, ToolKeys, bind, unbind
+from napari_segplugin.widgets._plane_outlines import PlaneOutlines
 from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.adopt_control import AdoptControl, is_view
 from napari_segplugin.widgets.prompt_control import PromptControl
@@ -58,7 +58,7 @@ class EditControl:
         self.painting = ResultPaint(desk, engine, self)
         self._first, self.outlined = 0, False
         self._seeds: list[np.ndarray] = []
-        self._outline = ObjectOutline(desk.viewer)
+        self.outline = PlaneOutlines(desk.viewer)
         self.queue, self.prompt = QueueControl(desk, jobs, self, step), PromptControl(desk, jobs, engine, self)
         self._show_timer = timer(step, 50, self.show)
         self.panel.asked.connect(self.act)
@@ -160,7 +160,7 @@ class EditControl:
         target, panel = self.target, self.panel
         panel.offer(self.adoption.candidate() is not None, target is not None)
         if target is None:
-            self._outline.clear()
+            self.outline.clear()
             return
         panel.set_axes(target.axes)
         things = [c.name for c in target.classes if c.id in target.classes.thing_ids]
@@ -171,7 +171,7 @@ class EditControl:
         # the boxes are made in a worker: do not ask for them
         number = number if target.touched and target.editor.seems_there(number) else 0
         others = [n for n in target.others if number and target.editor.seems_there(n)]
-        self.outlined = self._outline.show(target.layer, [number, *others])
+        self.outlined = self.outline.show(target.layer, [number, *others])
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
         if others:
@@ -367,7 +367,7 @@ class EditControl:
 
     def let_go(self) -> None:
         """Let go of every layer: the dock closes."""
-        self._outline.let_go()
+        self.outline.let_go()
         for target in self._desk.targets:
             self._release(target)
 

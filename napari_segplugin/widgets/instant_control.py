@@ -11,9 +11,13 @@ from napari.layers import Labels
 from napari_segplugin.core import ClassTable, Image, InputError, Job, Region, Segmentation, SegPluginError, Task
 from napari_segplugin.core.types import json_integers
 from napari_segplugin.viewer.colors import label_colormap_of
+from napari_segplugin.viewer.focus import camera_of, in_hand
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import drawn
+from napari_segplugin.viewer.places import seen_on
 from napari_segplugin.viewer.selected import still_selected
+from napari_segplugin.viewer.technical import hide_from_list
+from napari_segplugin.widgets._timers import Later, timer
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -22,12 +26,16 @@ if TYPE_CHECKING:
     from napari_segplugin.data.corrections import Corrections
     from napari_segplugin.door.window import ForestAnswer, PixelForest
     from napari_segplugin.viewer.desk import ChosenImage, Desk
+    from napari_segplugin.viewer.looks import PlaneLook
     from napari_segplugin.widgets.engine import Engine
     from napari_segplugin.widgets.jobs import Jobs
     from napari_segplugin.widgets.paint_control import PaintControl
     from napari_segplugin.widgets.run_control import RunControl
     from napari_segplugin.widgets.step_improve import ImproveStep
+    from napari_segplugin.widgets.view_row import ViewRow
 
+MOVED_MS = 250
+"""What is seen is answered when nothing has moved for so long."""
 INSTANT = "instant answer"
 TITLE = "Instant answer (random forest)"
 
@@ -61,9 +69,46 @@ class InstantControl:
     ) -> None:
         self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
         self._paint, self._runs = paint, runs
-        self._layer: Labels | None = None
+        self._layers: dict[int, Labels] = {}
         self._of: ImageLayer | None = None
+        self._wanted: dict[int, PlaneLook | None] = {}
+        self._answering = False
+        self._view: ViewRow | None = None
         paint.painted.connect(self.painted)
+
+    @property
+    def layers(self) -> tuple[Labels, ...]:
+        """The layers of the live answer, one a plane."""
+        return tuple(self._layers.values())
+
+    def follow(self, view: ViewRow) -> None:
+        """Answer on every plane that is seen, and where somebody moves to."""
+        self._view = view
+        view.looked.connect(self._on_look)
+        view.toggled.connect(lambda _: self._renew())
+        self._moved = timer(view, MOVED_MS, self._on_moved)
+        soon, camera, dims = Later(self._moved), camera_of(self._desk.viewer).events, self._desk.viewer.dims.events
+        for event in (camera.zoom, camera.center, dims.point, dims.order):
+            event.connect(soon)
+
+    def _on_look(self, look: PlaneLook) -> None:
+        """Something else is seen on one of three planes."""
+        if self.live and not self._jobs.busy:
+            self._wanted[look.canvas] = look
+            self._next()
+
+    def _on_moved(self) -> None:
+        """Something else is seen on the one plane that is shown."""
+        if self._layers and not self._looks():
+            self.painted()
+
+    def _renew(self) -> None:
+        """Other planes are shown than before."""
+        self.hide()
+        self.painted()
+
+    def _looks(self) -> tuple[PlaneLook, ...]:
+        return () if self._view is None else self._view.looks
 
     @property
     def live(self) -> bool:
@@ -88,13 +133,32 @@ class InstantControl:
             self.show_view()
 
     def show_view(self) -> None:
-        """Answer the visible region in a layer of its own, in the background."""
+        """Answer what is seen, each plane in a layer of its own, in the background; first the one that is worked on."""
+        looks, held = self._looks(), in_hand(self._desk.viewer)
+        planes = (
+            self._view.planes.planes if looks and self._view is not None and self._view.planes is not None else None
+        )
+        first = planes.viewers.index(held) if planes is not None and held in planes.viewers else 0
+        order = sorted(looks, key=lambda look: (look.canvas != first, look.canvas))
+        self._wanted = dict.fromkeys([0]) if not looks else {look.canvas: look for look in order}
+        self._next()
+
+    def _next(self) -> None:
+        """Answer the next plane, one at a time: they share the features."""
+        if self._answering or not self._wanted or not self.live:
+            return
+        canvas = next(iter(self._wanted))
+        look = self._wanted.pop(canvas)
         asked = self._question()
         if asked is None:
+            self._wanted.clear()
             return
         chosen, nearby, engine = asked.chosen, self.nearby, self._engine
-        image, region = chosen.part, self._desk.seen()
-        forest = asked.forest or self._begin_forest(chosen)
+        region = self._desk.seen() if look is None else seen_on(look, chosen.layer, chosen.axes)
+        if region is None:
+            self._next()
+            return
+        image, forest = chosen.part, asked.forest or self._begin_forest(chosen)
 
         def work() -> tuple[ForestAnswer, Segmentation]:
             # a stroke that is painted while this is copied is answered again when it is finished
@@ -107,16 +171,22 @@ class InstantControl:
 
         def done(value: tuple[ForestAnswer, Segmentation]) -> None:
             answer, shown = value
+            self._answering = False
             if self.live:
-                self._show(shown, chosen)
-            self._step.say_instant(_words(answer))
+                self._show(shown, chosen, canvas)
+            if look is None or canvas == 0:
+                self._step.say_instant(_words(answer))
+            self._next()
 
         def failed(error: BaseException) -> None:
+            self._answering = False
+            self._wanted.clear()
             self._step.say_instant(str(error))
             if isinstance(error, InputError) and self.live:
                 # a stroke is missing still: the features are ready when it comes
                 self._jobs.beside("instant features", lambda: forest.warm(region), lambda _: None, lambda _: None)
 
+        self._answering = True
         self._jobs.beside("instant", work, done, failed)
 
     def _begin_forest(self, chosen: ChosenImage) -> PixelForest:
@@ -144,10 +214,12 @@ class InstantControl:
         self._runs.start_with(self._desk.scope, TITLE, asked.task, answer)
 
     def hide(self) -> None:
-        """Take the layer of the live answer away."""
-        if self._layer is not None and self._desk.there(self._layer):
-            self._desk.viewer.layers.remove(self._layer)
-        self._layer = None
+        """Take the layers of the live answer away."""
+        layers, self._layers = self._layers, {}
+        self._wanted.clear()
+        for layer in layers.values():
+            if self._desk.there(layer):
+                self._desk.viewer.layers.remove(layer)
 
     def forget_gone(self) -> None:
         """Take the live answer away if its image is no longer in the viewer."""
@@ -168,9 +240,9 @@ class InstantControl:
         forest = kept[1] if kept is not None and kept[0] == chosen.frame else None
         return _Question(chosen, paint, choice.spec.task, choice.spec.classes, forest)
 
-    def _show(self, segmentation: Segmentation, chosen: ChosenImage) -> None:
+    def _show(self, segmentation: Segmentation, chosen: ChosenImage, canvas: int) -> None:
         viewer, layer, axes, frame = self._desk.viewer, chosen.layer, chosen.axes, chosen.frame
-        if not self._desk.there(layer):
+        if not self._desk.there(layer) or (canvas and not self._looks()):
             return
         self._of = layer
         origin = json_integers(segmentation.recipe["origin"])
@@ -179,18 +251,21 @@ class InstantControl:
         array = to_layer_order(labels, axes, bool(getattr(layer, "rgb", False)))
         pooled = int(str(segmentation.recipe.get("pooled", 1)))
         where = placement(layer, axes, origin if frame is None else (frame, *origin), pooled)
-        if self._layer is None or not self._desk.there(self._layer):
-            about = {"segplugin": {"role": "instant"}}
-            self._layer = Labels(array, name=INSTANT, opacity=0.4, metadata=about, **where)
-            if segmentation.task is Task.SEMANTIC:
-                self._layer.colormap = label_colormap_of({c.id: c.color for c in segmentation.classes})
-            at = next((i for i, a in enumerate(viewer.layers) if a is self._desk.paint), len(viewer.layers))
-            with still_selected(viewer.layers):
-                viewer.layers.insert(at, self._layer)  # below the strokes, which stay readable
+        old = self._layers.get(canvas)
+        if old is not None and self._desk.there(old):
+            old.data = array
+            old.scale = np.asarray(where["scale"])
+            old.translate = where["translate"]
             return
-        self._layer.data = array
-        self._layer.scale = np.asarray(where["scale"])
-        self._layer.translate = where["translate"]
+        about = {"segplugin": {"role": "instant"}}
+        made = Labels(array, name=INSTANT, opacity=0.4, metadata=about, **where)
+        if segmentation.task is Task.SEMANTIC:
+            made.colormap = label_colormap_of({c.id: c.color for c in segmentation.classes})
+        self._layers[canvas] = made
+        hide_from_list(viewer, made)
+        at = next((i for i, a in enumerate(viewer.layers) if a is self._desk.paint), len(viewer.layers))
+        with still_selected(viewer.layers):
+            viewer.layers.insert(at, made)  # below the strokes, which stay readable
 
 
 def _words(answer: ForestAnswer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from napari_segplugin.widgets.jobs import Background, explain
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
-    from napari.utils.events import Event, EventEmitter
+    from napari.utils.events import Event
 
 UPDATED = "being updated …"
 """Said behind the number of objects as long as the numbers are older than the labels."""
@@ -56,7 +56,6 @@ class MeasurePanel(QWidget):
         self.layer: Labels | None = None
         self.kept = KeptObjects(self)
         self.measuring = Measuring(self.viewer, self.background, self)
-        self._links: list[tuple[EventEmitter, Callable[[Event], None]]] = []
         self._noted: tuple[str, ...] = ()
         self._layers_timer = timer(self, 50, self._on_layers)
         self._kept_timer = timer(self, 120, self.kept.update)
@@ -177,18 +176,15 @@ class MeasurePanel(QWidget):
         self._unfollow()
         self.layer = layer
         if layer is not None:
-            self._links = [(layer.events.selected_label, self._on_selected)]
-            for emitter, callback in self._links:
-                emitter.connect(callback)
+            layer.events.selected_label.connect(self._on_selected)
         self._show(None)
         self.measuring.follow(layer, self.image_choice.currentData())
         self.measure()
 
     def _unfollow(self) -> None:
-        for emitter, callback in self._links:
+        if self.layer is not None:
             with suppress(ValueError, RuntimeError):
-                emitter.disconnect(callback)
-        self._links = []
+                self.layer.events.selected_label.disconnect(self._on_selected)
         self.measuring.unfollow()
         self.kept.drop()
 

@@ -19,6 +19,7 @@ from napari_segplugin.viewer.planes import LinkedPlanes, unsupported
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.components import ViewerModel
     from napari.utils.events import Event
 
 COLOR = (0.34, 0.71, 0.91, 0.9)
@@ -126,6 +127,18 @@ def cross_points(look: PlaneLook, ranges: tuple[tuple[float, float, float], ...]
     return np.array(lines, float)
 
 
+def missing_planes(viewer: ViewerModel) -> str:
+    """Why three planes cannot be shown in a viewer now, as a sentence; empty where they can.
+
+    Examples
+    --------
+    >>> from napari.components import ViewerModel
+    >>> missing_planes(ViewerModel())
+    'Three planes need a volume: this image is flat.'
+    """
+    return unsupported() or ("" if viewer.dims.ndim > 2 else "Three planes need a volume: this image is flat.")
+
+
 class ThreePlanes(QObject):
     """Three linked planes of a volume in napari's window.
 
@@ -173,7 +186,7 @@ class ThreePlanes(QObject):
     @property
     def missing(self) -> str:
         """Why three planes cannot be shown now, as a sentence; empty where they can."""
-        return unsupported() or ("" if self.viewer.dims.ndim > 2 else "Three planes need a volume: this image is flat.")
+        return missing_planes(self.viewer)
 
     def show(self) -> None:
         """Show three planes; nothing happens where they are shown.
@@ -291,4 +304,4 @@ class ThreePlanes(QObject):
                 self.looked.emit(look)
 
 
-__all__ = ["Cross", "PlaneCanvas", "ThreePlanes", "cross_points"]
+__all__ = ["Cross", "PlaneCanvas", "ThreePlanes", "cross_points", "missing_planes"]

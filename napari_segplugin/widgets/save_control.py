@@ -13,7 +13,7 @@ from napari_segplugin.core import InputError
 from napari_segplugin.viewer.layers import level0, source_of
 
 if TYPE_CHECKING:
-    from napari_segplugin.io.offered import Offer
+    from napari_segplugin.io.offered import SaveFormat
     from napari_segplugin.viewer.desk import Desk
     from napari_segplugin.viewer.results import Result
     from napari_segplugin.widgets.engine import Engine
@@ -97,7 +97,7 @@ def suggested(result: Result) -> tuple[Path, dict[str, str]]:
     return place_for(source, found[0].extension, str(result.image_layer.name)), filters(found)
 
 
-def filters(found: Sequence[Offer]) -> dict[str, str]:
+def filters(found: Sequence[SaveFormat]) -> dict[str, str]:
     """Formats as the filters of a file dialog, and the extension of each.
 
     Examples

@@ -22,6 +22,7 @@ from napari_segplugin.viewer.layers import (
     level0,
     spacing_of_layer,
 )
+from napari_segplugin.viewer.technical import listed
 from napari_segplugin.widgets._parts import (
     DockPart,
     button,
@@ -187,7 +188,7 @@ class ImageStep(DockPart):
 
     def refresh(self) -> None:
         """Fill the list from the viewer's layers; the newest image is chosen if the old one is gone."""
-        layers = [a for a in self._viewer.layers if isinstance(a, ImageLayer)]
+        layers = [a for a in listed(self._viewer.layers) if isinstance(a, ImageLayer)]
         before = self.layer
         keep = before if any(a is before for a in layers) else (layers[-1] if layers else None)
         fill_combo(self.choice, [(a.name, a) for a in layers], keep)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_segplugin.core import SegPluginError
 from napari_segplugin.widgets._parts import fill_combo
 from napari_segplugin.widgets.frame.groups import ChoiceBar
-from napari_segplugin.widgets.planes_view import ThreePlanes
+from napari_segplugin.widgets.planes_view import ThreePlanes, missing_planes
 
 if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_segplugin.viewer.desk import Desk
+    from napari_segplugin.viewer.looks import PlaneLook
 
 ONE, THREE, SOLID = "one", "three", "solid"
+THREE_TIP = "Three planes that meet at one point; paint, pick and correct on each."
 
 
 class ViewRow(QWidget):
@@ -29,7 +32,15 @@ class ViewRow(QWidget):
         With its window, which the canvases of the planes are put into.
     brightness : QWidget
         What stands beside it for a scan.
+
+    Signals
+    -------
+    looked(object) : a :class:`~napari_segplugin.viewer.looks.PlaneLook`, where something else is seen on one of three planes
+    toggled(bool) : three planes are shown, or no longer
     """
+
+    looked = Signal(object)
+    toggled = Signal(bool)
 
     def __init__(self, desk: Desk, viewer: Viewer, brightness: QWidget) -> None:
         super().__init__()
@@ -45,14 +56,25 @@ class ViewRow(QWidget):
         self.choice.currentIndexChanged.connect(lambda _: self._on_choice())
         self.hide()
 
+    @property
+    def looks(self) -> tuple[PlaneLook, ...]:
+        """What is seen on each of three planes; nothing where one is shown."""
+        three = self.planes
+        if three is None or three.planes is None or not three.shown:
+            return ()
+        return tuple(three.planes.look(i) for i in range(len(three.planes.viewers)))
+
     def refresh(self) -> None:
-        """Follow the chosen image."""
+        """Follow the chosen image; three planes are offered where they can be shown, and otherwise it says why not."""
+        missing = missing_planes(self._viewer)
+        self.choice.setUsable(self.choice.findData(THREE), not missing, missing or THREE_TIP)
         self.setVisible(self._desk.layer is not None and "Z" in self._desk.axes)
 
     def _planes(self) -> ThreePlanes:
         if self.planes is None:
             self.planes = ThreePlanes(self._viewer)
             self.planes.toggled.connect(self._on_toggled)
+            self.planes.looked.connect(lambda look: self.looked.emit(look))
         return self.planes
 
     def _on_choice(self) -> None:
@@ -80,7 +102,8 @@ class ViewRow(QWidget):
             three.planes.go_to(point)
 
     def _on_toggled(self, on: bool) -> None:
-        """Three planes were shown or left by something else."""
+        """Three planes were shown or left, perhaps by something else."""
+        self.toggled.emit(on)
         if not on and self.choice.currentData() == THREE:
             self.choice.setCurrentIndex(self.choice.findData(ONE if self._viewer.dims.ndisplay == 2 else SOLID))
 

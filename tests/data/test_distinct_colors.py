@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from napari.utils.colormaps import label_colormap
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from napari_segplugin.core import ClassTable
 from napari_segplugin.core.classes import PALETTE
 from napari_segplugin.data import touching as module
 from napari_segplugin.data.hues import LEAST, differences, shades, told_apart
 from napari_segplugin.data.touching import touching
+from napari_segplugin.viewer.colors import class_scheme
 
 
 def by_hand(labels: np.ndarray, still: tuple[int, ...] = (), gap: int = 1) -> set[tuple[int, int]]:
@@ -73,15 +76,44 @@ def test_neighbors_among_naparis_colors_and_all_others_stay(shape: tuple[int, ..
     assert (again == found).all()
 
 
+def packed_cells(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarray:
+    """Cells around random points, each of which has as many neighbors as there can be: 14 on average in 3D."""
+    rng = np.random.default_rng(seed)
+    seeds = np.zeros(shape, np.int32)
+    seeds[tuple(rng.integers(0, n, count) for n in shape)] = rng.permutation(count) + 1
+    nearest = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
+    return seeds[tuple(nearest)]
+
+
 @pytest.mark.parametrize("color", PALETTE[1:])
-@pytest.mark.parametrize(("shape", "least"), [((300, 300), 14), ((30, 60, 60), 12)])
-def test_neighbors_in_shades_of_one_class(color: str, shape: tuple[int, ...], least: float) -> None:
-    labels = cells(shape, 400)
+@pytest.mark.parametrize("make", [cells, packed_cells])
+@pytest.mark.parametrize("shape", [(300, 300), (30, 60, 60)])
+def test_neighbors_in_shades_of_one_class(color: str, shape: tuple[int, ...], make: Any) -> None:
+    labels = make(shape, 400)
     pairs, found = touching(labels), shades([color])[0]
     far = differences(found)
     start = np.arange(labels.max() + 1) % len(found)
+    assert (far[start[pairs[:, 0]], start[pairs[:, 1]]] < LEAST).any()
     chosen = told_apart(pairs, start, far, np.ones((1, len(found)), bool), np.zeros(len(start), int))
-    assert far[chosen[pairs[:, 0]], chosen[pairs[:, 1]]].min() >= least
+    assert far[chosen[pairs[:, 0]], chosen[pairs[:, 1]]].min() >= LEAST
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_neighbors_in_shades_of_several_classes_that_lie_among_each_other(count: int) -> None:
+    labels = packed_cells((60, 80, 80), 400)
+    pairs, classes = touching(labels), ClassTable.named([f"class {i}" for i in range(count)])
+    group = np.random.default_rng(0).integers(1, count + 1, labels.max() + 1)
+    scheme = class_scheme(group, classes)
+    chosen = told_apart(pairs, scheme.start, scheme.far, scheme.allowed, scheme.group)
+    assert scheme.allowed[scheme.group, chosen].all()
+    assert scheme.far[chosen[pairs[:, 0]], chosen[pairs[:, 1]]].min() >= LEAST
+
+
+def test_where_too_few_shades_differ_they_are_as_different_as_can_be() -> None:
+    far = np.array([[0, 30, 12.0], [30, 0, 12], [12, 12, 0]])
+    triangle = np.array([[0, 1], [0, 2], [1, 2]])
+    found = told_apart(triangle, np.zeros(3, int), far, np.ones((1, 3), bool), np.zeros(3, int))
+    assert sorted(found.tolist()) == [0, 1, 2]
 
 
 def test_a_group_of_one_color_keeps_it_and_the_others_keep_away() -> None:

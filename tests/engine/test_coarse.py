@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, Kind, Task, drain
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, Kind, Sample, Task, drain
 from napari_segplugin.data.corrections import Corrections
 from napari_segplugin.engine import pooled as module
 from napari_segplugin.engine.coarse import instant_coarse
 from napari_segplugin.engine.instant import PixelForest
-from napari_segplugin.engine.pooled import PooledArray, pooled_corrections, pooled_image, pooled_part
+from napari_segplugin.engine.pooled import LARGE, PooledArray, pooled_corrections, pooled_image, pooled_part
 
 CLASSES = ClassTable.named(["bright", "striped"], Kind.STUFF)
 
@@ -106,3 +106,33 @@ def test_a_pooled_image_says_how_large_its_voxels_are():
     image = pooled_image(Image(np.zeros((4, 10, 12)), "ZYX", spacing=(2.0, 0.5, 0.25)), 3)
     assert image.spacing == (2.0, 1.5, 0.75)
     assert image.spatial_shape == (4, 4, 4)
+
+
+def test_a_plane_across_is_looked_at_so_coarsely_that_its_blocks_take_seconds() -> None:
+    image = Image(np.zeros((400, 512, 512), np.uint8), "ZYX")
+    forest = PixelForest(image)
+    plane = (slice(7, 8), slice(0, 512), slice(0, 512))
+    assert forest.coarse(plane) == (1, plane)
+    step, part = forest.coarse((slice(0, 400), slice(200, 201), slice(0, 512)))
+    assert step > 1
+    assert part[0] == slice(0, 400)
+    assert part[1] == slice(200 // step, -(-201 // step))
+    rows = columns = -(-512 // step)
+    assert 400 * rows * columns <= LARGE
+    small = PixelForest(Image(np.zeros((12, 60, 70), np.uint8), "ZYX"))
+    across = (slice(0, 12), slice(30, 31), slice(0, 70))
+    assert small.coarse(across) == (1, across)
+
+
+def test_a_stroke_across_costs_few_new_blocks() -> None:
+    image = Image(np.random.default_rng(0).random((40, 24, 24)).astype(np.float32), "ZYX")
+    forest = PixelForest(image)
+    classes, known = np.zeros(image.array.shape, np.int64), np.zeros(image.array.shape, bool)
+    classes[:, 10, 2:6], known[:, 10, 2:6], known[20, 2, :] = 1, True, True
+    sample = Sample(image, classes, known=known)
+    forest.fit(sample, 2, fresh=5)
+    assert len(forest._kept) == 6, "five of the planes that the stroke crosses, and the one of the background"
+    forest.fit(sample, 2, fresh=5)
+    assert len(forest._kept) == 11
+    forest.fit(sample, 2)
+    assert len(forest._kept) == 40

@@ -8,7 +8,7 @@ import pytest
 
 from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Image, InputError, Kind, Task, drain
 from napari_segplugin.data.corrections import Corrections, to_sample
-from napari_segplugin.engine import instant as module
+from napari_segplugin.engine import forest as module
 from napari_segplugin.engine.instant import PixelForest, instant
 from napari_segplugin.io import load_sample
 

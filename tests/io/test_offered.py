@@ -15,7 +15,7 @@ from napari_segplugin.door.results import write_segmentation
 from napari_segplugin.io import FORMATS, load_sample, read_image, read_segmentation
 from napari_segplugin.io import offered as offered_module
 from napari_segplugin.io.image_writing import write_image
-from napari_segplugin.io.offered import Offer, offers, place_for
+from napari_segplugin.io.offered import SaveFormat, offers, place_for
 
 IMAGES = {
     "cells.tif": "YX",
@@ -140,7 +140,7 @@ def test_what_cannot_hold_the_result_is_not_offered(tmp_path: Path, monkeypatch:
 
 def test_a_format_that_does_not_fit_gives_way_to_the_next() -> None:
     assert offers("YX", 2**16, "cells.png")[0].extension == ".tif"
-    assert offers("YX", 5, "cells.jpg")[0] == Offer("PNG, one plane", ".png")
+    assert offers("YX", 5, "cells.jpg")[0] == SaveFormat("PNG, one plane", ".png")
 
 
 def test_the_result_goes_beside_its_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task
 from napari_segplugin.viewer import panels
 from napari_segplugin.viewer.focus import aim_at, camera_of, flight
 from napari_segplugin.viewer.layers import segmentation_to_layer
+from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.viewer.writers import labels_to_segmentation, write_labels
 
 
@@ -118,3 +119,14 @@ def test_an_aim_knows_the_time_point() -> None:
     aim = aim_at(viewer, layer, np.array([[0, 0], [10, 10]]), frame=3)
     list(flight(viewer, aim, 0))
     assert viewer.dims.current_step[0] == 3
+
+
+def test_technical_layers_are_not_measured_but_the_objects_of_classes_are() -> None:
+    viewer = ViewerModel()
+    result = viewer.add_labels(np.ones((4, 5), int), name="result")
+    pieces = Labels(np.ones((4, 5), int), name="pieces", metadata={"segplugin": {"pieces": True}})
+    for layer in (Labels(np.ones((4, 5), int), name="preview"), pieces):
+        add_hidden(viewer, layer)
+    add_hidden(viewer, Image(np.ones((4, 5)), name="edges"))
+    assert panels.labels_layers(viewer) == [result, pieces]
+    assert panels.images_over(viewer, result) == []

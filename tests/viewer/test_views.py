@@ -73,7 +73,7 @@ def color(view: ResultView, label: int) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize("shape", [(200, 200), (24, 50, 50)])
-@pytest.mark.parametrize(("kind", "limit"), [("instance", 20), ("panoptic", 12)])
+@pytest.mark.parametrize(("kind", "limit"), [("instance", 20), ("panoptic", 16)])
 def test_objects_that_touch_never_look_alike_before_and_after_edits(
     shape: tuple[int, ...], kind: str, limit: float
 ) -> None:

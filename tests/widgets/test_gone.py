@@ -102,8 +102,8 @@ def test_a_live_answer_goes_with_its_image(with_image: Any, qtbot: Any, kind: st
         with_image.paint.add_layer()
         with_image.paint.layer.data_setitem((np.arange(4), np.arange(4)), BACKGROUND_PAINT)
         with_image.improve_step.instant_box.setChecked(True)
-    qtbot.waitUntil(lambda: control._layer is not None, timeout=5000)
-    live = control._layer
+        qtbot.waitUntil(lambda: bool(control.layers), timeout=5000)
+    live = control._layer if kind == "classical" else control.layers[0]
     with_image.viewer.layers.remove(image)
     qtbot.waitUntil(lambda: live not in with_image.viewer.layers, timeout=3000)
     if kind == "classical":  # an answer that was on its way

@@ -135,6 +135,12 @@ class ChoiceBar(QWidget):
         """Set the tooltip of a button."""
         self.buttons[index].setToolTip(f"<p>{text}</p>")
 
+    def setUsable(self, index: int, on: bool, text: str) -> None:
+        """Let a button be pressed or not, and say in its tooltip what it does, or why it cannot."""
+        self.buttons[index].setEnabled(on)
+        self.setItemData(index, text)
+        self._stop.settle()
+
     def setIcons(self, draw: Sequence[str]) -> None:
         """Give each button an icon, by its name; see :mod:`~napari_segplugin.widgets.frame.icons`."""
         from napari_segplugin.widgets.frame.icons import give
