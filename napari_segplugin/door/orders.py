@@ -19,6 +19,7 @@ from napari_segplugin.core import (
     Job,
     ModelBundle,
     Note,
+    Region,
     Segmentation,
     TileSpec,
 )
@@ -29,7 +30,8 @@ from napari_segplugin.door.inputs import ChannelsLike, ImageLike, ModelLike, Pat
 from napari_segplugin.engine.batch.corrected import Corrected
 from napari_segplugin.engine.batch.folder import RECORD
 from napari_segplugin.engine.batch.folder import batch as run_batch
-from napari_segplugin.engine.batch.order import CORRECTIONS, RunOrder, run_order, things, write_order
+from napari_segplugin.engine.batch.order import CORRECTIONS, RunOrder, margin_of, run_order, things, write_order
+from napari_segplugin.engine.batch.regions import in_regions as run_in_regions
 from napari_segplugin.engine.batch.regions import known_of
 from napari_segplugin.engine.batch.replay import ENDING, Recorded, fitted, is_recorded, order_of, read_recorded, verdict
 from napari_segplugin.engine.session import home_folder
@@ -178,6 +180,27 @@ def in_regions(
     return result, known_of(result)
 
 
+def in_drawn(
+    image: Image,
+    outlines: Sequence[Outline],
+    run: Callable[[Region], Job[Segmentation]],
+    how: ModelBundle | None = None,
+    tiles: TileSpec | None = None,
+) -> Job[Segmentation]:
+    """As :func:`in_regions`, for whatever can segment a box of the image.
+
+    Parameters
+    ----------
+    image : Image
+    outlines : sequence of Outline
+    run : callable
+        Segments a box.
+    how, tiles : optional
+        The network that runs, which says how far around the regions one has to look.
+    """
+    return (yield from run_in_regions(image, outlines, run, margin_of(how, tiles or TileSpec(), image)))
+
+
 def replay(
     recipe: PathLike,
     image: ImageLike | None = None,
@@ -296,6 +319,7 @@ __all__ = [
     "batch_of",
     "corrections_of",
     "find_model",
+    "in_drawn",
     "in_regions",
     "is_recorded",
     "plan",

@@ -36,7 +36,7 @@ from napari_segplugin.door.catalog import (
     sweep_leftovers,
 )
 from napari_segplugin.door.joining import join
-from napari_segplugin.door.orders import FileReading, RunOrder, batch_of, in_regions, plan, replay
+from napari_segplugin.door.orders import FileReading, RunOrder, batch_of, in_drawn, plan
 from napari_segplugin.door.results import load_model, save_model, write_segmentation
 from napari_segplugin.engine.doctor.report import DoctorReport
 from napari_segplugin.engine.doctor.screen import Screen
@@ -217,7 +217,7 @@ __all__ = [
     "finetune",
     "histogram",
     "image_key",
-    "in_regions",
+    "in_drawn",
     "instant",
     "instant_now",
     "is_result",
@@ -238,7 +238,6 @@ __all__ = [
     "read_image",
     "recipes",
     "recommend_loss",
-    "replay",
     "sample",
     "samples",
     "save_model",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from napari_segplugin.data import cutting, edits
 from napari_segplugin.data.boxes import ObjectBoxes
 from napari_segplugin.data.edits import Change
 from napari_segplugin.data.interpolate import interpolate
+from napari_segplugin.data.several import each
 from napari_segplugin.viewer.compass import layer_letters
 from napari_segplugin.viewer.history import Delta, EditNote, EditStep, LayerHistory
 from napari_segplugin.viewer.light import uncollected
@@ -139,24 +141,24 @@ class Editor:
         """See :func:`napari_segplugin.data.edits.delete`."""
         self.apply(edits.delete(self._data(), numbers, boxes=self.boxes, where=where), "delete")
 
-    def fill_holes(self, number: int, where: Box | None = None) -> None:
+    def fill_holes(self, *numbers: int, where: Box | None = None) -> None:
         """See :func:`napari_segplugin.data.edits.fill_holes`."""
-        self.apply(edits.fill_holes(self._data(), number, boxes=self.boxes, where=where), "fill holes")
+        self._each(edits.fill_holes, numbers, "fill holes", where)
 
-    def tidy(self, number: int, width: float, where: Box | None = None) -> None:
-        """Fill the holes of an object and smooth it; see :func:`napari_segplugin.data.edits.smooth`."""
-        data, spacing, boxes = self._data(), self.spacing, self.boxes
-        self.apply(edits.smooth(data, number, width, holes=True, spacing=spacing, boxes=boxes, where=where), "tidy")
+    def tidy(self, *numbers: int, width: float, where: Box | None = None) -> None:
+        """Fill the holes of objects and smooth them; see :func:`napari_segplugin.data.edits.smooth`."""
+        self._each(partial(edits.smooth, width=width, holes=True, spacing=self.spacing), numbers, "tidy", where)
 
-    def grow(self, number: int, distance: float, where: Box | None = None) -> None:
-        """See :func:`napari_segplugin.data.edits.grow`."""
-        data, spacing = self._data(), self.spacing
-        self.apply(edits.grow(data, number, distance, spacing=spacing, boxes=self.boxes, where=where), "grow")
+    def grow(self, *numbers: int, distance: float, where: Box | None = None) -> None:
+        """See :func:`napari_segplugin.data.edits.grow`; a voxel that two of them would take goes to the first."""
+        self._each(partial(edits.grow, distance=distance, spacing=self.spacing), numbers, "grow", where)
 
-    def shrink(self, number: int, distance: float, where: Box | None = None) -> None:
+    def shrink(self, *numbers: int, distance: float, where: Box | None = None) -> None:
         """See :func:`napari_segplugin.data.edits.shrink`."""
-        data, spacing = self._data(), self.spacing
-        self.apply(edits.shrink(data, number, distance, spacing=spacing, boxes=self.boxes, where=where), "shrink")
+        self._each(partial(edits.shrink, distance=distance, spacing=self.spacing), numbers, "shrink", where)
+
+    def _each(self, edit: Callable[..., Change], numbers: Sequence[int], kind: str, where: Box | None) -> None:
+        self.apply(each(partial(edit, self._data(), boxes=self.boxes, where=where), numbers), kind)
 
     def split_cut(self, number: int, line: np.ndarray, axes: tuple[int, int], where: Box | None = None) -> None:
         """See :func:`napari_segplugin.data.cutting.split_cut`."""
@@ -166,10 +168,8 @@ class Editor:
         self, number: int, seeds: np.ndarray, image: GreyView | None = None, where: Box | None = None
     ) -> None:
         """See :func:`napari_segplugin.data.cutting.split_seeds`."""
-        change = cutting.split_seeds(
-            self._data(), number, seeds, image=image, spacing=self.spacing, boxes=self.boxes, where=where
-        )
-        self._split(change, number)
+        split = partial(cutting.split_seeds, self._data(), number, seeds, image=image, boxes=self.boxes, where=where)
+        self._split(split(spacing=self.spacing), number)
 
     def _split(self, change: Change, number: int) -> None:
         fresh = [int(n) for n in np.unique(change.values)]

@@ -9,13 +9,40 @@ from napari.layers import Shapes
 
 from napari_segplugin.core import InputError
 from napari_segplugin.data.drawn import Outline
-from napari_segplugin.viewer.geometry import layer_axes
+from napari_segplugin.viewer.geometry import layer_axes, placement
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
+ROLE = "regions"
 _CORNERS = 64
 """Corners of an ellipse."""
+
+
+def regions_layer(like: ImageLayer, axes: str) -> Shapes:
+    """An empty layer to draw regions on, in the place of an image layer.
+
+    Parameters
+    ----------
+    like : napari.layers.Image
+    axes : str
+        Axes of its array.
+    """
+    return Shapes(
+        ndim=len(layer_axes(axes, bool(getattr(like, "rgb", False)))),
+        name=f"{like.name} · regions",
+        face_color="transparent",
+        edge_color="#f0e442",
+        edge_width=max(1, min(like.data.shape[-2:] if not getattr(like, "rgb", False) else like.data.shape[:2]) // 200),
+        metadata={"segplugin": {"role": ROLE}},
+        **placement(like, axes),
+    )
+
+
+def is_regions(layer: Shapes) -> bool:
+    """Whether a layer was made by :func:`regions_layer`."""
+    about = layer.metadata.get("segplugin")
+    return isinstance(about, dict) and about.get("role") == ROLE
 
 
 def outlines_of(shapes: Shapes, like: ImageLayer, axes: str) -> tuple[Outline, ...]:
@@ -83,4 +110,4 @@ def _ellipse(corners: np.ndarray) -> np.ndarray:
     return turned
 
 
-__all__ = ["outlines_of"]
+__all__ = ["is_regions", "outlines_of", "regions_layer"]

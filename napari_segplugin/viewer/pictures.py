@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage as ndi
 
 from napari_segplugin.core import Box
 from napari_segplugin.core.types import Array
@@ -24,6 +25,46 @@ def plane_of(array: np.ndarray) -> np.ndarray:
     while array.ndim > 2:
         array = array[array.shape[0] // 2]
     return np.atleast_2d(array)
+
+
+def where_they_differ(
+    image: np.ndarray, before: np.ndarray, after: np.ndarray, side: int = 96
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The piece of an image in which two labelings differ most; all of it where they do not.
+
+    Parameters
+    ----------
+    image : (C, [Z,] Y, X) ndarray
+    before, after : ([Z,] Y, X) ndarray of int
+    side : int
+        Of the piece along Y and X.
+
+    Returns
+    -------
+    tuple of ndarray
+        The three, cut to one plane and the piece.
+
+    Examples
+    --------
+    >>> labels, other = np.zeros((200, 300), int), np.zeros((200, 300), int)
+    >>> other[150:160, 20:30] = 1
+    >>> [a.shape for a in where_they_differ(np.zeros((1, 200, 300)), labels, other)]
+    [(1, 96, 96), (96, 96), (96, 96)]
+    """
+    differ = (before > 0) != (after > 0)
+    if not differ.any():
+        return image, before, after
+    if before.ndim == 3:
+        z = int(differ.sum(axis=(1, 2)).argmax())
+        image, before, after, differ = image[:, z], before[z], after[z], differ[z]
+    much = ndi.uniform_filter(differ.astype(np.float32), side, mode="constant")
+    middle = np.unravel_index(int(much.argmax()), much.shape)
+    cut = []
+    for at, n in zip(middle, differ.shape, strict=True):
+        start = min(max(0, int(at) - side // 2), max(0, n - side))
+        cut.append(slice(start, start + side))
+    here = (cut[0], cut[1])
+    return image[(slice(None), *here)], before[here], after[here]
 
 
 def outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -155,4 +196,4 @@ class GreyView:
         return np.expand_dims(part, self._label_axes.index("C")) if "C" in self._label_axes else part
 
 
-__all__ = ["OUTLINE", "GreyView", "edge_runs", "outlined", "outlines_of", "plane_of"]
+__all__ = ["OUTLINE", "GreyView", "edge_runs", "outlined", "outlines_of", "plane_of", "where_they_differ"]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
     from napari.layers import Layer
 
-WHOLE, PLANE, VIEW, FILE, FOLDER = "whole", "plane", "view", "file", "folder"
-"""Where to run: everything, the plane or the part on the screen, everything straight into a file."""
+WHOLE, PLANE, VIEW, REGIONS, FILE, FOLDER = "whole", "plane", "view", "regions", "file", "folder"
+"""Where to run: everything, the plane or the part on the screen, what is drawn, everything straight into a file, a folder."""
 
 
 def point_in_layer(viewer: ViewerModel, layer: Layer) -> np.ndarray:
@@ -41,9 +41,9 @@ def region_of(viewer: ViewerModel, layer: ImageLayer, axes: str, scope: str) -> 
     axes : str
         Axes of the layer's array.
     scope : str
-        "whole", "file", "plane" or "view".
+        "whole", "file", "plane" or "view"; of drawn regions and folders the whole image.
     """
-    return None if scope in (WHOLE, FILE, FOLDER) else seen(viewer, layer, axes, plane=scope == PLANE)
+    return None if scope in (WHOLE, REGIONS, FILE, FOLDER) else seen(viewer, layer, axes, plane=scope == PLANE)
 
 
 def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = False) -> Region:
@@ -69,4 +69,15 @@ def seen(viewer: ViewerModel, layer: ImageLayer, axes: str, *, plane: bool = Fal
     return visible_region(layer, axes, corners)
 
 
-__all__ = ["FILE", "FOLDER", "PLANE", "VIEW", "WHOLE", "current_frame", "point_in_layer", "region_of", "seen"]
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "PLANE",
+    "REGIONS",
+    "VIEW",
+    "WHOLE",
+    "current_frame",
+    "point_in_layer",
+    "region_of",
+    "seen",
+]

@@ -38,7 +38,8 @@ class Pointer:
     Attributes
     ----------
     picked : signal
-        Emitted with the voxel (D,) of a click while no tool is in hand and the layer moves the camera.
+        Emitted with the voxel (D,) of a click and whether Ctrl (on a Mac: Command) was held, while no tool is in hand and the
+        layer moves the camera.
     clicked : signal
         Emitted with the voxel of a click and whether Shift was held, while a tool is in hand.
     drawn : signal
@@ -47,7 +48,7 @@ class Pointer:
         Emitted when another tool of the layer was taken.
     """
 
-    picked = Signal(object)
+    picked = Signal(object, bool)
     clicked = Signal(object, bool)
     drawn = Signal(object)
     dropped = Signal()
@@ -135,7 +136,8 @@ class Pointer:
             return
         begin = np.array(event.pos, float)
         points = [self._voxel(event)]
-        shift = "Shift" in tuple(event.modifiers)  # keys of vispy, which equal their names
+        keys = tuple(event.modifiers)  # of vispy, which equal their names
+        shift, more = "Shift" in keys, "Control" in keys or "Meta" in keys
         far = False
         yield
         while event.type == "mouse_move":
@@ -146,7 +148,7 @@ class Pointer:
             yield
         if not self._shape:
             if not far:
-                self.picked.emit(points[0])
+                self.picked.emit(points[0], more)
         elif far and len(points) > 1:
             self._show(None)
             self.drawn.emit(np.array(points))

@@ -20,6 +20,7 @@ from napari_segplugin.core import (
     labels_in,
 )
 from napari_segplugin.core.types import JsonDict, json_integers, json_object
+from napari_segplugin.data.drawn import Outline, centres_inside, inside
 from napari_segplugin.viewer.colors import class_colormap
 from napari_segplugin.viewer.corrections import label_shape
 from napari_segplugin.viewer.geometry import label_axes, to_canonical, to_layer_order
@@ -252,12 +253,13 @@ def whole_image(
     Segmentation
         Without an origin; ``recipe["region"]`` says where the last run was.
     """
-    labels = np.asarray(part.labels)
+    labels, known = np.asarray(part.labels), _known(part)
     origin = json_integers(part.recipe.get("origin", (0,) * labels.ndim))
     index: tuple[slice, ...] = tuple(slice(o, o + n) for o, n in zip(origin, labels.shape, strict=True))
     if frame is not None:
         index = (slice(frame, frame + 1), *index)
         labels = labels[None]
+        known = None if known is None else known[None]
     objects = part.objects
     if into is None:
         whole = np.zeros(tuple(shape), labels.dtype)
@@ -265,12 +267,41 @@ def whole_image(
     else:
         whole = np.array(into.labels)
         shift = 0 if part.task is Task.SEMANTIC else int(whole.max(initial=0))
-        whole[index] = np.where(labels > 0, labels + np.asarray(shift, labels.dtype), 0)
+        fresh = np.where(labels > 0, labels + np.asarray(shift, labels.dtype), 0)
+        whole[index] = fresh if known is None else _within(whole[index], fresh, known, into)
         objects = _joined(into.objects, objects, shift, whole)
     recipe = {k: v for k, v in part.recipe.items() if k != "origin"}
     recipe["region"] = [[int(s.start), int(s.stop)] for s in index]
     axes = part.axes if frame is None else "T" + part.axes
     return replace(part, labels=whole, objects=objects, axes=axes, recipe=recipe)
+
+
+def _known(part: Segmentation) -> np.ndarray | None:
+    """Which voxels of a part lie in the regions that were drawn for it; None where none were drawn."""
+    outlines = part.recipe.get("regions")
+    if not isinstance(outlines, list):
+        return None
+    axes = [i for i, a in enumerate(part.axes) if a in "ZYX"]
+    origin = json_integers(part.recipe.get("origin", (0,) * len(axes)))
+    sizes = [part.labels.shape[i] for i in axes]
+    box = tuple(slice(o, o + n) for o, n in zip(origin, sizes, strict=True))
+    return inside([Outline.from_json(o) for o in outlines], box)
+
+
+def _within(old: np.ndarray, fresh: np.ndarray, known: np.ndarray, into: Segmentation) -> np.ndarray:
+    """Labels of a box after a run in drawn regions: whose middle lies outside of them stays as it was."""
+    known = np.broadcast_to(known, old.shape)
+    if into.task is Task.SEMANTIC:
+        return np.where(known, fresh, old)
+    numbers = labels_in(old)
+    things = np.isin(into.objects.class_id, into.classes.thing_ids)
+    is_thing = np.isin(numbers, into.objects.label[things])
+    gone = numbers[is_thing][centres_inside(old, numbers[is_thing], known)]
+    left = np.where(np.isin(old, gone) | (known & ~np.isin(old, numbers[is_thing])), 0, old)
+    made: np.ndarray = np.where(
+        (fresh > 0) & (known | (left == 0)) & ((left == 0) | ~np.isin(left, numbers[is_thing])), fresh, left
+    )
+    return made
 
 
 def _joined(old: ObjectTable, new: ObjectTable, shift: int, labels: np.ndarray) -> ObjectTable:

@@ -36,6 +36,8 @@ class Target:
         Whether the paths of linked objects follow its steps.
     touched : bool
         Whether somebody has chosen an object; a layer by itself has one from the beginning.
+    others : tuple of int
+        Objects that are chosen besides the one that the layer shows as selected.
 
     Attributes
     ----------
@@ -52,6 +54,7 @@ class Target:
     passed: set[QueueEntry] = field(default_factory=set)
     paths_follow: bool = False
     touched: bool = False
+    others: tuple[int, ...] = ()
     brush: Brush = field(init=False)
     first: int = field(init=False)
 
@@ -73,6 +76,25 @@ class Target:
     def rgb(self) -> bool:
         """Whether the last axis of the image is color."""
         return bool(getattr(self.result.image_layer, "rgb", False))
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The objects that are chosen and there, that of the layer first; none until somebody has chosen one."""
+        found = (int(self.layer.selected_label), *self.others) if self.touched else ()
+        return tuple(n for n in dict.fromkeys(found) if n in self.editor.boxes)
+
+    def choose(self, *numbers: int) -> None:
+        """Choose objects, the first of which the layer shows as selected, and no others."""
+        if numbers:
+            self.touched = True
+            self.layer.selected_label = numbers[0]
+            self.others = numbers[1:]
+
+    def toggle(self, number: int) -> None:
+        """Choose one more object, or one that is chosen no longer."""
+        chosen = self.chosen
+        left = tuple(n for n in chosen if n != number)
+        self.choose(*(left if number in chosen else (number, *left)))
 
     def area(self, name: str) -> int | None:
         """The number of a class that is an area, 0 where it does not occur yet; None for a class of single objects."""

@@ -32,6 +32,8 @@ class ImageWork:
         As they were when they were last looked at.
     forest : (int or None, PixelForest), optional
         The forest that answers strokes, and its time point.
+    regions : Shapes, optional
+        Where regions to look at are drawn.
     results : list of Result
         Oldest first.
     shown : Result, optional
@@ -50,6 +52,7 @@ class ImageWork:
     starts: dict[str, Points | Shapes] = field(default_factory=dict)
     classes: ClassTable | None = None
     forest: tuple[int | None, PixelForest] | None = None
+    regions: Shapes | None = None
     results: list[Result] = field(default_factory=list)
     shown: Result | None = None
     recorder: Recorder | None = None

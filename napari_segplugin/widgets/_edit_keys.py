@@ -72,6 +72,14 @@ def keys_of(action: str) -> tuple[KeyBinding, ...]:
     return _FIXED.get(action) or preferences.keys_of(action)
 
 
+HINTS = {
+    "merge": "Click on the objects to merge, or draw a line through them. Esc: end.",
+    "split": "Draw a line across an object, or click on each of its parts. Esc: end.",
+    "add": "Click on the missed object, or draw a box around it. Esc: end.",
+}
+BRUSHES = {"paint", "erase", "outline"}
+
+
 def shown(action: str) -> str:
     """The key of an action as a person reads it; empty where it has none.
 
@@ -170,7 +178,9 @@ class Shortcuts:
 
 
 __all__ = [
+    "BRUSHES",
     "ESCAPE",
+    "HINTS",
     "KEYS",
     "PROPOSAL_KEYS",
     "STEP_KEY",

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -23,6 +24,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 from superqt import QCollapsible
+
+from napari_segplugin.widgets.frame.icons import redraw
 
 QWIDGETSIZE_MAX = 2**24 - 1
 """What Qt calls no limit."""
@@ -126,6 +129,8 @@ def set_primary(widget: QWidget, on: bool) -> None:
     if style is not None:
         style.unpolish(widget)
         style.polish(widget)
+    if isinstance(widget, QAbstractButton):
+        redraw(widget)
 
 
 def swatch(color: str) -> QIcon:

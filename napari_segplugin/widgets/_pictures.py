@@ -38,10 +38,10 @@ class Picture(QWidget):
         self.update()
 
     def heightForWidth(self, width: int) -> int:
-        """As the proportions want it, but no taller than wide."""
+        """As the proportions want it, but no taller than two thirds of the width, so that the page needs no scrolling."""
         if self.pixmap is None:
             return 0
-        return min(width, int(width * self.pixmap.height()) // max(1, int(self.pixmap.width())))
+        return min(2 * width // 3, int(width * self.pixmap.height()) // max(1, int(self.pixmap.width())))
 
     def sizeHint(self) -> QSize:
         """About half a dock."""

@@ -30,7 +30,7 @@ from napari_segplugin.viewer.marks import (
     seeds_of_strokes,
     without_label,
 )
-from napari_segplugin.viewer.places import VIEW, WHOLE
+from napari_segplugin.viewer.places import REGIONS, VIEW, WHOLE
 from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.viewer.technical import add_hidden
 from napari_segplugin.widgets._timers import timer
@@ -160,6 +160,10 @@ class ClassicalControl:
             recipe, marks = self.page.recipe(), self._started_from()
         except SegPluginError as error:
             desk.fail(error)
+            return
+        if scope == REGIONS and self.page.technique.needs:
+            hint = "Choose Whole image or Visible part, or a technique that starts from nothing."
+            desk.fail(InputError("A technique that starts from marks cannot run in drawn regions.", hint=hint))
             return
         self.hide()
         engine, background = self._engine, self._background

@@ -14,7 +14,7 @@ from napari_segplugin.door import window
 from napari_segplugin.door.window import Session
 from napari_segplugin.viewer.desk import Answer, Desk
 from napari_segplugin.viewer.geometry import placement
-from napari_segplugin.viewer.places import FOLDER
+from napari_segplugin.viewer.places import FOLDER, REGIONS
 from napari_segplugin.widgets._edit_keys import preferences
 from napari_segplugin.widgets._parts import layout_of, row
 from napari_segplugin.widgets._settings import session_of, setting
@@ -29,6 +29,7 @@ from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.file_control import FileControl
 from napari_segplugin.widgets.folder_control import FolderControl
 from napari_segplugin.widgets.follow_control import FollowControl
+from napari_segplugin.widgets.found_control import FoundControl
 from napari_segplugin.widgets.frame.frame import CORRECT, FIND, TRAIN, DockFrame
 from napari_segplugin.widgets.frame.header import HeaderLine
 from napari_segplugin.widgets.frame.icons import color_icons
@@ -112,6 +113,7 @@ class SegmentationDock(QWidget):
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
         self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
@@ -185,6 +187,7 @@ class SegmentationDock(QWidget):
         improve.cancel_requested.connect(self.jobs.cancel)
         improve.back_requested.connect(self.train.back)
         improve.forward_requested.connect(self.train.forward)
+        improve.look_requested.connect(self.train.look)
         improve.save_requested.connect(self.files.save_bundle)
         improve.instant_requested.connect(self.instant.run)
         improve.instant_toggled.connect(self.instant.toggle)
@@ -301,6 +304,8 @@ class SegmentationDock(QWidget):
             self.result_step.scope_choice.setCurrentIndex(0)
             return
         self.folders.show(folder)
+        if self.result_step.scope == REGIONS:
+            self.runs.regions.begin()
         self._estimate_timer.start()
         self.refresh()
 

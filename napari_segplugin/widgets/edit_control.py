@@ -22,7 +22,7 @@ from napari_segplugin.viewer.pointer import Pointer
 from napari_segplugin.viewer.renewal import follow_undo
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.target import Target
-from napari_segplugin.widgets._edit_keys import ESCAPE, ToolKeys, bind, unbind
+from napari_segplugin.widgets._edit_keys import BRUSHES, ESCAPE, HINTS, ToolKeys, bind, unbind
 from napari_segplugin.widgets._timers import timer
 from napari_segplugin.widgets.adopt_control import AdoptControl, is_view
 from napari_segplugin.widgets.prompt_control import PromptControl
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
     from napari_segplugin.widgets.jobs import Jobs
     from napari_segplugin.widgets.journal_control import JournalControl
     from napari_segplugin.widgets.step_improve import ImproveStep
-
-HINTS = {
-    "merge": "Click on the objects to merge, or draw a line through them. Esc: end.",
-    "split": "Draw a line across an object, or click on each of its parts. Esc: end.",
-    "add": "Click on the missed object, or draw a box around it. Esc: end.",
-}
-BRUSHES = {"paint", "erase", "outline"}
 
 
 class EditControl:
@@ -109,7 +102,7 @@ class EditControl:
         editor = Editor(result.layer, axes, (things or ["object"])[0])
         target = Target(result, editor, Pointer(self._desk.viewer, result.layer), axes)
         target.brush.wanted = lambda: target.area(self.panel.new_class)
-        target.pointer.picked.connect(lambda point: self.choose(target, editor.number_at(point)))
+        target.pointer.picked.connect(lambda point, more: self.choose(target, editor.number_at(point), more=more))
         target.pointer.clicked.connect(lambda point, shift: self._guarded(lambda: self._clicked(target, point, shift)))
         target.pointer.drawn.connect(lambda points: self._guarded(lambda: self._drawn(target, points)))
         target.pointer.dropped.connect(self.put_down)
@@ -127,7 +120,7 @@ class EditControl:
         self._desk.refresh_soon()
 
     def _on_selected(self, target: Target) -> None:
-        target.touched = target.touched or int(target.layer.selected_label) != target.first
+        target.touched, target.others = target.touched or int(target.layer.selected_label) != target.first, ()
         with suppress(RuntimeError):
             self._show_timer.start()
 
@@ -147,16 +140,16 @@ class EditControl:
 
     @property
     def chosen(self) -> int:
-        """The object that is chosen; 0 where it is none, as until somebody has chosen one."""
-        target = self.target
-        number = 0 if target is None or not target.touched else int(target.layer.selected_label)
-        return number if target is not None and number in target.editor.boxes else 0
+        """The object that is chosen, of several the last one; 0 where it is none, as until somebody has chosen one."""
+        return next(iter(self.target.chosen), 0) if self.target is not None else 0
 
-    def choose(self, target: Target, number: int) -> None:
-        """Choose an object."""
-        if number:
-            target.touched = True
-            target.layer.selected_label = number
+    def choose(self, target: Target, *numbers: int, more: bool = False) -> None:
+        """Choose objects; `more`: one besides those that are chosen, or one of them no longer."""
+        there = [n for n in numbers if n]
+        if more and there:
+            target.toggle(there[0])
+        else:
+            target.choose(*there)
         self._show_timer.start()
 
     def show(self) -> None:
@@ -173,11 +166,15 @@ class EditControl:
         number = int(target.layer.selected_label)
         # the boxes are made in a worker: do not ask for them
         number = number if target.touched and target.editor.seems_there(number) else 0
-        self.outlined = self._outline.show(target.layer, [number])
+        others = [n for n in target.others if number and target.editor.seems_there(n)]
+        self.outlined = self._outline.show(target.layer, [number, *others])
         panel.set_state(True, bool(number), self.queue.progress(target))
         row = target.editor.rows.get(number) if number else None
+        if others:
+            panel.say(f"{1 + len(others)} chosen", "Merge, Delete, Tidy, Grow, Accept and Reject are for all of them.")
+            return
         if row is None:
-            panel.say("No object selected", "Click on an object, or press Next.")
+            panel.say("No object selected", "Click on an object, or press Next. Ctrl+click: several.")
             return
         at = panel.classes.findData(row["class"])
         if at >= 0:
@@ -199,7 +196,9 @@ class EditControl:
         target = self.target
         if target is None:
             return
-        if action in HINTS:
+        if action == "merge" and len(target.chosen) > 1:
+            self._guarded(lambda: target.editor.merge(target.chosen, self.where(target)))
+        elif action in HINTS:
             self.put_down() if self.tool == action else self._take(target, action)
         elif action in BRUSHES:
             self._guarded(lambda: self._brush(target, action))
@@ -220,18 +219,20 @@ class EditControl:
         self._show_timer.start()
 
     def _edit(self, target: Target, action: str) -> None:
-        editor, number, where = target.editor, self.chosen, self.where(target)
-        if not number:
+        editor, chosen, where = target.editor, target.chosen, self.where(target)
+        if not chosen:
             raise InputError("No object is selected.", hint="Click on an object first")
         amount = self.panel.amount.value() * self._pixel(target)
         if action == "delete":
-            editor.delete([number], where)
+            editor.delete(chosen, where)
         elif action == "interpolate":
-            editor.interpolate(number, target.axes.index("Z"), where)
+            editor.interpolate(chosen[0], target.axes.index("Z"), where)
         elif action == "fill_holes":
-            editor.fill_holes(number, where)
+            editor.fill_holes(*chosen, where=where)
+        elif action == "tidy":
+            editor.tidy(*chosen, width=amount, where=where)
         else:
-            getattr(editor, action)(number, amount, where)
+            {"grow": editor.grow, "shrink": editor.shrink}[action](*chosen, distance=amount, where=where)
 
     def _set_new_class(self, name: str) -> None:
         """Take a number of a class into the brush."""
@@ -254,7 +255,7 @@ class EditControl:
     def _set_class(self, name: str) -> None:
         target = self.target
         if target is not None:
-            self._guarded(lambda: target.editor.set_class([self.chosen], name))
+            self._guarded(lambda: target.editor.set_class(target.chosen or [0], name))
 
     def where(self, target: Target, scope: str = "") -> Box | None:
         """The part of the layer that a tool works in.

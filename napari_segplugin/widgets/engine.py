@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,6 +30,7 @@ from napari_segplugin.core import (
 if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.drawn import Outline
     from napari_segplugin.door.window import (
         DoctorReport,
         Estimate,
@@ -200,6 +201,17 @@ class Engine(Protocol):
         self, images: str | Path, order: RunOrder, output: str | Path | None, /, *, stop: threading.Event | None
     ) -> Job[tuple[FileState, ...]]:
         """Do the same to every image of a folder."""
+
+    def in_drawn(
+        self,
+        image: Image,
+        outlines: Sequence[Outline],
+        run: Callable[[Region], Job[Segmentation]],
+        how: ModelBundle | None,
+        tiles: TileSpec | None,
+        /,
+    ) -> Job[Segmentation]:
+        """Segment the inside of drawn regions with whatever segments a box."""
 
     def segment(
         self,

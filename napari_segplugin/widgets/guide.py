@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtWidgets import QPushButton
 
 from napari_segplugin.core import Task
@@ -59,7 +58,6 @@ class Guide:
         frame.turned.connect(lambda _: self.tell())
         improve.time.changed.connect(self.tell)
         self._trained: tuple[object, int] = (None, 0)
-        self._counted: Result | None = None
         self._lesson = ""
         self.start = StartPage(dock.session.folder)
         self.start.offer(dock.engine.samples())
@@ -168,7 +166,7 @@ class Guide:
         scratch = choice is not None and choice.scratch and not dock.method_step.is_classical
         model = step.ready and (dock.method_step.is_classical or (choice is not None and not scratch))
         semantic = result is not None and result.segmentation.task is Task.SEMANTIC
-        found = -1 if result is None else len(result.segmentation.classes) - 1 if semantic else self._objects(result)
+        found = -1 if result is None else dock.found.count(result)
         now = Situation(
             tab=dock.frame.tab,
             image=step.layer is not None,
@@ -220,14 +218,6 @@ class Guide:
                 found[str(status)] = found.get(str(status), 0) + 1
         return found
 
-    def _objects(self, result: Result) -> int:
-        """How many objects there are now, with those that were added or deleted by hand."""
-        target = self._dock.edits.target
-        if target is None or target.result is not result:
-            return len(result.segmentation.objects)
-        there, everything = target.editor.rows.count([REJECTED])
-        return everything - there
-
     # --- what is said ---------------------------------------------------------------------------------------------
 
     def tell(self) -> None:
@@ -250,27 +240,7 @@ class Guide:
         self.buttons["to_train"].setEnabled(now.enough)
         frame.footer.offer(pushes, primary)
         self._tell_training(now)
-        self._count(now)
-
-    def _count(self, now: Situation) -> None:
-        """Show how many objects a new result has, and follow its edits; what was said of it since then stays."""
-        card, result = self._dock.result_step.card, self._result
-        fresh = result is not self._counted
-        self._counted = result
-        if now.found > 0 and not now.areas and (fresh or card.counts):
-            n, _, what = counted(now.found, now.word).partition(" ")
-            card.show_count(n, what, self._sizes(), f"{n} {what}.")
-
-    def _sizes(self) -> str:
-        """How large the objects are in the middle."""
-        target = self._dock.edits.target
-        if target is None:
-            return ""
-        name = target.editor.rows.size_column
-        sizes = [float(s) for s in target.editor.rows.column(name).values()] if name else []
-        kind, _, unit = name.removesuffix(")").partition(" (")
-        unit = {"pixel²": "px", "pixel³": "voxels"}.get(unit, unit)
-        return f"median {kind} {np.median(sizes):,.3g} {unit}" if name and sizes else ""
+        dock.found.show(now.word)
 
     def _title(self, now: Situation) -> None:
         things = plural(now.word)
@@ -291,7 +261,7 @@ class Guide:
     def _tell_training(self, now: Situation) -> None:
         dock, step = self._dock, self._dock.improve_step
         choice = dock.method_step.choice()
-        step.tell_plan("" if choice is None else choice.title if not choice.scratch else "random weights")
+        start = "" if choice is None else choice.title if not choice.scratch else "random weights"
         n = now.accepted + now.corrected
         lines = [f"{count} {what}" for count, what in (
             (now.accepted, "accepted"), (now.corrected, "corrected"), (now.rejected, "rejected: learnt as background"),
@@ -305,7 +275,10 @@ class Guide:
             if now.strokes
             else "Nothing to learn from yet"
         )
-        step.show_learns(title, "\n".join(lines))
+        step.plan.tell(title, "\n".join(lines), start, step.minimizes)
+        ended = bool(now.trained) and not step.verdict.isHidden()
+        step.plan.make_room(ended)
+        step.folder.setVisible(not ended)
 
 
 __all__ = ["Guide"]

@@ -170,7 +170,7 @@ def _found(now: Situation) -> NextStep:
     if not now.found:
         return NextStep("Nothing was found. Try another model, or paint a few examples.", "run", "paint", "paint")
     told = f"{counted(now.found, now.word)} found."
-    if now.doubtful == 0:
+    if now.doubtful == 0 and not (now.guided and not now.checked):
         return NextStep(f"{told} None looks doubtful.", "run", "save", "save")
     if now.doubtful > 0:
         told += f" {now.doubtful:,} look{'s' * (now.doubtful == 1)} doubtful."

@@ -64,9 +64,9 @@ class QueueControl:
         if action != "next" and not number:
             raise InputError("No object is selected.", hint="Click on an object, or press Next")
         if action == "accept":
-            target.editor.accept([number])
+            target.editor.accept(target.chosen)
         elif action == "reject":
-            target.editor.reject([number])
+            target.editor.reject(target.chosen)
         elif action == "fix":
             self._fix(target)
             return

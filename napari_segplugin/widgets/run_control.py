@@ -9,15 +9,30 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_segplugin.core import Event, Image, InputError, Job, Note, Region, Segmentation, SegPluginError, Stage, Task
+from napari_segplugin.core import (
+    Event,
+    Image,
+    InputError,
+    Job,
+    ModelBundle,
+    Note,
+    Region,
+    Segmentation,
+    SegPluginError,
+    Stage,
+    Task,
+    TileSpec,
+)
 from napari_segplugin.core.words import counted
 from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
+from napari_segplugin.viewer.places import REGIONS
 from napari_segplugin.viewer.renewal import can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import tell
+from napari_segplugin.widgets.regions_control import RegionsControl
 from napari_segplugin.widgets.suit_card import SuitControl
 from napari_segplugin.widgets.where import told
 
@@ -35,6 +50,7 @@ if TYPE_CHECKING:
     from napari_segplugin.widgets.step_result import ResultStep
 
 Answer: TypeAlias = "Callable[[Image, Region | None], Job[Segmentation]]"
+Model: TypeAlias = "tuple[ModelBundle | None, TileSpec | None]"
 Found: TypeAlias = "tuple[Segmentation, DataFrame, np.ndarray]"
 """A segmentation with its table and its labels as they are drawn."""
 
@@ -69,6 +85,7 @@ class RunControl:
         self._replaces: Result | None = None
         self._model = ""
         self._devices_known = False
+        self.regions = RegionsControl(desk)
         self.suit = SuitControl(desk, jobs, engine, method_step.tile_options, step, self.start)
 
     def start(self, scope: str) -> None:
@@ -87,38 +104,48 @@ class RunControl:
                 choice.title,
                 choice.spec.task,
                 lambda i, r: engine.predict(i, choice.load(), tiles=tiles, device=device, region=r),
+                lambda: (choice.load(), tiles),
             )
 
-    def start_with(self, scope: str, title: str, task: Task, answer: Answer) -> None:
+    def start_with(
+        self, scope: str, title: str, task: Task, answer: Answer, model: Callable[[], Model] = lambda: (None, None)
+    ) -> None:
         """Freeze image and region into a job that anything may answer: a network, a forest, a classical technique.
 
         Parameters
         ----------
         scope : str
-            "whole", "plane" or "view".
+            "whole", "plane", "view" or "regions".
         title : str
             What answers, as a person reads it.
         task : Task
             Of the result.
         answer : callable
             Takes image and region (None: everything) and returns the job; called in the worker's thread.
+        model : callable, optional
+            The network and its settings, which say how far around drawn regions one has to look.
         """
         desk = self._desk
         try:
             chosen, region = desk.chosen(), desk.region(scope)
+            outlines = self.regions.outlines(chosen.layer, chosen.axes) if scope == REGIONS else ()
         except SegPluginError as error:
             desk.fail(error)
             return
         layer, axes, image = chosen.layer, chosen.axes, chosen.image
-        frame = chosen.frame if region is not None else None
+        whole, engine = region is None and not outlines, self._engine
+        frame = None if whole else chosen.frame
         old = desk.result_of(layer)
         pristine = old if old is not None and old.segmentation.task is task and not old.edited else None
         shape = tuple(image.sizes[a] for a in label_axes(axes))
-        into = pristine.segmentation if pristine is not None and region is not None else None
+        into = pristine.segmentation if pristine is not None and not whole else None
         part = image if frame is None else chosen.part
 
         def make() -> Job[Found]:
-            return _measured(answer(part, region), shape, region, into, frame)
+            if not outlines:
+                return _measured(answer(part, region), shape, whole, into, frame)
+            job = engine.in_drawn(part, outlines, lambda box: answer(part, box), *model())
+            return _measured(job, shape, whole, into, frame)
 
         self._target, self._replaces, self._model = (layer, axes), pristine, title
         self._step.progress.begin("Preparing")
@@ -257,14 +284,14 @@ class RunControl:
 def _measured(
     job: Job[Segmentation],
     shape: tuple[int, ...],
-    region: Region | None,
+    whole: bool,
     into: Segmentation | None,
     frame: int | None,
 ) -> Job[Found]:
     """Predict, then do in the worker whatever would stop the window: paste the region, measure, copy."""
     segmentation = yield from job
     yield Stage("Measuring")
-    if region is not None:
+    if not whole:
         segmentation = whole_image(segmentation, shape, into, frame)
     import pandas as pd
 

@@ -14,14 +14,11 @@ from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.corrections import area_value, areas_of, is_object
 from napari_segplugin.viewer.layers import BACKGROUND_COLOR
 from napari_segplugin.widgets._parts import (
-    Card,
     DockPart,
     Fold,
     button,
     describe,
     heading,
-    link,
-    muted,
     row,
     swatch,
     tell,
@@ -35,6 +32,7 @@ from napari_segplugin.widgets.loss_table import LossEditor
 from napari_segplugin.widgets.paint_class import NEW_OBJECT, PaintClass
 from napari_segplugin.widgets.step_result import ProgressLine
 from napari_segplugin.widgets.training_options import TrainingOptions
+from napari_segplugin.widgets.training_plan import TrainingPlan
 from napari_segplugin.widgets.training_time import TrainingTime
 from napari_segplugin.widgets.verdict import Verdict
 from napari_segplugin.widgets.weak_control import WeakRow
@@ -69,6 +67,7 @@ class ImproveStep(DockPart):
     cancel_requested = Signal()
     back_requested = Signal()
     forward_requested = Signal()
+    look_requested = Signal()
     save_requested = Signal(str)
     examples_requested = Signal()
     instant_requested = Signal()
@@ -83,7 +82,9 @@ class ImproveStep(DockPart):
         self.budget_spin, self.budget_unit = self.time.spin, self.time.unit
         self._build_training(engine)
         self._build_instant()
-        self.verdict = Verdict(self.back_requested.emit, self.forward_requested.emit)
+        self.verdict = Verdict(self.back_requested.emit, self.forward_requested.emit, self.look_requested.emit)
+        for widget in (self.verdict.heldout, self.verdict.table):
+            self.curves.rows.insertWidget(0, widget)
         self.model_button = button(
             "Save model…",
             "save_model",
@@ -133,7 +134,9 @@ class ImproveStep(DockPart):
         self.losses.set_spec(LossSpec())
         self.options = TrainingOptions(self.examples_requested.emit)
         self.folder = FolderFold()
-        self.curves = Fold("Curves", "curves", "How the loss and the quality on what is kept aside went.")
+        self.curves = Fold(
+            "Curves and details", "curves", "How loss and quality went, and all figures of before and after."
+        )
         for plot in (self.loss_plot, self.quality_plot):
             self.curves.rows.addWidget(plot)
             plot.hide()
@@ -184,21 +187,10 @@ class ImproveStep(DockPart):
             self.strokes.rows.addWidget(widget)
         self.correct = DockPart("Correct", "step_correct")
         self.correct.rows.addWidget(self.strokes)
-        self.learns = Card("learns", "What is learnt from")
-        self.learns_text = heading("")
-        self.learns.rows.addWidget(self.learns_text)
-        self.learns_more = muted(name="learns_more")
-        self.learns.rows.addWidget(self.learns_more)
-        self.plan = muted(name="plan")
-        self.change_link = link(
-            "Change…", "change_training", "What training minimizes, and how it trains.", self._change
-        )
+        self.plan = TrainingPlan(self.time, self.change_requested.emit)
         for page_part in (
-            self.learns,
-            heading("Time"),
-            self.time,
-            row(self.plan, self.change_link, stretch=(1, 0)),
             self.verdict,
+            self.plan,
             self.curves,
             self.folder,
             self.model_button,
@@ -211,18 +203,10 @@ class ImproveStep(DockPart):
         for widget in (heading("Training minimizes"), self.losses, self.options):
             settings.addWidget(widget)
 
-    def _change(self) -> None:
-        self.change_requested.emit()
-
-    def tell_plan(self, start: str) -> None:
-        """What the training starts from, and what it minimizes."""
-        terms = " + ".join(term.name.replace("_", " ") for term in self.losses.spec().terms)
-        self.plan.setText(f"Starts from {start}. Minimizes {terms}." if start else "")
-
-    def show_learns(self, title: str, more: str) -> None:
-        """What a training would learn from."""
-        self.learns_text.setText(title)
-        tell(self.learns_more, more)
+    @property
+    def minimizes(self) -> str:
+        """The terms of the loss, as a person reads them."""
+        return " + ".join(term.name.replace("_", " ") for term in self.losses.spec().terms)
 
     # --- painting -------------------------------------------------------------------------------------------------
 
@@ -329,7 +313,7 @@ class ImproveStep(DockPart):
         """Hide the progress, fold the curves away, and hide those that stayed empty because the training never began."""
         self.progress.stop()
         self.curves.head.setChecked(False)
-        self.curves.setVisible(not (self.loss_plot.empty and self.quality_plot.empty))
+        self.curves.setVisible(not (self.loss_plot.empty and self.quality_plot.empty and self.verdict.isHidden()))
         for plot in (self.loss_plot, self.quality_plot):
             plot.setVisible(not plot.empty)
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton, QVBoxLayout
 
 from napari_segplugin.core import Event, Stage, Step
-from napari_segplugin.viewer.places import FILE, FOLDER, PLANE, VIEW, WHOLE
+from napari_segplugin.viewer.places import FILE, FOLDER, PLANE, REGIONS, VIEW, WHOLE
 from napari_segplugin.widgets._parts import (
-    Card,
     DockPart,
     button,
     describe,
@@ -20,12 +19,11 @@ from napari_segplugin.widgets._parts import (
     heading,
     labelled,
     row,
-    tell,
-    wrapped,
 )
 from napari_segplugin.widgets.frame.groups import ChoiceBar
 from napari_segplugin.widgets.frame.header import Elided
 from napari_segplugin.widgets.masks_card import MasksCard
+from napari_segplugin.widgets.result_card import AdviceCard, ResultCard
 
 _VIEWS = {
     "instance": ("Objects", "Each object in its own colour."),
@@ -107,65 +105,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-class ResultCard(Card):
-    """What was found: how many, large, or a sentence.
-
-    Attributes
-    ----------
-    counts : bool
-        Whether a count is shown.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("result_card", "Result")
-        self.counts = False
-        self.number = QLabel()
-        self.number.setObjectName("big_number")
-        self.what = QLabel()
-        self.text = wrapped(name="summary")
-        self.sizes = QLabel()
-        self.sizes.setProperty("muted", True)
-        self._top = row(self.number, self.what, QWidget(), self.sizes, stretch=(0, 0, 1, 0))
-        self.rows.addWidget(self._top)
-        self.rows.addWidget(self.text)
-
-    def show_text(self, text: str) -> None:
-        """Show a sentence; nothing hides the card."""
-        self.counts = False
-        self._top.hide()
-        tell(self.text, text)
-        self.setVisible(bool(text))
-
-    def show_count(self, n: str, what: str, sizes: str, text: str) -> None:
-        """Show a count.
-
-        Parameters
-        ----------
-        n : str
-        what : str
-            What was counted.
-        sizes : str
-            How large they are.
-        text : str
-            The same as a sentence, which is what a screen reader reads.
-        """
-        self.counts = True
-        self.number.setText(n)
-        self.what.setText(what)
-        self.sizes.setText(sizes)
-        self.text.setText(text)
-        self.text.hide()
-        self._top.show()
-        self.setAccessibleName(text)
-        self.show()
-
-
 class ResultStep(DockPart):
     """Run the chosen model on the image or a part of it.
 
     Signals
     -------
-    run_requested(str) : "whole", "plane" or "view"
+    run_requested(str) : "whole", "plane", "view", "regions" or "folder"
     cancel_requested()
     file_requested(str) : the path of a file that the result of the whole image goes to at once
     save_requested(str) : a path
@@ -188,8 +133,8 @@ class ResultStep(DockPart):
         self.scope_choice = ChoiceBar(
             "scope_choice",
             "Where to look",
-            "The whole image, only the visible part (a quick test), or straight into a file for results larger than "
-            "memory.",
+            "The whole image, only the visible part (a quick test), regions that you draw, every image of a folder, or "
+            "straight into a file for results larger than memory.",
             2,
         )
         self.scope_choice.currentIndexChanged.connect(lambda _: self.scope_changed.emit())
@@ -198,7 +143,7 @@ class ResultStep(DockPart):
         self.run_button.clicked.connect(lambda _=False: self._on_run())
         self.cancel_button = button("Cancel", "cancel_button", "Stop. Nothing is changed.", self.cancel_requested.emit)
         self.progress = ProgressLine("progress", "tiles")
-        self.card = ResultCard()
+        self.card, self.advice = ResultCard(), AdviceCard()
         self.summary = self.card.text
         self.save_button = button(
             "Save…",
@@ -226,7 +171,7 @@ class ResultStep(DockPart):
         self.rows.addLayout(self.before)
         self._after = row(self.measure_button, self.judge_button, self.save_button, stretch=(1, 1, 1))
         self._where, self.masks = heading("Where to look"), MasksCard()
-        for widget in (self.masks, self._where, self.scope_choice, self.card, self._views, self._after):
+        for widget in (self.masks, self._where, self.scope_choice, self.card, self.advice, self._views, self._after):
             self.rows.addWidget(widget)
         self.show_summary("")
         self.set_state(False, False, False)
@@ -247,9 +192,16 @@ class ResultStep(DockPart):
         whole = "Whole volume" if has_planes else "Whole image"
         fill_combo(
             self.scope_choice,
-            [(whole, WHOLE), *planes, ("Visible part", VIEW), ("Into a file…", FILE), ("Folder…", FOLDER)],
+            [
+                (whole, WHOLE),
+                *planes,
+                ("Visible part", VIEW),
+                ("Drawn regions", REGIONS),
+                ("Folder…", FOLDER),
+                ("Into a file…", FILE),
+            ],
         )
-        self.scope_choice.setIcons(["whole", *["plane"] * has_planes, "visible", "file", "folder"])
+        self.scope_choice.setIcons(["whole", *["plane"] * has_planes, "visible", "regions", "folder", "file"])
 
     def set_state(self, can_run: bool, running: bool, has_result: bool, next_step: bool = False) -> None:
         """Enable and highlight.

@@ -118,16 +118,20 @@ class SuitControl:
 
     def answers(self, note: Note) -> list[Answer]:
         """The button beside a note that asks whether the image is inverted."""
-        options = self._options
-        if note.setting != "invert" or options.inverts:
+        if note.setting != "invert" or self.inverted:
             return []
+        return [("Invert and run", "invert_and_run", self.invert)]
 
-        def invert() -> None:
-            options.form.set_values({"invert": True})
-            if not self._jobs.busy:
-                self._run(self._desk.scope)
+    @property
+    def inverted(self) -> bool:
+        """Whether the image is inverted for the model."""
+        return self._options.inverts
 
-        return [("Invert and run", "invert_and_run", invert)]
+    def invert(self) -> None:
+        """Invert the image for the model, and run it."""
+        self._options.form.set_values({"invert": True})
+        if not self._jobs.busy:
+            self._run(self._desk.scope)
 
 
 __all__ = ["SuitCard", "SuitControl"]

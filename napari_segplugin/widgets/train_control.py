@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,15 +22,18 @@ from napari_segplugin.core import (
     Note,
     Preview,
     Region,
+    Segmentation,
     SegPluginError,
     Stage,
     Step,
+    drain,
 )
 from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
-from napari_segplugin.viewer.pictures import outlined
+from napari_segplugin.viewer.pictures import outlined, where_they_differ
 from napari_segplugin.viewer.technical import add_hidden
+from napari_segplugin.widgets.verdict import Ended
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -75,7 +79,7 @@ class TrainControl:
     ) -> None:
         self._desk, self._jobs, self._engine, self._session = desk, jobs, engine, session
         self._step, self._paint, self._journal = step, paint, journal
-        self._stop = threading.Event()
+        self._stop, self._name = threading.Event(), ""
         self._preview: Labels | None = None
         self._target: tuple[ImageLayer, str, int | None, ClassTable] | None = None
         self.old: ModelBundle | None = None
@@ -134,6 +138,7 @@ class TrainControl:
     ) -> Callable[[], Job[tuple[FineTuneResult, ModelBundle]]]:
         """What the worker calls: reads the old bundle, and trains a copy until it is done or told to stop."""
         self._stop = stop = threading.Event()
+        self._name = self._step.plan.name.text().strip()
 
         def make() -> Job[tuple[FineTuneResult, ModelBundle]]:
             old = choice.load()
@@ -179,15 +184,21 @@ class TrainControl:
     def finish(self, value: tuple[FineTuneResult, ModelBundle]) -> None:
         """Use the new bundle if it is better, keep it safe and show the verdict; the layer on the screen stays."""
         result, old = value
+        name, self._name = self._name, ""
+        if name:
+            result = replace(result, bundle=replace(result.bundle, name=name))
+            self._step.plan.name.clear()
         self.old, self.new = old, result.bundle
         self._session.add(old)
         self._session.add(result.bundle, use=result.better)
         verdict = result.verdict
-        text = result.heldout if verdict is None else f"{verdict.text} {result.heldout}"
-        self._step.verdict.show_figures(result.before, result.after, text)
         views = result.views
-        pictures = () if views is None else (outlined(views.image, views.before), outlined(views.image, views.after))
-        self._step.verdict.show_pictures(pictures)
+        same = views is None or np.array_equal(views.before > 0, views.after > 0)
+        seen = None if views is None or same else where_they_differ(views.image, views.before, views.after)
+        pictures = () if seen is None else (outlined(seen[0], seen[1]), outlined(seen[0], seen[2]))
+        end = Ended(verdict, result.before, result.after, result.heldout, pictures, old.name)
+        self._step.verdict.show_end(end)
+        self._step.curves.show()
         session = self._session
         self._jobs.beside("autosave model", lambda: session.save_bundle(result.bundle), lambda _: None)
         trained = f"Trained “{result.bundle.name}”." if verdict is None else verdict.text
@@ -212,6 +223,34 @@ class TrainControl:
         if maker not in ("", bundle.name):
             text += f" The result shown was made with “{maker}”: press Run to replace it."
         desk.say(text)
+
+    def look(self) -> None:
+        """Show what the model that is not in use finds in the visible part; put it away where it is shown."""
+        if self._preview is not None:
+            self.hide()
+            return
+        desk, engine, used = self._desk, self._engine, self._session.bundle
+        other = self.old if used is self.new else self.new
+        if other is None:
+            return
+        try:
+            chosen, region = desk.chosen(), desk.seen()
+        except SegPluginError as error:
+            desk.fail(error)
+            return
+        part, tiles, device = chosen.part, desk.tiles(other.spec.ndim), desk.device
+        self._target = (chosen.layer, chosen.axes, chosen.frame, other.spec.classes)
+
+        def done(found: Segmentation) -> None:
+            origin = tuple(s.start or 0 for s in region)
+            self._show_preview(Preview(origin, np.asarray(found.labels)))
+            desk.say(
+                f"Shown: what “{other.name}” finds here. Nothing is replaced.",
+                answers=[("Put away", "put_away", self.hide)],
+            )
+
+        work = lambda: drain(engine.predict(part, other, tiles=tiles, device=device, region=region))  # noqa: E731
+        self._jobs.beside("look", work, done)
 
     # --- the preview ----------------------------------------------------------------------------------------------
 

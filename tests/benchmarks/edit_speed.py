@@ -91,7 +91,7 @@ def time_undo(labels: np.ndarray, repeats: int) -> dict[str, Any]:
     kinds: dict[str, Callable[[], Any]] = {
         "merge two": lambda: editor.merge(pair),
         "delete the large one": lambda: editor.delete([1]),
-        "grow the large one": lambda: editor.grow(1, 1),
+        "grow the large one": lambda: editor.grow(1, distance=1),
         "accept": lambda: editor.accept([1]),
         "brush stroke": lambda: layer.paint((*(n // 2 for n in labels.shape),), 1),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +47,7 @@ from napari_segplugin.core.training import FineTuneResult, ModelVerdict, Views
 from napari_segplugin.core.types import JsonDict
 from napari_segplugin.door import window
 from napari_segplugin.door.joining import join
+from napari_segplugin.engine.batch.regions import in_regions
 from napari_segplugin.engine.doctor.report import DoctorReport, Finding, Level
 from napari_segplugin.io.samples import SampleImage
 from napari_segplugin.losses import LossRow
@@ -55,6 +56,7 @@ from napari_segplugin.networks import NetworkRow
 if TYPE_CHECKING:
     from napari_segplugin.classical.row import CleanupRow, TechniqueRow
     from napari_segplugin.data.corrections import Corrections
+    from napari_segplugin.data.drawn import Outline
     from napari_segplugin.door.window import (
         Estimate,
         ForestAnswer,
@@ -291,6 +293,18 @@ class FakeEngine:
 
     def histogram(self, image: Image, channel: int) -> tuple[np.ndarray, float, float]:
         return window.histogram(image, channel)
+
+    def in_drawn(
+        self,
+        image: Image,
+        outlines: Sequence[Outline],
+        run: Callable[[Region], Job[Segmentation]],
+        how: ModelBundle | None,
+        tiles: TileSpec | None,
+        /,
+    ) -> Job[Segmentation]:
+        self.calls.append(("in_drawn", outlines))
+        return in_regions(image, outlines, run)
 
     def segment(
         self,

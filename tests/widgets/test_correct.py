@@ -85,7 +85,9 @@ def number_at(dock: Any, *voxel: int) -> int:
     return int(dock.edits.target.layer.data[voxel])
 
 
-def mouse(dock: Any, points: Sequence[Sequence[float]], *, shift: bool = False, button: int = 1) -> None:
+def mouse(
+    dock: Any, points: Sequence[Sequence[float]], *, shift: bool = False, more: bool = False, button: int = 1
+) -> None:
     """Press at the first voxel, move over the others, release."""
     layer = dock.edits.target.layer
     for i, (kind, voxel) in enumerate(
@@ -96,7 +98,7 @@ def mouse(dock: Any, points: Sequence[Sequence[float]], *, shift: bool = False, 
             button=button,
             pos=np.array([8.0 * voxel[-1], 8.0 * voxel[-2]]),
             position=tuple(layer.data_to_world(voxel)),
-            modifiers=("Shift",) if shift else (),
+            modifiers=("Shift",) * shift + ("Control",) * more,
             is_dragging=i > 0,
             view_direction=None,
             up_direction=None,
@@ -767,3 +769,44 @@ def test_an_unreadable_journal_is_said(dock: Any, qtbot: Any) -> None:
     path.mkdir(parents=True)
     add_image(dock, qtbot, data, axis_labels=("y", "x"), name="cells")
     qtbot.waitUntil(lambda: "cannot be read" in message(dock), timeout=4000)
+
+
+def test_several_objects_are_chosen_and_edited_in_one_step(corrected: Any, qtbot: Any) -> None:
+    dock, target = corrected, corrected.edits.target
+    first, second, third = number_at(dock, 8, 8), number_at(dock, 8, 20), number_at(dock, 8, 42)
+    before = target.layer.data.copy()
+    mouse(dock, [(8, 8)])
+    mouse(dock, [(8, 20)], more=True)
+    mouse(dock, [(8, 42)], more=True)
+    assert set(target.chosen) == {first, second, third}
+    mouse(dock, [(8, 42)], more=True)  # once more: it is chosen no longer
+    assert set(target.chosen) == {first, second}
+    dock.edits.act("grow")
+    grown = [n for n in (first, second, third) if (target.layer.data == n).sum() > (before == n).sum()]
+    assert grown == [first, second]
+    target.layer.undo()
+    assert np.array_equal(target.layer.data, before)
+    dock.edits.act("accept")
+    status = target.editor.rows.column("status")
+    assert [status[n] for n in (first, second, third)] == ["accepted", "accepted", "predicted"]
+    dock.edits.choose(target, first, second)
+    dock.edits.act("merge")
+    assert number_at(dock, 8, 8) == number_at(dock, 8, 20) != 0
+    assert dock.edits.tool == ""  # it was done at once
+    target.layer.undo()
+    dock.edits.choose(target, first, second)
+    dock.edits.act("delete")
+    assert [number_at(dock, 8, x) for x in (8, 20, 42)] == [0, 0, third]
+    target.layer.undo()
+    assert np.array_equal(target.layer.data, before)
+
+
+def test_a_choice_of_one_ends_that_of_several(corrected: Any) -> None:
+    dock, target = corrected, corrected.edits.target
+    first, second, third = number_at(dock, 8, 8), number_at(dock, 8, 20), number_at(dock, 8, 42)
+    dock.edits.choose(target, first, second)
+    target.layer.selected_label = third  # by a tool of napari's own
+    assert target.chosen == (third,)
+    dock.edits.choose(target, first, second)
+    mouse(dock, [(8, 42)])
+    assert target.chosen == (third,)

@@ -13,7 +13,7 @@ from fake_engine import FakeEngine, blobs
 from scipy import ndimage
 
 from napari_segplugin.core import BACKGROUND_PAINT, InputError, Task
-from napari_segplugin.core.training import ModelVerdict
+from napari_segplugin.core.training import Checked, Compared, ModelVerdict
 from napari_segplugin.engine.session import Session
 from napari_segplugin.viewer.technical import is_technical
 from napari_segplugin.widgets.step_method import SCRATCH
@@ -406,7 +406,7 @@ def test_strokes_are_counted_and_fine_tuning_shows_what_it_did(with_image: Any, 
     assert step.loss_plot.values("loss") == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
     assert step.verdict.table.item(0, 1).text() == "0.500"
     assert step.verdict.table.item(0, 2).text() == "0.750"
-    assert "2 of 10 strokes" in step.verdict.text.text()
+    assert "2 of 10 strokes" in step.verdict.heldout.text()
     assert with_image.method_step.choice().title == "nuclei_2d, tuned 1"
     assert with_image.result_step.run_button.property("primary")
     assert not any(a.name == "preview" for a in with_image.viewer.layers)
@@ -427,7 +427,9 @@ def test_only_a_better_model_is_chosen_and_the_other_is_a_click_away(
     step, better = with_image.improve_step, outcome == "better"
     assert with_image.method_step.choice().load().name == ("nuclei_2d, tuned 1" if better else "nuclei_2d")
     assert with_image.messages.text.text().startswith(f"Said: {outcome}. For a reason.")
-    assert step.verdict.text.text().startswith(f"Said: {outcome}. For a reason.")
+    sign = "✓" if better else "⚠"
+    assert step.verdict.text.text() == f"{sign} <b>Said: {outcome}.</b> For a reason."
+    assert step.verdict.card.property("good") is better
     assert (step.verdict.back_button.isEnabled(), step.verdict.use_button.isEnabled()) == (better, not better)
     assert set(shown) <= {layer.name for layer in with_image.viewer.layers}
     (step.verdict.back_button if better else step.verdict.use_button).click()
@@ -665,3 +667,29 @@ def test_the_result_is_outlined_while_somebody_paints(with_image: Any, qtbot: An
     newest().contour = 3
     run(with_image, qtbot)
     assert newest().contour == 3
+
+
+def test_the_verdict_counts_found_and_missed_and_shows_the_other_model(
+    with_image: Any, engine: FakeEngine, qtbot: Any
+) -> None:
+    aside = Compared(Checked((0.9, 0.8, 0.7, 0.2, 0.9), false=1), Checked((0.9, 0.8, 0.7, 0.1, 0.9)))
+    engine.judged = ModelVerdict("no better", "No better: the old model stays.", "Because.", aside, "nucleus")
+    run(with_image, qtbot)
+    data = with_image.desk.result.layer.data.copy()
+    with_image.improve_step.layer_button.click()
+    paint(with_image.paint.layer, 1)
+    with_image.improve_step.plan.name.setText("mine")
+    run(with_image, qtbot, with_image.train.start)
+    assert with_image.train.new.name == "mine"
+    assert with_image.improve_step.plan.name.text() == ""
+    verdict = with_image.improve_step.verdict
+    assert verdict.counts.accessibleName() == (
+        "Found: 4 before, 4 after. Missed: 1 before, 1 after. False: 1 before, 0 after. Overlap: 0.58 before, 0.68 after"
+    )
+    verdict.look_button.click()
+    shown = lambda: [a for a in with_image.viewer.layers if a.name == "preview"]  # noqa: E731
+    qtbot.waitUntil(lambda: len(shown()) == 1, timeout=4000)
+    assert engine.calls[-1][1][1].name == "mine" or "mine" in with_image.messages.message
+    assert np.array_equal(with_image.desk.result.layer.data, data)
+    verdict.look_button.click()
+    assert not shown()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,3 +99,14 @@ def test_classes_from_strokes(sized: Any, engine: FakeEngine, qtbot: Any) -> Non
     dock.guide.buttons["paint"].click()
     dock.messages.clear()
     check(dock, busy=True)  # nothing is painted yet, so there is no next step to press
+
+
+def test_at_150_percent() -> None:
+    """A scale of the screen is for a whole process: the same states in one of their own."""
+    states = ("test_from_the_image_to_the_trained_model[dark]", "test_classes_from_strokes[dark]")
+    names = [f"{__file__}::{state}" for state in states]
+    mine = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *names]
+    done = subprocess.run(command, env={**mine, "QT_SCALE_FACTOR": "1.5"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "2 passed" in done.stdout

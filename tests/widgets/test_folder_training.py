@@ -59,7 +59,7 @@ def test_a_folder_teaches_and_the_verdict_speaks_of_the_images_held_out(
     new = real.session.bundle
     assert new is not old
     assert len(new.history[-1]["images"]) == 3
-    assert "1 of 4 images" in step.verdict.text.text()
+    assert "1 of 4 images" in step.verdict.heldout.text()
     shown = {step.verdict.table.item(i, 0).text(): step.verdict.table.item(i, 2).text() for i in range(2)}
     assert set(shown) == {"object IoU", "Dice"}
     assert all(0 <= float(v) <= 1 for v in shown.values())

@@ -28,7 +28,7 @@ def checked(dock: Any, qtbot: Any) -> Any:
     qtbot.waitUntil(lambda: dock.edits.target is not None and not dock.background.busy, timeout=5000)
     editor = dock.edits.target.editor
     editor.accept([1])
-    editor.grow(2, 2.0)
+    editor.grow(2, distance=2.0)
     editor.reject([3])
     layer.data[45:55, 55:65] = 0  # the image of another day: one object less, one more
     layer.data[18:23, 70:78] = 220

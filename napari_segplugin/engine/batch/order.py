@@ -160,7 +160,7 @@ def run_order(order: RunOrder, image: Image) -> Job[Segmentation]:
         As the network or the technique.
     """
     if order.outlines:
-        margin = margin_of(order, image)
+        margin = margin_of(order.how, order.tiles, image)
         found = yield from in_regions(image, order.outlines, lambda region: _plain(order, image, region), margin)
     else:
         found = yield from _plain(order, image, order.region)
@@ -251,12 +251,15 @@ def spread(tiles: TileSpec, image: Image) -> TileSpec:
     return replace(tiles, size=size, halo=halo)
 
 
-def margin_of(order: RunOrder, image: Image) -> tuple[int, int]:
+def margin_of(how: ModelBundle | ClassicalRecipe | None, tiles: TileSpec, image: Image) -> tuple[int, int]:
     """How far around drawn regions one has to look along Y and X, so that objects at their edge are whole.
 
     Parameters
     ----------
-    order : RunOrder
+    how : ModelBundle or ClassicalRecipe, optional
+        What is run, where that is one of the two.
+    tiles : TileSpec
+        Settings of a network.
     image : Image
 
     Returns
@@ -264,14 +267,14 @@ def margin_of(order: RunOrder, image: Image) -> tuple[int, int]:
     (int, int)
         The width of nearly all objects that the model learnt, in pixels of the image.
     """
-    if isinstance(order.how, ClassicalRecipe):
+    if how is None or isinstance(how, ClassicalRecipe):
         return (_MARGIN[image.ndim],) * 2
-    spec = order.how.spec
+    spec = how.spec
     if spec.task is Task.SEMANTIC:
         return 0, 0
-    widths = order.how.learnt.widths
-    factors = look_of(image, spec, order.tiles.rescale).factors[-2:]
-    zoom = order.tiles.zoom or 1.0
+    widths = how.learnt.widths
+    factors = look_of(image, spec, tiles.rescale).factors[-2:]
+    zoom = tiles.zoom or 1.0
     wide = [widths[-1] / (f * zoom) if widths else _MARGIN[image.ndim] for f in factors]
     return min(_MOST_MARGIN, math.ceil(wide[0])), min(_MOST_MARGIN, math.ceil(wide[1]))
 

@@ -87,9 +87,16 @@ def color_icons(buttons: list[QAbstractButton], text: str, on_accent: str) -> No
         CSS colours of texts, and of those on the highlighted button.
     """
     for push in buttons:
-        name = push.property("icon_name")
-        if name:
-            push.setIcon(icon(str(name), on_accent if push.property("primary") else text))
+        if push.property("icon_name"):
+            push.setProperty("icon_colors", [text, on_accent])
+            redraw(push)
 
 
-__all__ = ["SHAPES", "color_icons", "give", "icon"]
+def redraw(push: QAbstractButton) -> None:
+    """Draw the icon of a button once more, after it was highlighted or was so no longer."""
+    name, colors = push.property("icon_name"), push.property("icon_colors")
+    if name and colors:
+        push.setIcon(icon(str(name), str(colors[bool(push.property("primary"))])))
+
+
+__all__ = ["SHAPES", "color_icons", "give", "icon", "redraw"]

@@ -79,6 +79,13 @@ def _css(color: object) -> str:
     return str(color.as_rgb()) if hasattr(color, "as_rgb") else str(color)
 
 
+def _small(theme: Theme) -> str:
+    """Small type beside that of a theme."""
+    size = str(getattr(theme, "font_size", "")) or "9pt"
+    number = size.rstrip("ptx")
+    return f"{0.85 * float(number):.1f}{size[len(number) :]}"
+
+
 def style_sheet(theme: Theme) -> str:
     """Rules for the dock in the colours of a napari theme.
 
@@ -128,6 +135,7 @@ def style_sheet(theme: Theme) -> str:
     QFrame[card="true"] QLabel {{ background: transparent; }}
     QFrame#suit_card, QFrame[good="true"] {{ border: none; border-left: 3px solid {c.good}; }}
     QFrame#suit_card[good="false"], QFrame[good="false"] {{ border: none; border-left: 3px solid {c.warn}; }}
+    QLabel#header_details {{ font-size: {_small(theme)}; }}
     QLabel#big_number {{ font-size: 20pt; font-weight: bold; }}
     QProgressBar#thin {{ min-height: 6px; max-height: 6px; border: none; }}
     QFrame#step_line {{ background-color: {c.line}; min-height: 1px; max-height: 1px; }}
