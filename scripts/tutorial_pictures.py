@@ -323,7 +323,7 @@ def compare(lesson: Lesson) -> None:
     lesson.layer.contour = 0
     lesson.picture("10-run-again", ["footer"])
     lesson.press("keep_run")
-    panel = lesson.panel("judge_button", "Judge against ground truth")
+    panel = lesson.panel("judge_button", "Evaluate against ground truth")
     if not panel.overlay_check.isChecked():
         hands.press(panel.overlay_check)
     tell_scores(lesson, panel)
@@ -341,7 +341,7 @@ def compare(lesson: Lesson) -> None:
 
 
 def tell_scores(lesson: Lesson, panel: Any) -> None:
-    """Press Judge, and say what it finds."""
+    """Press Evaluate, and say what it finds."""
     panel.report = None
     lesson.hands.press(panel.run_button)
     wait_for(lambda: panel.report is not None and not panel.job.busy, "the evaluation")

@@ -113,7 +113,7 @@ def measure_objects(
     if order.startswith("T"):
         frame = np.repeat(np.arange(len(found)), [len(f["label"]) for f in found])
         columns.append(Column("frame", "frame", frame, "Time point, counted from 0."))
-    columns += _known(number, objects, classes, tracks)
+    columns += described(number, objects, classes, tracks)
     boxes = values.pop("box")
     # how many voxels have no value is said where there are some
     shown = {name: v for name, v in values.items() if v.any() or not name.startswith("missing ")}
@@ -289,10 +289,18 @@ def _column(name: str, values: np.ndarray, unit: str, ndim: int) -> Column:
     return Column(name, name, values, _STATISTICS[statistic].format(name=f"'{channel}'", **words))
 
 
-def _known(
+def described(
     number: np.ndarray, objects: ObjectTable | None, classes: ClassTable | None, tracks: Mapping[int, int] | None
 ) -> list[Column]:
-    """Class, score, status and track of each row."""
+    """Columns of what is known of objects without measuring: class, score, status and track, as far as they are known.
+
+    Parameters
+    ----------
+    number : (N,) ndarray of int
+        The object of each row.
+    objects, classes, tracks
+        As in :func:`measure_objects`.
+    """
     out = []
     if objects is not None and len(objects):
         order = np.argsort(objects.label, kind="stable")
@@ -318,4 +326,4 @@ def _known(
     return out
 
 
-__all__ = ["measure_objects"]
+__all__ = ["described", "measure_objects"]

@@ -10,6 +10,7 @@ from napari_segplugin.door.inputs import ImageLike, LabelsLike, as_image, as_seg
 
 if TYPE_CHECKING:
     from napari_segplugin.core import Region
+    from napari_segplugin.data.remeasure import LastMeasured
     from napari_segplugin.data.table import MeasureTable
     from napari_segplugin.engine.roi import Piece
 
@@ -72,11 +73,15 @@ def measure_read(
     by: str = "object",
     histogram: bool = False,
     tracks: Mapping[int, int] | None = None,
+    last: LastMeasured | None = None,
 ) -> MeasureTable:
-    """As :func:`measure`, of what was read already; `sized`: whether somebody gave the voxel size."""
+    """As :func:`measure`, of what was read already; `sized`: whether somebody gave the voxel size.
+
+    With what was measured `last`, only objects that have changed are measured.
+    """
     from napari_segplugin.engine.export import measure as run
 
-    return run(found, image, by=by, histogram=histogram, sized=sized, tracks=tracks)
+    return run(found, image, by=by, histogram=histogram, sized=sized, tracks=tracks, last=last)
 
 
 def crop(

@@ -13,6 +13,7 @@ import numpy as np
 from napari_segplugin.core import Image, InputError, Segmentation, Task
 from napari_segplugin.data.intensities import InsideValues
 from napari_segplugin.data.measure import measure_objects
+from napari_segplugin.data.remeasure import LastMeasured
 from napari_segplugin.data.table import Column, MeasureTable
 from napari_segplugin.engine.alignment import align
 from napari_segplugin.io import write_segmentation
@@ -45,6 +46,7 @@ def measure(
     histogram: bool = False,
     sized: bool = False,
     tracks: Mapping[int, int] | None = None,
+    last: LastMeasured | None = None,
 ) -> MeasureTable:
     """Measure the objects of a segmentation, in its own voxel size and unit.
 
@@ -62,6 +64,8 @@ def measure(
         Whether somebody gave the voxel size of the labels, so that what the image says of it does not matter.
     tracks : mapping of int to int, optional
         Track of each label.
+    last : LastMeasured, optional
+        What was measured last: only objects that have changed are measured. Of no use to classes.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def measure(
         channels = {f"{name} ({unit})" if unit else name: c for name, c in channels_of(image).items()}
     classes = by == CLASSES
     labels = s.semantic() if classes else np.asarray(s.labels)
-    table = measure_objects(
+    table = (measure_objects if last is None or classes else last.objects)(
         labels,
         axes=s.axes,
         spacing=s.spacing,

@@ -44,6 +44,7 @@ _row(
     choices=(("PNG, one plane", ".png"),),
     kind="PNG or JPEG",
     needs="plane",
+    most=2**16 - 1,
 )
 _row(
     "photos",
@@ -68,11 +69,19 @@ _row(
 )
 _row("npy", "NumPy array", (".npy",))
 _row("coco", "COCO instances", (".coco.json",), kind="COCO")
-_row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",), kind="COCO panoptic")
+_row("panoptic", "COCO panoptic, JSON and PNG", (".panoptic.json",), kind="COCO panoptic", most=2**24 - 1)
 _row("geojson", "GeoJSON (maps, QuPath)", (".geojson",), reads=False)
-_row("geopackage", "GeoPackage", (".gpkg",), reads=False, extra="geo")
-_row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois")
-_row("dicomseg", "DICOM segmentation", (".seg.dcm",), extra="dicomseg", needs="dicom")
+_row("geopackage", "GeoPackage", (".gpkg",), reads=False, extra="geo", module="pyogrio")
+_row("imagej", "ImageJ ROIs", (".roi.zip",), reads=False, extra="rois", module="roifile", objects=True)
+_row(
+    "dicomseg",
+    "DICOM segmentation",
+    (".seg.dcm",),
+    extra="dicomseg",
+    needs="dicom",
+    module="highdicom",
+    objects=True,
+)
 _row("rtstruct", "DICOM structure set", (".rtstruct.dcm",), writes=False)
 _MESHES = (".stl", ".ply", ".obj")
 _row(
@@ -85,6 +94,7 @@ _row(
         *((f"Surfaces, one {e[1:].upper()} per object", f"{e}.zip") for e in _MESHES),
     ),
     needs="volume",
+    objects=True,
 )
 
 

@@ -36,6 +36,12 @@ class FormatRow(Row):
         What a file of it is called in a sentence ("cannot be read as …"); the title by default.
     needs : {"", "volume", "plane", "dicom"}
         What a writer asks for: labels in 3D, of one plane, or of a DICOM series.
+    module : str
+        What has to be installed for a writer besides this package; empty where nothing has to.
+    most : int
+        The largest number that a label may have; 0 where any may be written.
+    objects : bool
+        Whether a writer needs at least one object.
 
     Raises
     ------
@@ -56,6 +62,9 @@ class FormatRow(Row):
     choices: tuple[tuple[str, str], ...] = ()
     kind: str = ""
     needs: Need = ""
+    module: str = ""
+    most: int = 0
+    objects: bool = False
 
     WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"needs": get_args(Need)}
 

@@ -63,6 +63,17 @@ class SampleImage:
     note: str = ""
 
 
+def is_sample(path: Path) -> bool:
+    """Whether a path is of a shipped sample, beside which nobody wants a file.
+
+    Examples
+    --------
+    >>> is_sample(Path("/somewhere/cells.tif"))
+    False
+    """
+    return path.is_relative_to(_SHELF)
+
+
 def sample_names() -> tuple[str, ...]:
     """Names of the shipped samples.
 

@@ -83,8 +83,10 @@ def read_segmentation(
     image = labels_image(place)
     labels, axes = checked_labels(image, place.name)
     inside = labels_inside(place)
-    sizes = dict(zip(image.spatial_axes, image.spacing, strict=True))
     about = _recipe(place) or inside.about
+    spatial = dict(zip(image.spatial_axes, image.spacing, strict=True))
+    labels, axes = _as_recorded(labels, axes, image, about)
+    sizes = {a: spatial.get(a, 1.0) for a in axes if a in "ZYX"}
     if sorted(str(about.get("axes", ""))) == sorted(axes) and len(about.get("spacing", ())) == len(sizes):
         # NumPy files hold no voxel size, and ImageJ's TIFF rounds it
         axes_there = [a for a in str(about["axes"]) if a in "ZYX"]
@@ -103,6 +105,18 @@ def read_segmentation(
     rows = _objects(labels, kind, _rows(_beside(place, ".objects.csv")) or inside.rows(table))
     where = _where(image, about.get("place"))
     return Segmentation(kind, labels, rows, table, axes, spacing, unit, image.name, recipe, where)
+
+
+def _as_recorded(labels: np.ndarray, axes: str, image: Image, about: RecipeFile) -> tuple[np.ndarray, str]:
+    """Labels with the axes that are written down beside them, where the file names none, or has one of one plane more."""
+    said = str(about.get("axes", ""))
+    if len(said) == len(axes) and said != axes and image.metadata["axes_doubt"]:
+        return labels, said  # a NumPy file says nothing of its axes
+    more = [a for a in axes if a not in said]
+    if said and len(said) + len(more) == len(axes) and all(labels.shape[axes.index(a)] == 1 for a in more):
+        # NIfTI has no time without depth
+        return labels.squeeze(tuple(axes.index(a) for a in more)), "".join(a for a in axes if a not in more)
+    return labels, axes
 
 
 def is_result(path: str | os.PathLike[str]) -> bool:
@@ -188,6 +202,7 @@ def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
         return found
     if found.place is None and (said := about.get("place")):
         found = replace(found, place=Place.from_json(cast("Json", said)))
+    found = _with_areas(found, about)
     table = found.objects
     if not set(table.label.tolist()) <= set(rows):
         return found
@@ -195,6 +210,19 @@ def _with_table(found: Segmentation, path: Path, trusted: bool) -> Segmentation:
     score = np.array([r[1] for r in own], np.float32)
     known = np.where(np.isnan(table.score), score, table.score).astype(np.float32)
     return replace(found, objects=ObjectTable(table.label, table.class_id, known, tuple(r[2] for r in own)))
+
+
+def _with_areas(found: Segmentation, about: RecipeFile) -> Segmentation:
+    """A result of which the file does not know that some segments are areas: DICOM has one word for both."""
+    if found.task is not Task.INSTANCE or about.get("task") != Task.PANOPTIC or "classes" not in about:
+        return found
+    classes = classes_from_json(about["classes"])
+    number = {c.name: c.id for c in classes}
+    if not {c.name for c in found.classes if c.id} <= set(number):
+        return found
+    names = {c.id: c.name for c in found.classes}
+    kinds = np.array([number[names[i]] for i in found.objects.class_id.tolist()], np.int64)
+    return replace(found, task=Task.PANOPTIC, classes=classes, objects=replace(found.objects, class_id=kinds))
 
 
 def _where(image: Image, said: object) -> Place | None:

@@ -16,7 +16,7 @@ import numpy as np
 from napari_segplugin.data.packed import pack_voxels, unpack_voxels
 from napari_segplugin.io.files import private_folder
 from napari_segplugin.viewer.history import LIMIT
-from napari_segplugin.viewer.kept import DAMAGE
+from napari_segplugin.viewer.kept import DAMAGE, stroke_kinds
 from napari_segplugin.viewer.records import Contents, Record
 from napari_segplugin.viewer.sessions import SHORTER, Held, begin
 
@@ -46,16 +46,18 @@ def _shorter(records: list[Record]) -> list[Record]:
     last: dict[tuple[str, object], int] = {}
     counts: dict[object, int] = {}
     results = [r.header["id"] for r in records if r.header.get("kind") == "result" and r.header["id"] not in gone]
+    kinds = stroke_kinds(records)
     for at, record in enumerate(records):
         kind, header = record.header.get("kind"), record.header
         if kind == "step":
-            steps.setdefault(str(header["layer"]), []).append(at)
-        elif kind in ("marks", "recipe"):
+            name = str(header["layer"])
+            steps.setdefault(f"paint {kinds[at]}" if name == "paint" else name, []).append(at)
+        elif kind in ("marks", "recipe", "base"):
             last[str(kind), header["of"]] = at
         if kind == "marks":
             counts[header["of"]] = counts.get(header["of"], 0) + int(header.get("stands_for", 1))
     kept = {n for n in results if f"result {n}" in steps or n == max(results)}
-    layers = {"paint", *(f"result {n}" for n in kept)}
+    layers = {*(name for name in steps if name.startswith("paint")), *(f"result {n}" for n in kept)}
     old = {name: _before(records, found) for name, found in steps.items() if name in layers}
     old = {
         name: found
@@ -64,18 +66,19 @@ def _shorter(records: list[Record]) -> list[Record]:
     }
     one = {found[-1]: _one([records[i] for i in found]) for found in old.values()}
     away = {i for found in old.values() for i in found}
+    away |= {i for name, found in steps.items() if name not in layers for i in found}
     out = []
     for at, record in enumerate(records):
         header, kind = record.header, record.header.get("kind")
         if at in one:
             out.append(one[at])
-        elif at in away or (kind == "step" and header["layer"] not in layers):
+        elif at in away:
             continue
         elif kind == "marks" and last["marks", header["of"]] == at:
             out.append(Record({**header, "stands_for": counts[header["of"]]}, record.payload))
-        elif kind in ("result", "recipe"):
+        elif kind in ("result", "recipe", "base"):
             number = header["id"] if kind == "result" else header["of"]
-            if number in kept and (kind == "result" or last["recipe", number] == at):
+            if number in kept and (kind == "result" or last[kind, number] == at):
                 out.append(record)
         elif kind not in ("marks", "gone"):
             out.append(record)

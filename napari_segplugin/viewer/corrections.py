@@ -149,9 +149,9 @@ def check_paints(layer: Labels, task: Task) -> None:
         )
 
 
-def paint_colors(classes: ClassTable, task: Task) -> dict[int, str]:
+def paint_colors(classes: ClassTable, paints: str) -> dict[int, str]:
     """Colour of each paint value: class colours, or for objects a cycle of the palette, and red for background."""
-    if task is Task.SEMANTIC:
+    if paints == CLASSES:
         colors = {c.id: c.color for c in classes if c.id}
     else:
         areas = {area_value(c.id): c.color for c in areas_of(classes)}

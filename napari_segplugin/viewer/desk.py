@@ -15,6 +15,7 @@ from napari.layers import Layer
 from psygnal import EmitLoopError, Signal, SignalInstance
 
 from napari_segplugin.core import InputError
+from napari_segplugin.viewer.corrections import paints_of
 from napari_segplugin.viewer.places import current_frame, region_of, seen
 from napari_segplugin.viewer.work import ImageWork, PaintWork, ResultWork
 
@@ -300,8 +301,12 @@ class Desk:
 
     @property
     def paint(self) -> Labels | None:
-        """The corrections layer of the chosen image, if it is in the viewer."""
-        return None if self.work is None else self.living(self.work.paint)
+        """What is painted on the chosen image for what is looked for, if it is in the viewer."""
+        layers = {} if self.work is None else self.work.paints
+        found = self.living(layers.get(paints_of(self.task)))
+        # a classical technique begins with whatever is painted
+        others = (self.living(a) for a in layers.values() if self.is_classical)
+        return found or next((a for a in others if a is not None), None)
 
     def strokes(self, layer: Labels) -> PaintWork:
         """What is known of a corrections layer."""
@@ -319,14 +324,15 @@ class Desk:
         """The result of the chosen image that is worked on."""
         return self.result_of(self.layer)
 
-    def result_of(self, layer: ImageLayer | None) -> Result | None:
-        """The result of an image layer that is worked on: the last that was made or selected, while it is in the viewer."""
-        if layer is None:
-            return None
-        work = self.work_on(layer)
-        if work.shown is not None and self.there(work.shown.layer):
-            return work.shown
-        return next((r for r in reversed(work.results) if self.there(r.layer)), None)
+    def result_of(self, layer: ImageLayer | None, task: Task | None = None) -> Result | None:
+        """The result of an image layer that is worked on: the last that was made or selected, while it is in the viewer.
+
+        With a task it is one of that task.
+        """
+        work = None if layer is None else self.work_on(layer)
+        found = [] if work is None else [r for r in work.results if self.there(r.layer)]
+        found = [r for r in found if task in (None, r.segmentation.task)]
+        return work.shown if work is not None and work.shown in found else next(reversed(found), None)
 
     def result_in(self, layer: Layer) -> Result | None:
         """The result that a layer shows."""

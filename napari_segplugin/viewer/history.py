@@ -23,6 +23,7 @@ from napari_segplugin.viewer.table import TableRow
 
 if TYPE_CHECKING:
     from napari.utils.events import Event
+    from pandas import DataFrame
 
     from napari_segplugin.engine.track.track import Tracking
 
@@ -40,6 +41,7 @@ class EditNote(TypedDict, total=False):
     table: dict[int, tuple[TableRow | None, TableRow | None]]
     tracking: tuple[Tracking | None, Tracking]
     segmentation: tuple[Segmentation, Segmentation]
+    features: tuple[DataFrame, DataFrame]
 
 
 class BoxAtom(Protocol):
@@ -185,9 +187,9 @@ class LayerHistory:
         layer.events.editable.connect(self._on_editable)
         for event in (layer.events.set_data, layer.events.reload):
             event.connect(self._on_redraw)
-        self._undo, self._redo = layer.undo, layer.redo
-        self._follow("undo", self._undo, self._after_undo)
-        self._follow("redo", self._redo, self._after_redo)
+        self._usual: dict[str, Callable[[], None]] = {}
+        self._follow("undo", self._after_undo)
+        self._follow("redo", self._after_redo)
 
     @property
     def past(self) -> tuple[EditStep, ...]:
@@ -216,8 +218,7 @@ class LayerHistory:
             with suppress(ValueError, RuntimeError):
                 event.disconnect(slot)
         for name in ("undo", "redo"):
-            if getattr(vars(self.layer).get(name), "owner", None) is self:
-                delattr(self.layer, name)
+            self._unfollow(name)
 
     def write(
         self, indices: tuple[np.ndarray, ...], values: np.ndarray | int, note: EditNote, refresh: bool = True
@@ -260,10 +261,12 @@ class LayerHistory:
 
     # --- following ------------------------------------------------------------------------------------------------
 
-    def _follow(self, name: str, original: Callable[[], None], after: Callable[[], None]) -> None:
+    def _follow(self, name: str, after: Callable[[], None]) -> None:
+        self._usual[name] = getattr(self.layer, name)
+
         def replay() -> None:
             self._replayed = False
-            original()
+            self._usual[name]()
             # a layer that is hidden is not drawn anew, so it does not tell whether there was something to replay
             if self._replayed or not self.layer.visible:
                 after()
@@ -274,6 +277,21 @@ class LayerHistory:
 
         replay.owner = self  # type: ignore[attr-defined]
         setattr(self.layer, name, replay)
+
+    def _unfollow(self, name: str) -> None:
+        """Step out of the row of those who follow; the others go on following."""
+        above: LayerHistory | None = None
+        owner = getattr(vars(self.layer).get(name), "owner", None)
+        while isinstance(owner, LayerHistory) and owner is not self:
+            above, owner = owner, getattr(owner._usual[name], "owner", None)
+        if owner is not self:
+            return
+        if above is not None:
+            above._usual[name] = self._usual[name]
+        elif hasattr(self._usual[name], "owner"):
+            setattr(self.layer, name, self._usual[name])
+        else:
+            delattr(self.layer, name)
 
     def _on_redraw(self, event: Event | None = None) -> None:
         self._replayed = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_segplugin.core import ObjectTable, Segmentation, Task, classes_from_json
+from napari_segplugin.core import ClassTable, ObjectTable, Segmentation, Task, classes_from_json
 from napari_segplugin.data.packed import unpack_voxels
 from napari_segplugin.viewer.geometry import to_layer_order
 from napari_segplugin.viewer.layers import features_of
@@ -35,8 +35,10 @@ class KeptResult:
     ----------
     number : int
     segmentation : Segmentation
-        As it was predicted.
+        As it was predicted, by the last run.
     model : str
+    first : Segmentation
+        As it was before the first edit.
     steps : list of Record
         Edits, in order.
     gaps : set of int
@@ -46,6 +48,7 @@ class KeptResult:
     number: int
     segmentation: Segmentation
     model: str
+    first: Segmentation
     steps: list[Record] = field(default_factory=list)
     gaps: set[int] = field(default_factory=set)
 
@@ -62,16 +65,36 @@ class KeptResult:
 
     def left(self, axes: str, rgb: bool) -> tuple[Segmentation, Steps]:
         """The result with the edits, and those of them that can be undone and redone."""
-        labels = np.array(self.segmentation.labels)
-        replay = Replay(to_layer_order(labels, axes, rgb), _row_of(self.segmentation))
+        labels = np.array(self.first.labels)
+        replay = Replay(to_layer_order(labels, axes, rgb), _row_of(self.first))
         for number, record in enumerate(self.steps):
             if number in self.gaps:
                 replay.forget()
             with suppress(*DAMAGE):
                 replay.take(record)
-        return replace(
-            self.segmentation, labels=labels, objects=_with_rows(self.segmentation, replay.rows)
-        ), replay.steps
+        objects = _with_rows(self.first, replay.rows, self.segmentation.classes)
+        return replace(self.segmentation, labels=labels, objects=objects), replay.steps
+
+
+@dataclass(eq=False)
+class KeptStrokes:
+    """One layer of strokes as it was left.
+
+    Parameters
+    ----------
+    paint : ndarray or None
+    paints : str
+        "classes" or "objects": what the numbers of the strokes are; empty where it was not kept.
+    painted : dict of int to str
+        Name of the class of each painted object.
+    undo : Steps
+        Strokes that can be undone and redone.
+    """
+
+    paint: np.ndarray | None = None
+    paints: str = ""
+    painted: dict[int, str] = field(default_factory=dict)
+    undo: Steps = field(default_factory=Steps)
 
 
 @dataclass(eq=False)
@@ -80,12 +103,8 @@ class Kept:
 
     Parameters
     ----------
-    paint : ndarray or None
-        The strokes.
-    paints : str
-        "classes" or "objects": what the numbers of the strokes are; empty where it was not kept.
-    painted : dict of int to str
-        Name of the class of each painted object.
+    strokes : dict of str to KeptStrokes
+        By what their numbers are; the layer that was painted on last is the last one.
     marks : dict of str to dict
         Points and shapes of each kind that has any: "points", "type" of shapes, "class" where one was chosen.
     results : list of KeptResult
@@ -98,28 +117,43 @@ class Kept:
         Bytes of the file that are good.
     next_id : int
         The number of the next result.
-    undo : Steps
-        Strokes that can be undone and redone.
     damaged : bool
         Whether a part could not be read.
     """
 
-    paint: np.ndarray | None = None
-    paints: str = ""
-    painted: dict[int, str] = field(default_factory=dict)
+    strokes: dict[str, KeptStrokes] = field(default_factory=dict)
     marks: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: list[KeptResult] = field(default_factory=list)
     steps: int = 0
     when: str = ""
     end: int = 0
     next_id: int = 1
-    undo: Steps = field(default_factory=Steps)
     damaged: bool = False
+
+    @property
+    def last(self) -> KeptStrokes:
+        """The strokes that were painted last."""
+        return next(reversed(self.strokes.values()), KeptStrokes())
+
+    @property
+    def paint(self) -> np.ndarray | None:
+        """Their numbers."""
+        return self.last.paint
+
+    @property
+    def painted(self) -> dict[int, str]:
+        """Their classes."""
+        return self.last.painted
+
+    @property
+    def undo(self) -> Steps:
+        """What can be undone and redone of them."""
+        return self.last.undo
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing that a person did."""
-        painted = self.paint is not None and bool(self.paint.any())
+        painted = any(s.paint is not None and s.paint.any() for s in self.strokes.values())
         return not (painted or self.marks or any(r.steps for r in self.results))
 
 
@@ -138,21 +172,18 @@ def kept_from(contents: Contents) -> Kept:
     """The work in the records of a journal."""
     records, end, gaps = contents
     kept, results = Kept(end=end, damaged=bool(gaps)), dict[int, KeptResult]()
-    replay: Replay | None = None
+    replays, kinds = dict[str, Replay](), stroke_kinds(records)
     for number, record in enumerate(records):
-        if number in gaps and replay is not None:
+        for replay in replays.values() if number in gaps else ():
             replay.forget()
         try:
             _take(kept, results, record)
-            if record.header.get("layer") == "paint":
-                shape = tuple(record.header["shape"])
-                if replay is None or replay.array.shape != shape:
-                    replay = Replay(np.zeros(shape, record.header["dtype"]))
-                replay.take(record)
+            if record.header.get("layer") == "paint" or record.header.get("kind") == "classes":
+                _take_strokes(kept, replays, record, kinds[number])
         except DAMAGE:
             kept.damaged = True
-    if replay is not None:
-        kept.paint, kept.undo = replay.array, replay.steps
+    for kind, replay in replays.items():
+        kept.strokes[kind].paint, kept.strokes[kind].undo = replay.array, replay.steps
     # a result may have been written after its first edits: it is made in a worker
     missing = False
     for number, record in enumerate(records):
@@ -161,6 +192,10 @@ def kept_from(contents: Contents) -> Kept:
         if header.get("kind") == "recipe" and header.get("of") in results:
             told = results[header["of"]]
             told.segmentation = replace(told.segmentation, recipe=header["recipe"])
+        if header.get("kind") == "base" and header.get("of") in results:
+            with suppress(*DAMAGE):
+                told = results[header["of"]]
+                told.segmentation, told.model = _segmentation(record), header["model"]
         owner = results.get(int(layer.split()[1])) if layer.startswith("result ") else None
         if header.get("kind") == "step" and owner is not None:
             owner.gaps |= {len(owner.steps)} if missing else set()
@@ -178,21 +213,40 @@ def _take(kept: Kept, results: dict[int, KeptResult], record: Record) -> None:
     header = record.header
     kind = header.get("kind")
     if kind == "result":
-        results[header["id"]] = KeptResult(header["id"], _segmentation(record), header["model"])
+        first = _segmentation(record)
+        results[header["id"]] = KeptResult(header["id"], first, header["model"], first)
     elif kind == "gone":
         results.pop(header["id"], None)
     elif kind == "marks":
         kept.marks.pop(header["of"], None)
         if header["points"]:
             kept.marks[header["of"]] = {k: header[k] for k in ("points", "type", "class") if k in header}
-    elif kind == "classes":
-        kept.paints = str(header["paints"])
-        kept.painted |= {int(n): str(name) for n, name in header["names"].items()}
-    elif kind == "step":
-        kept.paints = str(header.get("paints", kept.paints))
     if kind in ("marks", "step"):
         kept.steps += int(header.get("stands_for", 1))
     kept.next_id = max(kept.next_id, int(header.get("id", 0)) + 1)
+
+
+def _take_strokes(kept: Kept, replays: dict[str, Replay], record: Record, kind: str) -> None:
+    """Take a stroke, or the classes of painted objects."""
+    header = record.header
+    strokes = kept.strokes.pop(kind, None) or KeptStrokes(paints=kind)
+    kept.strokes[kind] = strokes
+    if header.get("kind") == "classes":
+        strokes.painted |= {int(n): str(name) for n, name in header["names"].items()}
+        return
+    shape = tuple(header["shape"])
+    if kind not in replays or replays[kind].array.shape != shape:
+        replays[kind] = Replay(np.zeros(shape, header["dtype"]))
+    replays[kind].take(record)
+
+
+def stroke_kinds(records: Sequence[Record]) -> list[str]:
+    """What the strokes of each record are, "classes" or "objects"; a record that does not say it is as those around it."""
+    kinds = [str(r.header.get("paints", "")) for r in records]
+    last = next((k for k in kinds if k), "")
+    for at, kind in enumerate(kinds):
+        last = kinds[at] = kind or last
+    return kinds
 
 
 def _row_of(segmentation: Segmentation) -> Callable[[int], TableRow | None]:
@@ -231,13 +285,15 @@ def _segmentation(record: Record) -> Segmentation:
     )
 
 
-def _with_rows(segmentation: Segmentation, rows: Mapping[int, Any]) -> ObjectTable:
-    """The table with the rows that a person changed."""
-    table = segmentation.objects
+def _with_rows(first: Segmentation, rows: Mapping[int, Any], classes: ClassTable) -> ObjectTable:
+    """The table with the rows that a person or a later run changed, in the numbers of its classes."""
+    table, ids = first.objects, {c.name: c.id for c in classes}
+    usual = (classes.thing_ids or (1,))[0]
+    now = {c.id: ids.get(c.name, usual) for c in first.classes}
     columns = zip(table.label, table.class_id, table.score, table.status, strict=True)
-    found: dict[int, tuple[int, float, str]] = {int(n): (int(c), float(s), t) for n, c, s, t in columns}
-    ids = {c.name: c.id for c in segmentation.classes}
-    usual = (segmentation.classes.thing_ids or (1,))[0]
+    found: dict[int, tuple[int, float, str]] = {
+        int(n): (now.get(int(c), int(c)), float(s), t) for n, c, s, t in columns
+    }
     for number, row in rows.items():
         if row is None:
             found.pop(number, None)
@@ -253,4 +309,4 @@ def _with_rows(segmentation: Segmentation, rows: Mapping[int, Any]) -> ObjectTab
     )
 
 
-__all__ = ["DAMAGE", "Kept", "KeptResult", "kept_from", "read_kept"]
+__all__ = ["DAMAGE", "Kept", "KeptResult", "KeptStrokes", "kept_from", "read_kept", "stroke_kinds"]

@@ -132,6 +132,12 @@ def spacing_of_layer(layer: Layer, axes: str) -> tuple[tuple[float, ...], str]:
     return tuple(s for s, _ in pairs), unit
 
 
+def source_of(layer: Layer) -> str:
+    """The path of the file that a layer came from; empty where it came from none."""
+    path = str(getattr(getattr(layer, "source", None), "path", None) or "")
+    return path or str(about_layer(layer).get("source", ""))
+
+
 def layer_to_image(
     layer: ImageLayer, axes: str | None = None, spacing: Sequence[float] = (), unit: str | None = None
 ) -> Image:
@@ -166,7 +172,6 @@ def layer_to_image(
     axes = axes or axes_of_layer(layer)[0]
     check_axes(axes, len(array.shape))
     own, own_unit = spacing_of_layer(layer, axes)
-    source = str(getattr(getattr(layer, "source", None), "path", None) or "")
     meta = {k: v for k, v in about_layer(layer).items() if k not in ("place", "scene")}
     shown = axes[:-1] if getattr(layer, "rgb", False) else axes
     return Image(
@@ -175,7 +180,7 @@ def layer_to_image(
         tuple(spacing) or own,
         unit or own_unit,
         name=str(layer.name),
-        source=source or str(meta.get("source", "")),
+        source=source_of(layer),
         metadata=meta,
         place=place_of_layer(layer, shown),
     )
@@ -251,9 +256,15 @@ def count_labels(labels: Array) -> dict[int, int]:
     planes = (labels[i] for i in range(labels.shape[0])) if len(labels.shape) > 2 else iter((labels,))
     for plane in planes:
         array = np.asarray(plane)
-        values, counts = np.unique(array[array != 0], return_counts=True)
+        if array.dtype.kind == "u" and array.itemsize <= 2:  # few numbers: counted without being sorted
+            found = np.bincount(array.ravel())
+            values = np.flatnonzero(found)
+            counts = found[values]
+        else:
+            values, counts = np.unique(array, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            total[value] = total.get(value, 0) + count
+            if value:
+                total[value] = total.get(value, 0) + count
     return total
 
 

@@ -15,6 +15,7 @@ from napari_segplugin.data.components import as_objects
 from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.geometry import Placement, label_axes, to_layer_order
 from napari_segplugin.viewer.layers import LayerOptions, axes_of_layer, level0
+from napari_segplugin.viewer.technical import listed
 from napari_segplugin.viewer.writers import axes_of_labels, labels_to_segmentation
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _MADE_HERE = ("kept", "outcome")
 
 def labels_layers(viewer: ViewerModel) -> list[Labels]:
     """Label layers that a person may want to measure or judge: not the ones that the panels made."""
-    return [a for a in viewer.layers if isinstance(a, Labels) and _role(a) not in (*_MADE_HERE, "corrections")]
+    seen = [a for a in listed(viewer.layers) if isinstance(a, Labels)]
+    return [a for a in seen if _role(a) not in (*_MADE_HERE, "corrections")]
 
 
 def _role(layer: Layer) -> str:
@@ -97,7 +99,7 @@ def _saying(attributes: LayerOptions, about: JsonDict) -> LayerOptions:
 
 def images_over(viewer: ViewerModel, layer: Labels) -> list[ImageLayer]:
     """Image layers of the same size as a labels layer, whatever their channels."""
-    return [a for a in viewer.layers if isinstance(a, ImageLayer) and _fits(a, layer)]
+    return [a for a in listed(viewer.layers) if isinstance(a, ImageLayer) and _fits(a, layer)]
 
 
 def _fits(image: ImageLayer, labels: Labels) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Points, Shapes
@@ -24,6 +24,9 @@ from napari_segplugin.viewer.records import Record
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.table import TableRow
 from napari_segplugin.viewer.weak import CLASS
+
+if TYPE_CHECKING:
+    from napari.utils.events import Event
 
 AT_ONCE = 100_000
 """Voxels of a step that is written before anything else happens; a larger one is written by a worker, a moment later."""
@@ -56,21 +59,25 @@ class Recorder:
     ) -> None:
         self.journal, self.about, self.next_id = journal, dict(about or {}), first
         self._on_record = on_record
-        self._paint: LayerHistory | None = None
+        self._paints: dict[str, LayerHistory] = {}
         self._marks: dict[str, str] = {}
-        self._painted = False
-        self._classes: dict[int, str] = {}
+        self._painted: set[str] = set()
+        self._classes: dict[str, dict[int, str]] = {}
 
     def detach(self) -> None:
         """Follow the strokes no longer."""
-        if self._paint is not None:
-            self._paint.layer.events.data.disconnect(self._on_array)
-            self._paint.layer.events.features.disconnect(self._on_classes)
-            self._paint.detach()
-        self._paint = None
+        for kind in list(self._paints):
+            self._detach(kind)
+
+    def _detach(self, kind: str) -> None:
+        history = self._paints.pop(kind, None)
+        if history is not None:
+            history.layer.events.data.disconnect(self._on_array)
+            history.layer.events.features.disconnect(self._on_classes)
+            history.detach()
 
     def paint(self, layer: Labels, known: bool = False, history: History | None = None, *, empty: bool = False) -> None:
-        """Record the strokes on a corrections layer from now on.
+        """Record the strokes on a corrections layer from now on; one of classes and one of objects at a time.
 
         Parameters
         ----------
@@ -82,38 +89,41 @@ class Recorder:
         empty : bool
             Whether nothing is on it, so that it need not be looked through.
         """
-        self.detach()
-        self._paint = LayerHistory(layer)
-        self._paint.take_over(*(history or History()))
-        for signal, way in ((self._paint.done, DONE), (self._paint.undone, BACK), (self._paint.redone, AGAIN)):
+        kind = paints_on(layer)
+        self._detach(kind)
+        self._paints[kind] = follow = LayerHistory(layer)
+        follow.take_over(*(history or History()))
+        for signal, way in ((follow.done, DONE), (follow.undone, BACK), (follow.redone, AGAIN)):
             signal.connect(lambda step, way=way: self._step(layer, "paint", step, way, {}))
         layer.events.data.connect(self._on_array)
         layer.events.features.connect(self._on_classes)
-        self._classes = class_names(layer) if known else {}
-        self._on_classes()
-        if not known and (self._painted or (not empty and np.any(layer.data))):
-            self._on_array(empty=empty)
+        self._classes[kind] = class_names(layer) if known else {}
+        self._note_classes(layer)
+        if not known and (kind in self._painted or (not empty and np.any(layer.data))):
+            self._whole(layer, empty)
 
-    def _on_array(self, event: Any = None, empty: bool = False) -> None:
+    def _on_array(self, event: Event) -> None:
+        self._whole(event.source)
+
+    def _whole(self, layer: Labels, empty: bool = False) -> None:
         """The strokes were replaced as a whole."""
-        if self._paint is None:
-            return
-        shape = tuple(self._paint.layer.data.shape)
+        shape, kind = tuple(layer.data.shape), paints_on(layer)
         # an empty array of some gigabytes has no memory yet, and is not to be given any by looking at it
-        data = np.array(self._paint.layer.data[:0] if empty else self._paint.layer.data)
+        data = np.array(layer.data[:0] if empty else layer.data)
         header = {"kind": "step", "layer": "paint", "whole": True, "shape": shape, "dtype": str(data.dtype)}
-        self._painted = True
-        self._pack(header, data.size <= AT_ONCE, lambda: pack_runs(*runs(data)))
+        self._painted.add(kind)
+        self._pack({**header, "paints": kind}, data.size <= AT_ONCE, lambda: pack_runs(*runs(data)))
 
-    def _on_classes(self, event: Any = None) -> None:
+    def _on_classes(self, event: Event) -> None:
+        self._note_classes(event.source)
+
+    def _note_classes(self, layer: Labels) -> None:
         """The classes of painted objects: what is new."""
-        if self._paint is None:
-            return
-        now = class_names(self._paint.layer)
-        fresh = {str(n): name for n, name in now.items() if self._classes.get(n) != name}
-        self._classes = now
+        now, kind = class_names(layer), paints_on(layer)
+        fresh = {str(n): name for n, name in now.items() if self._classes[kind].get(n) != name}
+        self._classes[kind] = now
         if fresh:
-            self.write({"kind": "classes", "paints": paints_on(self._paint.layer), "names": fresh})
+            self.write({"kind": "classes", "paints": kind, "names": fresh})
 
     def marks(self, kind: str, layer: Points | Shapes) -> None:
         """Record points or shapes from now on.
@@ -191,6 +201,15 @@ class Recorder:
         """The recipe of a result says more now, how its objects are linked through time."""
         self.write({"kind": "recipe", "of": number, "recipe": dict(recipe)})
 
+    def renewed(self, number: int, segmentation: Segmentation, model: str) -> None:
+        """A run took the place of a result in its layer: what is changed from now on is changed against this."""
+
+        def pack() -> tuple[dict[str, Any], bytes]:
+            header, payload = self.base(segmentation, model, number)
+            return {k: v for k, v in header.items() if k not in ("kind", "id")}, payload
+
+        self._pack({"kind": "base", "of": number}, False, pack)
+
     def gone(self, number: int) -> None:
         """A result was replaced by another one."""
         self.write({"kind": "gone", "id": number})
@@ -210,10 +229,11 @@ class Recorder:
         if step.note.get("kind"):
             header["what"] = step.note["kind"]
             # the paths of the tracks are not in a record
-            header |= {"alone": True} if step.note["kind"] == "link" else {}
+            # neither are those from before a run
+            header |= {"alone": True} if step.note["kind"] in ("link", "run") else {}
         if name == "paint":
-            self._painted = True
             header["paints"] = paints_on(layer)
+            self._painted.add(header["paints"])
 
         def pack() -> tuple[dict[str, Any], bytes]:
             about, payload = pack_voxels(*_outcome(step, way == BACK, shape))

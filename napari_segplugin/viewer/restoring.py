@@ -21,7 +21,7 @@ from napari_segplugin.viewer.corrections import (
     paint_colors,
     paints_of,
 )
-from napari_segplugin.viewer.kept import Kept, KeptResult, kept_from, read_kept
+from napari_segplugin.viewer.kept import Kept, KeptResult, KeptStrokes, kept_from, read_kept
 from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
 from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.records import read_contents
@@ -114,15 +114,21 @@ class Restored:
         The file to go on with; None where it cannot be written.
     copied : bool
         Whether that is a new file, which began with what was in the one of another window.
-    paint : (Labels, History) or None
+    paints : list of (Labels, History)
+        Strokes of classes and painted objects; those that were painted last are the last.
     results : list of (KeptResult, Labels, History)
     """
 
     kept: Kept
     held: Held | None
     copied: bool
-    paint: tuple[Labels, History] | None
+    paints: list[tuple[Labels, History]]
     results: list[tuple[KeptResult, Labels, History]]
+
+    @property
+    def paint(self) -> tuple[Labels, History] | None:
+        """The layer that was painted on last."""
+        return self.paints[-1] if self.paints else None
 
     def let_go(self) -> None:
         """It is not gone on with after all."""
@@ -168,7 +174,7 @@ def restore(path: Path, start: Path | None, image_layer: ImageLayer, axes: str, 
             kept,
             held,
             copied and held is not None,
-            _paint(kept, image_layer, axes, spec),
+            [made for strokes in kept.strokes.values() if (made := _paint(strokes, image_layer, axes, spec))],
             [(r, *_result(r, image_layer, axes, rgb)) for r in kept.results],
         )
     except BaseException:
@@ -177,16 +183,18 @@ def restore(path: Path, start: Path | None, image_layer: ImageLayer, axes: str, 
         raise
 
 
-def kept_strokes(kept: Kept, image_layer: ImageLayer, axes: str, spec: ModelSpec) -> Labels:
+def kept_strokes(kept: KeptStrokes, image_layer: ImageLayer, axes: str, spec: ModelSpec) -> Labels:
     """A corrections layer with the strokes that were kept, an empty one where there were none."""
-    colors = paint_colors(spec.classes, spec.task)
-    layer = corrections_layer(image_layer, axes, colors, kept.paint, kept.paints or paints_of(spec.task))
+    kind = kept.paints or paints_of(spec.task)
+    layer = corrections_layer(image_layer, axes, paint_colors(spec.classes, kind), kept.paint, kind)
     layer.name = f"{NAME} · {image_layer.name}"
     name_classes(layer, kept.painted)
     return layer
 
 
-def _paint(kept: Kept, image_layer: ImageLayer, axes: str, spec: ModelSpec | None) -> tuple[Labels, History] | None:
+def _paint(
+    kept: KeptStrokes, image_layer: ImageLayer, axes: str, spec: ModelSpec | None
+) -> tuple[Labels, History] | None:
     paint = kept.paint
     if spec is None or paint is None or paint.shape != label_shape(image_layer, axes):
         return None

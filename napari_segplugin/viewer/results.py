@@ -11,6 +11,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
 from napari_segplugin.core import (
+    Box,
     ClassTable,
     InputError,
     ObjectTable,
@@ -278,14 +279,16 @@ def whole_image(
 
 def _known(part: Segmentation) -> np.ndarray | None:
     """Which voxels of a part lie in the regions that were drawn for it; None where none were drawn."""
-    outlines = part.recipe.get("regions")
-    if not isinstance(outlines, list):
-        return None
     axes = [i for i, a in enumerate(part.axes) if a in "ZYX"]
     origin = json_integers(part.recipe.get("origin", (0,) * len(axes)))
     sizes = [part.labels.shape[i] for i in axes]
-    box = tuple(slice(o, o + n) for o, n in zip(origin, sizes, strict=True))
-    return inside([Outline.from_json(o) for o in outlines], box)
+    return drawn_in(part, tuple(slice(o, o + n) for o, n in zip(origin, sizes, strict=True)))
+
+
+def drawn_in(segmentation: Segmentation, box: Box) -> np.ndarray | None:
+    """Which voxels of a box along (Z,) Y, X lie in the regions that were drawn for a result; None where none were drawn."""
+    outlines = segmentation.recipe.get("regions")
+    return inside([Outline.from_json(o) for o in outlines], box) if isinstance(outlines, list) else None
 
 
 def _within(old: np.ndarray, fresh: np.ndarray, known: np.ndarray, into: Segmentation) -> np.ndarray:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Points, Shapes, Tracks
 
-    from napari_segplugin.core import ClassTable
+    from napari_segplugin.core import ClassTable, Task
     from napari_segplugin.engine.instant import PixelForest
     from napari_segplugin.engine.track.track import Tracking
+    from napari_segplugin.viewer.class_renewal import ClassSteps
     from napari_segplugin.viewer.recorder import Recorder
     from napari_segplugin.viewer.replay import History
     from napari_segplugin.viewer.results import Result
     from napari_segplugin.viewer.target import Target
     from napari_segplugin.viewer.views import ResultView
+
+
+ModelKey: TypeAlias = "tuple[str, str | int]"
+"""Where a model is from, and its name or number there."""
 
 
 @dataclass(eq=False)
@@ -24,12 +29,14 @@ class ImageWork:
 
     Parameters
     ----------
-    paint, reviewed : layers, optional
-        Corrections that were painted, and the area that was looked through.
+    paints : dict of str to Labels
+        What was painted: strokes of classes, and objects ("classes", "objects").
+    reviewed : Shapes, optional
+        The area that was looked through.
     marks, starts : dict of str to layers
         Points, boxes and empty areas to learn from; points and boxes that a classical technique starts from.
-    classes : ClassTable, optional
-        As they were when they were last looked at.
+    classes : dict of str to ClassTable
+        As they were when they were last looked at, by task and model.
     forest : (int or None, PixelForest), optional
         The forest that answers strokes, and its time point.
     regions : Shapes, optional
@@ -44,13 +51,17 @@ class ImageWork:
         The key of the image in the folder of journals; empty while it is not known.
     looked, read : bool
         Whether earlier work was looked for, and whether the file of the layer was looked into.
+    task : Task, optional
+        What was looked for last.
+    models : dict of Task to tuple
+        The model that was chosen last for each task, and in `by_hand` the tasks for which a person chose it.
     """
 
-    paint: Labels | None = None
+    paints: dict[str, Labels] = field(default_factory=dict)
     reviewed: Shapes | None = None
     marks: dict[str, Points | Shapes] = field(default_factory=dict)
     starts: dict[str, Points | Shapes] = field(default_factory=dict)
-    classes: ClassTable | None = None
+    classes: dict[str, ClassTable] = field(default_factory=dict)
     forest: tuple[int | None, PixelForest] | None = None
     regions: Shapes | None = None
     results: list[Result] = field(default_factory=list)
@@ -59,6 +70,9 @@ class ImageWork:
     key: str = ""
     looked: bool = False
     read: bool = False
+    task: Task | None = None
+    models: dict[Task, ModelKey] = field(default_factory=dict)
+    by_hand: set[Task] = field(default_factory=set)
 
 
 @dataclass(eq=False)
@@ -73,11 +87,14 @@ class PaintWork:
         Strokes and voxels of each paint value.
     highest : int
         The highest number that an object has or had.
+    aside : bool
+        Whether it is hidden because something else is looked for.
     """
 
     colors: dict[int, str] | None = None
     counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     highest: int = 0
+    aside: bool = False
 
 
 @dataclass(eq=False)
@@ -100,6 +117,10 @@ class ResultWork:
         Edits that it came with.
     restored : bool
         Whether it came back with edits that are to be recorded anew.
+    classes : ClassSteps, optional
+        Runs on its undo list, where it is a map of classes that was run again.
+    scope : str
+        Which part of the image the last run looked at; empty where that is not known.
     """
 
     target: Target | None = None
@@ -110,6 +131,8 @@ class ResultWork:
     known: int | None = None
     history: History | None = None
     restored: bool = False
+    classes: ClassSteps | None = None
+    scope: str = ""
 
 
-__all__ = ["ImageWork", "PaintWork", "ResultWork"]
+__all__ = ["ImageWork", "ModelKey", "PaintWork", "ResultWork"]

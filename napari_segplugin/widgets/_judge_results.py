@@ -1,15 +1,16 @@
-"""What a comparison found, on three tabs: numbers, objects, and AP over the threshold."""
+"""What a comparison found: in words, and below them on three tabs: numbers, objects, and AP over the threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTabWidget
+from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QTabWidget, QVBoxLayout, QWidget
 
+from napari_segplugin.widgets._found_words import counts, in_words
 from napari_segplugin.widgets._layout import column
 from napari_segplugin.widgets._measure_table import MeasureView, shown
-from napari_segplugin.widgets._parts import describe, headers, tell, wrapped
+from napari_segplugin.widgets._parts import Fold, describe, headers, tell, wrapped
 from napari_segplugin.widgets._plot import LinePlot
 
 if TYPE_CHECKING:
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from napari_segplugin.door.window import Comparison, Report
 
 
-class JudgeResults(QTabWidget):
-    """The tabs; they are empty until something was compared."""
+class JudgeResults(QWidget):
+    """Found, missed and false in words, and the tabs below, folded away; nothing until something was compared."""
 
     def __init__(self) -> None:
         super().__init__()
-        describe(self, "judge_tabs", "Results", "The scores, the objects, and AP over the IoU threshold.")
-        self.setToolTip("")
+        self.tabs = QTabWidget()
+        describe(self.tabs, "judge_tabs", "Results", "The scores, the objects, and AP over the IoU threshold.")
+        self.tabs.setToolTip("")
+        self.words, self.about = wrapped(name="judge_words"), wrapped(name="judge_about")
+        self.words.setProperty("strong", True)
+        self.about.setProperty("muted", True)
+        self.details = Fold("Details", "judge_details", "Every score with its definition, every object, and AP.")
         self._report: Report | None = None
         self.numbers = _numbers()
         self.notes = wrapped(name="judge_notes")
@@ -31,9 +37,20 @@ class JudgeResults(QTabWidget):
         self.text = wrapped(name="judge_objects_text")
         self.curve = LinePlot("AP over the IoU threshold", "judge_curve", "IoU", show_last=False)
         self.curve.setMinimumHeight(110)
-        self.addTab(column(self.numbers, self.notes, stretch=0), "Numbers")
-        self.addTab(column(self.text, self.objects, stretch=1), "Objects")
-        self.addTab(column(self.curve, stretch=-1), "AP")
+        self.tabs.addTab(column(self.numbers, self.notes, stretch=0), "Numbers")
+        self.tabs.addTab(column(self.text, self.objects, stretch=1), "Objects")
+        self.tabs.addTab(column(self.curve, stretch=-1), "AP")
+        self.details.rows.addWidget(self.tabs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for widget in (self.words, self.about):
+            widget.hide()
+            layout.addWidget(widget)
+        layout.addWidget(self.details)
+        layout.addStretch(1)
+        self.details.head.toggled.connect(lambda on: layout.setStretchFactor(self.details, 100 if on else 0))
+        self.details.hide()
 
     @property
     def table(self) -> MeasureTable | None:
@@ -44,10 +61,14 @@ class JudgeResults(QTabWidget):
     @property
     def on_objects(self) -> bool:
         """Whether the rows of objects are on the screen."""
-        return self.currentIndex() == 1 and self.table is not None
+        return self.details.head.isChecked() and self.tabs.currentIndex() == 1 and self.table is not None
 
-    def show_found(self, found: Comparison | Report) -> Report:
-        """Show a comparison, or the report of two folders; gives the report."""
+    def show_found(self, found: Comparison | Report, threshold: float) -> Report:
+        """Show a comparison at an IoU, or the report of two folders; gives the report."""
+        first, *others = in_words(found, threshold) or ("",)
+        tell(self.words, first)
+        tell(self.about, "\n".join(others))
+        self.details.show()
         report = cast("Report", getattr(found, "report", found))
         objects: MeasureTable | None = getattr(found, "objects", None)
         objects = objects if objects is not None and len(objects) > 0 else None
@@ -59,7 +80,7 @@ class JudgeResults(QTabWidget):
         self.curve.clear()
         for threshold, value in getattr(found, "curve", ()):
             self.curve.add("AP", threshold, value)
-        self.setTabEnabled(2, not self.curve.empty)
+        self.tabs.setTabEnabled(2, not self.curve.empty)
         return report
 
     def _fill(self, report: Report) -> None:
@@ -102,5 +123,5 @@ def _numbers() -> QTableWidget:
 
 
 def _counted(objects: MeasureTable) -> str:
-    outcomes = objects["outcome"].values.tolist()
-    return " · ".join(f"{outcomes.count(word):,} {word}" for word in ("hit", "missed", "false"))
+    numbers = counts(objects["outcome"].values)
+    return " · ".join(f"{n:,} {word}" for n, word in zip(numbers, ("found", "missed", "false"), strict=True))

@@ -148,9 +148,13 @@ class MeasureView(QTableView):
         return QSize(320, 300)
 
     def set_table(self, table: MeasureTable | None) -> None:
-        """Show another table; columns are as wide as their titles."""
+        """Show another table; columns are as wide as their titles, and it stays scrolled to where it was."""
         titles = [c.title for c in self.model_.columns]
+        bars = [bar for bar in (self.verticalScrollBar(), self.horizontalScrollBar()) if bar is not None]
+        places = [bar.value() for bar in bars]
         self._silently(lambda: self.model_.set_table(table))
+        for bar, place in zip(bars, places, strict=True):
+            bar.setValue(place)
         if [c.title for c in self.model_.columns] != titles:
             for i, column in enumerate(self.model_.columns):
                 self.setColumnWidth(i, self._width(column))
@@ -174,8 +178,10 @@ class MeasureView(QTableView):
                 self.setCurrentIndex(QModelIndex())
                 return
             index = self.model_.index(row, 0)
+            near = QAbstractItemView.ScrollHint.EnsureVisible
+            far = not self.visualRect(index).intersects(self.rect())
             self.selectRow(row)
-            self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+            self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter if far else near)
 
         self._silently(select)
 

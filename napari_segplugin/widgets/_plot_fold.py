@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 
 from napari_segplugin.data.table import MeasureTable
-from napari_segplugin.widgets._charts import HistogramChart, Limits, Scatter
+from napari_segplugin.widgets._charts import Chart, HistogramChart, Limits, Scatter
 from napari_segplugin.widgets._parts import Fold, combo, fill_combo, labelled
 
 
@@ -36,13 +36,33 @@ class PlotFold(Fold):
         self.scatter.hide()
 
     def set_table(self, table: MeasureTable | None) -> None:
-        """Plot another table; the chosen columns stay."""
-        self._table = table
+        """Plot another table; the chosen columns stay, and what is brushed as far as they do."""
+        brushed, self._table = self.limits, table
         columns = [(c.title, c.name) for c in table.numeric] if table is not None else []
         usual = next((n for _, n in columns if n in ("area", "volume")), None)
         fill_combo(self.x_choice, columns, self.x_choice.currentData() or usual)
         fill_combo(self.y_choice, [("number of objects", ""), *columns], self.y_choice.currentData() or "")
-        self._plot()
+        if self._plot() and brushed is not None and list(brushed) == self._axes:
+            self._shown.brush = self._brush_of(brushed)
+
+    @property
+    def _axes(self) -> list[str]:
+        """The columns that are plotted."""
+        return [name for name in (self.x_choice.currentData(), self.y_choice.currentData()) if name]
+
+    @property
+    def _shown(self) -> Chart:
+        return self.scatter if self.y_choice.currentData() else self.histogram
+
+    @property
+    def limits(self) -> dict[str, Limits] | None:
+        """What is brushed: from column to (low, high); None where nothing is."""
+        brush = self._shown.brush
+        return None if brush is None or not self._axes else dict(zip(self._axes, brush, strict=False))
+
+    def _brush_of(self, limits: dict[str, Limits]) -> tuple[Limits, Limits]:
+        along, *up = limits.values()
+        return along, up[0] if up else self._shown.limits[1]
 
     def _on_choice(self) -> None:
         if self._plot():
@@ -84,5 +104,4 @@ class PlotFold(Fold):
         if limits is None:
             self.brushed.emit(None)
             return
-        x, y = self.x_choice.currentData(), self.y_choice.currentData()
-        self.brushed.emit({x: limits[0], y: limits[1]} if y else {x: limits[0]})
+        self.brushed.emit(dict(zip(self._axes, limits, strict=False)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox
 from superqt import QDoubleRangeSlider
@@ -131,3 +132,16 @@ class RangeFilter(Fold):
         self.hide_button.setEnabled(on or self.hide_button.isChecked())
         self.told.setText(text)
         self.told.setVisible(bool(text))
+
+
+def range_text(low: float, high: float) -> str:
+    """A range for a person.
+
+    Examples
+    --------
+    >>> range_text(-float("inf"), 2.5), range_text(1, 2)
+    ('up to 2.5', '1 to 2')
+    """
+    if np.isinf(low):
+        return f"up to {high:.4g}"
+    return f"from {low:.4g}" if np.isinf(high) else f"{low:.4g} to {high:.4g}"

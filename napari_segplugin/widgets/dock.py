@@ -43,6 +43,7 @@ from napari_segplugin.widgets.paint_control import PaintControl
 from napari_segplugin.widgets.panel_control import PanelControl
 from napari_segplugin.widgets.restore_control import RestoreControl
 from napari_segplugin.widgets.run_control import RunControl
+from napari_segplugin.widgets.save_control import SaveControl
 from napari_segplugin.widgets.step_image import ImageStep
 from napari_segplugin.widgets.step_improve import ImproveStep
 from napari_segplugin.widgets.step_method import MethodStep
@@ -112,8 +113,9 @@ class SegmentationDock(QWidget):
         self.journal = JournalControl(desk, jobs, session, image)
         self.edits = EditControl(desk, jobs, engine, improve, self.journal)
         self.paint = PaintControl(desk, jobs, engine, improve, self.journal)
-        self.runs = RunControl(desk, jobs, engine, method, result, self.paint)
+        self.runs = RunControl(desk, jobs, engine, method, result, self.paint, self.journal)
         self.found = FoundControl(desk, result, self.edits, self.runs, self.frame.turn_to)
+        self.saving = SaveControl(desk, jobs, engine, result)
         self.folders = FolderControl(desk, jobs, engine, method.classical, result)
         self.to_file = ToFileControl(desk, jobs, engine, result)
         self.train = TrainControl(desk, jobs, engine, session, improve, self.paint, self.journal)
@@ -159,7 +161,7 @@ class SegmentationDock(QWidget):
         method.refused.connect(self.say)
         method.tile_options.check_requested.connect(self.doctor.start)
         result.run_requested.connect(self._run)
-        result.file_requested.connect(self.to_file.start)
+        result.file_requested.connect(self.to_file.ask)
         result.view_requested.connect(self.views.show)
         page = method.classical
         page.offer_recipes(self.engine.recipes())
@@ -170,7 +172,7 @@ class SegmentationDock(QWidget):
         page.opened.connect(self.classical.open_recipe)
         page.saved.connect(self.classical.save_recipe)
         result.cancel_requested.connect(self.jobs.cancel)
-        result.save_requested.connect(self.runs.save)
+        result.save_requested.connect(self.saving.ask)
         result.measure_requested.connect(self.panels.measure)
         result.judge_requested.connect(self.panels.judge)
         result.scope_changed.connect(self._on_scope)
@@ -195,6 +197,7 @@ class SegmentationDock(QWidget):
         improve.change_requested.connect(lambda: self.frame.gear.setChecked(True))
         image.reveal_asked.connect(self.frame.reveal)
         self.jobs.ended.connect(self.runs.fill_devices)
+        self.paint.restored.connect(method.look_for)
         self.desk.said.connect(self.say)
         self.desk.stale.connect(self._on_stale)
         self.session.bundle_changed.connect(self._on_bundle)
@@ -322,9 +325,10 @@ class SegmentationDock(QWidget):
         except SegPluginError:
             image = None
         self.result_step.set_scopes(image is not None and image.ndim == 3)
-        self.method_step.set_image(image)
+        self.method_step.set_image(image, self.desk.work)
         self.paint.on_image()
         self.restore.on_image()
+        self.panels.follow()
         self.refresh()
 
     def _on_moved(self) -> None:
@@ -333,7 +337,8 @@ class SegmentationDock(QWidget):
         if layer is None:
             return
         where: dict[Any, tuple[int, ...]] = {r.layer: r.origin for r in self.desk.results if r.image_layer is layer}
-        where |= {a: () for a in (self.paint.layer, self.paint.reviewed) if a is not None}
+        painted = self.desk.work_on(layer).paints.values()
+        where |= {a: () for a in (*painted, self.paint.reviewed) if a is not None}
         for found, origin in where.items():
             for key, value in placement(layer, axes, origin).items():
                 setattr(found, key, value)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_segplugin.core import Task
 from napari_segplugin.core.words import counted, plural
-from napari_segplugin.viewer.places import FOLDER
+from napari_segplugin.viewer.places import FOLDER, PLANE, REGIONS, VIEW
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.table import ACCEPTED, CORRECTED, REJECTED
 from napari_segplugin.widgets._parts import button
@@ -149,11 +149,14 @@ class Guide:
 
     @property
     def _stale(self) -> bool:
-        """Whether the result was made with something else than what is chosen."""
+        """Whether the result was made with something else than what is chosen, or of another part."""
         method, result = self._dock.method_step, self._result
         choice = method.choice()
         title = method.classical.technique.title if method.is_classical else "" if choice is None else choice.title
-        return result is None or (bool(title) and result.model != title)
+        if result is None or (title and result.model != title):
+            return True
+        scope, ran = self._dock.result_step.scope, self._dock.desk.about(result).scope
+        return scope in (PLANE, VIEW, REGIONS) and ran not in ("", scope)
 
     def situation(self) -> Situation:
         """What there is."""

@@ -129,6 +129,7 @@ class JournalControl:
         work.known, work.history, work.restored = None, None, False
         number = work.number = recorder.number() if known is None else known
         recorder.result(editor, number, history)
+        editor.stepped.connect(lambda step, back: self.renewed(result) if "segmentation" in step.note else None)
         if restored:
             recorder.difference(editor, number, result.before, result.segmentation.objects)
         if known is None:
@@ -144,6 +145,12 @@ class JournalControl:
         number = self._desk.about(result).number
         if number is not None:
             self.recorder(result.image_layer).recipe(number, result.segmentation.recipe)
+
+    def renewed(self, result: Result) -> None:
+        """Record what a result is after a run on it, or after one was taken back."""
+        number = self._desk.about(result).number
+        if number is not None:
+            self.recorder(result.image_layer).renewed(number, result.segmentation, result.model)
 
     def gone(self, result: Result) -> None:
         """A result was replaced or removed."""

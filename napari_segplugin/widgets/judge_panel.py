@@ -1,4 +1,4 @@
-"""Judge a result against the truth: numbers with definitions, a row for each object, hits and misses in the viewer."""
+"""Evaluate a result against the truth: numbers with definitions, a row for each object, hits and misses in the viewer."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class JudgePanel(QWidget):
         fill_combo(self.task_choice, [(text, task) for text, task in _TASKS])
         self._layer_rows = [labelled("Result", self.result_choice), labelled("Ground truth", self.truth_choice)]
         self._folder_rows = [labelled("Results", self.result_folder), labelled("Ground truth", self.truth_folder)]
-        self.run_button = button("Judge", "judge_run", "Compare the labels with the ground truth.", self.run)
+        self.run_button = button("Evaluate", "judge_run", "Compare the labels with the ground truth.", self.run)
         self.cancel_button = button("Cancel", "judge_cancel", "Stop. Nothing is changed.", self.job.cancel)
         self.progress = ProgressLine("judge_progress", "")
         self.hint = wrapped(name="judge_hint")
@@ -202,7 +202,7 @@ class JudgePanel(QWidget):
         self._refresh()
 
     def choose_layer(self, layer: Labels | None) -> None:
-        """Judge another layer."""
+        """Evaluate another layer."""
         self._on_layers(layer)
 
     def _on_result(self) -> None:
@@ -262,7 +262,7 @@ class JudgePanel(QWidget):
                 return _compare(frozen, task, threshold, options)
 
         try:
-            self.job.start(make, "Judging")
+            self.job.start(make, "Evaluating")
         except SegPluginError as error:
             self._on_failed(error)
             return
@@ -273,7 +273,7 @@ class JudgePanel(QWidget):
         self.messages.show_message(*explain(error))
 
     def _on_returned(self, found: Comparison | Report) -> None:
-        self.report = self.results.show_found(found)
+        self.report = self.results.show_found(found, round(self.threshold.value(), 4))
         if hasattr(found, "overlay"):
             self._show_overlay(found.overlay)
         self._refresh()
@@ -315,7 +315,7 @@ class JudgePanel(QWidget):
     def _ask(self) -> None:
         objects = self.results.on_objects
         kinds = "CSV (*.csv)" if objects else "CSV (*.csv);;JSON (*.json)"
-        name = "objects.csv" if objects else "judged.csv"
+        name = "objects.csv" if objects else "evaluation.csv"
         path, _ = QFileDialog.getSaveFileName(self, "Save", str(Path.home() / name), kinds)
         if path:
             self.save(path, objects)
@@ -324,7 +324,7 @@ class JudgePanel(QWidget):
         """Write the numbers (CSV, or JSON by the extension), or the rows of objects (CSV)."""
         text_of = self.results.as_text(path, objects)
         if text_of is None:
-            self._on_failed(InputError("There is nothing to save yet.", hint="Press Judge first."))
+            self._on_failed(InputError("There is nothing to save yet.", hint="Press Evaluate first."))
             return
 
         def work() -> Path:

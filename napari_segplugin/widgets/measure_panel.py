@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +11,16 @@ import numpy as np
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_segplugin.core import ObjectTable
 from napari_segplugin.data.table import MeasureTable, TableView
 from napari_segplugin.viewer import panels
 from napari_segplugin.widgets._flyer import Flyer
 from napari_segplugin.widgets._kept import KeptObjects
 from napari_segplugin.widgets._layout import TwoParts, column, scrolled
 from napari_segplugin.widgets._measure_table import MeasureView
+from napari_segplugin.widgets._measuring import Measuring
 from napari_segplugin.widgets._parts import MessageBar, button, combo, fill_combo, labelled, wrapped
 from napari_segplugin.widgets._plot_fold import PlotFold
-from napari_segplugin.widgets._range_filter import RangeFilter
+from napari_segplugin.widgets._range_filter import RangeFilter, range_text
 from napari_segplugin.widgets._roi_fold import RoiFold
 from napari_segplugin.widgets._roi_maker import RoiMaker, is_objects
 from napari_segplugin.widgets._timers import Later, timer
@@ -32,11 +30,11 @@ from napari_segplugin.widgets.jobs import Background, explain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Labels, Layer
+    from napari.layers import Image, Labels, Layer
     from napari.utils.events import Event, EventEmitter
 
-QUIET_MS = 400
-"""Labels are measured again when nothing was painted for so long, or twice as long as measuring takes."""
+UPDATED = "being updated …"
+"""Said behind the number of objects as long as the numbers are older than the labels."""
 
 
 class MeasurePanel(QWidget):
@@ -57,10 +55,9 @@ class MeasurePanel(QWidget):
         self.flyer = Flyer(self.viewer, self)
         self.layer: Labels | None = None
         self.kept = KeptObjects(self)
+        self.measuring = Measuring(self.viewer, self.background, self)
         self._links: list[tuple[EventEmitter, Callable[[Event], None]]] = []
-        self._step: tuple[int, ...] = ()
         self._noted: tuple[str, ...] = ()
-        self._measure_timer = timer(self, QUIET_MS, self.measure)
         self._layers_timer = timer(self, 50, self._on_layers)
         self._kept_timer = timer(self, 120, self.kept.update)
         self._assemble()
@@ -106,6 +103,9 @@ class MeasurePanel(QWidget):
         self.layer_choice.currentIndexChanged.connect(lambda _: self._follow(self.layer_choice.currentData()))
         self.image_choice.currentIndexChanged.connect(lambda _: self.measure())
         self.by_choice.currentIndexChanged.connect(lambda _: self._on_by())
+        self.measuring.measured.connect(self._show)
+        self.measuring.aged.connect(self._on_filtered)
+        self.measuring.failed.connect(self.fail)
         self.maker = RoiMaker(self)
         self.table.chosen.connect(self._on_chosen)
         for fold in (self.filter, self.plot, self.roi):
@@ -160,9 +160,12 @@ class MeasurePanel(QWidget):
         fill_combo(self.layer_choice, [(str(a.name), a) for a in layers], keep)
         self._follow(self.layer_choice.currentData())
 
-    def choose_layer(self, layer: Labels | None) -> None:
-        """Measure another layer."""
+    def choose_layer(self, layer: Labels | None, image: Image | None = None) -> None:
+        """Measure another layer, and an image of the same size; the first one by default."""
         self._on_layers(layer)
+        at = self.image_choice.findData(image)
+        if image is not None and at >= 0:
+            self.image_choice.setCurrentIndex(at)
 
     def _follow(self, layer: Labels | None) -> None:
         """Measure a layer, now and whenever it changes."""
@@ -172,64 +175,41 @@ class MeasurePanel(QWidget):
         if layer is self.layer and self.table.model_.view is not None:
             return
         self._unfollow()
-        self.layer, self._step = layer, tuple(self.viewer.dims.current_step)
+        self.layer = layer
         if layer is not None:
-            soon = Later(self._measure_timer)
-            events = layer.events
-            self._links = [(e, soon) for e in (events.paint, events.data, events.features, events.scale, events.units)]
-            self._links += [(events.set_data, self._on_redraw), (events.selected_label, self._on_selected)]
+            self._links = [(layer.events.selected_label, self._on_selected)]
             for emitter, callback in self._links:
                 emitter.connect(callback)
         self._show(None)
+        self.measuring.follow(layer, self.image_choice.currentData())
         self.measure()
-
-    def _on_redraw(self, event: Event | None = None) -> None:
-        """Undo and redo say nothing but that the layer is drawn anew; so does another slice, which changes nothing."""
-        step = tuple(self.viewer.dims.current_step)
-        if step == self._step:
-            self._measure_timer.start()
-        self._step = step
 
     def _unfollow(self) -> None:
         for emitter, callback in self._links:
             with suppress(ValueError, RuntimeError):
                 emitter.disconnect(callback)
         self._links = []
+        self.measuring.unfollow()
         self.kept.drop()
 
     # --- measuring ------------------------------------------------------------------------------------------------
 
     def measure(self) -> None:
         """Measure in a worker; the table follows when it is done."""
-        layer, image_layer = self.layer, self.image_choice.currentData()
-        if layer is None:
+        measuring = self.measuring
+        if self.layer is None:
             self._show(None)
             return
-        frozen, by = panels.freeze(layer), str(self.by_choice.currentData())
-        counted = self.roi.head.isChecked()
-        described = "class" in layer.features.columns
-        began = time.monotonic()
+        if measuring.image is not self.image_choice.currentData():
+            measuring.follow(self.layer, self.image_choice.currentData())
+        measuring.by, measuring.histogram = str(self.by_choice.currentData()), self.roi.head.isChecked()
+        measuring.measure()
+        self._on_filtered()
 
-        def work() -> MeasureTable:
-            from napari_segplugin import measure
-            from napari_segplugin.viewer.layers import layer_to_image
-            from napari_segplugin.viewer.writers import labels_to_segmentation
-
-            found = labels_to_segmentation(*frozen)
-            if not described and by == "object":  # a plain layer says nothing about class and status
-                found = replace(found, objects=ObjectTable.of(np.zeros(1, int)))
-            image = layer_to_image(image_layer) if image_layer is not None else None
-            tracks = panels.tracks_of(frozen[1].get("features"))
-            return measure(found, image, by=by, histogram=counted, tracks=tracks)
-
-        def done(table: MeasureTable | None) -> None:
-            if table is not None and layer is self.layer:
-                self._measure_timer.setInterval(max(QUIET_MS, int(2000 * (time.monotonic() - began))))
-                self._show(table)
-
-        if self.table.model_.view is None:
-            self.count.setText("Measuring …")
-        self.background.run("measure", work, done, self.fail)
+    @property
+    def stale(self) -> bool:
+        """Whether the numbers are older than the labels; they follow within a moment."""
+        return self.measuring.stale
 
     @property
     def by_class(self) -> bool:
@@ -247,18 +227,39 @@ class MeasurePanel(QWidget):
         """Show what went wrong, as a sentence."""
         self.messages.show_message(*explain(error))
 
+    def _chosen(self) -> tuple[int, int | None] | None:
+        """Number and time point of the chosen row."""
+        view, at = self.view, self.table.currentIndex().row()
+        if view is None or not 0 <= at < len(view.rows):
+            return None
+        row, table = int(view.rows[at]), view.table
+        return int(table["label"].values[row]), int(table["frame"].values[row]) if "frame" in table else None
+
     def _show(self, table: MeasureTable | None) -> None:
+        """Show measurements; what was chosen, filtered and brushed stays so."""
+        chosen, limits = self._chosen(), self.plot.limits
         self.table.set_table(table)
         self.filter.set_table(table)
         self.plot.set_table(table)
-        self.save_button.setEnabled(table is not None and len(table) > 0)
         self.roi.choose(table, None)
+        view = self.view
+        if view is not None and self.filter.column is not None:
+            ends = view.ranges.get(self.filter.column.name)
+            if ends is not None:
+                self.filter.show_range(*np.clip(ends, *self.filter.column.limits).tolist())
+        if view is not None and limits is not None and all(n in view.table for n in limits):
+            view.brush(view.within(limits))
+            self.table.refilter()
         for note in table.notes if table is not None and table.notes != self._noted else ():
             self.messages.show_message(note)
         self._noted = table.notes if table is not None else self._noted
         self._on_filtered()
-        if self.layer is not None and table is not None:
-            self._select(int(self.layer.selected_label))
+        if self.layer is not None and view is not None:
+            at = None if chosen is None else view.find(*chosen)
+            if at is None:
+                self._select(int(self.layer.selected_label))
+            else:
+                self._choose(at)
 
     @property
     def view(self) -> TableView | None:
@@ -266,17 +267,20 @@ class MeasurePanel(QWidget):
         return self.table.model_.view
 
     def _on_filtered(self) -> None:
-        view = self.view
+        """Say how many rows are shown, and whether they are up to date."""
+        view, stale = self.view, self.stale and self.layer is not None
+        self.save_button.setEnabled(view is not None and len(view.table) > 0 and not stale)
         if view is None:
-            self.count.setText("" if self.layer is not None else "Add or choose a labels layer.")
+            self.count.setText("Measuring …" if self.layer is not None else "Add or choose a labels layer.")
             self.filter.set_narrowed(False, "")
             return
         total, shown = len(view.table), len(view.rows)
         word = "object" if total == 1 else "objects"
         if self.by_choice.currentData() == "class":
             word = "class" if total == 1 else "classes"
-        self.count.setText(f"{shown:,} of {total:,} {word}" if view.narrowed else f"{total:,} {word}")
-        parts = [f"{view.table[n].title}: {_range_text(*ends)}" for n, ends in view.ranges.items()]
+        count = f"{shown:,} of {total:,} {word}" if view.narrowed else f"{total:,} {word}"
+        self.count.setText(f"{count} · {UPDATED}" if stale else count)
+        parts = [f"{view.table[n].title}: {range_text(*ends)}" for n, ends in view.ranges.items()]
         self.filter.set_narrowed(view.narrowed, " · ".join(parts))
         if self.filter.hide_button.isChecked():
             self._kept_timer.start()
@@ -339,7 +343,13 @@ class MeasurePanel(QWidget):
             return
         frame = int(self.viewer.dims.current_step[0]) if "frame" in view.table else None
         at = view.find(number, frame)
-        if at is not None and at == self.table.currentIndex().row():
+        if at is None or at != self.table.currentIndex().row():
+            self._choose(at)
+
+    def _choose(self, at: int | None) -> None:
+        """Choose a row that is shown, in the table and in the plot."""
+        view = self.view
+        if view is None:
             return
         self.table.choose(at)
         row = None if at is None else int(view.rows[at])
@@ -365,8 +375,12 @@ class MeasurePanel(QWidget):
     # --- saving ---------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        start = str(Path.home() / f"{self.layer.name if self.layer is not None else 'objects'}.csv")
-        path, _ = QFileDialog.getSaveFileName(self, "Save the table", start, "CSV (*.csv)")
+        from napari_segplugin.io.offered import place_for
+        from napari_segplugin.viewer.layers import source_of
+
+        image, name = self.image_choice.currentData(), "" if self.layer is None else str(self.layer.name)
+        start = place_for("" if image is None else source_of(image), ".csv", name, "measurements")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table", str(start), "CSV (*.csv)")
         if path:
             self.save(path)
 
@@ -385,16 +399,3 @@ class MeasurePanel(QWidget):
         self.background.run(
             "save", work, lambda place: self.messages.show_message(f"Saved {len(rows):,} rows in {place}."), self.fail
         )
-
-
-def _range_text(low: float, high: float) -> str:
-    """A range for a person.
-
-    Examples
-    --------
-    >>> _range_text(-float("inf"), 2.5), _range_text(1, 2)
-    ('up to 2.5', '1 to 2')
-    """
-    if np.isinf(low):
-        return f"up to {high:.4g}"
-    return f"from {low:.4g}" if np.isinf(high) else f"{low:.4g} to {high:.4g}"

@@ -28,7 +28,7 @@ from napari_segplugin.viewer.corrections import (
     paints_on,
     reviewed_layer,
 )
-from napari_segplugin.viewer.kept import Kept
+from napari_segplugin.viewer.kept import KeptStrokes
 from napari_segplugin.viewer.light import outline
 from napari_segplugin.viewer.replay import History
 from napari_segplugin.viewer.restoring import kept_strokes
@@ -65,9 +65,12 @@ class PaintControl:
     ----------
     painted : signal
         What is painted on the chosen image has changed.
+    restored : signal
+        Strokes came back that are for another task than the chosen one, with that task.
     """
 
     painted = Signal()
+    restored = Signal(Task)
 
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ImproveStep, journal: JournalControl) -> None:
         self._desk, self._jobs, self._engine, self._step, self._journal = desk, jobs, engine, step, journal
@@ -109,10 +112,8 @@ class PaintControl:
         empty = layer is None
         try:
             if layer is None:
-                layer = kept_strokes(Kept(), image, desk.axes, choice.spec)
+                layer = kept_strokes(KeptStrokes(), image, desk.axes, choice.spec)
                 self.put_layer(layer, empty=True)
-            else:
-                check_paints(layer, choice.spec.task)
         except SegPluginError as error:
             desk.fail(error)
             return False
@@ -142,6 +143,8 @@ class PaintControl:
             Whether the journal of the image holds them.
         """
         self.put_layer(layer, known, history)
+        if layer is not self.layer:
+            self.restored.emit(Task.SEMANTIC if paints_on(layer) == CLASSES else Task.INSTANCE)
         self._take_up(layer)
 
     def put_layer(
@@ -152,10 +155,10 @@ class PaintControl:
         if image is None:
             return
         desk.viewer.add_layer(layer)
-        desk.work_on(image).paint = layer
+        desk.work_on(image).paints[paints_on(layer)] = layer
         choice = desk.choice()
         if choice is not None:
-            desk.strokes(layer).colors = paint_colors(choice.spec.classes, choice.spec.task)
+            desk.strokes(layer).colors = paint_colors(choice.spec.classes, paints_on(layer))
         self.classes.follow(layer, None if empty else np.asarray(layer.data))
         if paints_on(layer) == CLASSES:
             classes = () if choice is None else choice.spec.classes
@@ -169,16 +172,14 @@ class PaintControl:
         self._journal.paint(layer, known, history, empty=empty)
         self.outline_result()
 
-    def join(self, kept: Kept) -> None:
+    def join(self, kept: KeptStrokes, kind: str) -> None:
         """Put strokes that were kept under those that are painted already, as one step; objects stay apart."""
-        layer, paint = self.layer, kept.paint
+        work, paint = self._desk.work, kept.paint
+        layer = None if work is None else self._desk.living(work.paints.get(kind))
         if layer is None or paint is None:
             return
         names = dict(kept.painted)
         if paints_on(layer) == OBJECTS:
-            if kept.paints not in ("", OBJECTS):
-                self._desk.fail(InputError("The strokes that were kept are classes, but now objects are painted."))
-                return
             used = {int(n) for n in np.unique(layer.data) if is_object(int(n))} | set(class_names(layer))
             top = max(self.classes.next_number(layer), int(paint.max(initial=0, where=paint < FIRST_AREA)) + 1)
             twice = sorted(used & {int(n) for n in np.unique(paint)})
@@ -233,22 +234,36 @@ class PaintControl:
         choice, layer = self._desk.choice(), self.layer
         if choice is None:
             return
-        self._follow_names(choice.spec.classes)
+        self._follow_names(f"{choice.spec.task} {choice.title}", choice.spec.classes)
+        self._set_aside()
         if layer is None:
             return
-        colors = paint_colors(choice.spec.classes, choice.spec.task)
+        colors = paint_colors(choice.spec.classes, paints_on(layer))
         # A colour map of 65536 labels takes napari a quarter of a second: only when it differs.
         work = self._desk.strokes(layer)
         if colors != work.colors:
             work.colors = colors
             layer.colormap = label_colormap_of(colors)
 
-    def _follow_names(self, now: ClassTable) -> None:
-        """Where one name of the table has changed, and nothing else, the class was renamed."""
+    def _set_aside(self) -> None:
+        """Hide what was painted for another task, and show it again when that is looked for again."""
+        desk, work = self._desk, self._desk.work
+        for layer in () if work is None or desk.is_classical else work.paints.values():
+            aside = layer is not self.layer
+            painted = desk.strokes(layer)
+            if not desk.there(layer) or aside == painted.aside or (aside and not layer.visible):
+                continue
+            painted.aside, layer.visible = aside, not aside
+            if aside and desk.viewer.layers.selection.active is layer:
+                layer.mode = "pan_zoom"
+                desk.viewer.layers.selection.active = self.layer or desk.layer
+
+    def _follow_names(self, of: str, now: ClassTable) -> None:
+        """Where one name of a model's table has changed, and nothing else, the class was renamed."""
         work = self._desk.work
         if work is None:
             return
-        before, work.classes = work.classes or now, now
+        before, work.classes[of] = work.classes.get(of, now), now
         pairs = [(a.name, b.name) for a, b in zip(before, now, strict=False) if a.name != b.name]
         if len(before) == len(now) and len(pairs) == 1:
             self.weak.rename(*pairs[0])

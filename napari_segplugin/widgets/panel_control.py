@@ -1,10 +1,11 @@
-"""Opens the panels that measure and judge, beside the dock."""
+"""Opens the panels that measure and evaluate, beside the dock."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from napari_segplugin.widgets.measure_panel import MeasurePanel
     from napari_segplugin.widgets.view_control import ViewControl
 
+AnyPanel = TypeVar("AnyPanel", bound="MeasurePanel | JudgePanel")
+MEASURE, EVALUATE = "Measure objects", "Evaluate against ground truth"
 HIGH = 820
-"""Height of a window, in pixels, from which on the table lies at the bottom."""
+"""Height of a window, in pixels, from which on no panel lies over the dock."""
 
 
 class PanelControl:
@@ -36,43 +39,60 @@ class PanelControl:
     def __init__(self, desk: Desk, viewer: Viewer, step: QWidget, views: ViewControl) -> None:
         self._desk, self._viewer, self._step, self._views = desk, viewer, step, views
         self._open: dict[str, tuple[MeasurePanel | JudgePanel, QDockWidget]] = {}
+        self._table: MeasurePanel | None = None
+        self._measured: weakref.ref[Labels] | None = None
+        desk.results_changed.connect(self.follow)
+
+    def follow(self) -> None:
+        """Let an open table go on to a new result, or that of another image, unless a person chose another layer in it."""
+        panel, layer = self._table, self._objects()
+        if panel is None or layer is None or self._measured is None or panel.layer is layer:
+            return
+        if panel.layer is None or panel.layer is self._measured():
+            self._give(panel)
+
+    def _objects(self) -> Labels | None:
+        result = self._desk.result
+        return None if result is None else self._views.objects_of(result)
+
+    def _give(self, panel: MeasurePanel) -> None:
+        layer = self._objects()
+        self._measured = None if layer is None else weakref.ref(layer)
+        panel.choose_layer(layer, self._desk.layer)
 
     def measure(self) -> None:
         """Measure the result of the chosen image."""
         from napari_segplugin.widgets.measure_panel import MeasurePanel
 
-        # a table is best wide and low, but below the layer list there is room for it in a high window only
-        window = self._step.window()
-        if window is not None and window.height() >= HIGH:
-            self._show("Measure objects", MeasurePanel, bottom=True)
-        else:
-            self._show("Measure objects", MeasurePanel)
+        # a table is best wide and low, but below the canvas there is room for it in a high window only
+        self._table = self._show(MEASURE, MeasurePanel, "bottom" if self._high else "right")
+        self._give(self._table)
 
     def judge(self) -> None:
-        """Judge the result of the chosen image."""
+        """Evaluate the result of the chosen image."""
         from napari_segplugin.widgets.judge_panel import JudgePanel
 
-        self._show("Judge against ground truth", JudgePanel)
+        # where there is room it takes turns with the layer list, so that the dock stays in sight
+        self._show(EVALUATE, JudgePanel, "left" if self._high else "right").choose_layer(self._objects())
 
-    def _show(
-        self,
-        name: str,
-        make: Callable[[ViewerModel, Labels | None], MeasurePanel | JudgePanel],
-        *,
-        bottom: bool = False,
-    ) -> None:
-        result = self._desk.result
-        layer = self._views.objects_of(result) if result is not None else None
+    @property
+    def _high(self) -> bool:
+        window = self._step.window()
+        return window is not None and window.height() >= HIGH
+
+    def _show(self, name: str, make: Callable[[ViewerModel, Labels | None], AnyPanel], area: str) -> AnyPanel:
         if name in self._open and self._open[name][0].parent() is not None:
-            panel, holder = self._open[name]
-            panel.choose_layer(layer)
+            found, holder = self._open[name]
+            panel = cast("AnyPanel", found)
         else:
-            panel, area = make(self._viewer, layer), "bottom" if bottom else "right"
-            holder = self._viewer.window.add_dock_widget(panel, name=name, area=area, tabify=not bottom)
+            panel = make(self._viewer, self._objects())
+            holder = self._viewer.window.add_dock_widget(panel, name=name, area=area, tabify=area != "bottom")
             self._open[name] = (panel, holder)
             panel.destroyed.connect(partial(self._forget, panel))
         holder.show()
         holder.raise_()
+        return panel
 
     def _forget(self, panel: MeasurePanel | JudgePanel, _: object = None) -> None:
         self._open = {name: found for name, found in self._open.items() if found[0] is not panel}
+        self._table = None if panel is self._table else self._table

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_segplugin.core import Image, SegPluginError
 from napari_segplugin.door.window import image_key
+from napari_segplugin.viewer.corrections import paints_on
 from napari_segplugin.viewer.desk import Answer
 from napari_segplugin.viewer.restoring import FoundWork, Restored, look, restore
 from napari_segplugin.viewer.results import Result
@@ -151,10 +152,12 @@ class RestoreControl:
         if found.held is not None:
             recorder.next_id = found.kept.next_id
             recorder.journal.open(found.held)
-        if found.paint is not None and desk.paint is None:
-            self._paint.restore(*found.paint, known=fresh)
-        elif found.paint is not None:
-            self._paint.join(found.kept)
+        there = desk.work_on(image_layer).paints
+        for painted, history in found.paints:
+            if desk.living(there.get(kind := paints_on(painted))) is None:
+                self._paint.restore(painted, history, known=fresh)
+            else:
+                self._paint.join(found.kept.strokes.get(kind) or found.kept.strokes[""], kind)
         for kind, marks in found.kept.marks.items():
             self._restore_marks(kind, marks)
         for kept, layer, history in found.results:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -23,12 +22,12 @@ from napari_segplugin.core import (
     Task,
     TileSpec,
 )
-from napari_segplugin.core.words import counted
+from napari_segplugin.viewer.class_renewal import ClassSteps
 from napari_segplugin.viewer.geometry import label_axes, to_layer_order
 from napari_segplugin.viewer.layers import features_of
 from napari_segplugin.viewer.light import drawn
 from napari_segplugin.viewer.places import REGIONS
-from napari_segplugin.viewer.renewal import can_renew, renew
+from napari_segplugin.viewer.renewal import Renewed, can_renew, renew
 from napari_segplugin.viewer.results import Result, show_result, whole_image
 from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.widgets._parts import tell
@@ -42,9 +41,9 @@ if TYPE_CHECKING:
 
     from napari_segplugin.door.window import Estimate
     from napari_segplugin.viewer.desk import Desk
-    from napari_segplugin.viewer.target import Target
     from napari_segplugin.widgets.engine import Engine
     from napari_segplugin.widgets.jobs import Jobs
+    from napari_segplugin.widgets.journal_control import JournalControl
     from napari_segplugin.widgets.paint_control import PaintControl
     from napari_segplugin.widgets.step_method import MethodStep
     from napari_segplugin.widgets.step_result import ResultStep
@@ -66,6 +65,7 @@ class RunControl:
     method_step : MethodStep
     step : ResultStep
     paint : PaintControl
+    journal : JournalControl
     """
 
     keeps = False
@@ -78,12 +78,13 @@ class RunControl:
         method_step: MethodStep,
         step: ResultStep,
         paint: PaintControl,
+        journal: JournalControl,
     ) -> None:
-        self._desk, self._jobs, self._engine = desk, jobs, engine
+        self._desk, self._jobs, self._engine, self._journal = desk, jobs, engine, journal
         self._method_step, self._step, self._paint = method_step, step, paint
         self._target: tuple[ImageLayer, str] | None = None
         self._replaces: Result | None = None
-        self._model = ""
+        self._model, self._scope = "", ""
         self._devices_known = False
         self.regions = RegionsControl(desk)
         self.suit = SuitControl(desk, jobs, engine, method_step.tile_options, step, self.start)
@@ -135,8 +136,8 @@ class RunControl:
         layer, axes, image = chosen.layer, chosen.axes, chosen.image
         whole, engine = region is None and not outlines, self._engine
         frame = None if whole else chosen.frame
-        old = desk.result_of(layer)
-        pristine = old if old is not None and old.segmentation.task is task and not old.edited else None
+        old = desk.result_of(layer, task)
+        pristine = old if old is not None and not old.edited else None
         shape = tuple(image.sizes[a] for a in label_axes(axes))
         into = pristine.segmentation if pristine is not None and not whole else None
         part = image if frame is None else chosen.part
@@ -147,7 +148,7 @@ class RunControl:
             job = engine.in_drawn(part, outlines, lambda box: answer(part, box), *model())
             return _measured(job, shape, whole, into, frame)
 
-        self._target, self._replaces, self._model = (layer, axes), pristine, title
+        self._target, self._replaces, self._model, self._scope = (layer, axes), pristine, title, scope
         self._step.progress.begin("Preparing")
         self._step.show_summary("")
         self._jobs.start(self, make, f"Segmenting {layer.name}")
@@ -174,21 +175,19 @@ class RunControl:
         if self._target is None:
             return
         layer, axes = self._target
-        desk, replaced = self._desk, self._replaces
-        replaced = replaced if replaced in desk.results else None
-        old = desk.result_of(layer)
-        target = None if old is None or replaced is not None else desk.about(old).target
-        if old is not None and target is not None and can_renew(old, segmentation):
-            self._renew(old, target, segmentation, features, labels)
+        desk, old = self._desk, self._desk.result_of(self._target[0], segmentation.task)
+        # what was done while it ran counts, too
+        if old is not None and (old is not self._replaces or old.edited) and self._renew(old, value):
             return
+        replaced = old if old is self._replaces else None
         elsewhere = desk.layer is not layer  # somebody works on another image, and goes on there
         with still_selected(desk.viewer.layers) if elsewhere else nullcontext():
             result = show_result(
                 desk.viewer, segmentation, layer, axes, replaces=replaced, features=features, labels=labels
             )
-        if (replaced is None or result.layer is not replaced.layer) and desk.result_of(layer) is not None:
-            desk.say("The earlier result was edited, so it is kept; the new one lies above it.")
-        result.model = self._model
+        if old is not None and result.layer is not old.layer:
+            desk.say("The earlier result cannot be changed, so it is kept; the new one lies above it.")
+        result.model, desk.about(result).scope = self._model, self._scope
         desk.add(result, replaced)
         if elsewhere:
             self._tell_elsewhere(result)
@@ -206,43 +205,40 @@ class RunControl:
         text = f"“{result.image_layer.name}”: {_summary(result.segmentation)}"
         desk.say(text, answers=[("Show it", "show_result", show), ("Later", "show_later", lambda: None)])
 
-    def _renew(
-        self, result: Result, target: Target, segmentation: Segmentation, features: DataFrame, labels: np.ndarray
-    ) -> None:
-        """Put a new result around what was checked in the one that is shown."""
-        rgb = bool(getattr(result.image_layer, "rgb", False))
-        done = renew(result, target.editor, segmentation, features, to_layer_order(labels, result.axes, rgb))
-        result.model, target.order = self._model, None
-        target.passed.clear()
-        classes = [c.name for c in segmentation.classes if c.id in segmentation.classes.thing_ids]
-        word = classes[0] if len(classes) == 1 else "object"
+    def _renew(self, result: Result, found: Found) -> bool:
+        """Put a new result around what was checked in the one that there is; False where that cannot be."""
+        segmentation, features, labels = found
+        desk, rgb = self._desk, bool(getattr(result.image_layer, "rgb", False))
+        work, ordered = desk.about(result), to_layer_order(labels, result.axes, rgb)
+        if not can_renew(result, segmentation):
+            return False
+        if segmentation.task is Task.SEMANTIC:
+            work.classes = work.classes or ClassSteps(result)
+            done = work.classes.renew(segmentation, ordered)
+        elif work.target is None:
+            return False
+        else:
+            done = renew(result, work.target.editor, segmentation, features, ordered)
+            work.target.order = None
+            work.target.passed.clear()
+        result.model, work.scope = self._model, self._scope
+        self._journal.renewed(result)
+        result.layer.visible = True
+        desk.add(result, result)  # it is the newest now
+        self._paint.outline_result()
         self._step.show_summary(_summary(segmentation))
+        self._tell(result, done)
+        return True
+
+    def _tell(self, result: Result, done: Renewed) -> None:
+        """Say what was replaced, with the way back."""
+        classes = result.segmentation.classes
+        things = [classes[n].name for n in classes.thing_ids]
+        word = "" if result.segmentation.task is Task.SEMANTIC else things[0] if len(things) == 1 else "object"
         self._desk.say(
-            f"{counted(done.replaced, word)} replaced, your {done.kept} kept.",
+            done.sentence(word, sum(a in "ZYX" for a in result.segmentation.axes)),
             answers=[("Undo", "undo_run", result.layer.undo), ("Keep", "keep_run", lambda: None)],
         )
-
-    # --- saving ---------------------------------------------------------------------------------------------------
-
-    def save(self, path: str) -> None:
-        """Write the result of the chosen image with the edits made to it."""
-        desk = self._desk
-        result = desk.result
-        if result is None:
-            desk.fail(InputError("There is no result to save.", hint="Press Run first."))
-            return
-        frozen, engine = result.current(), self._engine
-
-        def done(paths: list[Path]) -> None:
-            told = "Saved " + ", ".join(Path(p).name for p in paths) + f" in {Path(path).parent}."
-            known = frozen.place is not None and frozen.place.frame == "patient"
-            if path.lower().removesuffix(".zip").endswith((".stl", ".ply", ".obj")) and not known:
-                told += (
-                    " It is not known how the image lies in a patient: the surfaces have the coordinates of the image."
-                )
-            desk.say(told)
-
-        self._jobs.beside("save", lambda: engine.write_segmentation(frozen, path, voxel_space=True), done)
 
     # --- the estimate ---------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from napari_segplugin.data.channels import fitting
 from napari_segplugin.door.window import Session
 from napari_segplugin.networks import NetworkRow
 from napari_segplugin.viewer.desk import Choice
+from napari_segplugin.viewer.work import ImageWork, ModelKey
 from napari_segplugin.widgets._parts import (
     DockPart,
     button,
@@ -31,6 +32,7 @@ from napari_segplugin.widgets.class_table import ClassEditor
 from napari_segplugin.widgets.classical_page import ClassicalPage
 from napari_segplugin.widgets.engine import Engine
 from napari_segplugin.widgets.frame.groups import ChoiceBar
+from napari_segplugin.widgets.model_choice import SCRATCH, ModelMemory, Offer
 from napari_segplugin.widgets.network_options import NetworkOptions
 from napari_segplugin.widgets.tile_options import TileOptions
 
@@ -39,7 +41,6 @@ TASKS = (
     ("Classes", Task.SEMANTIC, "Classes: areas without telling objects apart (semantic)."),
     ("Both", Task.PANOPTIC, "Both: objects one by one and areas without gaps (panoptic)."),
 )
-SCRATCH = ("scratch", "")
 NETWORK, CLASSICAL = "network", "classical"
 
 
@@ -67,10 +68,10 @@ class MethodStep(DockPart):
         self._engine, self._session = engine, session
         self._image: Image | None = None
         self._readable: dict[int, bool] = {}
-        self._nothing_fitted = False
         self._loaded: dict[Any, ModelBundle] = {}
-        self._edited: dict[Any, ClassTable] = {}
-        self._settled = False
+        self._edited: dict[tuple[Task, ModelKey], ClassTable] = {}
+        self._networks: dict[Task, str] = {}
+        self._memory = ModelMemory(self._models, self._reads)
         self.way_choice = ChoiceBar(
             "way_choice", "With", "A network learns from examples; a classical technique needs no training.", 2
         )
@@ -139,7 +140,7 @@ class MethodStep(DockPart):
     def _connect(self) -> None:
         self.way_choice.currentIndexChanged.connect(lambda _: self._on_way())
         self.task_choice.currentIndexChanged.connect(lambda _: self._on_task())
-        self.weights_choice.currentIndexChanged.connect(lambda _: self._on_weights())
+        self.weights_choice.currentIndexChanged.connect(lambda _: self._on_model())
         self.network_choice.currentIndexChanged.connect(lambda _: self._on_network())
         self.options.changed.connect(self.changed)
         self.tile_options.changed.connect(self.changed)
@@ -197,7 +198,7 @@ class MethodStep(DockPart):
         if key == SCRATCH:
             return self._scratch()
         spec = self._spec(key)
-        classes = self._edited.get(key, spec.classes)
+        classes = self._edited.get((self.task, key), spec.classes)
         spec = replace(spec, classes=classes)
 
         def load() -> ModelBundle:
@@ -243,17 +244,25 @@ class MethodStep(DockPart):
 
     # --- filling --------------------------------------------------------------------------------------------------
 
-    def set_image(self, image: Image | None) -> None:
-        """Offer what fits this image."""
+    def set_image(self, image: Image | None, work: ImageWork | None = None) -> None:
+        """Offer what fits this image; what was chosen on it before, or else the best fitting model, is chosen.
+
+        Parameters
+        ----------
+        image : Image, optional
+        work : ImageWork, optional
+            The work on it, which remembers what is chosen.
+        """
         self._image, self._readable = image, {}
         self.classical.set_image(image)
-        if image is not None and not self._settled:
-            # The first image decides which task is offered first: one that works without training.
-            fitting = [s.task for s in self._engine.shipped_specs().values() if self._fits(s)]
-            if fitting and self.task not in fitting:
-                self._set_task(fitting[0])
-            self._settled = True
+        self._memory.begin(image, work or ImageWork())
+        if image is not None:
+            self._set_task(self._memory.task(self.task, [t for _, t, _ in TASKS]))
         self.refresh()
+
+    def look_for(self, task: Task) -> None:
+        """Look for something else."""
+        self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
 
     def set_devices(self, devices: list[tuple[str, str]]) -> None:
         """Offer the devices that were found."""
@@ -261,38 +270,38 @@ class MethodStep(DockPart):
 
     def show_session_bundle(self, bundle: ModelBundle) -> None:
         """Choose a bundle of the session."""
-        at = next(i for i, b in enumerate(self._session.bundles) if b is bundle)
-        self._set_task(bundle.spec.task)
-        self.refresh(("session", at))
+        self._take(bundle.spec.task, ("session", next(i for i, b in enumerate(self._session.bundles) if b is bundle)))
 
-    def look_for(self, task: Task) -> None:
-        """Choose a task, as a person does."""
-        self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
+    def _take(self, task: Task, key: ModelKey) -> None:
+        self._memory.took_model(task, key)
+        self._set_task(task)
+        self.refresh()
 
     def _set_task(self, task: Task) -> None:
         self.task_choice.blockSignals(True)
         self.task_choice.setCurrentIndex([t for _, t, _ in TASKS].index(task))
         self.task_choice.blockSignals(False)
 
-    def refresh(self, select: Any = None) -> None:
+    def _models(self) -> list[Offer]:
+        """Every model there is, the newest of one's own first."""
+        specs: list[Offer] = [(("shipped", n), n.replace("_", " "), s) for n, s in self._engine.shipped_specs().items()]
+        own: list[Offer] = [(("session", i), b.name, b.spec) for i, b in enumerate(self._session.bundles)]
+        return [*reversed(own), *specs]
+
+    def refresh(self) -> None:
         """Fill the lists for the image and the task."""
         if self._image is not None:
-            specs = [(("shipped", n), n.replace("_", " "), s) for n, s in self._engine.shipped_specs().items()]
-            own = [(("session", i), b.name, b.spec) for i, b in enumerate(self._session.bundles)]
-            rows = [(key, t, s) for key, t, s in [*reversed(own), *specs] if s.task is self.task]
-            fitting = [(key, t, s) for key, t, s in rows if self._fits(s)]
-            fitting.sort(key=lambda r: r[2].ndim != self._image.ndim)  # type: ignore[union-attr]
+            fitting = self._memory.fitting(self.task)
             entries = [(self._title(t, s), key) for key, t, s in fitting]
-            if fitting and self._nothing_fitted:  # nobody chose to begin from scratch: there was nothing else
-                select = select or fitting[0][0]
-            self._nothing_fitted = not fitting
-            fill_combo(self.weights_choice, [*entries, ("From scratch (untrained)", SCRATCH)], select)
-            left = len(rows) - len(fitting)
+            key = self._memory.model(self.task)
+            self._memory.shown(self.task, key)
+            fill_combo(self.weights_choice, [*entries, ("From scratch (untrained)", SCRATCH)], key)
+            left = sum(s.task is self.task for _, _, s in self._models()) - len(fitting)
             text = f"{left} more for other kinds of images (this one: {_kind(self._image)})."
             text += " Choose what a model sees under Channels, in the line Image." * (self._image.n_channels > 1)
             tell(self.note, text if left and not fitting else "")
         networks = [r for r in self._engine.networks() if self._takes(r)]
-        fill_combo(self.network_choice, [(r.label, r.name) for r in networks])
+        fill_combo(self.network_choice, [(r.label, r.name) for r in networks], self._networks.get(self.task))
         for i, r in enumerate(networks):
             told = "</p><p>".join([r.summary, *self._engine.network_facts(r.name).splitlines()])
             self.network_choice.setItemData(i, f"<p>{told}</p>", 3)
@@ -301,10 +310,6 @@ class MethodStep(DockPart):
     def _takes(self, network: NetworkRow) -> bool:
         """Whether a network row can do the task, as far as the row says so."""
         return not network.tasks or str(self.task) in network.tasks
-
-    def _fits(self, spec: ModelSpec) -> bool:
-        image = self._image
-        return image is not None and spec.ndim <= image.ndim and self._reads(spec.in_channels)
 
     def _reads(self, channels: int) -> bool:
         """Whether a model of so many channels can read the image, as it is or in the one way that there is."""
@@ -320,8 +325,12 @@ class MethodStep(DockPart):
         return f"{title} (plane by plane)" if plane else title
 
     def _on_task(self) -> None:
-        self._edited.pop(SCRATCH, None)
+        self._memory.took_task(self.task)
         self.refresh()
+
+    def _on_model(self) -> None:
+        self._memory.took_model(self.task, self.weights_choice.currentData())
+        self._on_weights()
 
     def _on_weights(self) -> None:
         key = self.weights_choice.currentData()
@@ -332,13 +341,13 @@ class MethodStep(DockPart):
         self._show_options()
         self.classes.setVisible(key is not None)
         self.weights_choice.setToolTip(f"<p>{self.weights_choice.currentText()}</p>")
-        if scratch:
-            self.classes.set_table(self._edited.get(SCRATCH, _first_classes(self.task)), kinds=both)
-        elif key is not None:
-            self.classes.set_table(self._edited.get(key, self._spec(key).classes), fixed=True, kinds=both)
+        if key is not None:
+            first = _first_classes(self.task) if scratch else self._spec(key).classes
+            self.classes.set_table(self._edited.get((self.task, key), first), fixed=not scratch, kinds=both)
         self.changed.emit()
 
     def _on_network(self) -> None:
+        self._networks[self.task] = str(self.network_choice.currentData())
         self._show_options()
         self.changed.emit()
 
@@ -351,13 +360,11 @@ class MethodStep(DockPart):
     def prefer(self, name: str) -> None:
         """Choose a shipped model by its name, if there is one and it fits the image."""
         spec = self._engine.shipped_specs().get(name)
-        if spec is not None and self._fits(spec):
-            self._settled = True
-            self._set_task(spec.task)
-            self.refresh(("shipped", name))
+        if spec is not None and any(key == ("shipped", name) for key, _, _ in self._memory.fitting(spec.task)):
+            self._take(spec.task, ("shipped", name))
 
     def _on_classes(self) -> None:
-        self._edited[self.weights_choice.currentData()] = self.classes.table
+        self._edited[self.task, self.weights_choice.currentData()] = self.classes.table
         self.changed.emit()
 
     def _ask(self) -> None:

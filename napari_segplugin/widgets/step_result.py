@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout
 
 from napari_segplugin.core import Event, Stage, Step
 from napari_segplugin.viewer.places import FILE, FOLDER, PLANE, REGIONS, VIEW, WHOLE
@@ -33,7 +32,6 @@ _VIEWS = {
     ),
     "panoptic": ("Both", "Each class has a hue and each object a shade of it (panoptic), in a separate layer."),
 }
-BY_NAME = "Format by the file extension (*)"
 
 
 class ProgressLine:
@@ -112,8 +110,8 @@ class ResultStep(DockPart):
     -------
     run_requested(str) : "whole", "plane", "view", "regions" or "folder"
     cancel_requested()
-    file_requested(str) : the path of a file that the result of the whole image goes to at once
-    save_requested(str) : a path
+    file_requested() : the result of the whole image is to go into a file at once
+    save_requested()
     measure_requested(), judge_requested()
     scope_changed()
     view_requested(str, bool) : "instance", "semantic" or "panoptic", shown or not
@@ -121,8 +119,8 @@ class ResultStep(DockPart):
 
     run_requested = Signal(str)
     cancel_requested = Signal()
-    file_requested = Signal(str)
-    save_requested = Signal(str)
+    file_requested = Signal()
+    save_requested = Signal()
     measure_requested = Signal()
     judge_requested = Signal()
     scope_changed = Signal()
@@ -149,13 +147,13 @@ class ResultStep(DockPart):
             "Save…",
             "save_button",
             "Save the result with your edits as image, polygons or surfaces, with a record of how it was made.",
-            self._ask,
+            self.save_requested.emit,
         )
         self.measure_button = button(
             "Measure…", "measure_button", "A table of all objects: size, shape, intensity.", self.measure_requested.emit
         )
         self.judge_button = button(
-            "Judge…",
+            "Evaluate…",
             "judge_button",
             "Compare the result with a ground truth: scores, hits and misses.",
             self.judge_requested.emit,
@@ -234,41 +232,7 @@ class ResultStep(DockPart):
         self.card.show_text(text)
 
     def _on_run(self) -> None:
-        if self.scope != FILE:
+        if self.scope == FILE:
+            self.file_requested.emit()
+        else:
             self.run_requested.emit(self.scope)
-            return
-        start = str(Path.home() / "segmentation.ome.zarr")
-        path, _ = QFileDialog.getSaveFileName(self, "Segment into a file", start, "OME-Zarr (*.ome.zarr);;TIFF (*.tif)")
-        if path:
-            self.file_requested.emit(path if path.lower().endswith((".zarr", ".tif", ".tiff")) else f"{path}.ome.zarr")
-
-    def _ask(self) -> None:
-        choices = save_choices()
-        start, filters = str(Path.home() / "segmentation.tif"), ";;".join((BY_NAME, *choices))
-        path, chosen = QFileDialog.getSaveFileName(self, "Save the result", start, filters)
-        if path:
-            self.save_requested.emit(named_as(path, choices.get(chosen, "")))
-
-
-def save_choices() -> dict[str, str]:
-    """What can be saved, for a file dialog: the text of each choice, and its extension."""
-    from napari_segplugin.io import FORMATS
-
-    rows = [row for row in FORMATS if row.writes]
-    return {f"{title} (*{extension})": extension for r in rows for title, extension in r.choices}
-
-
-def named_as(path: str, extension: str) -> str:
-    """A path with the extension that was chosen in the list; as it was typed where none was chosen.
-
-    Examples
-    --------
-    >>> named_as("cells.tif", ".geojson"), named_as("cells.tif", "")
-    ('cells.geojson', 'cells.tif')
-    """
-    from napari_segplugin.io.files import in_image
-    from napari_segplugin.io.formats import with_extension
-
-    if not extension or path.lower().endswith(extension) or in_image(Path(path)):
-        return path
-    return str(with_extension(Path(path), extension))

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtWidgets import QFileDialog
+
 from napari_segplugin.core import Event, InputError, Job, Note, Segmentation, SegPluginError
-from napari_segplugin.viewer.layers import features_of, segmentation_to_layer
+from napari_segplugin.viewer.layers import features_of, segmentation_to_layer, source_of
 from napari_segplugin.widgets.where import told
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ class ToFileControl:
     def __init__(self, desk: Desk, jobs: Jobs, engine: Engine, step: ResultStep) -> None:
         self._desk, self._jobs, self._engine, self._step = desk, jobs, engine, step
         self._target: tuple[ImageLayer, str] | None = None
+
+    def ask(self) -> None:
+        """Ask for the file, then run."""
+        from napari_segplugin.io.offered import place_for
+
+        layer = self._desk.layer
+        if layer is None:
+            return
+        start = place_for(source_of(layer), ".ome.zarr", str(layer.name))
+        kinds = "OME-Zarr (*.ome.zarr);;TIFF (*.tif)"
+        path, _ = QFileDialog.getSaveFileName(self._step, "Segment into a file", str(start), kinds)
+        if path:
+            self.start(path if path.lower().endswith((".zarr", ".tif", ".tiff")) else f"{path}.ome.zarr")
 
     def start(self, path: str) -> None:
         """Run the chosen network on the whole image."""

@@ -85,7 +85,7 @@ def test_without_an_image_there_is_nothing_to_look_at(desk: Desk, ask: object) -
 def test_work_belongs_to_its_image(desk: Desk, chosen: FakeSelection) -> None:
     first = an_image(desk, chosen)
     paint = desk.viewer.add_labels(np.zeros((6, 8), np.uint16))
-    desk.work_on(first).paint = paint
+    desk.work_on(first).paints["objects"] = paint
     assert desk.paint is paint
     second = an_image(desk, chosen)
     assert desk.paint is None
@@ -98,12 +98,24 @@ def test_work_belongs_to_its_image(desk: Desk, chosen: FakeSelection) -> None:
 def test_a_layer_that_was_removed_is_not_painted_on(desk: Desk, chosen: FakeSelection) -> None:
     image = an_image(desk, chosen)
     paint = desk.viewer.add_labels(np.zeros((6, 8), np.uint16))
-    desk.work_on(image).paint = paint
+    desk.work_on(image).paints["objects"] = paint
     desk.viewer.layers.remove(paint)
     assert desk.paint is None
     assert desk.living(paint) is None
     desk.viewer.layers.append(paint)
     assert desk.paint is paint
+
+
+def test_what_is_painted_goes_with_what_is_looked_for(desk: Desk, chosen: FakeSelection) -> None:
+    layers = {kind: desk.viewer.add_labels(np.zeros((6, 8), np.uint16)) for kind in ("classes", "objects")}
+    desk.work_on(an_image(desk, chosen)).paints = dict(layers)
+    for task, kind in ((Task.SEMANTIC, "classes"), (Task.INSTANCE, "objects"), (Task.PANOPTIC, "objects")):
+        chosen.task = task
+        assert desk.paint is layers[kind]
+    desk.viewer.layers.remove(layers["objects"])
+    assert desk.paint is None
+    chosen.is_classical = True  # a technique begins with whatever there is
+    assert desk.paint is layers["classes"]
 
 
 def test_the_work_on_a_dead_layer_is_gone(desk: Desk, chosen: FakeSelection, frozen: None) -> None:

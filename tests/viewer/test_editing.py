@@ -372,3 +372,24 @@ def test_grey_view_reads_like_the_labels() -> None:
     np.testing.assert_allclose(part, array[1:3, :, 2:5].mean(1, keepdims=True), rtol=1e-6)
     rgb = GreyView(array[0].transpose(1, 2, 0), "YXC", "YX")
     np.testing.assert_allclose(rgb[(slice(0, 4), slice(1, 2))], array[0].mean(0)[:4, 1:2], rtol=1e-6)
+
+
+def test_who_stops_following_an_undo_list_leaves_the_others_to_it() -> None:
+    layer = Labels(np.zeros((4, 5), np.uint8))
+    heard: list[str] = []
+    follow = {name: LayerHistory(layer) for name in "abc"}
+    for name, history in follow.items():
+        history.undone.connect(lambda _, name=name: heard.append(name))
+    for _ in range(3):
+        layer.data_setitem((np.array([0, 1]), np.array([0, 0])), 1)
+        layer.data_setitem((np.array([0, 1]), np.array([0, 0])), 2)
+    follow["b"].detach()
+    layer.undo()
+    assert heard == ["a", "c"]
+    follow["c"].detach()
+    layer.undo()
+    assert heard == ["a", "c", "a"]
+    follow["a"].detach()
+    layer.undo()
+    assert heard == ["a", "c", "a"]
+    assert not {"undo", "redo"} & set(vars(layer))

@@ -7,8 +7,9 @@ import pytest
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError
 from napari_segplugin.viewer.corrections import (
+    OBJECTS,
     corrections_from_layers,
     corrections_layer,
     count_paint,
@@ -16,7 +17,7 @@ from napari_segplugin.viewer.corrections import (
     reviewed_layer,
 )
 
-COLORS = paint_colors(ClassTable.named(["cell"]), Task.INSTANCE)
+COLORS = paint_colors(ClassTable.named(["cell"]), OBJECTS)
 
 
 def test_the_copy_does_not_change_when_painting_goes_on() -> None:

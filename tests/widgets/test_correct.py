@@ -233,7 +233,7 @@ def test_the_status_is_saved(corrected: Any, engine: FakeEngine, qtbot: Any) -> 
     number = number_at(corrected, 8, 8)
     edits.choose(edits.target, number)
     edits.act("accept")
-    corrected.runs.save("/somewhere/a.tif")
+    corrected.saving.save("/somewhere/a.tif")
     qtbot.waitUntil(lambda: bool(engine.saved), timeout=3000)
     table = engine.saved[-1][0].objects
     assert dict(zip(table.label.tolist(), table.status, strict=True))[number] == "accepted"

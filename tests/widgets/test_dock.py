@@ -306,7 +306,7 @@ def test_an_image_deleted_during_the_job_cancels_it(with_image: Any, engine: Fak
 def test_save_writes_the_result_as_edited(with_image: Any, engine: FakeEngine, qtbot: Any, tmp_path: Path) -> None:
     run(with_image, qtbot)
     with_image.desk.results[-1].layer.data_setitem((np.array([0]), np.array([0])), 99)
-    with_image.runs.save(str(tmp_path / "out.tif"))
+    with_image.saving.save(str(tmp_path / "out.tif"))
     qtbot.waitUntil(lambda: bool(engine.saved), timeout=3000)
     segmentation, _ = engine.saved[0]
     assert segmentation.labels[0, 0] == 99

@@ -1,4 +1,4 @@
-"""Judging in a viewer: two layers or two folders; numbers, objects, hits and misses."""
+"""Evaluating in a viewer: two layers or two folders; found, missed, false in words, numbers, objects, and what is seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from napari.components import ViewerModel
 
 from napari_segplugin.core import ClassTable, Kind, Step, Task, to_json
 from napari_segplugin.viewer.panels import OUTCOME_COLORS
-from napari_segplugin.widgets.step_result import named_as, save_choices
 
 pytestmark = pytest.mark.qt
 
@@ -70,7 +69,7 @@ def test_numbers_objects_overlay_and_curve(panel: Any, viewer: Any, qtbot: Any) 
     assert found["all", "HD95 of matched objects"] == "0 µm"
     table = panel.results.numbers
     assert all("</b>: " in table.item(i, 2).toolTip() for i in range(table.rowCount()))
-    assert panel.results.text.text() == "1 hit · 1 missed · 1 false"
+    assert panel.results.text.text() == "1 found · 1 missed · 1 false"
     overlay = panel.overlay
     assert overlay.data[3, 3] == 1
     assert overlay.data[13, 3] == 2
@@ -80,6 +79,49 @@ def test_numbers_objects_overlay_and_curve(panel: Any, viewer: Any, qtbot: Any) 
     assert panel.results.curve.values("AP") == [pytest.approx(1 / 3)] * 10
     panel.overlay_check.setChecked(False)
     assert not overlay.visible
+
+
+def test_it_begins_with_found_missed_and_false_in_words(panel: Any, qtbot: Any) -> None:
+    results = panel.results
+    assert results.words.isHidden()
+    assert results.details.isHidden()
+    judged(panel, qtbot)
+    assert results.words.text() == "1 of 2 objects found, 1 missed, 1 false."
+    assert "IoU of at least 0.5" in results.about.text()
+    assert not results.details.isHidden()
+    assert not results.details.head.isChecked(), "the numbers are asked for"
+    panel.threshold.setValue(0.75)
+    panel.report = None
+    judged(panel, qtbot)
+    assert "IoU of at least 0.75" in results.about.text()
+
+
+def test_classes_are_told_apart_in_words(panel: Any, viewer: Any, qtbot: Any) -> None:
+    classes = ClassTable.named(["nucleus", "debris"])
+    for name, numbers in (("result", (0, 10, 40)), ("ground truth", (0, 1, 3))):
+        layer = viewer.layers[name]
+        layer.metadata = {"segplugin": {"task": "instance", "classes": to_json(classes)}}
+        layer.features = {
+            "index": numbers,
+            "label": numbers,
+            "class": ["", "nucleus", "debris"],
+            "score": [np.nan] * 3,
+            "status": ["predicted"] * 3,
+        }
+    judged(panel, qtbot)
+    assert panel.results.words.text() == "1 of 2 objects found, 1 missed, 1 false."
+    lines = panel.results.about.text().splitlines()
+    assert lines[:2] == ["nuclei: 1 of 1 found, 0 missed, 0 false.", "debris: 0 of 1 found, 1 missed, 1 false."]
+
+
+def test_classes_of_pixels_are_shares_in_words(panel: Any, viewer: Any, qtbot: Any) -> None:
+    panel.task_choice.setCurrentIndex(panel.task_choice.findData(Task.SEMANTIC))
+    viewer.layers["ground truth"].data = (viewer.layers["ground truth"].data > 0).astype(np.uint16)
+    viewer.layers["result"].data = (viewer.layers["result"].data > 0).astype(np.uint16)
+    judged(panel, qtbot)
+    words = "50 % of the ground truth found, 50 % missed or of another class, 50 % false."
+    assert panel.results.words.text() == words
+    assert "pixels" in panel.results.about.text()
 
 
 def test_judging_again_renews_the_overlay(panel: Any, viewer: Any, qtbot: Any) -> None:
@@ -95,7 +137,7 @@ def test_judging_again_renews_the_overlay(panel: Any, viewer: Any, qtbot: Any) -
 
 def test_a_row_flies_to_a_missed_object(panel: Any, viewer: Any, qtbot: Any) -> None:
     judged(panel, qtbot)
-    panel.results.setCurrentIndex(1)
+    panel.results.tabs.setCurrentIndex(1)
     panel.results.objects.selectRow(1)
     qtbot.waitUntil(lambda: panel.flyer._flight is None, timeout=4000)
     assert_in_view(viewer, (13.5 * 0.5, 3.5 * 0.5))
@@ -128,7 +170,7 @@ def test_objects_of_a_semantic_result_are_its_pieces(panel: Any, viewer: Any, qt
     panel.task_choice.setCurrentIndex(panel.task_choice.findData(Task.INSTANCE))
     judged(panel, qtbot)
     # of the axons one is found, one missed, one false; the myelin is missed
-    assert panel.results.text.text() == "1 hit · 2 missed · 1 false"
+    assert panel.results.text.text() == "1 found · 2 missed · 1 false"
     assert numbers(panel)["all", "Objects in truth"] == "3 objects"
 
 
@@ -154,7 +196,7 @@ def test_semantic_layers_without_class_names(panel: Any, viewer: Any, qtbot: Any
     found = numbers(panel)
     assert found["class 1", "IoU"] == "0.5"
     assert ("class 3", "IoU") in found
-    assert not panel.results.isTabEnabled(2)
+    assert not panel.results.tabs.isTabEnabled(2)
 
 
 def test_a_long_comparison_can_be_cancelled(panel: Any, qtbot: Any, monkeypatch: Any) -> None:
@@ -191,19 +233,5 @@ def test_two_folders(panel: Any, qtbot: Any, tmp_path: Any) -> None:
     panel._refresh()
     judged(panel, qtbot)
     assert numbers(panel)["all", "AP@0.5, pooled over images"] == "1"
+    assert " found, 0 missed, 0 false." in panel.results.words.text()
     assert panel.overlay is None
-
-
-# --- saving from the dock ---------------------------------------------------------------------------------------------
-
-
-def test_every_format_is_offered_and_the_choice_names_the_file() -> None:
-    choices = save_choices()
-    assert {".tif", ".geojson", ".coco.json", ".panoptic.json", ".roi.zip", ".seg.dcm", ".stl", ".ply.zip"} <= set(
-        choices.values()
-    )
-    assert all(text.endswith(f"(*{extension})") for text, extension in choices.items())
-    assert named_as("/x/a.tif", ".stl.zip") == "/x/a.stl.zip"
-    assert named_as("/x/a.stl", "") == "/x/a.stl"
-    assert named_as("/x/A.STL", ".stl") == "/x/A.STL"
-    assert named_as("/x/my.result", ".tif") == "/x/my.result.tif"

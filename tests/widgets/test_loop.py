@@ -148,7 +148,7 @@ class Loop:
     def judge(self) -> float:
         """Judge the result against the truth in the panel; gives AP at 0.5 as the panel has it."""
         self.hands.press(self.dock.result_step.judge_button)
-        panel, _ = self.dock.panels._open["Judge against ground truth"]
+        panel, _ = self.dock.panels._open["Evaluate against ground truth"]
         panel.report = None
         if not panel.overlay_check.isChecked():
             self.hands.press(panel.overlay_check)
@@ -166,7 +166,7 @@ class Loop:
 
     def back_to_the_steps(self) -> None:
         """Hide hits and misses, and bring the dock to the front again."""
-        panel, _ = self.dock.panels._open["Judge against ground truth"]
+        panel, _ = self.dock.panels._open["Evaluate against ground truth"]
         self.hands.press(panel.overlay_check)
         self.dock.parentWidget().raise_()
 

@@ -44,7 +44,7 @@ def panel(viewer: Any, qtbot: Any) -> Iterator[Any]:
     yield made
     qtbot.waitUntil(lambda: not made.background.busy, timeout=8000)
     made._let_go()
-    for timer in (made._measure_timer, made._layers_timer, made._kept_timer, made.flyer._timer):
+    for timer in (made._layers_timer, made._kept_timer, made.flyer._timer):
         timer.stop()
 
 
@@ -108,7 +108,7 @@ def test_sorting_keeps_titles_and_values_together(panel: Any) -> None:
 def test_a_range_leaves_rows_out_and_show_all_brings_them_back(panel: Any) -> None:
     keep_area(panel, 3, 25)
     assert panel.count.text() == "2 of 3 objects"
-    assert panel.filter.text.text() == "area (µm²): from 3"
+    assert panel.filter.told.text() == "area (µm²): from 3"
     assert panel.filter.delete_button.isEnabled()
     panel.filter.clear_button.click()
     assert panel.count.text() == "3 objects"
@@ -262,7 +262,10 @@ def test_the_dock_opens_both_panels_once(with_image: Any, qtbot: Any) -> None:
     step = with_image.result_step
     assert not step.measure_button.isEnabled()
     run(with_image, qtbot)
-    for button, name in ((step.measure_button, "Measure objects"), (step.judge_button, "Judge against ground truth")):
+    for button, name in (
+        (step.measure_button, "Measure objects"),
+        (step.judge_button, "Evaluate against ground truth"),
+    ):
         button.click()
         button.click()
         assert list(with_image.panels._open).count(name) == 1
@@ -270,10 +273,10 @@ def test_the_dock_opens_both_panels_once(with_image: Any, qtbot: Any) -> None:
     assert measure.layer is with_image.desk.results[-1].layer
     qtbot.waitUntil(lambda: measure.view is not None, timeout=8000)
     assert {"class", "score", "status"} <= {c.name for c in measure.view.table}
-    judge, _ = with_image.panels._open["Judge against ground truth"]
+    judge, _ = with_image.panels._open["Evaluate against ground truth"]
     assert judge.result_choice.currentData() is measure.layer
     for panel in (measure, judge):
         qtbot.waitUntil(lambda p=panel: not p.background.busy, timeout=8000)
         panel._let_go()
-    for timer in (measure._measure_timer, measure._layers_timer, measure._kept_timer, judge._layers_timer):
+    for timer in (measure._layers_timer, measure._kept_timer, judge._layers_timer):
         timer.stop()

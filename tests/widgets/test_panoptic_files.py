@@ -72,7 +72,7 @@ def test_out_by_the_dock_and_in_by_napari(dock: Any, qtbot: Any, tmp_path: Path)
     result.layer.data_setitem(np.nonzero(np.asarray(result.layer.data) == first), 0)  # an object is taken away
 
     path = tmp_path / "cells.panoptic.json"
-    dock.runs.save(str(path))
+    dock.saving.save(str(path))
     qtbot.waitUntil(path.is_file, timeout=10000)
     wait_idle(qtbot, dock)
 

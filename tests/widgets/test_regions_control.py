@@ -100,13 +100,32 @@ def test_corrections_outside_and_inside_stay_through_a_run_in_regions(regions: A
     target.editor.grow(before[36, 50], distance=1.0)
     kept = {n: target.layer.data == before[n] for n in ((6, 8), (36, 50), (6, 50), (36, 8))}
     choose(regions, REGIONS)
-    draw(regions, 0, 0, 28, 79)  # the upper half
+    corners = [[0, 0], [0, 79], [24, 79], [24, 79], [58, 79], [58, 44], [24, 44], [24, 0]]  # all but the lower left
+    shapes(regions).add(np.array(corners, float), shape_type="polygon")
+    target.editor.delete([before[6, 50]])  # deleted: it does not come back
     run(regions, qtbot)
     layer = regions.desk.result.layer
     assert layer is target.layer
-    for place in ((6, 8), (36, 50), (36, 8)):  # accepted; corrected outside; not looked at
+    for place in ((6, 8), (36, 50), (36, 8)):  # accepted; corrected; not looked at
         assert np.array_equal(layer.data == before[place], kept[place]), place
-    assert there(regions)[6, 50]
+    assert not there(regions)[6, 50]
+
+
+def test_an_object_in_the_box_but_outside_the_line_is_not_replaced(regions: Any, qtbot: Any) -> None:
+    run(regions, qtbot)
+    qtbot.waitUntil(lambda: regions.edits.target is not None and not regions.background.busy, timeout=5000)
+    target, before = regions.edits.target, there(regions)
+    target.editor.accept([before[6, 8]])
+    # something that only a person's layer can hold: the model does not find it there
+    target.editor.rows.write({before[36, 8]: {**target.editor.rows.get(before[36, 8]), "score": 0.125}})
+    choose(regions, REGIONS)
+    shapes(regions).add(np.array([[0, 0], [0, 79], [58, 79]], float), shape_type="polygon")  # not the lower left
+    run(regions, qtbot)
+    assert regions.desk.result.layer is target.layer
+    assert there(regions)[36, 8] == before[36, 8]
+    assert target.editor.rows.get(before[36, 8])["score"] == 0.125
+    assert there(regions)[36, 50] != before[36, 50]  # in the line: found once more
+    assert there(regions)[6, 8] == before[6, 8]
 
 
 def test_a_layer_of_a_person_can_hold_the_regions(regions: Any, qtbot: Any) -> None:

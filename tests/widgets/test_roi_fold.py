@@ -60,7 +60,7 @@ def panel(viewer: Any, qtbot: Any) -> Any:
     yield made
     qtbot.waitUntil(lambda: not made.background.busy, timeout=20000)
     made._let_go()
-    for timer in (made._measure_timer, made._layers_timer, made._kept_timer, made.flyer._timer):
+    for timer in (made._layers_timer, made._kept_timer, made.flyer._timer):
         timer.stop()
 
 

@@ -128,6 +128,7 @@ def style_sheet(theme: Theme) -> str:
     QFrame#tab_row {{ border: none; border-bottom: 1px solid {c.line}; }}
     QFrame#footer {{ background-color: {c.card}; border: none; border-top: 1px solid {c.line}; }}
     QFrame#footer QLabel, QWidget#row {{ background: transparent; }}
+    QLabel[strong="true"] {{ font-weight: bold; }}
     QLabel#muted, QLabel[muted="true"] {{ color: {c.muted}; }}
     QLabel#header_name {{ font-weight: bold; }}
     QLabel#heading {{ font-weight: bold; }}
