@@ -16,6 +16,7 @@ from napari_segplugin.core import (
     Segmentation,
     Stage,
     Task,
+    TileSpec,
     drain,
 )
 from napari_segplugin.data.drawn import Outline, inside
@@ -185,11 +186,10 @@ def test_a_technique_runs_in_regions_too():
 def test_the_margin_is_the_width_of_what_the_model_learnt():
     bundle, image = load_bundle(shipped_bundles()["nuclei2d"]), load_sample("nuclei2d").image
     wide = bundle.learnt.widths[-1]
-    assert margin_of(RunOrder(bundle), image) == (int(np.ceil(wide)),) * 2
-    from napari_segplugin.core import TileSpec
+    assert margin_of(bundle, TileSpec(), image) == (int(np.ceil(wide)),) * 2
 
-    assert margin_of(RunOrder(bundle, TileSpec(zoom=2.0)), image) == (int(np.ceil(wide / 2)),) * 2
-    assert margin_of(RunOrder(load_bundle(shipped_bundles()["axon_sem"])), load_sample("axon_sem").image)[0] >= 0
+    assert margin_of(bundle, TileSpec(zoom=2.0), image) == (int(np.ceil(wide / 2)),) * 2
+    assert margin_of(load_bundle(shipped_bundles()["axon_sem"]), TileSpec(), load_sample("axon_sem").image)[0] >= 0
 
 
 def test_a_region_beside_the_image_is_a_sentence():
