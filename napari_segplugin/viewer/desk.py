@@ -325,14 +325,13 @@ class Desk:
         return self.result_of(self.layer)
 
     def result_of(self, layer: ImageLayer | None, task: Task | None = None) -> Result | None:
-        """The result of an image layer that is worked on: the last that was made or selected, while it is in the viewer.
-
-        With a task it is one of that task.
-        """
-        work = None if layer is None else self.work_on(layer)
-        found = [] if work is None else [r for r in work.results if self.there(r.layer)]
-        found = [r for r in found if task in (None, r.segmentation.task)]
-        return work.shown if work is not None and work.shown in found else next(reversed(found), None)
+        """Of an image layer, the last result that was made or selected and is in the viewer; with a task the one of that."""
+        if layer is None:
+            return None
+        work = self.work_on(layer)
+        known = [*work.results, *([work.shown] if work.shown is not None else [])]
+        fits = (r for r in reversed(known) if self.there(r.layer) and task in (None, r.segmentation.task))
+        return next(fits, None)
 
     def result_in(self, layer: Layer) -> Result | None:
         """The result that a layer shows."""

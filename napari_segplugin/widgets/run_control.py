@@ -225,6 +225,9 @@ class RunControl:
         self._journal.renewed(result)
         result.layer.visible = True
         desk.add(result, result)  # it is the newest now
+        if desk.layer is not result.image_layer:
+            self._tell_elsewhere(result)
+            return True
         self._paint.outline_result()
         self._step.show_summary(_summary(segmentation))
         self._tell(result, done)
