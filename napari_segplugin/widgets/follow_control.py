@@ -70,7 +70,6 @@ class FollowControl:
         if isinstance(layer, ImageLayer):
             return layer
         return next((image for image, work in self._desk.images if layer in work.paints.values()), None)
-<<<<<<< HEAD
 
     def _on_results(self) -> None:
         """A run renewed another result of the image than the selected one: that is worked on now, and selected."""
@@ -79,8 +78,6 @@ class FollowControl:
         other = None if active is None else desk.result_in(active)
         if other is not None and now is not None and other is not now and other.image_layer is now.image_layer:
             self._lead()
-=======
->>>>>>> main
 
     def _lead(self) -> None:
         """Select what was chosen in the dock."""
