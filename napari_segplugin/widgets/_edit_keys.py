@@ -61,7 +61,12 @@ TITLES = {
 }
 """What each action is called in Preferences and in the command palette, after "Segmentation: "."""
 
-preferences = Preferences({a: (TITLES[a], key) for a, key in {**KEYS, **STEP_KEY}.items()})
+SECOND_KEYS = {"delete": "D"}
+"""Another key of an action, for a hand that stays where the others are."""
+
+preferences = Preferences(
+    {a: (TITLES[a], [key, *([SECOND_KEYS[a]] if a in SECOND_KEYS else [])]) for a, key in {**KEYS, **STEP_KEY}.items()}
+)
 
 
 _FIXED = {action: (coerce_keybinding(key),) for action, key in {**PROPOSAL_KEYS, **ESCAPE}.items()}
@@ -78,7 +83,6 @@ HINTS = {
     "add": "Click on the missed object, or draw a box around it. Esc: end.",
 }
 BRUSHES = {"paint", "erase", "outline"}
-ESCAPE = {"escape": "Escape"}
 
 
 def shown(action: str) -> str:
@@ -184,6 +188,7 @@ __all__ = [
     "HINTS",
     "KEYS",
     "PROPOSAL_KEYS",
+    "SECOND_KEYS",
     "STEP_KEY",
     "TITLES",
     "Shortcuts",

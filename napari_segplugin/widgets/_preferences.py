@@ -29,8 +29,8 @@ class Preferences:
 
     Parameters
     ----------
-    actions : mapping of str to (str, str)
-        Title and usual key of each action.
+    actions : mapping of str to (str, sequence of str)
+        Title and usual keys of each action.
 
     Attributes
     ----------
@@ -40,10 +40,10 @@ class Preferences:
 
     changed = Signal()
 
-    def __init__(self, actions: Mapping[str, tuple[str, str]]) -> None:
-        self._actions = dict(actions)
-        self._now: dict[str, tuple[KeyBinding, ...]]
-        self._now = {action: (coerce_keybinding(key),) for action, (_, key) in actions.items()}
+    def __init__(self, actions: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+        self._titles = {action: title for action, (title, _) in actions.items()}
+        self._usual = {action: [coerce_keybinding(key) for key in keys] for action, (_, keys) in actions.items()}
+        self._now = {action: tuple(keys) for action, keys in self._usual.items()}
         self._settings: object = None
 
     def keys_of(self, action: str) -> tuple[KeyBinding, ...]:
@@ -56,32 +56,32 @@ class Preferences:
         if settings is self._settings:
             return
         self._settings = settings
-        for action, (title, _) in self._actions.items():
+        for action, title in self._titles.items():
             action_manager.register_action(_name(action), _heard, f"Segmentation: {title}", Labels)
         settings.events.shortcuts.connect(self._read)
         self._read()
 
     def _read(self, event: Event | None = None) -> None:
-        """Take what is set; an action that nobody set has its usual key, unless that is one of another action."""
+        """Take what is set; an action that nobody set has its usual keys, except those of another action."""
         chosen = get_settings().shortcuts.shortcuts
         self._forget_usual(chosen)
         before = self._now
         self._now = {}
-        for action, (_, usual) in self._actions.items():
+        for action, usual in self._usual.items():
             action_manager.unbind_shortcut(_name(action))
-            key = coerce_keybinding(usual)
-            keys: Sequence[KeyBinding] = chosen.get(_name(action), [] if _taken(key) else [key])
+            keys = chosen.get(_name(action), [key for key in usual if not _taken(key)])
+            there = {key: _keymap(Labels).get(key) for key in keys}
             for key in keys:
-                there = _keymap(Labels).get(key)
                 action_manager.bind_shortcut(_name(action), key)
-                Labels.bind_key(key, there, overwrite=True)
+            for key, theirs in there.items():
+                Labels.bind_key(key, theirs, overwrite=True)
             self._now[action] = tuple(keys)
         if self._now != before:
             self.changed.emit()
 
     def _forget_usual(self, chosen: dict[str, list[KeyBinding]]) -> None:
         """Keep what was chosen alone: napari keeps every key once one is set, and warns of each before we are there."""
-        usual = {_name(action): [coerce_keybinding(key)] for action, (_, key) in self._actions.items()}
+        usual = {_name(action): keys for action, keys in self._usual.items()}
         if any(chosen.get(name) == keys for name, keys in usual.items()):
             kept = {name: keys for name, keys in chosen.items() if usual.get(name) != keys}
             get_settings().shortcuts.shortcuts = kept

@@ -41,6 +41,7 @@ class FollowControl:
         self._desk, self._image_step, self._edits = desk, image_step, edits
         self.soon = Later(timer(image_step, 0, self.follow))
         image_step.choice.activated.connect(lambda _: self._lead())
+        desk.results_changed.connect(self._on_results)
 
     def follow(self) -> None:
         """Work on what is selected."""
@@ -69,6 +70,14 @@ class FollowControl:
         if isinstance(layer, ImageLayer):
             return layer
         return next((image for image, work in self._desk.images if layer in work.paints.values()), None)
+
+    def _on_results(self) -> None:
+        """A run renewed another result of the image than the selected one: that is worked on now, and selected."""
+        desk = self._desk
+        active, now = desk.viewer.layers.selection.active, desk.result
+        other = None if active is None else desk.result_in(active)
+        if other is not None and now is not None and other is not now and other.image_layer is now.image_layer:
+            self._lead()
 
     def _lead(self) -> None:
         """Select what was chosen in the dock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from fake_engine import FakeEngine, blobs
 from qtpy.QtCore import QItemSelectionModel
 from qtpy.QtWidgets import QApplication
 
-from napari_segplugin.core import ClassTable
+from napari_segplugin.core import ClassTable, Task
 from napari_segplugin.viewer.results import adopt
 from napari_segplugin.viewer.technical import add_hidden
 
@@ -176,3 +177,17 @@ def test_an_image_that_is_chosen_in_the_dock_is_selected(dock: Any, qtbot: Any) 
     settle(qtbot)
     assert dock.desk.layer is first
     assert dock.viewer.layers.selection.active is result.layer
+
+
+def test_a_run_of_another_kind_is_what_is_worked_on_then(dock: Any, qtbot: Any) -> None:
+    one = image(dock, qtbot, "one")
+    run(dock, qtbot)
+    found = dock.desk.result
+    other = labels_of(dock, one, "areas")
+    other.segmentation = replace(other.segmentation, task=Task.PANOPTIC)
+    click(dock, qtbot, other.layer)
+    assert dock.desk.result is other
+    run(dock, qtbot)
+    settle(qtbot)
+    assert dock.desk.result.layer is found.layer
+    assert dock.viewer.layers.selection.active is found.layer

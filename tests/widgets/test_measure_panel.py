@@ -108,7 +108,7 @@ def test_sorting_keeps_titles_and_values_together(panel: Any) -> None:
 def test_a_range_leaves_rows_out_and_show_all_brings_them_back(panel: Any) -> None:
     keep_area(panel, 3, 25)
     assert panel.count.text() == "2 of 3 objects"
-    assert panel.filter.text.text() == "area (µm²): from 3"
+    assert panel.filter.told.text() == "area (µm²): from 3"
     assert panel.filter.delete_button.isEnabled()
     panel.filter.clear_button.click()
     assert panel.count.text() == "3 objects"
