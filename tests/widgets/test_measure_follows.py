@@ -119,7 +119,7 @@ EDITS = {
     "split": _split,
     "merge": _merge,
     "delete": lambda dock: dock.edits.target.editor.delete([at(dock, 50, 60)]),
-    "grow": lambda dock: dock.edits.target.editor.grow(at(dock, 50, 35), 1.0),
+    "grow": lambda dock: dock.edits.target.editor.grow(at(dock, 50, 35), distance=1.0),
     "accept": lambda dock: dock.edits.target.editor.accept([at(dock, 50, 35)]),
     "reject": lambda dock: dock.edits.target.editor.reject([at(dock, 50, 35)]),
     "undo": _undo,

@@ -283,7 +283,7 @@ def test_what_was_corrected_before_a_run_is_an_example_after_it_and_nothing_else
     run(dock, qtbot)
     settle(dock, qtbot)
     editor, layer = dock.edits.target.editor, dock.desk.result.layer
-    editor.grow(2, 2.0)
+    editor.grow(2, distance=2.0)
     editor.delete([3])
     paint(layer, 20, slice(18, 22), slice(70, 78))
     changed = dock.paint.copy().changed
@@ -316,7 +316,7 @@ def test_labels_from_elsewhere_keep_what_was_accepted_corrected_and_painted(
     assert dock.desk.result.layer is layer
     editor = dock.edits.target.editor
     editor.accept([1])
-    editor.grow(2, 1.0)
+    editor.grow(2, distance=1.0)
     before = layer.data.copy()
     run(dock, qtbot)
     settle(dock, qtbot)
@@ -359,7 +359,7 @@ def test_what_is_restored_knows_what_a_person_did_and_what_a_run_did(
     run(dock, qtbot)
     settle(dock, qtbot)
     editor, layer = dock.edits.target.editor, dock.desk.result.layer
-    editor.grow(2, 2.0)
+    editor.grow(2, distance=2.0)
     editor.accept([1])
     image.data[45:55, 55:65] = 0
     run(dock, qtbot)
