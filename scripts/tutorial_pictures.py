@@ -238,7 +238,8 @@ def look_and_correct(lesson: Lesson) -> None:
     from test_loop import between
 
     dock, hands = lesson.dock, lesson.hands
-    lesson.press("check_next")
+    dock.frame.turn_to("correct")
+    lesson.press("edit_next")
     lesson.idle()
     hands.show(dock.edits.panel.inside)
     lesson.picture("05-the-most-doubtful-object", ["queue_card"])
@@ -305,7 +306,7 @@ def learn(lesson: Lesson, seconds: int) -> None:
     lesson.picture("08-fine-tuning", ["stop_button", "loss_plot", "quality_plot"])
     lesson.idle()
     hands.show(dock.improve_step.verdict, lesson.find("save_model"))
-    lesson.picture("09-before-and-after", ["verdict_table", "verdict_pictures", "verdict_text"])
+    lesson.picture("09-before-and-after", ["verdict_card", "verdict_counts"])
     table = dock.improve_step.verdict.table
     for i in range(table.rowCount()):
         say("  " + " ".join(table.item(i, j).text() for j in range(3)))
@@ -335,8 +336,8 @@ def compare(lesson: Lesson) -> None:
     lesson.press("back_button")
     lesson.remove(hits)
     lesson.home()
-    hands.show(dock.improve_step.verdict.text, lesson.find("back_button"))
-    lesson.picture("12-go-back", ["back_button", "footer"])
+    hands.show(dock.improve_step.verdict.text, lesson.find("use_button"))
+    lesson.picture("12-go-back", ["use_button", "footer"])
 
 
 def tell_scores(lesson: Lesson, panel: Any) -> None:

@@ -41,8 +41,13 @@ class FoundControl:
     ) -> None:
         self._desk, self._step, self._edits, self._run, self._turn = desk, step, edits, run, turn
         self._counted: Result | None = None
+        desk.results_changed.connect(self._forget)
         step.card.bars.chosen.connect(self.show_objects)
         step.advice.asked.connect(self.follow)
+
+    def _forget(self) -> None:
+        """A result came, or the one that is shown was run once more: it is shown from the beginning."""
+        self._counted = None
 
     def count(self, result: Result) -> int:
         """How many objects a result has now, with those that were added or deleted by hand; for classes, how many occur."""

@@ -250,7 +250,7 @@ class RunControl:
         word = "" if result.segmentation.task is Task.SEMANTIC else things[0] if len(things) == 1 else "object"
         self._desk.say(
             done.sentence(word, sum(a in "ZYX" for a in result.segmentation.axes)),
-            answers=[("Undo", "undo_run", result.layer.undo), ("Keep", "keep_run", lambda: None)],
+            answers=[("Keep", "keep_run", lambda: None), ("Undo", "undo_run", result.layer.undo)],
         )
 
     # --- the estimate ---------------------------------------------------------------------------------------------
