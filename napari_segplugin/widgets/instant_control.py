@@ -14,7 +14,7 @@ from napari_segplugin.viewer.colors import label_colormap_of
 from napari_segplugin.viewer.focus import camera_of, in_hand
 from napari_segplugin.viewer.geometry import label_axes, placement, to_layer_order
 from napari_segplugin.viewer.light import drawn
-from napari_segplugin.viewer.places import seen_on
+from napari_segplugin.viewer.places import current_frame, seen_on
 from napari_segplugin.viewer.selected import still_selected
 from napari_segplugin.viewer.technical import hide_from_list
 from napari_segplugin.widgets._timers import Later, timer
@@ -72,6 +72,7 @@ class InstantControl:
         self._layers: dict[int, Labels] = {}
         self._of: ImageLayer | None = None
         self._wanted: dict[int, PlaneLook | None] = {}
+        self._answered: dict[int, tuple[int | None, Region]] = {}
         self._answering = False
         self._view: ViewRow | None = None
         paint.painted.connect(self.painted)
@@ -93,14 +94,23 @@ class InstantControl:
 
     def _on_look(self, look: PlaneLook) -> None:
         """Something else is seen on one of three planes."""
-        if self.live and not self._jobs.busy:
+        if self.live and not self._jobs.busy and self._is_new(look.canvas, look):
             self._wanted[look.canvas] = look
             self._next()
 
     def _on_moved(self) -> None:
         """Something else is seen on the one plane that is shown."""
-        if self._layers and not self._looks():
+        if self._layers and not self._looks() and self._is_new(0, None):
             self.painted()
+
+    def _is_new(self, canvas: int, look: PlaneLook | None) -> bool:
+        """Whether other voxels are seen on a canvas than those that were answered there."""
+        desk, layer = self._desk, self._desk.layer
+        if layer is None:
+            return False
+        region = desk.seen() if look is None else seen_on(look, layer, desk.axes)
+        frame = current_frame(desk.viewer, layer, desk.axes)
+        return region is not None and self._answered.get(canvas) != (frame, region)
 
     def _renew(self) -> None:
         """Other planes are shown than before."""
@@ -158,6 +168,7 @@ class InstantControl:
         if region is None:
             self._next()
             return
+        self._answered[canvas] = (chosen.frame, region)
         image, forest = chosen.part, asked.forest or self._begin_forest(chosen)
 
         def work() -> tuple[ForestAnswer, Segmentation]:
@@ -215,7 +226,7 @@ class InstantControl:
 
     def hide(self) -> None:
         """Take the layers of the live answer away."""
-        layers, self._layers = self._layers, {}
+        layers, self._layers, self._answered = self._layers, {}, {}
         self._wanted.clear()
         for layer in layers.values():
             if self._desk.there(layer):

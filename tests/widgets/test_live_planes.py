@@ -10,6 +10,7 @@ from dock_helpers import add_image, run, wait_idle
 
 from napari_segplugin.core import BACKGROUND_PAINT, Task
 from napari_segplugin.viewer import panels
+from napari_segplugin.viewer.focus import camera_of
 from napari_segplugin.viewer.technical import is_technical, listed
 from napari_segplugin.widgets import planes_view, view_row
 from napari_segplugin.widgets.instant_control import INSTANT
@@ -113,8 +114,15 @@ def test_one_plane_is_answered_where_somebody_moves_to(volume: Any, qtbot: Any) 
     stroke(dock.paint.layer, (6, slice(2, 5), slice(5, 60)), BACKGROUND_PAINT)
     dock.improve_step.instant_box.setChecked(True)
     qtbot.waitUntil(lambda: len(answers(dock)) == 1 and not dock.instant._answering, timeout=ANSWER)
-    dock.viewer.dims.set_point(0, 8 * 4.0)
     [layer] = answers(dock)
+    qtbot.wait(1000)  # the strokes are counted, and answered once more
+    qtbot.waitUntil(lambda: not dock.instant._answering, timeout=ANSWER)
+    data = layer.data
+    camera_of(dock.viewer).zoom *= 0.9  # the same voxels are seen
+    qtbot.wait(600)
+    assert layer.data is data
+    assert not dock.instant._answering
+    dock.viewer.dims.set_point(0, 8 * 4.0)
     assert layer not in panels.labels_layers(dock.viewer)
     assert dock.edits.adoption.candidate() is None
     dock.viewer.layers.select_all()
