@@ -185,7 +185,7 @@ class RunControl:
         result.layer.visible = True
         desk.add(result, result)  # it is the newest now
         self._paint.outline_result()
-        self._step.show_summary(_summary(segmentation))
+        self._step.show_summary(_summary(result.current()))
         self._tell(result, done)
         return True
 
