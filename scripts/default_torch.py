@@ -50,7 +50,7 @@ def dock() -> None:
     idle("Open")
     widget.runs.start("whole")
     idle("Run")
-    widget.paint.add_layer()
+    widget.paint.pick(65535)
     widget.paint.layer.data = seg.sample("nuclei2d").corrections
     widget.improve_step.instant_box.setChecked(True)
     QTest.qWait(4000)

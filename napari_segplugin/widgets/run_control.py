@@ -231,7 +231,7 @@ class RunControl:
             self._tell_elsewhere(result)
             return True
         self._paint.outline_result()
-        self._step.show_summary(_summary(segmentation))
+        self._step.show_summary(_summary(result.current()))
         self._tell(result, done)
         return True
 

@@ -183,7 +183,7 @@ def small(watch: Watch) -> None:
     files, runs = dock.files, dock.runs
     watch.step("sample opens", lambda: files.open_sample("nuclei2d"), lambda: dock.image_step.ready, 20)
     watch.step("first run", lambda: runs.start("whole"), lambda: dock.desk.results and idle(), 120)
-    watch.step("paint layer", dock.paint.add_layer, lambda: dock.paint.layer is not None and idle(), 20)
+    watch.step("paint layer", lambda: dock.paint.pick(65535), lambda: dock.paint.layer is not None and idle(), 20)
     truth = np.asarray(dock.desk.results[-1].layer.data)
     paint = np.where(truth % 3 == 1, truth, 0).astype(np.uint16)
     paint[(truth == 0) & (np.random.default_rng(0).random(truth.shape) < 0.2)] = 65535
@@ -221,7 +221,7 @@ def big(watch: Watch) -> None:
     watch.step("fill of the background", lambda: layer.fill((0, 0), 60000), idle, 60, 2)
     watch.step("undo of the fill", layer.undo, idle, 60, 2)
     watch.step("measure table", dock.panels.measure, idle, 60, 3)
-    watch.step("paint layer", dock.paint.add_layer, lambda: dock.paint.layer is not None and idle(), 30, 1.5)
+    watch.step("paint layer", lambda: dock.paint.pick(65535), lambda: dock.paint.layer is not None and idle(), 30, 1.5)
     paint = dock.paint.layer
     paint.brush_size = 40
     watch.step("stroke", lambda: stroke(paint, (500, 500), 1), idle)

@@ -133,7 +133,7 @@ def dock_chain(count: int) -> list[dict[str, float]]:
     pump(lambda: dock.image_step.ready and idle(), 30)
     dock.runs.start("whole")
     pump(lambda: dock.desk.results and idle(), 120)
-    dock.paint.add_layer()
+    dock.paint.pick(65535)
     pump(lambda: dock.paint.layer is not None and idle(), 30)
     truth = np.asarray(load_sample("nuclei2d").truth)
     dock.paint.layer.data = painted(truth.shape, truth)

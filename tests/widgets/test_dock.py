@@ -75,7 +75,7 @@ def test_voxel_size_is_shown_and_written_to_the_layer(with_image: Any) -> None:
 
 def test_voxel_size_moves_the_layers_over_the_image_too(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    with_image.paint.add_layer()
+    with_image.paint.pick(BACKGROUND_PAINT)
     with_image.image_step.spins["X"].setValue(0.75)
     for layer in (with_image.desk.results[-1].layer, with_image.paint.layer):
         np.testing.assert_allclose(layer.scale, (0.5, 0.75))
@@ -347,7 +347,6 @@ def test_five_dimensions_run_and_the_labels_cover_every_channel(dock: Any, engin
 
 
 def test_the_corrections_layer_comes_with_the_brush_in_hand(with_image: Any, qtbot: Any) -> None:
-    run(with_image, qtbot)
     with_image.improve_step.layer_button.click()
     layer, image = with_image.paint.layer, with_image.image_step.layer
     assert layer.data.dtype == np.uint16
@@ -381,7 +380,6 @@ def test_undo_is_counted_too(with_image: Any, qtbot: Any) -> None:
 
 
 def test_new_object_takes_the_next_free_number(with_image: Any, qtbot: Any) -> None:
-    run(with_image, qtbot)
     with_image.improve_step.layer_button.click()
     layer = with_image.paint.layer
     paint(layer, 3)
@@ -396,7 +394,6 @@ def paint(layer: Any, value: int, rows: slice = slice(5, 9)) -> None:
 
 
 def test_strokes_are_counted_and_fine_tuning_shows_what_it_did(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
-    run(with_image, qtbot)
     with_image.improve_step.layer_button.click()
     paint(with_image.paint.layer, 1)
     qtbot.waitUntil(lambda: "1 painted object" in with_image.improve_step.counts.text(), timeout=3000)
@@ -421,8 +418,8 @@ def test_only_a_better_model_is_chosen_and_the_other_is_a_click_away(
     engine.judged = ModelVerdict(outcome, f"Said: {outcome}.", "For a reason.")
     run(with_image, qtbot)
     shown = [layer.name for layer in with_image.viewer.layers if layer.name != "corrections"]
-    with_image.improve_step.layer_button.click()
-    paint(with_image.paint.layer, 1)
+    with_image.paint.pick(BACKGROUND_PAINT)
+    paint(with_image.paint.layer, BACKGROUND_PAINT)
     run(with_image, qtbot, with_image.train.start)
     step, better = with_image.improve_step, outcome == "better"
     assert with_image.method_step.choice().load().name == ("nuclei_2d, tuned 1" if better else "nuclei_2d")
@@ -438,8 +435,8 @@ def test_only_a_better_model_is_chosen_and_the_other_is_a_click_away(
 
 def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    with_image.improve_step.layer_button.click()
-    paint(with_image.paint.layer, 1)
+    with_image.paint.pick(BACKGROUND_PAINT)
+    paint(with_image.paint.layer, BACKGROUND_PAINT)
     run(with_image, qtbot, with_image.train.start)
     step = with_image.improve_step
     before, after = (part.pixmap.toImage() for part in step.verdict.pictures.parts)
@@ -457,7 +454,6 @@ def test_go_back_and_use_new(with_image: Any, qtbot: Any) -> None:
 
 
 def test_the_strokes_are_copied_before_the_job(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
-    run(with_image, qtbot)
     with_image.improve_step.layer_button.click()
     layer = with_image.paint.layer
     paint(layer, 1)
@@ -521,7 +517,6 @@ def test_the_reviewed_area_reaches_the_engine(with_image: Any, engine: FakeEngin
 
 
 def test_losses_and_budget_reach_the_engine(with_image: Any, engine: FakeEngine, qtbot: Any) -> None:
-    run(with_image, qtbot)
     with_image.improve_step.layer_button.click()
     paint(with_image.paint.layer, 1)
     step = with_image.improve_step
@@ -662,7 +657,7 @@ def test_the_result_is_outlined_while_somebody_paints(with_image: Any, qtbot: An
     run(with_image, qtbot)
     newest = lambda: with_image.desk.result_of(with_image.image_step.layer).layer  # noqa: E731
     assert newest().contour == 0
-    with_image.improve_step.layer_button.click()
+    with_image.paint.pick(BACKGROUND_PAINT)
     assert newest().contour == 1
     newest().contour = 3
     run(with_image, qtbot)

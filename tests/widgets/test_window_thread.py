@@ -45,10 +45,9 @@ def test_what_looks_at_every_voxel_is_done_in_a_worker(dock: Any, qtbot: Any, th
     add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="cells")
     run(dock, qtbot)
     assert dock.desk.results[-1].layer.data.dtype == np.uint16
-    dock.paint.add_layer()
-    dock.paint.layer.paint((5, 5), 1)
+    dock.paint.pick(BACKGROUND_PAINT)
     dock.paint.layer.paint((30, 30), BACKGROUND_PAINT)
-    qtbot.waitUntil(lambda: len(dock.paint.counts) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(dock.paint.counts) == 1, timeout=5000)
     dock.improve_step.instant_box.setChecked(True)
     qtbot.waitUntil(lambda: INSTANT in dock.viewer.layers, timeout=5000)
     assert dock.viewer.layers[INSTANT].data.dtype.itemsize <= 2
