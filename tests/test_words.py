@@ -66,7 +66,8 @@ def settings_in(path):
 
 
 def test_texts_below_the_faces_name_neither_steps_nor_options():
-    found = {(p.relative_to(PACKAGE).as_posix(), t) for p in modules(*BELOW) for t in texts(p) if FACES.search(t)}
+    below = [p for p in modules(*BELOW) if p != PACKAGE / "door" / "typed.py"]  # whose texts are commands
+    found = {(p.relative_to(PACKAGE).as_posix(), t) for p in below for t in texts(p) if FACES.search(t)}
     assert found - set(ALLOWED) == set()
     assert set(ALLOWED) - found == set(), "no longer needed"
 

@@ -20,7 +20,7 @@ Choices: TypeAlias = Sequence[tuple[str, Value]]
 _FAR = {"int": 2**31 - 1, "float": 1e12}
 
 
-class Field(Protocol):
+class FormField(Protocol):
     """What of magicgui's widgets is used."""
 
     value: Value
@@ -29,7 +29,7 @@ class Field(Protocol):
     enabled: bool
 
 
-def field(parameter: Parameter, name: str, choices: Choices = ()) -> Field:
+def field(parameter: Parameter, name: str, choices: Choices = ()) -> FormField:
     """The widget of a setting, at its default.
 
     A whole number is one of magicgui's boxes for any number, without decimals: its own for whole numbers shows neither a unit
@@ -57,7 +57,7 @@ def field(parameter: Parameter, name: str, choices: Choices = ()) -> Field:
         made = FloatSpinBox(value=p.default, min=low, max=high, step=p.step or (1 if p.kind == "int" else 0.1))
         describe(made.native, name, p.title, f"{p.help} ({p.accepts()})")
         _finish(made.native, p)
-    return cast("Field", made)
+    return cast("FormField", made)
 
 
 def _ends(p: Parameter) -> tuple[tuple[float | None, float], tuple[float | None, float]]:
@@ -73,4 +73,4 @@ def _finish(box: QDoubleSpinBox, p: Parameter) -> None:
     box.setKeyboardTracking(False)
 
 
-__all__ = ["Choices", "Field", "field"]
+__all__ = ["Choices", "FormField", "field"]

@@ -12,7 +12,7 @@ from napari_segplugin.core.words import counted, plural
 from napari_segplugin.viewer.results import Result
 from napari_segplugin.viewer.table import REJECTED
 from napari_segplugin.widgets.frame.frame import CORRECT
-from napari_segplugin.widgets.sizes import Advice, Sizes, advise
+from napari_segplugin.widgets.sizes import Advice, ObjectSizes, advise
 
 if TYPE_CHECKING:
     from napari_segplugin.viewer.desk import Desk
@@ -83,7 +83,7 @@ class FoundControl:
         card.show_classes(self._kinds())
         self._step.advice.offer(self._advice(result, sizes, plural(word)))
 
-    def sizes(self) -> Sizes | None:
+    def sizes(self) -> ObjectSizes | None:
         """Of the single objects of the chosen result; None while that is not known."""
         target = self._edits.target
         column = "" if target is None else target.editor.rows.size_column
@@ -93,7 +93,7 @@ class FoundControl:
         named = target.editor.rows.column("class")
         sizes = {n: float(s) for n, s in target.editor.rows.column(column).items() if named.get(n) in things and s == s}
         kind, _, unit = column.removesuffix(")").partition(" (")
-        return Sizes(np.array(list(sizes), int), np.array(list(sizes.values())), kind, _UNITS.get(unit, unit))
+        return ObjectSizes(np.array(list(sizes), int), np.array(list(sizes.values())), kind, _UNITS.get(unit, unit))
 
     def _kinds(self) -> list[tuple[str, str, str]]:
         """A row a class, where objects are of several classes or areas lie beside them."""
@@ -103,7 +103,7 @@ class FoundControl:
         named = list(target.editor.rows.column("class").values())
         return [(c.color, c.name, f"{named.count(c.name):,}") for c in target.classes if c.id]
 
-    def _advice(self, result: Result, sizes: Sizes | None, things: str) -> Advice | None:
+    def _advice(self, result: Result, sizes: ObjectSizes | None, things: str) -> Advice | None:
         if sizes is None or not len(sizes.values):
             return None
         target = self._edits.target

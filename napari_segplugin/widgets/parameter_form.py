@@ -12,7 +12,7 @@ from napari_segplugin.core import Parameter
 from napari_segplugin.core.parameters import Value
 from napari_segplugin.core.types import Json
 from napari_segplugin.widgets._parts import clear_layout, describe, labelled, row
-from napari_segplugin.widgets.fields import Choices, Field, field
+from napari_segplugin.widgets.fields import Choices, FormField, field
 
 _STEPS = 200
 
@@ -32,7 +32,7 @@ class ParameterForm(QWidget):
 
     Attributes
     ----------
-    fields : dict of str to Field
+    fields : dict of str to FormField
         By the name of the parameter.
     lines : dict of str to QWidget
         Each field with its label.
@@ -57,7 +57,7 @@ class ParameterForm(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)
         self.parameters: tuple[Parameter, ...] = ()
-        self.fields: dict[str, Field] = {}
+        self.fields: dict[str, FormField] = {}
         self.lines: dict[str, QWidget] = {}
         self.set_parameters(parameters)
 
@@ -72,7 +72,7 @@ class ParameterForm(QWidget):
             self.lines[p.name] = self._line(p, made)
             self._rows.addWidget(self.lines[p.name])
 
-    def _line(self, p: Parameter, made: Field) -> QWidget:
+    def _line(self, p: Parameter, made: FormField) -> QWidget:
         native = made.native
         if isinstance(native, QCheckBox):
             return native  # it has its label itself
@@ -100,7 +100,7 @@ class ParameterForm(QWidget):
         self.changed.emit()
 
 
-def _slider(p: Parameter, made: Field) -> QSlider:
+def _slider(p: Parameter, made: FormField) -> QSlider:
     """A slider that moves with a number. Where the range spans decades, its way is logarithmic.
 
     It is ours: the logarithmic one of magicgui shows the place of its handle for the value.

@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QFocusEvent, QFont, QKeyEvent, QMouseEvent, QPain
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_segplugin.widgets._parts import Card, button, describe, row, swatch, tell, wrapped
-from napari_segplugin.widgets.sizes import Advice, Sizes
+from napari_segplugin.widgets.sizes import Advice, ObjectSizes
 
 _AXIS = 12
 """Height of the line of figures under the bars."""
@@ -35,10 +35,10 @@ class SizeBars(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedHeight(46 + _AXIS)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.sizes: Sizes | None = None
+        self.sizes: ObjectSizes | None = None
         self._bar = -1
 
-    def show_sizes(self, sizes: Sizes | None) -> None:
+    def show_sizes(self, sizes: ObjectSizes | None) -> None:
         """Show these; None hides it."""
         self.sizes, self._bar = sizes, -1
         if sizes is not None:
@@ -149,7 +149,7 @@ class ResultCard(Card):
         tell(self.text, text)
         self.setVisible(bool(text))
 
-    def show_count(self, n: str, what: str, sizes: Sizes | None, text: str) -> None:
+    def show_count(self, n: str, what: str, sizes: ObjectSizes | None, text: str) -> None:
         """Show a count.
 
         Parameters
@@ -157,7 +157,7 @@ class ResultCard(Card):
         n : str
         what : str
             What was counted.
-        sizes : Sizes, optional
+        sizes : ObjectSizes, optional
             How large they are.
         text : str
             The same as a sentence, which is what a screen reader reads.

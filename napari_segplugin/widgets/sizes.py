@@ -16,8 +16,8 @@ _RARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Sizes:
-    """Sizes of objects.
+class ObjectSizes:
+    """ObjectSizes of objects.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Sizes:
 
     Examples
     --------
-    >>> sizes = Sizes(np.arange(1, 11), np.array([10.0] * 8 + [11.0, 30.0]), "area", "px")
+    >>> sizes = ObjectSizes(np.arange(1, 11), np.array([10.0] * 8 + [11.0, 30.0]), "area", "px")
     >>> sizes.median, sizes.large.tolist(), sizes.small.tolist()
     (10.0, [10], [])
     """
@@ -86,7 +86,7 @@ class Sizes:
 
         Examples
         --------
-        >>> Sizes(np.array([1]), np.array([412.0])).text(412)
+        >>> ObjectSizes(np.array([1]), np.array([412.0])).text(412)
         '412 px'
         """
         return f"{float(f'{value:.3g}'):,.7g} {self.unit}".strip()
@@ -110,12 +110,12 @@ class Advice:
     numbers: tuple[int, ...] = ()
 
 
-def advise(sizes: Sizes, share: float, thing: str, *, invert: bool) -> Advice | None:
+def advise(sizes: ObjectSizes, share: float, thing: str, *, invert: bool) -> Advice | None:
     """The one thing about a result that is most worth a look.
 
     Parameters
     ----------
-    sizes : Sizes
+    sizes : ObjectSizes
     share : float
         Of the image that the objects cover.
     thing : str
@@ -125,7 +125,7 @@ def advise(sizes: Sizes, share: float, thing: str, *, invert: bool) -> Advice | 
 
     Examples
     --------
-    >>> sizes = Sizes(np.arange(1, 11), np.array([10.0] * 8 + [11.0, 30.0]), "area", "px")
+    >>> sizes = ObjectSizes(np.arange(1, 11), np.array([10.0] * 8 + [11.0, 30.0]), "area", "px")
     >>> advise(sizes, 0.2, "nuclei", invert=True).title
     '1 is more than twice the median:'
     """
@@ -144,4 +144,4 @@ def advise(sizes: Sizes, share: float, thing: str, *, invert: bool) -> Advice | 
     return None
 
 
-__all__ = ["BARS", "Advice", "Sizes", "advise"]
+__all__ = ["BARS", "Advice", "ObjectSizes", "advise"]
