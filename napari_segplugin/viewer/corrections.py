@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,41 @@ def check_paints(layer: Labels, task: Task) -> None:
             f"The layer '{layer.name}' contains {words[there]}, but {words[wanted]} are needed.",
             hint="Choose again what the layer was painted for, or remove the layer to start again",
         )
+
+
+def check_classes(layer: Labels, classes: ClassTable, painted: Collection[int]) -> None:
+    """Refuse to take strokes of one class for another, where another model numbers its classes otherwise.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        Strokes of classes.
+    classes : ClassTable
+        What is to be learnt.
+    painted : collection of int
+        Numbers that there are strokes of.
+
+    Raises
+    ------
+    InputError
+        If a number has another name in the table.
+    """
+    if paints_on(layer) != CLASSES:
+        return
+    for number, name in class_names(layer).items():
+        now = classes[number].name if 0 < number < len(classes) else ""
+        if number in painted and number != BACKGROUND_PAINT and now != name:
+            instead = f"“{now}” is number {number} here" if now else "which is not looked for here"
+            raise InputError(
+                f"Strokes on the layer '{layer.name}' were painted for the class “{name}”; {instead}.",
+                hint="Choose the model or the classes that they were painted for, or remove the layer and paint again",
+            )
+
+
+def check_strokes(layer: Labels, task: Task, classes: ClassTable, painted: Collection[int]) -> None:
+    """As :func:`check_paints` and :func:`check_classes`."""
+    check_paints(layer, task)
+    check_classes(layer, classes, painted)
 
 
 def paint_colors(classes: ClassTable, paints: str) -> dict[int, str]:

@@ -12,10 +12,10 @@ from napari.layers import Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, Task, labels_in
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Task, labels_in
 from napari_segplugin.core.words import voxels
 from napari_segplugin.viewer.brush import MODES, hidden_axes, object_under
-from napari_segplugin.viewer.corrections import OBJECTS, class_names, is_object, name_classes, paints_on
+from napari_segplugin.viewer.corrections import OBJECTS, check_classes, class_names, is_object, name_classes, paints_on
 from napari_segplugin.viewer.history import EditStep
 from napari_segplugin.widgets._parts import button, combo, fill_combo, labelled, row
 
@@ -219,11 +219,17 @@ class PaintClassControl:
     def _note_names(self, layer: Labels, step: EditStep) -> None:
         """Remember what the classes of strokes are called: another day knows only their numbers."""
         choice = self._desk.choice()
-        table = () if choice is None or choice.spec.task is not Task.SEMANTIC else tuple(choice.spec.classes)
+        if choice is None or choice.spec.task is not Task.SEMANTIC:
+            return
+        table, known = choice.spec.classes, class_names(layer)
         numbers = {int(n) for delta in step.deltas() for n in np.unique(np.asarray(delta.new)).tolist()}
-        names = {n: table[n].name for n in numbers if 0 < n < len(table)}
+        names = {n: table[n].name for n in numbers if 0 < n < len(table) and n not in known}
         if names:
             name_classes(layer, names)
+        try:
+            check_classes(layer, table, numbers)
+        except InputError as error:  # what is painted now would be of two classes
+            self._desk.fail(error)
 
     def _name_of(self, number: int) -> str:
         """The class of a number that is painted for the first time."""

@@ -17,7 +17,7 @@ from napari_segplugin.viewer.corrections import (
     CLASSES,
     FIRST_AREA,
     OBJECTS,
-    check_paints,
+    check_strokes,
     class_names,
     classes_in,
     corrections_from_layers,
@@ -313,7 +313,7 @@ class PaintControl:
         """
         chosen, choice, result = self._desk.chosen(), self._desk.choice(), self._desk.result
         if choice is not None and self.layer is not None:
-            check_paints(self.layer, choice.spec.task)
+            check_strokes(self.layer, choice.spec.task, choice.spec.classes, self.counts)
         # classes of pixels have no objects to learn from
         if result is not None and choice is not None and choice.spec.task is not Task.SEMANTIC:
             result = None if result.segmentation.task is Task.SEMANTIC else result

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_segplugin.core import ClassTable, Segmentation, Task
+from napari_segplugin.core import ClassTable, InputError, Segmentation, Task
 from napari_segplugin.core.types import json_object
 from napari_segplugin.viewer.class_renewal import ClassSteps
 from napari_segplugin.viewer.class_strokes import StrokesInMap
-from napari_segplugin.viewer.corrections import CLASSES
+from napari_segplugin.viewer.corrections import CLASSES, check_classes
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -52,6 +52,13 @@ class StrokeControl:
 
     def _join(self, strokes: Labels, result: Result) -> None:
         painted, about, data = self._desk.strokes(strokes), self._desk.about(result), result.layer.data
+        try:
+            check_classes(strokes, self._classes or result.segmentation.classes, painted.counts)
+        except InputError:  # they are told of where they are to be learnt from
+            if painted.in_map is not None:
+                painted.in_map.let_go()
+                painted.in_map = None
+            return
         if painted.in_map is not None and painted.in_map.steps.result is result:
             return
         fits = isinstance(data, np.ndarray) and data.shape == strokes.data.shape and result.layer.editable

@@ -193,7 +193,7 @@ def test_new_object_paints_on_the_result(opened: Any, engine: FakeEngine, qtbot:
     assert first in dock.desk.result.current().objects.label
     settle(dock, qtbot)
     dock.guide.tell()
-    assert dock.improve_step.learns_text.text() == "Learns from 2 objects"
+    assert dock.improve_step.plan.title.text() == "Learns from 2 objects"
     sample = learnt(dock, engine, qtbot)
     for y in (20, 50):
         where = ((2,) if depth else ()) + (y, 65)
@@ -307,7 +307,7 @@ def test_what_counts_as_corrected_is_learnt_as_a_whole(
         layer.brush_size = 3
         draw(dock, layer, (26, 6), (26, 8))
     elif tool == "shrink":
-        editor.shrink(number, 1.0)
+        editor.shrink(number, distance=1.0)
     elif tool == "split":
         row = (2.0,) if depth else ()
         line = np.array([(*row, 30.0, 0.0), (*row, 30.0, 20.0)])
@@ -319,7 +319,7 @@ def test_what_counts_as_corrected_is_learnt_as_a_whole(
         hole = tuple(np.array([i]) for i in (((2,) if depth else ()) + (30, 10)))
         layer.data_setitem(hole, 0)
         editor.fill_holes(number)
-        editor.tidy(number, 1.0)
+        editor.tidy(number, width=1.0)
     left = int(layer.data[((2,) if depth else ()) + (28, 10)])
     assert status(dock, left) == "corrected"
     sample = learnt(dock, engine, qtbot)

@@ -12,7 +12,7 @@ from fake_engine import FakeEngine, blobs, spec
 from napari.layers import Labels
 from test_correct import new_dock
 
-from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, ModelBundle, Task
+from napari_segplugin.core import BACKGROUND_PAINT, ClassTable, InputError, Kind, ModelBundle, Task
 from napari_segplugin.viewer.corrections import CLASSES, OBJECTS, paints_on
 from napari_segplugin.widgets.step_method import SCRATCH
 
@@ -241,3 +241,27 @@ def test_both_kinds_of_strokes_are_kept_for_another_day(
     assert np.array_equal(again[OBJECTS].data, found[OBJECTS].data)
     for one in (later, third):
         wait_idle(qtbot, one)
+
+
+def test_strokes_of_one_class_are_never_taken_for_another(dock: Any, engine: FakeEngine, qtbot: Any) -> None:
+    """Two models may number the same classes otherwise: what was painted as axon does not become myelin."""
+    engine.shelf["sheaths"] = spec(2, task=Task.SEMANTIC, classes=ClassTable.named(["myelin", "axon"], Kind.STUFF))
+    add_image(dock, qtbot, blobs((40, 50)), axis_labels=("y", "x"), name="nerve")
+    show(dock, Task.SEMANTIC)
+    choose(dock, ("shipped", "axons"))
+    dock.improve_step.layer_button.click()
+    strokes = dock.paint.layer
+    stroke(strokes, 1, 3)
+    stroke(strokes, 2, 9)
+    qtbot.waitUntil(lambda: {1, 2} <= set(dock.paint.counts), timeout=3000)
+    assert dock.paint.copy().paint.max() == 2
+    choose(dock, ("shipped", "sheaths"))
+    settle(dock, qtbot)
+    with pytest.raises(InputError, match="painted for the class “axon”; “myelin” is number 1 here"):
+        dock.paint.copy()
+    dock.train.start()
+    assert "painted for the class “axon”" in dock.messages.message
+    assert dock.jobs.owner is None
+    choose(dock, ("shipped", "axons"))
+    settle(dock, qtbot)
+    assert set(np.unique(dock.paint.copy().paint)) == {0, 1, 2}
