@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_segplugin.core import MEMORY_ERRORS, Job, ModelBundle, Note, Stage, Step, Task
+from napari_segplugin.core.training import Allowance
 from napari_segplugin.data.augment import IDENTITY
 from napari_segplugin.data.sampling import PatchSampler, Prepared
 from napari_segplugin.engine.memory import let_go
@@ -18,7 +19,7 @@ from napari_segplugin.engine.train.heldout import read_maps
 from napari_segplugin.networks import is_detector
 from napari_segplugin.tasks import codec_of
 
-_MOST, _VOXELS = 32, 1_500_000
+_LEAST, _MOST, _VOXELS = 2, 32, 1_500_000
 
 
 def threshold_voxels(size: int) -> int:
@@ -33,7 +34,13 @@ def threshold_voxels(size: int) -> int:
 
 
 def calibrated(
-    bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], *, device: torch.device, seed: int = 0
+    bundle: ModelBundle,
+    samples: Sequence[Prepared],
+    patch: Sequence[int],
+    *,
+    device: torch.device,
+    seed: int = 0,
+    allowed: Allowance | None = None,
 ) -> Job[dict[str, Any]]:
     """Thresholds from a few dozen patches of the training (a dozen in 3D); none where there is nothing to choose.
 
@@ -48,6 +55,8 @@ def calibrated(
     device : torch.device
         Where the network runs.
     seed : int
+    allowed : Allowance, optional
+        The time of the training; once it is used up no further patch is read, if there are two.
 
     Yields
     ------
@@ -62,7 +71,7 @@ def calibrated(
     if is_detector(bundle.spec) or bundle.spec.task is Task.SEMANTIC:
         return {}
     try:
-        return (yield from _calibrated(bundle, samples, patch, device, seed))
+        return (yield from _calibrated(bundle, samples, patch, device, seed, allowed))
     except MEMORY_ERRORS as error:  # a training is not lost for its thresholds
         let_go(error)
         yield Note("Memory ran out while the thresholds were set; those of before are kept.")
@@ -70,7 +79,12 @@ def calibrated(
 
 
 def _calibrated(
-    bundle: ModelBundle, samples: Sequence[Prepared], patch: Sequence[int], device: torch.device, seed: int
+    bundle: ModelBundle,
+    samples: Sequence[Prepared],
+    patch: Sequence[int],
+    device: torch.device,
+    seed: int,
+    allowed: Allowance | None,
 ) -> Job[dict[str, Any]]:
     yield Stage("Setting thresholds")
     network = load(bundle, finite=False).eval().to(device)
@@ -79,7 +93,9 @@ def _calibrated(
     for image in batch.image:
         maps.append(read_maps(network, image.numpy(), bundle.spec))
         yield Step(len(maps), len(batch.image))
-    objects = np.where(batch.maps_weight.numpy() > 0, batch.instances.numpy(), 0)
+        if len(maps) >= _LEAST and allowed is not None and 0 < allowed.seconds < allowed.used:
+            break
+    objects = np.where(batch.maps_weight.numpy() > 0, batch.instances.numpy(), 0)[: len(maps)]
     return codec_of(bundle.spec).calibrate(maps, list(objects), bundle.spec.classes)
 
 

@@ -203,7 +203,9 @@ def train_prepared(
     if start is not None and not result.record["best_step"]:
         return result
     tuned = replace(bundle, weights=result.state)
-    result.decode = yield from calibrated(tuned, prepared, sampler.patch, device=device, seed=spec.seed)
+    result.decode = yield from calibrated(
+        tuned, prepared, sampler.patch, device=device, seed=spec.seed, allowed=allowed
+    )
     return result
 
 

@@ -360,3 +360,17 @@ def test_looks_take_a_tenth_of_the_time(trained, clock, monkeypatch):
     assert len(looks) >= 4  # at the start, in between, at the end
     assert 4.0 * len(looks) <= 0.1 * allowed.used + 3 * 4.0
     assert min(after - before for before, after in pairwise(looks[1:-1])) >= 9 * 4.0
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(0, 12), (60, 2), (1e9, 12)])
+def test_thresholds_are_set_from_two_patches_where_no_time_is_left(trained, monkeypatch, seconds, reads):
+    module = sys.modules["napari_segplugin.engine.train.thresholds"]
+    real, seen = module.read_maps, []
+    monkeypatch.setattr(module, "read_maps", lambda *args: seen.append(1) or real(*args))
+    monkeypatch.setattr(module, "_MOST", 12)
+    image, objects = squares()
+    prepared = [prepare_sample(Sample(image, (objects > 0).astype(int), objects), trained)]
+    allowed = Allowance(seconds, now=lambda: 1000.0, start=900.0)
+    job = module.calibrated(trained, prepared, (16, 16), device=torch.device("cpu"), allowed=allowed)
+    assert drain(job)  # thresholds all the same
+    assert len(seen) == reads
