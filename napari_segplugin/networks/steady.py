@@ -41,6 +41,8 @@ class Steady(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+_TERMS = 128 * 27
+"""Most terms of a sum that oneDNN is given at once."""
 _CONVOLUTIONS: dict[Callable[..., Tensor], int] = {F.conv2d: 2, F.conv3d: 3}
 
 
@@ -65,7 +67,26 @@ def _convolve(
         # one product and one sum, which oneDNN rounds once or twice, by size
         product = input * weight.view(1, -1, *[1] * ndim)
         return product if bias is None else product + bias.view(1, -1, *[1] * ndim)
+    if groups == 1 and weight[0].numel() > _TERMS:
+        return _by_parts(input, weight, bias, pads, strides, dilations)
     return torch.mkldnn_convolution(input, weight, bias, pads, strides, dilations, groups)
+
+
+def _by_parts(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    pads: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Tensor:
+    """Sums of so many terms oneDNN breaks up by the size of the array (seen with AVX-512 and AMX): break them up here."""
+    step = max(1, _TERMS // weight[0, 0].numel())
+    total: Tensor = torch.mkldnn_convolution(input[:, :step], weight[:, :step], bias, pads, strides, dilations, 1)
+    for first in range(step, weight.shape[1], step):
+        part = slice(first, first + step)
+        total += torch.mkldnn_convolution(input[:, part], weight[:, part], None, pads, strides, dilations, 1)
+    return total
 
 
 __all__ = ["Steady"]

@@ -167,7 +167,7 @@ def test_a_unit_that_the_pixels_do_not_have_is_a_sentence(run, files):
 def test_a_geotiff_stays_on_its_map_from_the_image_to_the_polygons(run, files, way):
     """Through the command line alone; GDAL reads what comes out."""
     rasterio, pyogrio = pytest.importorskip("rasterio"), pytest.importorskip("pyogrio")
-    shapely = pytest.importorskip("shapely")
+    shapely, rasterize = pytest.importorskip("shapely"), pytest.importorskip("rasterio.features").rasterize
     image = load_sample("nuclei2d").image.read()[0, :128, :128].astype(np.float32)
     image[:, :8] = -9999
     path, grid = files.folder / "field.tif", rasterio.Affine(0.5, 0, 500000, 0, -0.5, 5200000)
@@ -196,6 +196,8 @@ def test_a_geotiff_stays_on_its_map_from_the_image_to_the_polygons(run, files, w
     numbers, counts = np.unique(array[array > 0], return_counts=True)
     assert (meta["crs"], table["label"].tolist()) == ("EPSG:32633", numbers.tolist())
     np.testing.assert_allclose(table["area_m2"], counts * 0.25)
-    first = shapely.from_wkb(shapes)[0].centroid
-    y, x = np.argwhere(array == numbers[0]).mean(axis=0) + 0.5
-    assert (first.x, first.y) == pytest.approx(grid @ (x, y), abs=0.3)
+    # outlines are simplified by half a pixel, which moves the middle of a thin object, but no outline by a pixel
+    drawn = rasterize([(shapely.from_wkb(shapes)[0], 1)], array.shape, transform=grid) > 0
+    there = array == numbers[0]
+    moved = [(np.roll(there, by, axis) & drawn).sum() for axis in (0, 1) for by in (-1, 1)]
+    assert (there & drawn).sum() > max(0.85 * (there | drawn).sum(), *moved)

@@ -133,7 +133,7 @@ def test_one_thing_stays_where_it_was_painted():
 def test_one_class_is_refused_with_advice():
     image, truth = scene()
     paint = np.where(strokes(truth) == 1, 1, 0).astype(np.uint16)
-    with pytest.raises(InputError, match=r"at least two classes.*Also paint some background"):
+    with pytest.raises(InputError, match=r"at least two classes.*Also paint another class, or background"):
         drain(instant(Image(image, "YX"), Corrections(paint), Task.SEMANTIC, CLASSES))
 
 

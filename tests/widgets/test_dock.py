@@ -642,8 +642,8 @@ def test_classes_alone_show_as_objects_too(with_image: Any, qtbot: Any) -> None:
 
 def test_going_back_says_that_the_result_is_still_the_other_models(with_image: Any, qtbot: Any) -> None:
     run(with_image, qtbot)
-    with_image.improve_step.layer_button.click()
-    paint(with_image.paint.layer, 1)
+    with_image.paint.pick(BACKGROUND_PAINT)
+    paint(with_image.paint.layer, BACKGROUND_PAINT)
     run(with_image, qtbot, with_image.train.start)
     run(with_image, qtbot)
     with_image.improve_step.verdict.back_button.click()
@@ -670,9 +670,8 @@ def test_the_verdict_counts_found_and_missed_and_shows_the_other_model(
     aside = Compared(Checked((0.9, 0.8, 0.7, 0.2, 0.9), false=1), Checked((0.9, 0.8, 0.7, 0.1, 0.9)))
     engine.judged = ModelVerdict("no better", "No better: the old model stays.", "Because.", aside, "nucleus")
     run(with_image, qtbot)
-    data = with_image.desk.result.layer.data.copy()
-    with_image.improve_step.layer_button.click()
-    paint(with_image.paint.layer, 1)
+    with_image.paint.pick(BACKGROUND_PAINT)
+    paint(with_image.paint.layer, BACKGROUND_PAINT)
     with_image.improve_step.plan.name.setText("mine")
     run(with_image, qtbot, with_image.train.start)
     assert with_image.train.new.name == "mine"
@@ -681,6 +680,7 @@ def test_the_verdict_counts_found_and_missed_and_shows_the_other_model(
     assert verdict.counts.accessibleName() == (
         "Found: 4 before, 4 after. Missed: 1 before, 1 after. False: 1 before, 0 after. Overlap: 0.58 before, 0.68 after"
     )
+    data = with_image.desk.result.layer.data.copy()
     verdict.look_button.click()
     shown = lambda: [a for a in with_image.viewer.layers if a.name == "preview"]  # noqa: E731
     qtbot.waitUntil(lambda: len(shown()) == 1, timeout=4000)

@@ -87,7 +87,7 @@ def bundle_of(task, table, ndim):
     return new_bundle(spec, name="tiny", seed=1)
 
 
-TRAINED = TrainSpec(seconds=0, steps=200, batch=4, patch=(32, 32), learning_rate=5e-3, balance=True, device="cpu")
+TRAINED = TrainSpec(seconds=0, steps=300, batch=4, patch=(32, 32), learning_rate=5e-3, balance=True, device="cpu")
 
 
 def trained(ndim):
