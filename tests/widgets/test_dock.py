@@ -672,6 +672,8 @@ def test_the_verdict_counts_found_and_missed_and_shows_the_other_model(
     run(with_image, qtbot)
     with_image.paint.pick(BACKGROUND_PAINT)
     paint(with_image.paint.layer, BACKGROUND_PAINT)
+    under = np.asarray(with_image.paint.layer.data) > 0  # what lies under it goes
+    qtbot.waitUntil(lambda: not with_image.desk.result.layer.data[under].any(), timeout=3000)
     with_image.improve_step.plan.name.setText("mine")
     run(with_image, qtbot, with_image.train.start)
     assert with_image.train.new.name == "mine"
