@@ -140,6 +140,7 @@ class Loop:
 
     def run(self) -> np.ndarray:
         """Run the model; gives a copy of what it found."""
+        self.dock.frame.turn_to("find")
         self.job(self.dock.result_step.run_button)
         self.qtbot.waitUntil(lambda: self.dock.edits.target is not None, timeout=WAIT)
         self.hands.show(self.dock.result_step.run_button)
@@ -278,6 +279,7 @@ class Loop:
 
     def train(self) -> None:
         improve = self.dock.improve_step
+        self.dock.frame.turn_to("train")
         long = self.hands.folder is not None
         improve.budget_spin.setValue(30 if long else 12)
         improve.budget_unit.setCurrentIndex(improve.budget_unit.findData("s" if long else "steps"))
