@@ -51,8 +51,8 @@ def outlines_of(shapes: Shapes, like: ImageLayer, axes: str) -> tuple[Outline, .
     Parameters
     ----------
     shapes : napari.layers.Shapes
-        In the place and the voxels of the image layer. A shape is drawn on planes Y, X; the time at which it was drawn does
-        not matter.
+        Lies over the image layer, in voxels of its own or in those of the image. A shape is drawn on planes Y, X; the time at
+        which it was drawn does not matter.
     like : napari.layers.Image
     axes : str
         Axes of the array of `like`.
@@ -79,10 +79,16 @@ def outlines_of(shapes: Shapes, like: ImageLayer, axes: str) -> tuple[Outline, .
                 accepted="rectangles, ellipses and polygons",
                 hint="Delete it and draw a polygon.",
             )
-        points = np.asarray(corners, float)
+        points = _in_voxels(np.asarray(corners, float), shapes, like)
         places = {a: points[:, i - len(order)] for i, a in enumerate(order) if i - len(order) >= -points.shape[1]}
         found.append(_outline(_ellipse(points) if kind == "ellipse" else points, places, order, "Z" in axes))
     return tuple(found)
+
+
+def _in_voxels(points: np.ndarray, shapes: Shapes, like: ImageLayer) -> np.ndarray:
+    """Corners of a shape in voxels of an image layer, along the axes that the shape has."""
+    there = np.array([like.world_to_data(shapes.data_to_world(p)) for p in points], float)
+    return there[:, -points.shape[1] :]
 
 
 def _outline(points: np.ndarray, places: dict[str, np.ndarray], order: str, volume: bool) -> Outline:
