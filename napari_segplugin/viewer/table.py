@@ -120,8 +120,7 @@ class ObjectRows:
     @property
     def size_column(self) -> str:
         """The name of the column of areas or volumes; empty where there is none."""
-        names = [str(c) for c in self.layer.features.columns]
-        return next((c for c in names if c.startswith(("area (", "volume ("))), "")
+        return size_column(self.layer.features)
 
     def fresh(self, number: int, like: TableRow | None = None) -> TableRow:
         """A row for an object that had none: of the class of `like`, without measurements."""
@@ -184,4 +183,9 @@ class ObjectRows:
         self._replace(table)
 
 
-__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "TableRow"]
+def size_column(features: DataFrame) -> str:
+    """The name of the column of areas or volumes of a table; empty where there is none."""
+    return next((str(c) for c in features.columns if str(c).startswith(("area (", "volume ("))), "")
+
+
+__all__ = ["ACCEPTED", "CORRECTED", "PREDICTED", "REJECTED", "Features", "ObjectRows", "TableRow", "size_column"]

@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_segplugin.core import Task
 from napari_segplugin.core.words import counted, plural
+from napari_segplugin.viewer.geometry import layer_axes
 from napari_segplugin.viewer.results import Result
-from napari_segplugin.viewer.table import REJECTED
+from napari_segplugin.viewer.table import REJECTED, size_column
 from napari_segplugin.widgets.frame.frame import CORRECT
 from napari_segplugin.widgets.sizes import Advice, ObjectSizes, advise
 
@@ -133,11 +134,12 @@ class FoundControl:
 def _shares(result: Result) -> list[tuple[str, str, str]]:
     """A row for each class of a class map: how much of the image it covers."""
     table, classes = result.layer.features, result.segmentation.classes
-    column = next((str(c) for c in table.columns if str(c).startswith(("area (", "volume ("))), "")
+    column = size_column(table)
     if not column or "class" not in table:
         return []
     sizes = {str(n): float(s) for n, s in zip(table["class"], table[column], strict=True) if s == s}
-    voxel = np.prod([abs(float(s)) for s in result.layer.scale])
+    axes = layer_axes(result.axes, bool(getattr(result.image_layer, "rgb", False)))
+    voxel = np.prod([abs(float(s)) for s, a in zip(result.layer.scale, axes, strict=True) if a in "ZYX"])
     whole = float(np.prod(result.layer.data.shape)) * float(voxel)
     return [(c.color, c.name, f"{sizes.get(c.name, 0.0) / whole:.1%}") for c in classes if c.id]
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QFocusEvent, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
-from napari_segplugin.widgets._parts import Card, button, describe, row, swatch, tell, wrapped
+from napari_segplugin.widgets._parts import Card, button, clear_layout, describe, row, swatch, tell, wrapped
 from napari_segplugin.widgets.sizes import Advice, ObjectSizes
 
 _AXIS = 12
@@ -178,12 +178,7 @@ class ResultCard(Card):
 
     def show_classes(self, classes: Sequence[tuple[str, str, str]]) -> None:
         """Show a row a class: its color, its name, and how many or how much of it there is; none where there is one class."""
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            widget = None if item is None else item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._grid)
         for i, (color, name, value) in enumerate(classes):
             sign = QLabel()
             sign.setPixmap(swatch(color).pixmap(12, 12))

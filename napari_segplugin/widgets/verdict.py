@@ -13,7 +13,7 @@ from superqt import QFlowLayout
 
 from napari_segplugin.core.training import Compared, ModelVerdict
 from napari_segplugin.core.words import counted
-from napari_segplugin.widgets._parts import Card, describe, link, tell, wrapped
+from napari_segplugin.widgets._parts import Card, clear_layout, describe, link, tell, wrapped
 from napari_segplugin.widgets._pictures import PicturePair
 
 
@@ -103,12 +103,7 @@ class Verdict(QWidget):
         self.show()
 
     def _show_counts(self, aside: Compared | None, word: str) -> None:
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            widget = None if item is None else item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._grid)
         known = aside is not None and aside.count > 0
         self.counts.setVisible(known)
         if aside is None or not known:

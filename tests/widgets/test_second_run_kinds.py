@@ -12,8 +12,10 @@ from fake_engine import FakeEngine, spec
 from napari.layers import Labels
 from test_correct import new_dock
 
-from napari_segplugin.core import ClassInfo, ClassTable, Kind, Task
+from napari_segplugin.core import ClassInfo, ClassTable, Kind, ObjectTable, Segmentation, Task
 from napari_segplugin.viewer.places import PLANE
+from napari_segplugin.viewer.results import show_result
+from napari_segplugin.widgets.found_control import _shares
 
 pytestmark = pytest.mark.qt
 
@@ -387,3 +389,15 @@ def test_what_is_restored_knows_what_a_person_did_and_what_a_run_did(
 def status_of(layer: Labels) -> dict[int, str]:
     table = layer.features
     return {int(n): str(s) for n, s in zip(table["label"], table["status"], strict=True) if n}
+
+
+def test_the_share_of_a_class_does_not_depend_on_the_time_between_frames(dock: Any, qtbot: Any) -> None:
+    """A film of one frame every 30 s: what fills a quarter of each frame is a quarter of the film."""
+    film = np.zeros((3, 8, 8), np.uint8)
+    image = dock.viewer.add_image(film, axis_labels=("t", "y", "x"), scale=(30.0, 0.5, 0.5), name="film")
+    labels = np.zeros(film.shape, np.int32)
+    labels[:, :4, :4] = 1
+    classes = ClassTable.named(["tissue"], Kind.STUFF)
+    table = ObjectTable(np.array([1]), np.array([1]), np.array([1.0], np.float32), ("predicted",))
+    found = Segmentation(Task.SEMANTIC, labels, table, classes, "TYX", (0.5, 0.5), "um")
+    assert [share for _, _, share in _shares(show_result(dock.viewer, found, image, "TYX"))] == ["25.0%"]
